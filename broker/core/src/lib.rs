@@ -1,0 +1,3 @@
+//! The broker's model: exchanges, bindings, queues, acknowledgements. No I/O, no clock, no task.
+
+pub mod store;
