@@ -1,0 +1,31 @@
+//! Exit codes, the same for every command.
+//!
+//! | Code | Meaning |
+//! | --- | --- |
+//! | 0 | Done. |
+//! | 1 | It was tried and did not work: the broker could not start, for example. |
+//! | 2 | The command line or the configuration is wrong. |
+
+use std::process::ExitCode;
+
+/// Why a command ended without having done what was asked for.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// It was tried and did not work.
+    Failed(String),
+    /// The command line or the configuration is wrong.
+    Usage(String),
+}
+
+impl Exit {
+    /// Says why on standard error.
+    #[expect(clippy::print_stderr, reason = "this is what a command has to say")]
+    pub(crate) fn report(self) -> ExitCode {
+        let (code, text) = match self {
+            Self::Failed(text) => (1, text),
+            Self::Usage(text) => (2, text),
+        };
+        eprintln!("amphora: {text}");
+        ExitCode::from(code)
+    }
+}

@@ -1,0 +1,35 @@
+//! The command line: `amphora serve`, and what talks to a running broker.
+
+mod exit;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::exit::Exit;
+pub use self::serve::ServeArgs;
+
+/// An AMQP 0-9-1 broker.
+#[derive(Debug, Parser)]
+#[command(name = "amphora", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the broker until it is told to stop (SIGTERM or SIGINT).
+    Serve(ServeArgs),
+}
+
+impl Cli {
+    /// Does what was asked for. Exit codes: see [`exit`].
+    pub fn run(self) -> ExitCode {
+        let done = match self.command {
+            Command::Serve(args) => args.run(),
+        };
+        done.unwrap_or_else(Exit::report)
+    }
+}

@@ -1,0 +1,155 @@
+//! `amphora serve`: flags and environment variables over the file over the defaults.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::exit::Exit;
+use crate::config::{Config, ConfigError, LogFormat};
+use crate::{logging, serve};
+
+/// What `amphora serve` accepts. Everything else is in the file that `--config` names.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServeArgs {
+    /// The configuration file (TOML); `config.example.toml` documents its keys.
+    #[arg(long, env = "AMPHORA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where messages and definitions are kept [default: ./amphora-data].
+    #[arg(long, env = "AMPHORA_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Listen here for AMQP; repeatable, in the environment separated by commas [default: 127.0.0.1:5672].
+    #[arg(
+        long,
+        env = "AMPHORA_AMQP_LISTEN",
+        value_name = "ADDR:PORT",
+        value_delimiter = ','
+    )]
+    amqp_listen: Vec<SocketAddr>,
+    /// Listen here for AMQP over TLS; needs a certificate in the file.
+    #[arg(
+        long,
+        env = "AMPHORA_AMQPS_LISTEN",
+        value_name = "ADDR:PORT",
+        value_delimiter = ','
+    )]
+    amqps_listen: Vec<SocketAddr>,
+    /// Listen here for the management API [default: 127.0.0.1:15672].
+    #[arg(
+        long,
+        env = "AMPHORA_HTTP_LISTEN",
+        value_name = "ADDR:PORT",
+        value_delimiter = ','
+    )]
+    http_listen: Vec<SocketAddr>,
+    /// How log lines look [default: text].
+    #[arg(
+        long,
+        env = "AMPHORA_LOG_FORMAT",
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    log_format: Option<LogFormat>,
+}
+
+impl ServeArgs {
+    /// Runs the broker until it is told to stop.
+    pub(super) fn run(self) -> Result<ExitCode, Exit> {
+        let usage = |error: &dyn std::error::Error| Exit::Usage(error.to_string());
+        let config = self.into_config().map_err(|error| usage(&error))?;
+        logging::init(&config.logging).map_err(|error| usage(&error))?;
+        serve::run(&config).map_err(|error| Exit::Failed(format!("{error:#}")))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The configuration that results from file, environment and flags.
+    pub fn into_config(self) -> Result<Config, ConfigError> {
+        Config::load(self.config.clone().as_deref(), |config| self.apply(config))
+    }
+
+    fn apply(self, config: &mut Config) {
+        let Self {
+            config: _,
+            data_dir,
+            amqp_listen,
+            amqps_listen,
+            http_listen,
+            log_format,
+        } = self;
+        let listeners = &mut config.listeners;
+        for (given, listener) in [
+            (amqp_listen, &mut listeners.amqp),
+            (amqps_listen, &mut listeners.amqps),
+            (http_listen, &mut listeners.http),
+        ] {
+            if !given.is_empty() {
+                *listener = given;
+            }
+        }
+        if let Some(data_dir) = data_dir {
+            config.data_dir = data_dir;
+        }
+        if let Some(format) = log_format {
+            config.logging.format = format;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_defaults()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("amphora.toml");
+        std::fs::write(
+            &file,
+            "data_dir = \"from-file\"\n[listeners]\namqp = [\"127.0.0.1:1\"]\nhttp = [\"127.0.0.1:2\"]\n",
+        )?;
+        let file = file.to_string_lossy();
+        let flags = [
+            "serve",
+            "--config",
+            &file,
+            "--amqp-listen",
+            "127.0.0.1:3",
+            "--amqp-listen",
+            "[::1]:4",
+        ];
+
+        let config = Command::try_parse_from(flags)?.serve.into_config()?;
+
+        assert_eq!(
+            config.listeners.amqp,
+            ["127.0.0.1:3".parse()?, "[::1]:4".parse()?]
+        );
+        assert_eq!(config.listeners.http, ["127.0.0.1:2".parse()?]);
+        assert_eq!(config.data_dir, PathBuf::from("from-file"));
+        assert_eq!(config.logging.format, LogFormat::Text);
+        Ok(())
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_variable_that_is_named_after_it() {
+        use clap::CommandFactory;
+        for flag in Command::command().get_arguments() {
+            let name = format!("AMPHORA_{}", flag.get_id().as_str().to_uppercase());
+            assert_eq!(
+                flag.get_env().and_then(|env| env.to_str()),
+                Some(name.as_str()),
+                "{flag}"
+            );
+        }
+    }
+}

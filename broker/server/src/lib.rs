@@ -1,0 +1,7 @@
+//! The broker as a program: sockets, TLS, configuration, command line, management API.
+
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod logging;
+pub mod serve;

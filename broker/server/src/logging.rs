@@ -1,0 +1,78 @@
+//! Logs through `tracing`, to standard error: one line an event, as text or as JSON.
+
+use std::io::IsTerminal;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::config::{LogFormat, Logging};
+
+/// Why a level cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0:?} is no level; give off, error, warn, info, debug or trace, or levels per part: \"info,amphora::management=debug\""
+)]
+pub struct LevelError(String);
+
+/// Starts logging for the whole process. A second call changes nothing.
+pub fn init(config: &Logging) -> Result<(), LevelError> {
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
+    };
+    let filtered = lines.with_filter(targets(&config.level)?);
+    // The only error is that a subscriber exists already, as in tests that share a process.
+    let _ = tracing_subscriber::registry().with(filtered).try_init();
+    Ok(())
+}
+
+/// Reads a level such as `info`, or levels per part such as `info,amphora::management=debug`.
+///
+/// `tracing_subscriber`'s own reader takes a misspelt level for the name of a part.
+pub(crate) fn targets(levels: &str) -> Result<Targets, LevelError> {
+    let level = |name: &str| match name.parse::<LevelFilter>() {
+        // To `tracing` an empty name is a level, too.
+        Ok(level) if !name.is_empty() => Ok(level),
+        _ => Err(LevelError(name.to_owned())),
+    };
+    let mut targets = Targets::new().with_default(LevelFilter::INFO);
+    for item in levels.split(',').map(str::trim) {
+        targets = match item.split_once('=') {
+            Some((part, name)) => targets.with_target(part, level(name)?),
+            None => targets.with_default(level(item)?),
+        };
+    }
+    Ok(targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn a_part_may_have_a_level_of_its_own() -> Result<(), LevelError> {
+        let targets = targets("warn, amphora::management=debug")?;
+        assert!(targets.would_enable("amphora::management::queues", &Level::DEBUG));
+        assert!(!targets.would_enable("amphora::runtime", &Level::INFO));
+        assert!(targets.would_enable("amphora::runtime", &Level::WARN));
+        Ok(())
+    }
+
+    #[test]
+    fn a_misspelt_level_is_refused() {
+        for level in ["inof", "amphora=verbose", "", "info,,debug"] {
+            assert!(targets(level).is_err(), "{level:?}");
+        }
+    }
+}
