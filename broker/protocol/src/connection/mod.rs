@@ -1,0 +1,241 @@
+//! The server's side of a conversation, as a pull parser.
+//!
+//! The caller reads bytes from a socket, asks [`Connection::next`] what the peer said until there is nothing more, answers each [`Event`] that
+//! asks for an answer, writes `out` to the socket, and calls [`Connection::on_timer`] at [`Connection::deadline`]. Nothing here reads a clock or
+//! does I/O.
+//!
+//! ```text
+//!   Header ──AMQP0091──► Starting ──start-ok──► Securing ──accept_login──► Tuning
+//!                                 (Event::Login)    │                        │
+//!                                                   │ refuse_login           │ tune-ok
+//!                                                   ▼                        ▼
+//!   Closed ◄──close-ok── Closing ◄──── close ──── Running ◄─accept_open─ Entering ◄──open── Opening
+//!     ▲ (Event::CloseOk)          raise, failures    │                        (Event::Open)
+//!     └─────────────────── close ────────────────────┘
+//!                      (Event::Close)
+//! ```
+//!
+//! Each event that asks for an answer is answered before `next` is called again; a login and the entering of a virtual host may take any
+//! time, during which `next` reads nothing. `close` is legal in every state; framing that is lost leads to `Closing` too, but nothing is read
+//! from there on.
+//!
+//! # Cost
+//! A publish whose frames lie side by side in the input is handed on where it lies ([`Content::Inline`]): no copy, no allocation, no decoding
+//! beyond bounds. A message that is cut by the end of the input is left there until the rest has been read, up to
+//! [`INLINE_MESSAGE_MAX`](crate::limits::INLINE_MESSAGE_MAX); [`Connection::wanted`] says how much that is.
+
+mod channels;
+mod client;
+mod closing;
+mod content;
+mod event;
+mod handshake;
+mod inline;
+mod misuse;
+mod octets;
+mod offer;
+mod running;
+mod timers;
+
+use std::time::Instant;
+
+use channels::Channels;
+use content::Assemblies;
+use timers::Timers;
+
+use crate::wire::frame;
+
+pub use client::ClientProperties;
+pub use event::{Content, DropReason, Event, Failure, Publish, split_target};
+pub use offer::{Offer, Tuned};
+
+/// One conversation with a client.
+#[derive(Debug)]
+pub struct Connection {
+    stage: Stage,
+    channels: Channels,
+    /// The largest payload of a frame.
+    payload_max: u32,
+    /// The largest body that is handed on where it lies.
+    inline_max: u64,
+    wanted: usize,
+    assemblies: Assemblies,
+    tuned: Tuned,
+    timers: Timers,
+    client: ClientProperties,
+    offer: Offer,
+}
+
+/// How far the conversation has come. What is due is named after the state in RabbitMQ's reply texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The protocol header.
+    Header,
+    /// `connection.start-ok`
+    Starting,
+    /// The caller's answer to a login.
+    Securing,
+    /// `connection.tune-ok`
+    Tuning,
+    /// `connection.open`
+    Opening,
+    /// The caller's answer to `connection.open`.
+    Entering,
+    /// Anything.
+    Running,
+    /// `connection.close-ok`
+    Closing,
+    /// The end of the socket: what comes cannot be understood or does not matter.
+    Closed,
+}
+
+/// What came of looking at the input.
+enum Step<'a> {
+    /// The peer said this.
+    Said(Event<'a>),
+    /// Something was read, of which the caller need not know.
+    Read,
+    /// Nothing was read: there must be this much first.
+    Wanted(usize),
+}
+
+impl Connection {
+    /// A conversation that begins now.
+    pub fn new(offer: Offer, now: Instant) -> Self {
+        let tuned = Tuned::before(&offer);
+        let mut connection = Self {
+            stage: Stage::Header,
+            channels: Channels::default(),
+            payload_max: 0,
+            inline_max: 0,
+            wanted: 0,
+            assemblies: Assemblies::new(offer.message_size_max()),
+            tuned,
+            timers: Timers::for_handshake(now, offer.handshake_timeout),
+            client: ClientProperties::default(),
+            offer,
+        };
+        connection.tune(tuned);
+        connection
+    }
+
+    /// Reads the next thing that the peer said. `used` moves past what was read, also when nothing is returned.
+    ///
+    /// `None` means that more input is needed ([`Connection::wanted`]), or that the caller owes an answer. The bytes from `used` on must come
+    /// again, followed by more. What needs no decision (`connection.start`, `close-ok`, `flow-ok`) is answered in `out`.
+    ///
+    /// # Errors
+    /// [`Failure::Drop`] for what cannot be answered; [`Failure::Close`] for every connection exception. In both cases `out` has the last
+    /// words.
+    #[inline]
+    pub fn next<'a>(
+        &mut self,
+        input: &'a [u8],
+        used: &mut usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'a>>, Failure> {
+        loop {
+            let rest = input.get(*used..).unwrap_or_default();
+            match inline::split(rest, &self.channels, self.payload_max, self.inline_max) {
+                inline::Split::Whole(publish, length) => {
+                    *used += length;
+                    return Ok(Some(Event::Publish(publish)));
+                }
+                inline::Split::Wanted(wanted) => return Ok(self.wait_for(wanted)),
+                inline::Split::Other => {}
+            }
+            match self.step(rest, used, out)? {
+                Step::Said(event) => return Ok(Some(event)),
+                Step::Read => {}
+                Step::Wanted(wanted) => return Ok(self.wait_for(wanted)),
+            }
+        }
+    }
+
+    /// How many bytes there must be, from `used` on, before [`Connection::next`] can go on after it returned `None`. 0 if it waits for the caller.
+    /// A caller whose buffer is smaller must let it grow.
+    pub fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// What was negotiated. Before `tune-ok`, what holds until then.
+    pub fn tuned(&self) -> &Tuned {
+        &self.tuned
+    }
+
+    /// What the client said about itself.
+    pub fn client(&self) -> &ClientProperties {
+        &self.client
+    }
+
+    /// How many octets of message bodies are held because they are not whole yet.
+    pub fn held(&self) -> u64 {
+        self.assemblies.held()
+    }
+
+    /// When [`Connection::on_timer`] must be called next; it may be called sooner. A deadline in the past is meant: what begins with the
+    /// conversation's next stage begins to run with that call.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.deadline()
+    }
+
+    /// Lets time pass. `received` and `sent` say whether any byte was read from or written to the socket since the last call. A caller that is not
+    /// reading says `received`, since it cannot know.
+    ///
+    /// # Errors
+    /// [`Failure::Drop`] when the peer was silent for too long.
+    pub fn on_timer(
+        &mut self,
+        now: Instant,
+        received: bool,
+        sent: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        Ok(self.timers.tick(now, received, sent, out)?)
+    }
+
+    /// The general way: one frame.
+    fn step<'a>(
+        &mut self,
+        rest: &'a [u8],
+        used: &mut usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Step<'a>, Failure> {
+        match self.stage {
+            Stage::Header => return self.protocol_header(rest, used, out),
+            Stage::Securing | Stage::Entering => return Ok(Step::Wanted(0)),
+            Stage::Closed => {
+                *used += rest.len();
+                return Ok(Step::Wanted(1));
+            }
+            _ => {}
+        }
+        let frame = match frame::split(rest, self.payload_max) {
+            frame::Split::Whole(frame) => frame,
+            frame::Split::Wanted(wanted) => return Ok(Step::Wanted(wanted)),
+            lost => {
+                *used += rest.len();
+                return self.lose_sync(&lost, out);
+            }
+        };
+        *used += frame.payload.len() + frame::OVERHEAD;
+        let event = match self.stage {
+            Stage::Running => self.running(frame, out)?,
+            Stage::Closing => self.closing(frame, out),
+            _ => self.handshake(frame, out)?,
+        };
+        Ok(event.map_or(Step::Read, Step::Said))
+    }
+
+    fn wait_for<'a>(&mut self, wanted: usize) -> Option<Event<'a>> {
+        self.wanted = wanted;
+        None
+    }
+
+    fn tune(&mut self, tuned: Tuned) {
+        self.tuned = tuned;
+        // Being off by the frame's own eight octets is a common mistake of clients, so the payload alone may be as long.
+        self.payload_max = tuned.frame_max;
+        self.inline_max = u64::from(self.payload_max).min(self.offer.message_size_max());
+    }
+}
