@@ -1,3 +1,9 @@
 //! The broker's model: exchanges, bindings, queues, acknowledgements. No I/O, no clock, no task.
 
+pub mod binding;
+pub mod definition;
+pub mod exchange;
+pub mod queue_arguments;
+pub mod route;
 pub mod store;
+pub mod topology;

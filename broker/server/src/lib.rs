@@ -4,6 +4,4 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod logging;
-pub mod management;
 pub mod serve;
-pub mod tls;

@@ -1,0 +1,395 @@
+//! The headers exchange: bindings match by the message's headers, not by its routing key (AMQP 0-9-1, 3.1.3.4).
+//!
+//! A binding's `x-match` says whether `all` (the default) or `any` of its other arguments must be among the headers.
+//! Arguments whose name begins with `x-` do not count, except with `all-with-x` and `any-with-x`. An argument without a
+//! value asks for the header's presence; any other for a header of the same type class and value, where all integers are
+//! one class and both floats another. `all` without arguments matches every message, `any` without arguments none.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use amphora_protocol::wire::table::{FieldTable, FieldValue};
+use amphora_protocol::wire::types::ShortString;
+use foldhash::fast::RandomState;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use super::field_value::{hash_value, same_value};
+use super::targets::{Target, Targets};
+use crate::binding::BindingArguments;
+use crate::topology::reply_text::Term;
+
+const X_MATCH: &str = "x-match";
+
+/// The bindings of a headers exchange.
+///
+/// # Cost
+/// Bindings with equal arguments are one *rule*. A publish looks only at the rules that it finds under one of its own
+/// headers: a rule for `all` stands under the one of its arguments that the fewest others stand under, a rule for `any`
+/// under each of its arguments. So 10,000 bindings that differ in one header's value cost a publish one lookup per header.
+#[derive(Debug, Default)]
+pub(crate) struct Headers {
+    rules: Slab<Rule>,
+    by_arguments: HashMap<BindingArguments, usize, RandomState>,
+    /// Rules by what they ask of a header, as a hash; a rule that is found is compared in full.
+    candidates: HashMap<u64, SmallVec<[usize; 1]>, RandomState>,
+    /// The destinations of the rules that match every message.
+    always: Targets,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Rule {
+    any: bool,
+    conditions: Box<[Condition]>,
+    /// Where the rule stands in `candidates`.
+    places: SmallVec<[u64; 1]>,
+    targets: Targets,
+}
+
+#[derive(Debug)]
+struct Condition {
+    name: ShortString,
+    /// `None` asks for presence.
+    value: Option<FieldValue>,
+}
+
+impl Headers {
+    /// Why these arguments cannot be a binding's, in RabbitMQ's words.
+    pub(crate) fn check(arguments: &BindingArguments) -> Result<(), String> {
+        let reason = match arguments.find(X_MATCH) {
+            None => return Ok(()),
+            Some(FieldValue::LongString(mode)) => match mode.as_ref() {
+                b"all" | b"any" | b"all-with-x" | b"any-with-x" => return Ok(()),
+                mode => format!(
+                    "Invalid x-match field value <<\"{}\">>; expected all, any, all-with-x, or any-with-x",
+                    String::from_utf8_lossy(mode)
+                ),
+            },
+            Some(other) => format!(
+                "Invalid x-match field type {} (value {}); expected longstr",
+                other.type_name(),
+                Term(other)
+            ),
+        };
+        Err(reason)
+    }
+
+    pub(crate) fn bind(&mut self, arguments: &BindingArguments, target: Target) {
+        let rule = Rule::new(arguments);
+        if rule.matches_always() {
+            self.always.add(target);
+            return;
+        }
+        if let Some(rule) = self
+            .by_arguments
+            .get(arguments)
+            .and_then(|slot| self.rules.get_mut(*slot))
+        {
+            rule.targets.add(target);
+            return;
+        }
+        let slot = self.insert(rule);
+        if let Some(rule) = self.rules.get_mut(slot) {
+            rule.targets.add(target);
+        }
+        self.by_arguments.insert(arguments.clone(), slot);
+    }
+
+    pub(crate) fn unbind(&mut self, arguments: &BindingArguments, target: Target) {
+        let Some(slot) = self.by_arguments.get(arguments).copied() else {
+            if Rule::new(arguments).matches_always() {
+                self.always.remove(target);
+            }
+            return;
+        };
+        let Some(rule) = self.rules.get_mut(slot) else {
+            return;
+        };
+        rule.targets.remove(target);
+        if !rule.targets.is_empty() {
+            return;
+        }
+        let rule = self.rules.remove(slot);
+        self.by_arguments.remove(arguments);
+        for place in rule.places {
+            if let Some(candidates) = self.candidates.get_mut(&place) {
+                candidates.retain(|candidate| *candidate != slot);
+                if candidates.is_empty() {
+                    self.candidates.remove(&place);
+                }
+            }
+        }
+    }
+
+    /// Appends the destinations of all bindings that match; one that several of them lead to may come repeatedly.
+    /// Returns how many rules were compared.
+    pub(crate) fn route(&self, headers: &FieldTable, matched: &mut Vec<Target>) -> usize {
+        self.always.append_to(matched);
+        if self.candidates.is_empty() {
+            return 0;
+        }
+        let message = ByName::new(headers, &self.hasher);
+        let mut compared = 0;
+        for (name, value) in headers {
+            for place in [self.place(name, Some(value)), self.place(name, None)] {
+                for slot in self.candidates.get(&place).into_iter().flatten() {
+                    compared += 1;
+                    if let Some(rule) = self.rules.get(*slot)
+                        && rule.matches(&message)
+                    {
+                        rule.targets.append_to(matched);
+                    }
+                }
+            }
+        }
+        compared
+    }
+
+    fn insert(&mut self, mut rule: Rule) -> usize {
+        let mut places: SmallVec<[u64; 1]> = rule
+            .conditions
+            .iter()
+            .map(|condition| self.place(&condition.name, condition.value.as_ref()))
+            .collect();
+        if !rule.any {
+            let rarest = places
+                .iter()
+                .copied()
+                .min_by_key(|place| self.candidates.get(place).map_or(0, SmallVec::len));
+            places = rarest.into_iter().collect();
+        }
+        places.sort_unstable();
+        places.dedup();
+        rule.places.clone_from(&places);
+        let slot = self.rules.insert(rule);
+        for place in places {
+            self.candidates.entry(place).or_default().push(slot);
+        }
+        slot
+    }
+
+    fn place(&self, name: &str, value: Option<&FieldValue>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        name.hash(&mut hasher);
+        match value {
+            Some(value) => hash_value(value, &mut hasher),
+            None => hasher.write_u8(u8::MAX),
+        }
+        hasher.finish()
+    }
+}
+
+impl Rule {
+    fn new(arguments: &BindingArguments) -> Self {
+        let mode: &[u8] = match arguments.find(X_MATCH) {
+            Some(FieldValue::LongString(mode)) => mode,
+            _ => b"all",
+        };
+        let with_x = mode.ends_with(b"-with-x");
+        let conditions = arguments
+            .table()
+            .iter()
+            .filter(|(name, _)| {
+                if with_x {
+                    name.as_str() != X_MATCH
+                } else {
+                    !name.starts_with("x-")
+                }
+            })
+            .map(|(name, value)| Condition {
+                name: name.clone(),
+                value: (*value != FieldValue::Void).then(|| value.clone()),
+            });
+        Self {
+            any: mode.starts_with(b"any"),
+            conditions: conditions.collect(),
+            places: SmallVec::new(),
+            targets: Targets::default(),
+        }
+    }
+
+    fn matches_always(&self) -> bool {
+        !self.any && self.conditions.is_empty()
+    }
+
+    fn matches(&self, message: &ByName<'_>) -> bool {
+        let holds = |condition: &Condition| match (message.find(&condition.name), &condition.value)
+        {
+            (Some(_), None) => true,
+            (Some(header), Some(value)) => same_value(header, value),
+            (None, _) => false,
+        };
+        if self.any {
+            self.conditions.iter().any(holds)
+        } else {
+            self.conditions.iter().all(holds)
+        }
+    }
+}
+
+/// One message's headers, found by name in logarithmic time, so that no table of headers makes a comparison slow.
+struct ByName<'a> {
+    by_hash: SmallVec<[(u64, &'a str, &'a FieldValue); 16]>,
+    hasher: &'a RandomState,
+}
+
+impl<'a> ByName<'a> {
+    fn new(headers: &'a FieldTable, hasher: &'a RandomState) -> Self {
+        let mut by_hash: SmallVec<[_; 16]> = headers
+            .iter()
+            .map(|(name, value)| (hasher.hash_one(name.as_str()), name.as_str(), value))
+            .collect();
+        by_hash.sort_by_key(|(hash, ..)| *hash);
+        Self { by_hash, hasher }
+    }
+
+    /// Of a name that occurs several times the last counts.
+    fn find(&self, name: &str) -> Option<&'a FieldValue> {
+        let hash = self.hasher.hash_one(name);
+        let end = self.by_hash.partition_point(|(other, ..)| *other <= hash);
+        let found = self
+            .by_hash
+            .get(..end)?
+            .iter()
+            .rev()
+            .take_while(|(other, ..)| *other == hash);
+        found
+            .filter(|(_, other, _)| *other == name)
+            .map(|(.., value)| *value)
+            .next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use amphora_protocol::wire::table::{FieldTable, FieldValue};
+    use amphora_protocol::wire::types::ShortString;
+
+    use super::{Headers, Target};
+    use crate::binding::BindingArguments;
+    use crate::exchange::naive::headers_match;
+
+    fn name(text: &str) -> ShortString {
+        ShortString::new(text).expect("short")
+    }
+
+    fn route(exchange: &Headers, headers: &FieldTable) -> (BTreeSet<u32>, usize) {
+        let mut matched = Vec::new();
+        let compared = exchange.route(headers, &mut matched);
+        let slots = matched.iter().map(|target| match target {
+            Target::Queue(slot) | Target::Exchange(slot) => *slot,
+        });
+        (slots.collect(), compared)
+    }
+
+    fn arbitrary_table(
+        u: &mut arbtest::arbitrary::Unstructured<'_>,
+    ) -> arbtest::arbitrary::Result<FieldTable> {
+        let mut table = FieldTable::new();
+        for _ in 0..u.int_in_range(0..=4)? {
+            let name = name(u.choose(&["a", "b", "c", "x-a", "x-b"])?);
+            let value = match u.int_in_range(0..=4)? {
+                0 => FieldValue::Void,
+                1 => FieldValue::Bool(u.arbitrary()?),
+                2 => u.choose(&["one", "two"]).copied()?.into(),
+                3 => FieldValue::Timestamp(u.int_in_range(1..=2)?),
+                _ => FieldValue::I32(u.int_in_range(1..=2)?),
+            };
+            table.insert(name, value);
+        }
+        Ok(table)
+    }
+
+    #[test]
+    fn agrees_with_the_standard_on_random_tables() {
+        arbtest::arbtest(|u| {
+            let mut exchange = Headers::default();
+            let mut bound: Vec<(BindingArguments, u32)> = Vec::new();
+            for number in 0..u.int_in_range(1..=40)? {
+                let mut arguments = arbitrary_table(u)?;
+                if let Some(mode) = u.choose(&[
+                    None,
+                    Some("all"),
+                    Some("any"),
+                    Some("all-with-x"),
+                    Some("any-with-x"),
+                ])? {
+                    arguments.insert(name("x-match"), *mode);
+                }
+                let arguments = BindingArguments::from(arguments);
+                exchange.bind(&arguments, Target::Queue(number));
+                bound.push((arguments, number));
+                if u.ratio(1, 4)? {
+                    let (arguments, number) = bound.swap_remove(u.choose_index(bound.len())?);
+                    exchange.unbind(&arguments, Target::Queue(number));
+                }
+                let headers = arbitrary_table(u)?;
+                let expected: BTreeSet<u32> = bound
+                    .iter()
+                    .filter(|(arguments, _)| headers_match(arguments.table(), &headers))
+                    .map(|(_, number)| *number)
+                    .collect();
+                assert_eq!(
+                    route(&exchange, &headers).0,
+                    expected,
+                    "{bound:?} {headers:?}"
+                );
+            }
+            for (arguments, number) in bound {
+                exchange.unbind(&arguments, Target::Queue(number));
+            }
+            assert_eq!(
+                (
+                    exchange.rules.len(),
+                    exchange.by_arguments.len(),
+                    exchange.candidates.len()
+                ),
+                (0, 0, 0)
+            );
+            assert!(exchange.always.is_empty());
+            Ok(())
+        });
+    }
+
+    /// All bindings share one header; each has another that tells it apart.
+    #[test]
+    fn a_publish_does_not_look_at_the_other_bindings() {
+        let mut exchange = Headers::default();
+        for number in 0..10_000_u32 {
+            let arguments: FieldTable = [
+                (name("kind"), "order".into()),
+                (name("id"), FieldValue::I32(number.cast_signed())),
+            ]
+            .into_iter()
+            .collect();
+            exchange.bind(&arguments.into(), Target::Queue(number));
+        }
+        let headers: FieldTable = [
+            (name("id"), FieldValue::I64(4711)),
+            (name("kind"), "order".into()),
+        ]
+        .into_iter()
+        .collect();
+        let (slots, compared) = route(&exchange, &headers);
+        assert_eq!(slots, BTreeSet::from([4711]));
+        assert!(compared <= 2, "{compared}");
+    }
+
+    #[test]
+    fn of_a_header_that_occurs_twice_the_last_counts() {
+        let mut exchange = Headers::default();
+        let arguments: FieldTable = [(name("a"), FieldValue::I32(1))].into_iter().collect();
+        exchange.bind(&arguments.into(), Target::Queue(1));
+        let twice = |values: [i32; 2]| {
+            values
+                .map(|value| (name("a"), FieldValue::I32(value)))
+                .into_iter()
+                .collect()
+        };
+        assert_eq!(route(&exchange, &twice([2, 1])).0.len(), 1);
+        assert_eq!(route(&exchange, &twice([1, 2])).0.len(), 0);
+    }
+}

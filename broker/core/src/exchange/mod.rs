@@ -1,0 +1,164 @@
+//! Exchange types: what a message's routing key and headers are compared with. One file per type.
+
+mod direct;
+mod fanout;
+mod field_value;
+mod headers;
+mod marks;
+#[cfg(test)]
+pub(crate) mod naive;
+mod targets;
+mod topic;
+
+use std::fmt;
+
+use amphora_protocol::exception::Exception;
+use amphora_protocol::wire::table::FieldTable;
+
+use self::direct::Direct;
+use self::fanout::Fanout;
+pub(crate) use self::field_value::same_value;
+use self::headers::Headers;
+pub(crate) use self::marks::Marks;
+pub(crate) use self::targets::{Target, slot};
+use self::topic::Topic;
+pub(crate) use self::topic::Walk;
+use crate::binding::Binding;
+
+/// A type of exchange that can be declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExchangeType {
+    /// The routing key equals the binding key.
+    Direct,
+    /// Every binding.
+    Fanout,
+    /// The routing key matches the binding key's wildcards.
+    Topic,
+    /// The headers match the binding's arguments.
+    Headers,
+}
+
+impl ExchangeType {
+    /// All types, by name.
+    pub const ALL: [Self; 4] = [Self::Direct, Self::Fanout, Self::Headers, Self::Topic];
+
+    /// The type of this name, as `exchange.declare` has it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|exchange_type| exchange_type.name() == name)
+    }
+
+    /// The name, as `exchange.declare` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Fanout => "fanout",
+            Self::Topic => "topic",
+            Self::Headers => "headers",
+        }
+    }
+
+    /// Why an exchange of this type refuses the binding, in RabbitMQ's words.
+    pub(crate) fn check(self, binding: &Binding) -> Result<(), String> {
+        match self {
+            Self::Headers => Headers::check(&binding.arguments),
+            Self::Direct | Self::Fanout | Self::Topic => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ExchangeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The headers of the message in hand. Most messages are routed without them, so they are decoded when asked for.
+pub trait MessageHeaders {
+    /// The headers; an empty table if the message has none.
+    ///
+    /// # Errors
+    /// They are damaged.
+    fn table(&self) -> Result<&FieldTable, Exception>;
+}
+
+impl MessageHeaders for FieldTable {
+    fn table(&self) -> Result<&FieldTable, Exception> {
+        Ok(self)
+    }
+}
+
+/// The bindings of one exchange, in the form in which its type finds those that match.
+#[derive(Debug)]
+pub(crate) enum Matcher {
+    Direct(Direct),
+    Fanout(Fanout),
+    Topic(Topic),
+    Headers(Headers),
+}
+
+/// What is looked at of a message, and what it led to.
+pub(crate) struct Lookup<'a> {
+    pub(crate) routing_keys: &'a [&'a str],
+    pub(crate) headers: &'a dyn MessageHeaders,
+    pub(crate) walk: &'a mut Walk,
+    pub(crate) matched: &'a mut Vec<Target>,
+}
+
+impl Matcher {
+    pub(crate) fn new(exchange_type: ExchangeType) -> Self {
+        match exchange_type {
+            ExchangeType::Direct => Self::Direct(Direct::default()),
+            ExchangeType::Fanout => Self::Fanout(Fanout::default()),
+            ExchangeType::Topic => Self::Topic(Topic::default()),
+            ExchangeType::Headers => Self::Headers(Headers::default()),
+        }
+    }
+
+    /// Whether the answer is a function of more than the routing keys.
+    pub(crate) fn depends_on_headers(&self) -> bool {
+        matches!(self, Self::Headers(_))
+    }
+
+    pub(crate) fn bind(&mut self, binding: &Binding, target: Target) {
+        match self {
+            Self::Direct(direct) => direct.bind(&binding.routing_key, target),
+            Self::Fanout(fanout) => fanout.bind(target),
+            Self::Topic(topic) => topic.bind(&binding.routing_key, target),
+            Self::Headers(headers) => headers.bind(&binding.arguments, target),
+        }
+    }
+
+    pub(crate) fn unbind(&mut self, binding: &Binding, target: Target) {
+        match self {
+            Self::Direct(direct) => direct.unbind(&binding.routing_key, target),
+            Self::Fanout(fanout) => fanout.unbind(target),
+            Self::Topic(topic) => topic.unbind(&binding.routing_key, target),
+            Self::Headers(headers) => headers.unbind(&binding.arguments, target),
+        }
+    }
+
+    /// Appends the destinations of all bindings that match, some of them perhaps repeatedly.
+    pub(crate) fn route(&self, lookup: Lookup<'_>) -> Result<(), Exception> {
+        let Lookup {
+            routing_keys,
+            headers,
+            walk,
+            matched,
+        } = lookup;
+        match self {
+            Self::Direct(direct) => routing_keys
+                .iter()
+                .for_each(|key| direct.route(key, matched)),
+            Self::Fanout(fanout) => fanout.route(matched),
+            Self::Topic(topic) => routing_keys
+                .iter()
+                .for_each(|key| topic.route(key, walk, matched)),
+            Self::Headers(exchange) => {
+                exchange.route(headers.table()?, matched);
+            }
+        }
+        Ok(())
+    }
+}

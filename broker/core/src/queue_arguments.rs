@@ -1,0 +1,287 @@
+//! The arguments of `queue.declare`.
+
+mod reader;
+
+use std::time::Duration;
+
+use amphora_protocol::exception::ChannelException;
+use amphora_protocol::wire::table::{FieldTable, FieldValue};
+use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
+
+use self::reader::{Invalid, Reader};
+use crate::topology::reply_text::{Plain, inequivalent};
+
+const DELIVERY_LIMIT_DEFAULT: u64 = 20;
+
+pub(crate) const QUEUE_TYPE: &str = "x-queue-type";
+const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
+
+/// `x-queue-type`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum QueueType {
+    /// `classic`
+    #[default]
+    Classic,
+    /// `quorum`
+    Quorum,
+    /// `stream`
+    Stream,
+}
+
+/// `x-overflow`: what happens to a message that exceeds the queue's length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overflow {
+    /// `drop-head`: the oldest ready message goes, by way of the dead letter exchange.
+    #[default]
+    DropHead,
+    /// `reject-publish`: the new message is refused.
+    RejectPublish,
+    /// `reject-publish-dlx`: the new message is refused and dead-lettered.
+    RejectPublishDlx,
+}
+
+/// `x-dead-letter-strategy`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DeadLetterStrategy {
+    /// `at-most-once`
+    #[default]
+    AtMostOnce,
+    /// `at-least-once`
+    AtLeastOnce,
+}
+
+/// `x-delayed-retry-type`: which returned messages wait before they are delivered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DelayedRetryType {
+    /// `all`
+    All,
+    /// `failed`: rejected, or lost with its consumer.
+    Failed,
+    /// `returned`: by `basic.nack`.
+    Returned,
+}
+
+/// How long a returned message waits: `min` times its number of deliveries, at most `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DelayedRetry {
+    /// Which messages wait.
+    pub retry_type: DelayedRetryType,
+    /// The first delay.
+    pub min: Duration,
+    /// The longest delay.
+    pub max: Duration,
+}
+
+/// What a queue's arguments mean. Absent ones have their defaults; unknown ones have no meaning and are kept only in the
+/// table that they came in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueArguments {
+    /// `x-queue-type`
+    pub queue_type: QueueType,
+    /// `x-expires`: how long the queue outlives its last use.
+    pub expires: Option<Duration>,
+    /// `x-message-ttl`; zero means to expire unless delivered at once.
+    pub message_ttl: Option<Duration>,
+    /// `x-dead-letter-exchange`; may be the default exchange.
+    pub dead_letter_exchange: Option<ExchangeName>,
+    /// `x-dead-letter-routing-key`, in place of the message's own keys.
+    pub dead_letter_routing_key: Option<RoutingKey>,
+    /// `x-dead-letter-strategy`
+    pub dead_letter_strategy: DeadLetterStrategy,
+    /// `x-max-length`, in ready messages.
+    pub max_length: Option<u64>,
+    /// `x-max-length-bytes`, in bytes of ready messages' bodies.
+    pub max_length_bytes: Option<u64>,
+    /// `x-overflow`
+    pub overflow: Overflow,
+    /// `x-max-priority`
+    pub max_priority: Option<u8>,
+    /// `x-single-active-consumer`
+    pub single_active_consumer: bool,
+    /// `x-delivery-limit`: how many failed deliveries a message survives. 20 for a quorum queue that says nothing.
+    pub delivery_limit: Option<u64>,
+    /// `x-consumer-timeout`: how long a consumer may hold a message.
+    pub consumer_timeout: Option<Duration>,
+    /// `x-delayed-retry-type`, `-min` and `-max`, if the first two make sense.
+    pub delayed_retry: Option<DelayedRetry>,
+    /// `x-max-age` of a stream's messages.
+    pub max_age: Option<Duration>,
+    /// `x-stream-max-segment-size-bytes`
+    pub stream_max_segment_bytes: Option<u64>,
+}
+
+impl QueueArguments {
+    /// Parses the arguments of a new queue; `of` is how texts name it: `queue 'q' in vhost '/'`.
+    ///
+    /// # Errors
+    /// `PRECONDITION_FAILED` for a value of the wrong type or range, and for an argument that only another type of queue has.
+    pub fn parse(arguments: &FieldTable, of: &str) -> Result<Self, ChannelException> {
+        if let Some(other) = arguments.get(DEAD_LETTER_EXCHANGE)
+            && !matches!(other, FieldValue::LongString(_))
+        {
+            let text = format!(
+                "invalid type '{}' for arg '{DEAD_LETTER_EXCHANGE}' in {of}",
+                other.type_name()
+            );
+            return Err(ChannelException::precondition_failed(text));
+        }
+        Self::read(&Reader(arguments))
+            .and_then(|parsed| parsed.queue_type.check_names(arguments).map(|()| parsed))
+            .map_err(|Invalid { argument, reason }| {
+                let text = format!("invalid arg '{argument}' for {of}{reason}");
+                ChannelException::precondition_failed(text)
+            })
+    }
+
+    fn read(from: &Reader<'_>) -> Result<Self, Invalid> {
+        let queue_type = from.queue_type()?;
+        let delivery_limit = from
+            .0
+            .get("x-delivery-limit")
+            .and_then(FieldValue::as_integer);
+        let parsed = Self {
+            queue_type,
+            expires: from.expiry("x-expires", 1)?,
+            message_ttl: from.expiry("x-message-ttl", 0)?,
+            dead_letter_exchange: from
+                .name(DEAD_LETTER_EXCHANGE, |name| ExchangeName::new(name).ok())?,
+            dead_letter_routing_key: from.dead_letter_routing_key()?,
+            dead_letter_strategy: from.choice(
+                "x-dead-letter-strategy",
+                "invalid_dlx_strategy",
+                |text| match text {
+                    "at-most-once" => Some(DeadLetterStrategy::AtMostOnce),
+                    "at-least-once" => Some(DeadLetterStrategy::AtLeastOnce),
+                    _ => None,
+                },
+            )?,
+            max_length: from.count("x-max-length")?,
+            max_length_bytes: from.count("x-max-length-bytes")?,
+            max_priority: from.max_priority()?,
+            overflow: from.choice("x-overflow", "invalid_overflow", |text| match text {
+                "drop-head" => Some(Overflow::DropHead),
+                "reject-publish" => Some(Overflow::RejectPublish),
+                "reject-publish-dlx" => Some(Overflow::RejectPublishDlx),
+                _ => None,
+            })?,
+            single_active_consumer: from.flag("x-single-active-consumer")?,
+            delivery_limit: match (delivery_limit, queue_type) {
+                (Some(limit), _) => u64::try_from(limit).ok(),
+                (None, QueueType::Quorum) => Some(DELIVERY_LIMIT_DEFAULT),
+                (None, _) => None,
+            },
+            consumer_timeout: from.count("x-consumer-timeout")?.map(Duration::from_millis),
+            delayed_retry: from.delayed_retry(),
+            max_age: from.max_age()?,
+            stream_max_segment_bytes: from.count("x-stream-max-segment-size-bytes")?,
+        };
+        from.check_the_rest(queue_type)?;
+        Ok(parsed)
+    }
+}
+
+impl QueueType {
+    /// The arguments that a redeclaration must repeat with the same value. The type itself is compared by
+    /// [`QueueType::check_same`].
+    pub(crate) fn compared_arguments(self) -> impl Iterator<Item = &'static str> {
+        let common: &[&str] = match self {
+            Self::Classic | Self::Quorum => &COMMON,
+            Self::Stream => &[],
+        };
+        let own: &[&str] = match self {
+            Self::Classic => &CLASSIC,
+            Self::Quorum => &QUORUM,
+            Self::Stream => &STREAM,
+        };
+        common.iter().chain(own).copied()
+    }
+
+    /// Refuses a redeclaration with another type. To say nothing is to say `classic`.
+    pub(crate) fn check_same(
+        of: &str,
+        current: &FieldTable,
+        received: &FieldTable,
+    ) -> Result<(), ChannelException> {
+        let classic = FieldValue::from("classic");
+        let current = current.get(QUEUE_TYPE).unwrap_or(&classic);
+        let received = received.get(QUEUE_TYPE).unwrap_or(&classic);
+        if current == received {
+            return Ok(());
+        }
+        let quoted = |value| format!("'{}'", Plain(value));
+        Err(inequivalent(
+            of,
+            QUEUE_TYPE,
+            &quoted(received),
+            &quoted(current),
+        ))
+    }
+
+    /// Refuses an argument that only other types have.
+    fn check_names(self, arguments: &FieldTable) -> Result<(), Invalid> {
+        let others = [Self::Classic, Self::Quorum, Self::Stream];
+        for (name, _) in arguments {
+            let known = others
+                .into_iter()
+                .any(|other| other.compared_arguments().any(|known| name == known));
+            if known && !self.compared_arguments().any(|own| name == own) {
+                let reason = format!(" of queue type {}", self.module());
+                return Err(Invalid {
+                    argument: name.to_string(),
+                    reason,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the texts call it.
+    fn module(self) -> &'static str {
+        match self {
+            Self::Classic => "rabbit_classic_queue",
+            Self::Quorum => "rabbit_quorum_queue",
+            Self::Stream => "rabbit_stream_queue",
+        }
+    }
+}
+
+/// What both classic and quorum queues have. That classic queues have a delivery limit and a consumer timeout is ours.
+const COMMON: [&str; 11] = [
+    "x-expires",
+    "x-message-ttl",
+    DEAD_LETTER_EXCHANGE,
+    "x-dead-letter-routing-key",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-overflow",
+    "x-single-active-consumer",
+    "x-queue-leader-locator",
+    "x-delivery-limit",
+    "x-consumer-timeout",
+];
+const CLASSIC: [&str; 4] = [
+    "x-max-priority",
+    "x-queue-mode",
+    "x-queue-version",
+    "x-queue-master-locator",
+];
+const QUORUM: [&str; 10] = [
+    "x-dead-letter-strategy",
+    "x-max-in-memory-length",
+    "x-max-in-memory-bytes",
+    "x-quorum-initial-group-size",
+    "x-quorum-target-group-size",
+    "x-member-placement-tag",
+    "x-consumer-disconnected-timeout",
+    "x-delayed-retry-type",
+    "x-delayed-retry-min",
+    "x-delayed-retry-max",
+];
+const STREAM: [&str; 6] = [
+    "x-max-length-bytes",
+    "x-max-age",
+    "x-stream-max-segment-size-bytes",
+    "x-stream-filter-size-bytes",
+    "x-initial-cluster-size",
+    "x-queue-leader-locator",
+];

@@ -1,0 +1,253 @@
+//! Reading one argument each, with RabbitMQ's texts for what is refused: Erlang terms, because that is what it prints.
+
+use std::fmt;
+use std::time::Duration;
+
+use amphora_protocol::wire::table::{FieldTable, FieldValue};
+use amphora_protocol::wire::types::RoutingKey;
+
+use super::{DEAD_LETTER_EXCHANGE, DelayedRetry, DelayedRetryType, QUEUE_TYPE, QueueType};
+
+/// Ten years: the longest time to live or to expiry.
+const EXPIRY_MS_MAX: u64 = 315_360_000_000;
+const STREAM_SEGMENT_BYTES_MAX: u64 = 3_000_000_000;
+
+/// An argument that is not accepted. The reason is what follows the queue in the text.
+pub(super) struct Invalid {
+    pub(super) argument: String,
+    pub(super) reason: String,
+}
+
+fn invalid(argument: &str, term: impl fmt::Display) -> Invalid {
+    Invalid {
+        argument: argument.to_owned(),
+        reason: format!(": {term}"),
+    }
+}
+
+/// The arguments; each method reads one, by its name.
+pub(super) struct Reader<'a>(pub(super) &'a FieldTable);
+
+impl Reader<'_> {
+    fn integer(&self, name: &str) -> Result<Option<i64>, Invalid> {
+        let Some(value) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let integer = value.as_integer().ok_or_else(|| {
+            let term = format!("\"expected integer, got {}\"", value.type_name());
+            invalid(name, term)
+        })?;
+        Ok(Some(integer))
+    }
+
+    pub(super) fn count(&self, name: &str) -> Result<Option<u64>, Invalid> {
+        let Some(integer) = self.integer(name)? else {
+            return Ok(None);
+        };
+        let count = u64::try_from(integer)
+            .map_err(|_| invalid(name, format_args!("{{value_negative,{integer}}}")))?;
+        Ok(Some(count))
+    }
+
+    fn positive_count(&self, name: &str) -> Result<Option<u64>, Invalid> {
+        match self.count(name)? {
+            Some(0) => Err(invalid(name, "{value_zero,0}")),
+            count => Ok(count),
+        }
+    }
+
+    pub(super) fn expiry(&self, name: &str, min: u64) -> Result<Option<Duration>, Invalid> {
+        let count = if min > 0 {
+            self.positive_count(name)?
+        } else {
+            self.count(name)?
+        };
+        match count {
+            Some(ms) if ms > EXPIRY_MS_MAX => {
+                Err(invalid(name, format_args!("{{value_too_large,{ms}}}")))
+            }
+            count => Ok(count.map(Duration::from_millis)),
+        }
+    }
+
+    pub(super) fn max_priority(&self) -> Result<Option<u8>, Invalid> {
+        let name = "x-max-priority";
+        let Some(count) = self.count(name)? else {
+            return Ok(None);
+        };
+        let too_many = |_| invalid(name, format_args!("{{max_value_exceeded,{count}}}"));
+        u8::try_from(count).map(Some).map_err(too_many)
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Invalid> {
+        match self.0.get(name) {
+            None => Ok(false),
+            Some(FieldValue::Bool(value)) => Ok(*value),
+            Some(other) => Err(unacceptable_type(name, other)),
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Invalid> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(FieldValue::LongString(text)) => {
+                Ok(Some(String::from_utf8_lossy(text).into_owned()))
+            }
+            Some(other) => Err(unacceptable_type(name, other)),
+        }
+    }
+
+    pub(super) fn choice<T: Default>(
+        &self,
+        name: &str,
+        term: &str,
+        choose: fn(&str) -> Option<T>,
+    ) -> Result<T, Invalid> {
+        let Some(text) = self.text(name)? else {
+            return Ok(T::default());
+        };
+        choose(&text).ok_or_else(|| invalid(name, term))
+    }
+
+    /// A name, which has to be UTF-8 of at most 255 bytes.
+    pub(super) fn name<T>(
+        &self,
+        name: &str,
+        make: fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Invalid> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(FieldValue::LongString(text)) => {
+                let parsed = std::str::from_utf8(text).ok().and_then(make);
+                parsed
+                    .map(Some)
+                    .ok_or_else(|| invalid(name, "invalid_name"))
+            }
+            Some(other) => Err(unacceptable_type(name, other)),
+        }
+    }
+
+    pub(super) fn dead_letter_routing_key(&self) -> Result<Option<RoutingKey>, Invalid> {
+        let name = "x-dead-letter-routing-key";
+        let key = self.name(name, |key| RoutingKey::new(key).ok())?;
+        if key.is_some() && self.0.get(DEAD_LETTER_EXCHANGE).is_none() {
+            return Err(invalid(name, "routing_key_but_no_dlx_defined"));
+        }
+        Ok(key)
+    }
+
+    pub(super) fn queue_type(&self) -> Result<QueueType, Invalid> {
+        match self.text(QUEUE_TYPE)?.as_deref() {
+            None | Some("classic" | "" | "undefined") => Ok(QueueType::Classic),
+            Some("quorum") => Ok(QueueType::Quorum),
+            Some("stream") => Ok(QueueType::Stream),
+            Some(other) => Err(invalid(
+                QUEUE_TYPE,
+                format_args!("\"unsupported queue type '{other}'\""),
+            )),
+        }
+    }
+
+    /// Nonsense here switches delayed retry off, as it does in RabbitMQ.
+    pub(super) fn delayed_retry(&self) -> Option<DelayedRetry> {
+        let retry_type = match self.0.get("x-delayed-retry-type")?.as_str()? {
+            "all" => DelayedRetryType::All,
+            "failed" => DelayedRetryType::Failed,
+            "returned" => DelayedRetryType::Returned,
+            _ => return None,
+        };
+        let delay = |name| {
+            u64::try_from(self.0.get(name)?.as_integer()?)
+                .ok()
+                .map(Duration::from_millis)
+        };
+        let min = delay("x-delayed-retry-min")?;
+        let max = delay("x-delayed-retry-max").unwrap_or(min).max(min);
+        Some(DelayedRetry {
+            retry_type,
+            min,
+            max,
+        })
+    }
+
+    /// A number and a unit: `7D`.
+    pub(super) fn max_age(&self) -> Result<Option<Duration>, Invalid> {
+        let name = "x-max-age";
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let unit_seconds = match unit {
+            "Y" => Some(365 * 86_400),
+            "M" => Some(30 * 86_400),
+            "D" => Some(86_400),
+            "h" => Some(3_600),
+            "m" => Some(60),
+            "s" => Some(1),
+            _ => None,
+        };
+        let number = number.parse::<u64>().ok().filter(|number| *number > 0);
+        let seconds = number
+            .zip(unit_seconds)
+            .and_then(|(number, unit)| number.checked_mul(unit));
+        seconds
+            .map(|seconds| Some(Duration::from_secs(seconds)))
+            .ok_or_else(|| invalid(name, "invalid_max_age"))
+    }
+
+    /// What is checked although it has no meaning for a broker of one node.
+    pub(super) fn check_the_rest(&self, queue_type: QueueType) -> Result<(), Invalid> {
+        for name in [
+            "x-max-in-memory-length",
+            "x-max-in-memory-bytes",
+            "x-consumer-disconnected-timeout",
+        ] {
+            self.count(name)?;
+        }
+        for name in ["x-quorum-initial-group-size", "x-initial-cluster-size"] {
+            self.positive_count(name)?;
+        }
+        if queue_type == QueueType::Classic
+            && let Some(version) = self.count("x-queue-version")?
+            && !(1..=2).contains(&version)
+        {
+            return Err(invalid(
+                "x-queue-version",
+                format_args!("\"unsupported queue version '{version}'\""),
+            ));
+        }
+        self.choice(
+            "x-queue-leader-locator",
+            "invalid_queue_locator_arg",
+            |text| match text {
+                "client-local" | "balanced" => Some(()),
+                _ => None,
+            },
+        )?;
+        if let Some(bytes) = self.count("x-stream-max-segment-size-bytes")?
+            && bytes > STREAM_SEGMENT_BYTES_MAX
+        {
+            return Err(invalid(
+                "x-stream-max-segment-size-bytes",
+                format_args!("{{value_too_large,{bytes}}}"),
+            ));
+        }
+        if let Some(bytes) = self.count("x-stream-filter-size-bytes")?
+            && !(16..=255).contains(&bytes)
+        {
+            return Err(invalid(
+                "x-stream-filter-size-bytes",
+                format_args!("{{value_out_of_range,{bytes}}}"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn unacceptable_type(name: &str, value: &FieldValue) -> Invalid {
+    invalid(
+        name,
+        format_args!("{{unacceptable_type,{}}}", value.type_name()),
+    )
+}

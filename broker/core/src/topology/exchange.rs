@@ -1,0 +1,200 @@
+//! Declaring and deleting exchanges (AMQP 0-9-1, 1.6).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use amphora_protocol::exception::ChannelException;
+use amphora_protocol::wire::table::{FieldTable, FieldValue};
+use amphora_protocol::wire::types::ExchangeName;
+
+use super::reply_text::{check_same_argument, check_same_flag, default_exchange, inequivalent};
+use super::{Change, Changes, ExchangeDeclaration, ExchangeEntry, Topology};
+use crate::definition::ExchangeDefinition;
+use crate::exchange::{ExchangeType, Matcher, slot};
+
+/// Where messages go that the exchange has no destination for.
+const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
+const RESERVED_PREFIX: &str = "amq.";
+
+impl<Q: Clone> Topology<Q> {
+    /// `exchange.declare`: creates the exchange unless one exists that is the same in type, flags and alternate exchange.
+    ///
+    /// # Errors
+    /// * `ACCESS_REFUSED` for the default exchange, and for a new exchange whose name begins with `amq.`.
+    /// * `NOT_FOUND` if it is passive and there is none.
+    /// * `PRECONDITION_FAILED` if the type is unknown, an argument is malformed, or another exchange of that name exists.
+    pub fn declare_exchange(
+        &mut self,
+        declaration: ExchangeDeclaration,
+    ) -> Result<Changes, ChannelException> {
+        let ExchangeDeclaration {
+            name,
+            exchange_type,
+            passive,
+            ..
+        } = &declaration;
+        if name.is_empty() {
+            return Err(default_exchange());
+        }
+        if *passive {
+            return self.find_exchange(name).map(|_| Changes::default());
+        }
+        let exchange_type = ExchangeType::from_name(exchange_type).ok_or_else(|| {
+            let malformed = if exchange_type.is_empty() {
+                "invalid"
+            } else {
+                "unknown"
+            };
+            ChannelException::precondition_failed(format!(
+                "{malformed} exchange type '{}'",
+                exchange_type.as_str()
+            ))
+        })?;
+        if let Ok(current) = self.find_exchange(name) {
+            self.check_same_exchange(current, exchange_type, &declaration)?;
+            return Ok(Changes::default());
+        }
+        if name.starts_with(RESERVED_PREFIX) {
+            let text = format!(
+                "exchange name '{}' contains reserved prefix 'amq.*'",
+                name.as_str()
+            );
+            return Err(ChannelException::access_refused(text));
+        }
+        alternate_exchange(&declaration.arguments).map_err(|reason| {
+            let reason = format!(
+                "{reason} for arg '{ALTERNATE_EXCHANGE}' in {}",
+                self.exchange_text(name)
+            );
+            ChannelException::precondition_failed(reason)
+        })?;
+        let definition = Arc::new(ExchangeDefinition {
+            name: declaration.name,
+            exchange_type,
+            durable: declaration.durable,
+            auto_delete: declaration.auto_delete,
+            internal: declaration.internal,
+            arguments: declaration.arguments,
+        });
+        self.insert_exchange(Arc::clone(&definition));
+        Ok(Changes(vec![Change::ExchangeCreated(definition)]))
+    }
+
+    /// `exchange.delete`: deletes the exchange and its bindings, and what was bound to it only to go away with it.
+    /// That there is none is no error.
+    ///
+    /// # Errors
+    /// `ACCESS_REFUSED` for the exchanges that every virtual host has; `PRECONDITION_FAILED` if it is in use (has a binding
+    /// whose source it is) and `if_unused` is set.
+    pub fn delete_exchange(
+        &mut self,
+        name: &str,
+        if_unused: bool,
+    ) -> Result<Changes, ChannelException> {
+        if name.is_empty() {
+            return Err(default_exchange());
+        }
+        if name.starts_with(RESERVED_PREFIX) {
+            let text = format!(
+                "deletion of system {} not allowed",
+                self.exchange_text(name)
+            );
+            return Err(ChannelException::access_refused(text));
+        }
+        let Ok(entry) = self.exchange_entry(name) else {
+            return Ok(Changes::default());
+        };
+        if if_unused && !entry.leaving.is_empty() {
+            return Err(ChannelException::precondition_failed(format!(
+                "{} in use",
+                self.exchange_text(name)
+            )));
+        }
+        let mut changes = Changes::default();
+        self.remove_exchanges(vec![entry.definition.name.clone()], &mut changes);
+        Ok(changes)
+    }
+
+    pub(super) fn insert_exchange(&mut self, definition: Arc<ExchangeDefinition>) {
+        let name = definition.name.clone();
+        let place = self.exchanges.insert(ExchangeEntry {
+            matcher: Matcher::new(definition.exchange_type),
+            alternate: alternate_exchange(&definition.arguments).unwrap_or_default(),
+            definition,
+            leaving: BTreeSet::new(),
+            arriving: BTreeSet::new(),
+        });
+        self.exchange_names.insert(name, slot(place));
+        self.changed();
+    }
+
+    /// Removes exchanges, their bindings, and the auto-delete exchanges that this leaves without a binding.
+    pub(super) fn remove_exchanges(
+        &mut self,
+        mut doomed: Vec<ExchangeName>,
+        changes: &mut Changes,
+    ) {
+        while let Some(name) = doomed.pop() {
+            let Ok(entry) = self.exchange_entry(&name) else {
+                continue;
+            };
+            let ids: Vec<_> = entry.leaving.union(&entry.arriving).copied().collect();
+            for id in ids {
+                if let Some(source) = self.remove_binding(id, changes)
+                    && source != name
+                {
+                    doomed.push(source);
+                }
+            }
+            if let Some(slot) = self.exchange_names.remove(&name)
+                && let Some(entry) = self.exchanges.try_remove(slot as usize)
+            {
+                changes.0.push(Change::ExchangeDeleted(entry.definition));
+                self.changed();
+            }
+        }
+    }
+
+    fn check_same_exchange(
+        &self,
+        current: &ExchangeDefinition,
+        exchange_type: ExchangeType,
+        declaration: &ExchangeDeclaration,
+    ) -> Result<(), ChannelException> {
+        let of = self.exchange_text(&declaration.name);
+        if exchange_type != current.exchange_type {
+            let (received, current) = (
+                format!("'{exchange_type}'"),
+                format!("'{}'", current.exchange_type),
+            );
+            return Err(inequivalent(&of, "type", &received, &current));
+        }
+        check_same_flag(&of, "durable", current.durable, declaration.durable)?;
+        check_same_flag(
+            &of,
+            "auto_delete",
+            current.auto_delete,
+            declaration.auto_delete,
+        )?;
+        check_same_flag(&of, "internal", current.internal, declaration.internal)?;
+        check_same_argument(
+            &of,
+            ALTERNATE_EXCHANGE,
+            &current.arguments,
+            &declaration.arguments,
+        )
+    }
+}
+
+fn alternate_exchange(arguments: &FieldTable) -> Result<Option<ExchangeName>, String> {
+    match arguments.get(ALTERNATE_EXCHANGE) {
+        None => Ok(None),
+        Some(FieldValue::LongString(name)) => {
+            let name = std::str::from_utf8(name)
+                .ok()
+                .and_then(|name| ExchangeName::new(name).ok());
+            name.map(Some).ok_or_else(|| "invalid name".to_owned())
+        }
+        Some(other) => Err(format!("invalid type '{}'", other.type_name())),
+    }
+}

@@ -1,0 +1,259 @@
+//! What exists in one virtual host: exchanges, queues, bindings.
+//!
+//! # Invariants
+//! * A name is in `exchange_names` or `queue_names` exactly if its entry is in the table of entries.
+//! * A binding is in `bindings`, in `binding_ids`, in its source's matcher and among its source's and its destination's
+//!   binding ids, or in none of them. Its ends exist.
+//! * Every change raises the generation, so that an answer of [`Topology::route`] may be kept while it stands still.
+
+mod binding;
+mod change;
+mod declaration;
+mod exchange;
+mod queue;
+mod recover;
+pub(crate) mod reply_text;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use amphora_protocol::exception::ChannelException;
+use amphora_protocol::wire::types::{ExchangeName, QueueName, ShortString, VhostName};
+use foldhash::fast::RandomState;
+use slab::Slab;
+
+pub use self::change::{Change, Changes};
+pub use self::declaration::{ConnectionId, ExchangeDeclaration, QueueDeclaration};
+pub use self::queue::Declared;
+pub use self::recover::RecoveryProblem;
+use crate::binding::{Binding, BindingArguments, BindingId, Destination};
+use crate::definition::{ExchangeDefinition, QueueDefinition};
+use crate::exchange::{ExchangeType, Matcher};
+
+/// The exchanges that every virtual host has, beside the default exchange: name, type, internal.
+const PREDECLARED: [(&str, ExchangeType, bool); 7] = [
+    ("", ExchangeType::Direct, false),
+    ("amq.direct", ExchangeType::Direct, false),
+    ("amq.fanout", ExchangeType::Fanout, false),
+    ("amq.headers", ExchangeType::Headers, false),
+    ("amq.match", ExchangeType::Headers, false),
+    ("amq.rabbitmq.trace", ExchangeType::Topic, true),
+    ("amq.topic", ExchangeType::Topic, false),
+];
+
+/// The exchanges, queues and bindings of one virtual host, and where a message goes.
+///
+/// `Q` is what a queue is to the caller: a handle that is cheap to clone.
+#[derive(Debug)]
+pub struct Topology<Q> {
+    vhost: VhostName,
+    exchanges: Slab<ExchangeEntry>,
+    exchange_names: HashMap<ExchangeName, u32, RandomState>,
+    queues: Slab<QueueEntry<Q>>,
+    queue_names: HashMap<QueueName, u32, RandomState>,
+    bindings: BTreeMap<BindingId, BindingEntry>,
+    binding_ids: HashMap<Arc<Binding>, BindingId, RandomState>,
+    next_binding: BindingId,
+    generation: u64,
+}
+
+/// An exchange and what it is bound to.
+#[derive(Debug)]
+pub(crate) struct ExchangeEntry {
+    pub(crate) definition: Arc<ExchangeDefinition>,
+    pub(crate) matcher: Matcher,
+    pub(crate) alternate: Option<ExchangeName>,
+    /// The bindings whose source it is.
+    leaving: BTreeSet<BindingId>,
+    /// The bindings whose destination it is.
+    arriving: BTreeSet<BindingId>,
+}
+
+/// A queue, as far as others can see it.
+#[derive(Debug)]
+pub struct QueueEntry<Q> {
+    /// As it was declared.
+    pub definition: Arc<QueueDefinition>,
+    /// The caller's own handle.
+    pub handle: Q,
+    arriving: BTreeSet<BindingId>,
+}
+
+#[derive(Debug)]
+struct BindingEntry {
+    binding: Arc<Binding>,
+    durable: bool,
+}
+
+impl<Q: Clone> Topology<Q> {
+    /// A virtual host with the exchanges that every one has, without queues.
+    pub fn new(vhost: VhostName) -> Self {
+        let mut topology = Self {
+            vhost,
+            exchanges: Slab::new(),
+            exchange_names: HashMap::default(),
+            queues: Slab::new(),
+            queue_names: HashMap::default(),
+            bindings: BTreeMap::new(),
+            binding_ids: HashMap::default(),
+            next_binding: BindingId(1),
+            generation: 1,
+        };
+        for (name, exchange_type, internal) in PREDECLARED {
+            if let Ok(name) = ExchangeName::new(name) {
+                topology.insert_exchange(Arc::new(ExchangeDefinition {
+                    name,
+                    exchange_type,
+                    durable: true,
+                    auto_delete: false,
+                    internal,
+                    arguments: amphora_protocol::wire::table::FieldTable::default(),
+                }));
+            }
+        }
+        topology
+    }
+
+    /// The virtual host's name.
+    pub fn vhost(&self) -> &VhostName {
+        &self.vhost
+    }
+
+    /// Rises with every change that may alter where a message goes or what a listing shows.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// An exchange by its name, or `NOT_FOUND`.
+    pub fn find_exchange(&self, name: &str) -> Result<&Arc<ExchangeDefinition>, ChannelException> {
+        Ok(&self.exchange_entry(name)?.definition)
+    }
+
+    /// A queue by its name, for a connection that wants to use it.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `RESOURCE_LOCKED` if it is exclusive to another connection.
+    pub fn find_queue(
+        &self,
+        name: &str,
+        asker: ConnectionId,
+    ) -> Result<&QueueEntry<Q>, ChannelException> {
+        let entry = self.queue(name).ok_or_else(|| self.no_queue(name))?;
+        match entry.definition.owner {
+            Some(owner) if owner != asker => Err(self.locked_queue(name)),
+            _ => Ok(entry),
+        }
+    }
+
+    /// A queue by its name, whoever may use it.
+    pub fn queue(&self, name: &str) -> Option<&QueueEntry<Q>> {
+        self.queues.get(*self.queue_names.get(name)? as usize)
+    }
+
+    /// All exchanges, in no particular order.
+    pub fn exchanges(&self) -> impl ExactSizeIterator<Item = &Arc<ExchangeDefinition>> {
+        self.exchanges.iter().map(|(_, entry)| &entry.definition)
+    }
+
+    /// All queues, in no particular order.
+    pub fn queues(&self) -> impl ExactSizeIterator<Item = &QueueEntry<Q>> {
+        self.queues.iter().map(|(_, entry)| entry)
+    }
+
+    /// All bindings: those of every queue to the default exchange, which are not stored, and then the others by age.
+    pub fn bindings(&self) -> impl Iterator<Item = Arc<Binding>> {
+        let implicit = self.queues.iter().map(|(_, entry)| implicit_binding(entry));
+        implicit.chain(
+            self.bindings
+                .values()
+                .map(|entry| Arc::clone(&entry.binding)),
+        )
+    }
+
+    /// The bindings whose source the exchange is; none if it does not exist.
+    pub fn bindings_by_source(&self, source: &str) -> Vec<Arc<Binding>> {
+        if source.is_empty() {
+            return self
+                .queues
+                .iter()
+                .map(|(_, entry)| implicit_binding(entry))
+                .collect();
+        }
+        let leaving = self.exchange_entry(source).ok().map(|entry| &entry.leaving);
+        self.listed(leaving)
+    }
+
+    /// The bindings that lead to a queue or exchange; none if it does not exist.
+    pub fn bindings_by_destination(&self, destination: &Destination) -> Vec<Arc<Binding>> {
+        match destination {
+            Destination::Queue(name) => {
+                let Some(entry) = self.queue(name) else {
+                    return Vec::new();
+                };
+                let mut bindings = vec![implicit_binding(entry)];
+                bindings.extend(self.listed(Some(&entry.arriving)));
+                bindings
+            }
+            Destination::Exchange(name) => {
+                let arriving = self.exchange_entry(name).ok().map(|entry| &entry.arriving);
+                self.listed(arriving)
+            }
+        }
+    }
+
+    /// The number of bindings, without those to the default exchange.
+    pub fn binding_count(&self) -> usize {
+        self.bindings.len()
+    }
+
+    fn listed(&self, ids: Option<&BTreeSet<BindingId>>) -> Vec<Arc<Binding>> {
+        let entries = ids
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.bindings.get(id));
+        entries.map(|entry| Arc::clone(&entry.binding)).collect()
+    }
+
+    fn changed(&mut self) {
+        self.generation += 1;
+    }
+}
+
+/// Access by slot, for routing.
+impl<Q> Topology<Q> {
+    pub(crate) fn exchange_slot(&self, name: &str) -> Option<u32> {
+        self.exchange_names.get(name).copied()
+    }
+
+    pub(crate) fn queue_slot(&self, name: &str) -> Option<u32> {
+        self.queue_names.get(name).copied()
+    }
+
+    pub(crate) fn exchange_at(&self, slot: u32) -> Option<&ExchangeEntry> {
+        self.exchanges.get(slot as usize)
+    }
+
+    pub(crate) fn queue_at(&self, slot: u32) -> Option<&QueueEntry<Q>> {
+        self.queues.get(slot as usize)
+    }
+
+    pub(crate) fn exchange_entry(&self, name: &str) -> Result<&ExchangeEntry, ChannelException> {
+        let entry = self
+            .exchange_slot(name)
+            .and_then(|slot| self.exchange_at(slot));
+        entry.ok_or_else(|| self.no_exchange(name))
+    }
+}
+
+/// Every queue is bound to the default exchange by its name.
+fn implicit_binding<Q>(entry: &QueueEntry<Q>) -> Arc<Binding> {
+    let name = &entry.definition.name;
+    Arc::new(Binding {
+        source: ExchangeName::default(),
+        destination: Destination::Queue(name.clone()),
+        routing_key: ShortString::from(name.clone()).into(),
+        arguments: BindingArguments::default(),
+    })
+}
