@@ -4,4 +4,6 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod logging;
+pub mod management;
 pub mod serve;
+pub mod tls;

@@ -1,1 +1,23 @@
-//! Placeholder.
+//! The broker's storage: [`FjallStore`] on disk, [`MemoryStore`] without persistence, both behind the core's
+//! [`Store`](amphora_core::store::Store) contract and held to it by one suite.
+
+mod disk;
+mod memory;
+mod plan;
+pub mod testing;
+
+pub use disk::{FjallStore, OpenError, Options};
+pub use memory::MemoryStore;
+
+use amphora_core::store::{QueueId, RecordRef, StoreError};
+
+/// The error for a record that is not as it was appended, naming queue and positions as a reader of the log needs them.
+fn damaged_record(queue: QueueId, record: &RecordRef, reason: impl Into<String>) -> StoreError {
+    StoreError::Damaged {
+        what: format!(
+            "record {} of queue {} (positions {} to {})",
+            record.id.0, queue.0, record.first, record.last
+        ),
+        reason: reason.into(),
+    }
+}

@@ -1,7 +1,20 @@
 //! Who a client is, and what that user may do.
+//!
+//! [`Users::authenticate`] turns what `connection.start-ok` brought into an [`Identity`]; [`Identity::enter`] turns that and a virtual
+//! host into a [`VhostAccess`], which every operation asks for permission.
 
+mod identity;
+mod mechanism;
 mod password;
 mod permission;
+mod refusal;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod users;
 
+pub use self::identity::{Identity, VhostAccess};
 pub use self::password::{PasswordHash, UnknownHash};
 pub use self::permission::{Access, Pattern, PatternError, Permissions, Resource};
+pub use self::refusal::{Denial, Refusal};
+pub use self::users::{PeerInfo, User, Users};

@@ -1,0 +1,212 @@
+//! What the management API asks of the broker.
+//!
+//! Reading gives snapshots. Changing goes the way that AMQP methods go, as the user that asks: permissions are checked by the broker,
+//! not by the API, and a refusal is the exception that an AMQP client would get.
+
+use std::pin::Pin;
+
+use amphora_protocol::exception::Exception;
+use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::table::FieldTable;
+use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey};
+use bytes::Bytes;
+
+use super::snapshot::{
+    BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, Destination,
+    ExchangeSnapshot, NodeSnapshot, Overview, QueueSnapshot, VhostSnapshot,
+};
+use crate::auth::VhostAccess;
+
+/// What a command comes back with: its result, once that is as durable as the broker promises, or the exception it met.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Exception>> + Send + 'a>>;
+
+/// The broker as the management API sees it.
+///
+/// Reading methods return at once; they may take each lock in turn, briefly, and never wait for a disk.
+/// A virtual host, queue or exchange that is not there gives an empty list or nothing.
+pub trait Backend: Send + Sync + 'static {
+    /// Counts over the whole broker.
+    fn overview(&self) -> Overview;
+    /// The state of the one node.
+    fn node(&self) -> NodeSnapshot;
+    /// All virtual hosts.
+    fn vhosts(&self) -> Vec<VhostSnapshot>;
+    /// All exchanges of a virtual host, the default exchange included.
+    fn exchanges(&self, vhost: &str) -> Vec<ExchangeSnapshot>;
+    /// One exchange; the default exchange has the empty name.
+    fn exchange(&self, vhost: &str, name: &str) -> Option<ExchangeSnapshot>;
+    /// All queues of a virtual host.
+    fn queues(&self, vhost: &str) -> Vec<QueueSnapshot>;
+    /// One queue.
+    fn queue(&self, vhost: &str, name: &str) -> Option<QueueSnapshot>;
+    /// The bindings of a virtual host that pass the filter, the implicit ones of the default exchange included.
+    fn bindings(&self, vhost: &str, filter: &BindingFilter) -> Vec<BindingSnapshot>;
+    /// All AMQP connections that are open, of all virtual hosts.
+    fn connections(&self) -> Vec<ConnectionSnapshot>;
+    /// All open channels, of all virtual hosts.
+    fn channels(&self) -> Vec<ChannelSnapshot>;
+    /// All consumers of a virtual host.
+    fn consumers(&self, vhost: &str) -> Vec<ConsumerSnapshot>;
+
+    /// As `exchange.declare`.
+    fn declare_exchange<'a>(
+        &'a self,
+        by: &'a VhostAccess,
+        command: DeclareExchange,
+    ) -> Reply<'a, ()>;
+    /// As `exchange.delete`; one that is not there is no error.
+    fn delete_exchange<'a>(&'a self, by: &'a VhostAccess, command: DeleteExchange)
+    -> Reply<'a, ()>;
+    /// As `queue.declare`, without an owner.
+    fn declare_queue<'a>(&'a self, by: &'a VhostAccess, command: DeclareQueue) -> Reply<'a, ()>;
+    /// As `queue.delete`; one that is not there is no error.
+    fn delete_queue<'a>(&'a self, by: &'a VhostAccess, command: DeleteQueue) -> Reply<'a, ()>;
+    /// As `queue.purge`. Returns how many messages there were.
+    fn purge_queue<'a>(&'a self, by: &'a VhostAccess, queue: QueueName) -> Reply<'a, u64>;
+    /// As `queue.bind` or `exchange.bind`.
+    fn bind<'a>(&'a self, by: &'a VhostAccess, command: Bind) -> Reply<'a, ()>;
+    /// As `queue.unbind` or `exchange.unbind`; a binding that is not there is no error.
+    fn unbind<'a>(&'a self, by: &'a VhostAccess, command: Bind) -> Reply<'a, ()>;
+    /// As a mandatory `basic.publish` whose confirm is waited for.
+    fn publish<'a>(&'a self, by: &'a VhostAccess, command: Publish) -> Reply<'a, Published>;
+    /// As `basic.get`, several times, and then an `ack`, `reject` or `nack` of all.
+    fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>>;
+
+    /// Closes a connection with 320 and this text. `false` if there is none with this name.
+    fn close_connection(&self, name: &str, reason: &str) -> bool;
+}
+
+/// Which bindings are asked for. What is not set passes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BindingFilter {
+    /// Only those of this source.
+    pub source: Option<ExchangeName>,
+    /// Only those to this destination.
+    pub destination: Option<Destination>,
+}
+
+/// Creates an exchange, or checks that it is the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeclareExchange {
+    /// Its name.
+    pub name: ExchangeName,
+    /// Its type.
+    pub kind: String,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Is deleted with its last binding.
+    pub auto_delete: bool,
+    /// Only other exchanges may publish to it.
+    pub internal: bool,
+    /// For its type to interpret.
+    pub arguments: FieldTable,
+}
+
+/// Deletes an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteExchange {
+    /// Its name.
+    pub name: ExchangeName,
+    /// Refuse if it is the source of a binding.
+    pub if_unused: bool,
+}
+
+/// Creates a queue, or checks that it is the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeclareQueue {
+    /// Its name; empty for one that the broker chooses.
+    pub name: QueueName,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Is deleted with its last consumer.
+    pub auto_delete: bool,
+    /// Its limits, and whatever else queues understand.
+    pub arguments: FieldTable,
+}
+
+/// Deletes a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteQueue {
+    /// Its name.
+    pub name: QueueName,
+    /// Refuse if it has consumers.
+    pub if_unused: bool,
+    /// Refuse if it has messages that are ready.
+    pub if_empty: bool,
+}
+
+/// Makes or removes a binding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bind {
+    /// Where messages come from.
+    pub source: ExchangeName,
+    /// Where they go.
+    pub destination: Destination,
+    /// What their routing key is compared to.
+    pub routing_key: RoutingKey,
+    /// For the source's type to interpret; part of the binding's identity.
+    pub arguments: FieldTable,
+}
+
+/// Publishes one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publish {
+    /// To which exchange.
+    pub exchange: ExchangeName,
+    /// With which routing key.
+    pub routing_key: RoutingKey,
+    /// With which properties.
+    pub properties: BasicProperties,
+    /// The message.
+    pub body: Bytes,
+}
+
+/// What became of a [`Publish`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It is in at least one queue, as durably as a confirm promises.
+    Routed,
+    /// It reached no queue.
+    Unroutable,
+    /// A queue refused it: a publisher would have got `basic.nack`.
+    Refused,
+}
+
+/// Takes messages out of a queue, or looks at them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Get {
+    /// Which queue.
+    pub queue: QueueName,
+    /// At most so many messages.
+    pub count: u32,
+    /// What happens to them afterwards.
+    pub settlement: Settlement,
+}
+
+/// What happens to messages that were fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// They are gone: `basic.ack`.
+    Ack,
+    /// They are back in their place: `basic.nack` or `basic.reject` with `requeue`.
+    Requeue,
+    /// They are gone, to the dead-letter exchange if there is one: `basic.reject` without `requeue`.
+    Discard,
+}
+
+/// A message that was fetched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Got {
+    /// The exchange it was published to.
+    pub exchange: ExchangeName,
+    /// The routing key it was published with.
+    pub routing_key: RoutingKey,
+    /// It had been delivered before.
+    pub redelivered: bool,
+    /// Messages that were ready behind it.
+    pub ready_count: u64,
+    /// Its properties.
+    pub properties: BasicProperties,
+    /// The message.
+    pub body: Bytes,
+}

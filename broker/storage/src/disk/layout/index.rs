@@ -1,0 +1,158 @@
+//! Where a queue's messages are: one entry per record.
+//!
+//! ```text
+//! key      queue u32, first position u64, record id u64
+//! payload  flags u8 (1 = transient), last position u64, count u32, bytes u32, XXH3 of the data u64
+//! version  1: the data stands under its id in `seg` as it is
+//! ```
+
+use amphora_core::store::{QueueId, RecordId, RecordRef};
+
+use super::envelope;
+
+const VERSION: u8 = 1;
+const TRANSIENT: u8 = 1;
+const KEY_BYTES: usize = 20;
+const PAYLOAD_BYTES: usize = 25;
+
+/// An entry as it was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::disk) struct IndexEntry {
+    pub(in crate::disk) queue: QueueId,
+    pub(in crate::disk) record: RecordRef,
+    pub(in crate::disk) data_checksum: u64,
+}
+
+/// The record's key.
+pub(in crate::disk) fn key(queue: QueueId, record: &RecordRef) -> [u8; KEY_BYTES] {
+    let mut key = [0; KEY_BYTES];
+    let parts = [
+        &queue.0.to_be_bytes()[..],
+        &record.first.to_be_bytes(),
+        &record.id.0.to_be_bytes(),
+    ];
+    for (to, from) in key.iter_mut().zip(parts.into_iter().flatten()) {
+        *to = *from;
+    }
+    key
+}
+
+/// The record's value.
+pub(in crate::disk) fn encode(queue: QueueId, record: &RecordRef, data_checksum: u64) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(PAYLOAD_BYTES);
+    payload.push(if record.transient { TRANSIENT } else { 0 });
+    payload.extend_from_slice(&record.last.to_be_bytes());
+    payload.extend_from_slice(&record.count.to_be_bytes());
+    payload.extend_from_slice(&record.bytes.to_be_bytes());
+    payload.extend_from_slice(&data_checksum.to_be_bytes());
+    envelope::seal(VERSION, &key(queue, record), &payload)
+}
+
+/// Which queue and position a key speaks of, even if its value is damaged; `None` for what is no record's key.
+pub(in crate::disk) fn decode_key(key: &[u8]) -> Option<(QueueId, u64, RecordId)> {
+    let (queue, rest) = key.split_first_chunk()?;
+    let (first, rest) = rest.split_first_chunk()?;
+    let id = rest.try_into().ok()?;
+    Some((
+        QueueId(u32::from_be_bytes(*queue)),
+        u64::from_be_bytes(*first),
+        RecordId(u64::from_be_bytes(id)),
+    ))
+}
+
+/// Reads an entry, or says what is wrong with it.
+pub(in crate::disk) fn decode(key: &[u8], value: &[u8]) -> Result<IndexEntry, String> {
+    let (queue, first, id) = decode_key(key).ok_or("its key is malformed")?;
+    let payload = envelope::open(VERSION, key, value)?;
+    let (flags, last, count, bytes, data_checksum) =
+        split(payload).ok_or("its entry has a wrong length")?;
+    let record = RecordRef {
+        id,
+        first,
+        last,
+        count,
+        bytes,
+        transient: flags & TRANSIENT != 0,
+    };
+    Ok(IndexEntry {
+        queue,
+        record,
+        data_checksum,
+    })
+}
+
+fn split(payload: &[u8]) -> Option<(u8, u64, u32, u32, u64)> {
+    let (flags, rest) = payload.split_first()?;
+    let (last, rest) = rest.split_first_chunk()?;
+    let (count, rest) = rest.split_first_chunk()?;
+    let (bytes, rest) = rest.split_first_chunk()?;
+    let checksum = rest.try_into().ok()?;
+    Some((
+        *flags,
+        u64::from_be_bytes(*last),
+        u32::from_be_bytes(*count),
+        u32::from_be_bytes(*bytes),
+        u64::from_be_bytes(checksum),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_round_trip_and_sort_by_queue_and_position() {
+        arbtest::arbtest(|u| {
+            let mut any = || -> Result<_, arbtest::arbitrary::Error> {
+                let queue = QueueId(u.arbitrary()?);
+                let record = RecordRef {
+                    id: RecordId(u.arbitrary()?),
+                    first: u.arbitrary()?,
+                    last: u.arbitrary()?,
+                    count: u.arbitrary()?,
+                    bytes: u.arbitrary()?,
+                    transient: u.arbitrary()?,
+                };
+                Ok((queue, record, u.arbitrary()?))
+            };
+            let (queue, record, data_checksum) = any()?;
+            let key_bytes = key(queue, &record);
+            let value = encode(queue, &record, data_checksum);
+            assert_eq!(
+                decode(&key_bytes, &value),
+                Ok(IndexEntry {
+                    queue,
+                    record,
+                    data_checksum
+                })
+            );
+
+            let (other_queue, other, _) = any()?;
+            assert_eq!(
+                (queue, record.first, record.id).cmp(&(other_queue, other.first, other.id)),
+                key_bytes.cmp(&key(other_queue, &other))
+            );
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn the_layout_is_this() {
+        let record = RecordRef {
+            id: RecordId(3),
+            first: 1,
+            last: 2,
+            count: 2,
+            bytes: 9,
+            transient: true,
+        };
+        assert_eq!(
+            key(QueueId(5), &record),
+            *b"\0\0\0\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x03"
+        );
+        assert_eq!(
+            encode(QueueId(5), &record, 4),
+            b"\x01\x01\0\0\0\0\0\0\0\x02\0\0\0\x02\0\0\0\x09\0\0\0\0\0\0\0\x04\xb3\x98\xbd\x3f\x41\x3c\x07\xc7"
+        );
+    }
+}

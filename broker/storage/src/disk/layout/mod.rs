@@ -1,0 +1,22 @@
+//! What the keys and values in the database look like: one file per family, all numbers big-endian unless said otherwise.
+//!
+//! | keyspace | keys | values | file |
+//! |---|---|---|---|
+//! | `seg` | record id | the record's data as it came | [`segment`] |
+//! | `idx` | queue, first position, record id | extent and checksum of the record | [`index`] |
+//! | `ack` | queue | the queue's settlement | [`settlement`] |
+//! | `meta` | `00` | the store's own counters | [`counters`] |
+//! | `meta` | `01`, the core's key | a definition | [`definition`] |
+//!
+//! The index is the truth: a record exists if its index entry does. `idx` and `ack` also hold a one-byte key
+//! [`MARKER`], see [`Engine::checkpoint`](super::engine::Engine::checkpoint).
+
+pub(super) mod counters;
+pub(super) mod definition;
+mod envelope;
+pub(super) mod index;
+pub(super) mod segment;
+pub(super) mod settlement;
+
+/// The key that a checkpoint writes to a keyspace whose other keys are longer. It sorts behind them.
+pub(super) const MARKER: [u8; 1] = [0xFF];

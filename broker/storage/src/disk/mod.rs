@@ -1,0 +1,196 @@
+//! The store on disk.
+//!
+//! One database with four keyspaces ([`layout`]); a group is one batch in its journal. Threads: the caller of
+//! [`Store::commit`], two workers of the database that flush and compact, and [`reclaim`]'s. Locks, in this order:
+//! `writer` (one commit at a time), `reclaiming` (tables are being dropped), `engine` (read while the database is used,
+//! written while it is exchanged after a failure).
+
+mod directory;
+mod engine;
+mod journal;
+mod layout;
+mod live;
+mod options;
+mod reclaim;
+mod recovery;
+mod repair;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use amphora_core::store::{
+    CommitGroup, Durability, QueueId, RecordRef, Recovered, Store, StoreError,
+};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::damaged_record;
+use directory::DataDirectory;
+use engine::Engine;
+use layout::{index, segment};
+pub use options::{OpenError, Options};
+use reclaim::Reclaimer;
+use writer::Writer;
+
+/// A [`Store`] on disk.
+///
+/// # Guarantees
+/// * `commit` with [`Durability::Fsync`] returns after an fdatasync of the one journal; with `Os` after a write to it.
+/// * After a failed commit nothing of its group is visible. The next commit reopens the database; when that succeeds, all that
+///   was acknowledged is there and nothing that was not.
+/// * A commit that would leave less than [`Options::disk_reserve_bytes`] on the disk is refused without touching anything.
+///
+/// # Costs
+/// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind.
+/// A record's data is not copied, so that the memory behind it stays in use until it is flushed. `read` is two point reads.
+/// `recover` reads all definitions, settlements and index entries, about 1 µs each, but no data.
+pub struct FjallStore {
+    shared: Arc<Shared>,
+    _reclaimer: Reclaimer,
+}
+
+/// What the store and its maintenance thread share.
+struct Shared {
+    options: Options,
+    writer: Mutex<Writer>,
+    /// Held while tables are dropped.
+    reclaiming: Mutex<()>,
+    /// `None` only after a failed attempt to reopen.
+    engine: RwLock<Option<Engine>>,
+    /// Declared last, for its lock must outlive the engine.
+    directory: DataDirectory,
+}
+
+impl FjallStore {
+    /// Opens the store in a directory, which is created if it does not exist, readable by this user only.
+    ///
+    /// A torn journal end is cut, with a copy and a warning. Takes as long as reading the journals does, at most about a
+    /// second per 512 MiB.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] if another store has the directory open, [`OpenError::NewerFormat`] if it was written by a newer
+    /// version, [`OpenError::Damaged`] if what was synced is damaged. In these cases nothing was changed.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        let directory = DataDirectory::open(path.as_ref())?;
+        Engine::create_if_absent(&directory, &options)?;
+        let journal_bytes = repair::repair(&directory)?;
+        let engine = Engine::open(&directory.database(), &options)?;
+        let writer = Writer::new(&engine, &directory, &options, journal_bytes)?;
+        let shared = Arc::new(Shared {
+            options,
+            writer: Mutex::new(writer),
+            reclaiming: Mutex::new(()),
+            engine: RwLock::new(Some(engine)),
+            directory,
+        });
+        let reclaimer = Reclaimer::start(&shared)?;
+        Ok(Self {
+            shared,
+            _reclaimer: reclaimer,
+        })
+    }
+}
+
+impl Store for FjallStore {
+    fn recover(&self) -> Result<Recovered, StoreError> {
+        self.shared.writer.lock().recover(&self.shared)
+    }
+
+    fn commit(&self, group: &CommitGroup, durability: Durability) -> Result<(), StoreError> {
+        self.shared
+            .writer
+            .lock()
+            .commit(&self.shared, group, durability)
+    }
+
+    fn read(&self, queue: QueueId, record: &RecordRef) -> Result<Bytes, StoreError> {
+        self.shared.with_engine(|engine| {
+            let key = index::key(queue, record);
+            let entry = found(queue, record, engine.idx.get(key), "it is not in the index")?;
+            let entry = index::decode(&key, &entry)
+                .map_err(|reason| damaged_record(queue, record, reason))?;
+            let data = engine.seg.get(segment::key(record.id));
+            let data: Bytes = found(queue, record, data, "its data is missing")?.into();
+            if xxh3_64(&data) != entry.data_checksum {
+                return Err(damaged_record(
+                    queue,
+                    record,
+                    "the checksum of its data does not match",
+                ));
+            }
+            Ok(data)
+        })
+    }
+
+    fn free_bytes(&self) -> Result<u64, StoreError> {
+        self.shared.free_bytes()
+    }
+}
+
+impl fmt::Debug for FjallStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FjallStore")
+            .field("directory", &self.shared.directory.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Runs something on the database if it is open.
+    fn with_engine<T>(
+        &self,
+        run: impl FnOnce(&Engine) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.engine.read().as_ref() {
+            Some(engine) => run(engine),
+            None => Err(StoreError::Unavailable(
+                "the database is closed after a failure; the next commit opens it again".to_owned(),
+            )),
+        }
+    }
+
+    fn free_bytes(&self) -> Result<u64, StoreError> {
+        let path = self.directory.path();
+        let stat = rustix::fs::statvfs(path).map_err(|error| {
+            StoreError::Unavailable(format!(
+                "cannot ask how full {} is: {error}",
+                path.display()
+            ))
+        })?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Refuses what would leave too little on the disk.
+    fn require_space(&self, bytes: u64) -> Result<(), StoreError> {
+        let (free, reserve) = (self.free_bytes()?, self.options.disk_reserve_bytes);
+        if free >= reserve.saturating_add(bytes) {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(format!(
+            "the disk of {} is full: {free} bytes are free, {bytes} are needed and {reserve} are kept in reserve",
+            self.directory.path().display()
+        )))
+    }
+}
+
+/// What a point read of a record's parts found.
+fn found(
+    queue: QueueId,
+    record: &RecordRef,
+    value: fjall::Result<Option<fjall::Slice>>,
+    absent: &str,
+) -> Result<fjall::Slice, StoreError> {
+    match value {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(damaged_record(queue, record, absent)),
+        Err(error @ fjall::Error::Io(_)) => Err(unavailable(&error)),
+        Err(error) => Err(damaged_record(queue, record, engine::describe(&error))),
+    }
+}
+
+fn unavailable(error: &fjall::Error) -> StoreError {
+    StoreError::Unavailable(engine::describe(error))
+}

@@ -1,0 +1,323 @@
+//! Applies groups, one at a time, and gets the database back on its feet when that fails.
+
+use amphora_core::store::{CommitGroup, Durability, RecordId, StoreError};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::directory::DataDirectory;
+use super::engine::{Engine, describe};
+use super::layout::counters::{self, Counters};
+use super::layout::{definition, index, segment, settlement};
+use super::live::LiveSet;
+use super::options::{OpenError, Options};
+use super::{Shared, recovery, repair, unavailable};
+use crate::plan::{Plan, RecordChange};
+
+/// What an entry takes in the memtable beside its key and value, about.
+const ENTRY_BYTES: u64 = 128;
+/// How many memtables of a keyspace may wait to be flushed.
+const FLUSH_BACKLOG_MAX: usize = 2;
+
+/// What only one commit at a time may use.
+pub(super) struct Writer {
+    /// The last group that was acknowledged.
+    counters: Counters,
+    /// The stored records; unknown until first needed.
+    live: Option<LiveSet>,
+    /// What gathered in memory since the last checkpoint.
+    unflushed_bytes: u64,
+    /// What was removed since the tables were last dropped.
+    removed_bytes: u64,
+    /// [`Counters::next_record`] at the last checkpoint of this process, whose marker the newest tables hold.
+    checkpoint: Option<u64>,
+    /// The database refused a write and must be opened anew.
+    failed: bool,
+}
+
+impl Writer {
+    /// For a database that was just opened and whose newest journal holds that much.
+    ///
+    /// What a crash left behind counts as much as what is removed from now on, so the first look reclaims it.
+    pub(super) fn new(
+        engine: &Engine,
+        directory: &DataDirectory,
+        options: &Options,
+        journal_bytes: u64,
+    ) -> Result<Self, OpenError> {
+        let path = directory.database();
+        let counters = match engine
+            .meta
+            .get(counters::KEY)
+            .map_err(OpenError::database(&path))?
+        {
+            None => Counters::default(),
+            Some(value) => Counters::decode(&value).map_err(|reason| OpenError::Database {
+                directory: path,
+                reason: format!("the store's counters are damaged: {reason}"),
+            })?,
+        };
+        Ok(Self {
+            counters,
+            live: None,
+            unflushed_bytes: journal_bytes,
+            removed_bytes: options.reclaim_bytes,
+            checkpoint: None,
+            failed: false,
+        })
+    }
+
+    /// Applies a group, see [`Store::commit`](amphora_core::store::Store::commit).
+    pub(super) fn commit(
+        &mut self,
+        shared: &Shared,
+        group: &CommitGroup,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        self.reopen_if_failed(shared)?;
+        let live = self.load_live(shared)?;
+        let plan = Plan::new(group, |id| live.contains(id));
+        check_keys(&plan)?;
+        // Once for the journal and once for the tables.
+        shared.require_space(plan.bytes().saturating_mul(2))?;
+        let _no_reclaim = self
+            .appends_out_of_order(&plan)
+            .then(|| shared.reclaiming.lock());
+        self.apply(shared, &plan, durability)?;
+        self.follow(shared, &plan);
+        Ok(())
+    }
+
+    /// The stored records, read from the index the first time.
+    pub(super) fn load_live(&mut self, shared: &Shared) -> Result<&mut LiveSet, StoreError> {
+        if self.live.is_none() {
+            let scan = shared.with_engine(recovery::scan_index)?;
+            self.set_live(&scan);
+        }
+        Ok(self.live.get_or_insert_default())
+    }
+
+    pub(super) fn set_live(&mut self, entries: &[index::IndexEntry]) {
+        let mut live = LiveSet::default();
+        for entry in entries {
+            live.insert(entry.record.id);
+            self.counters.next_record = self
+                .counters
+                .next_record
+                .max(entry.record.id.0.saturating_add(1));
+        }
+        self.live = Some(live);
+    }
+
+    pub(super) fn next_record(&self) -> u64 {
+        self.counters.next_record
+    }
+
+    /// Opens the database anew if it failed, so that exactly the acknowledged groups are in it.
+    pub(super) fn reopen_if_failed(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        if !self.failed {
+            return Ok(());
+        }
+        // Until there is space, the failed database serves reads.
+        shared.require_space(repair::space_for_repair(&shared.directory))?;
+        let mut engine = shared.engine.write();
+        *engine = None;
+        let reopened = repair::repair_after_failure(&shared.directory, self.counters.group)
+            .and_then(|journal_bytes| {
+                self.unflushed_bytes = journal_bytes;
+                Engine::open(&shared.directory.database(), &shared.options)
+            });
+        let opened = reopened.map_err(|error| {
+            tracing::error!(%error, "the database cannot be opened again");
+            StoreError::Unavailable(error.to_string())
+        })?;
+        tracing::info!("the database is open again");
+        *engine = Some(opened);
+        self.checkpoint = None;
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Flushes what gathered in memory and lets the journals go.
+    ///
+    /// Of no consequence for what was committed: if it fails, the next commit opens the database anew.
+    pub(super) fn checkpoint(&mut self, shared: &Shared) {
+        let counters = Counters {
+            group: self.counters.group + 1,
+            ..self.counters
+        };
+        match shared.with_engine(|engine| {
+            engine
+                .checkpoint(counters)
+                .map_err(|error| unavailable(&error))
+        }) {
+            Ok(()) => {
+                self.counters = counters;
+                self.checkpoint = Some(counters.next_record);
+                self.unflushed_bytes = 0;
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// The key below which all tables of `seg` are garbage; `None` if there is nothing to gain.
+    ///
+    /// The newest checkpoint's tables stay, for they let the journals be deleted.
+    pub(super) fn reclaimable(&mut self) -> Option<Vec<u8>> {
+        let live = self.live.as_ref()?;
+        let lowest = live.lowest().map(|id| segment::key(id).to_vec());
+        let marker = self.checkpoint.map(segment::marker_key);
+        let below = match (lowest, marker) {
+            (Some(lowest), Some(marker)) => lowest.min(marker),
+            (lowest, marker) => lowest.or(marker)?,
+        };
+        self.removed_bytes = 0;
+        Some(below)
+    }
+
+    /// How much was removed since tables were dropped, and whether no record is left.
+    pub(super) fn removed(&self) -> (u64, bool) {
+        (
+            self.removed_bytes,
+            self.live.as_ref().is_some_and(LiveSet::is_empty),
+        )
+    }
+
+    fn apply(
+        &mut self,
+        shared: &Shared,
+        plan: &Plan<'_>,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let counters = Counters {
+            group: self.counters.group + 1,
+            synced: self.counters.synced,
+            next_record: self.counters.next_record.max(plan.next_record),
+        };
+        let throttle = self.unflushed_bytes > shared.options.memtable_bytes.saturating_mul(2);
+        let result = shared.with_engine(|engine| {
+            if throttle {
+                engine
+                    .await_flush(FLUSH_BACKLOG_MAX)
+                    .map_err(|error| unavailable(&error))?;
+            }
+            write(engine, plan, counters, durability).map_err(|error| unavailable(&error))
+        });
+        if let Err(error) = result {
+            self.fail(&error);
+            return Err(error);
+        }
+        self.counters = counters;
+        if durability == Durability::Fsync {
+            self.counters.synced = counters.group;
+        }
+        Ok(())
+    }
+
+    /// Keeps the books on a group that was applied, and does what is due after it.
+    fn follow(&mut self, shared: &Shared, plan: &Plan<'_>) {
+        let entries = plan.definitions.len() + plan.settlements.len() + 2 * plan.records.len() + 1;
+        self.unflushed_bytes += plan.bytes() + entries as u64 * ENTRY_BYTES;
+        let live = self.live.get_or_insert_default();
+        for (id, change) in &plan.records {
+            match change {
+                RecordChange::Append { .. } => live.insert(*id),
+                RecordChange::Remove { record, .. } => {
+                    live.remove(*id);
+                    self.removed_bytes += u64::from(record.bytes);
+                }
+            }
+        }
+        let due = self.unflushed_bytes > shared.options.memtable_bytes;
+        let backlog = shared
+            .engine
+            .read()
+            .as_ref()
+            .map_or(0, Engine::flush_backlog);
+        if due && backlog < FLUSH_BACKLOG_MAX {
+            self.checkpoint(shared);
+        }
+    }
+
+    /// Ids rise from group to group. Should one not, its table could land among those that are being dropped.
+    fn appends_out_of_order(&self, plan: &Plan<'_>) -> bool {
+        let is_append = |change: &RecordChange<'_>| matches!(change, RecordChange::Append { .. });
+        plan.records
+            .range(..RecordId(self.counters.next_record))
+            .any(|(_, change)| is_append(change))
+    }
+
+    fn fail(&mut self, error: &StoreError) {
+        tracing::error!(%error, "a write failed; the next commit opens the database anew");
+        self.failed = true;
+    }
+}
+
+/// The database refuses longer keys by a panic.
+fn check_keys(plan: &Plan<'_>) -> Result<(), StoreError> {
+    match plan
+        .definitions
+        .keys()
+        .find(|key| key.len() > definition::KEY_BYTES_MAX)
+    {
+        Some(key) => Err(StoreError::Unavailable(format!(
+            "a definition's key has {} bytes, at most {} are possible",
+            key.len(),
+            definition::KEY_BYTES_MAX
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Writes one batch.
+fn write(
+    engine: &Engine,
+    plan: &Plan<'_>,
+    counters: Counters,
+    durability: Durability,
+) -> fjall::Result<()> {
+    let entries = plan.definitions.len() + plan.settlements.len() + 2 * plan.records.len();
+    let mut batch = engine.batch(durability, counters, entries);
+    for (core_key, value) in &plan.definitions {
+        let key = definition::key(core_key);
+        match value {
+            Some(value) => {
+                let value = definition::encode(&key, value);
+                batch.insert(&engine.meta, key, value);
+            }
+            None => batch.remove(&engine.meta, key),
+        }
+    }
+    for (queue, data) in &plan.settlements {
+        match data {
+            Some(data) => batch.insert(
+                &engine.ack,
+                settlement::key(*queue),
+                settlement::encode(*queue, data),
+            ),
+            None => batch.remove(&engine.ack, settlement::key(*queue)),
+        }
+    }
+    for (id, change) in &plan.records {
+        match change {
+            RecordChange::Append {
+                queue,
+                record,
+                data,
+            } => {
+                batch.insert(
+                    &engine.idx,
+                    index::key(*queue, record),
+                    index::encode(*queue, record, xxh3_64(data)),
+                );
+                batch.insert(&engine.seg, segment::key(*id), (*data).clone());
+            }
+            // Weak removals, for these keys are written once: they vanish with what they remove.
+            RecordChange::Remove { queue, record } => {
+                batch.remove_weak(&engine.idx, index::key(*queue, record));
+                batch.remove_weak(&engine.seg, segment::key(*id));
+            }
+        }
+    }
+    batch
+        .commit()
+        .inspect_err(|error| tracing::debug!(reason = describe(error), "the batch was refused"))
+}

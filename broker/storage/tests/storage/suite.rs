@@ -1,0 +1,350 @@
+//! The contract, held against both stores.
+
+use amphora_core::store::{
+    Durability, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue, Store, StoreError, Write,
+};
+use amphora_storage::{FjallStore, MemoryStore};
+use bytes::Bytes;
+
+use crate::{Data, append, commit, data, delete, forget, group, ids, put, record, remove, settle};
+
+/// A store that can be restarted.
+trait Kind: Store + Sized {
+    type Home;
+    fn home() -> Self::Home;
+    fn open(home: &Self::Home) -> Self;
+    /// Ends the process in an orderly way and begins another; a store that forgets stays as it is.
+    fn restart(self, home: &Self::Home) -> Self;
+}
+
+impl Kind for MemoryStore {
+    type Home = ();
+    fn home() {}
+    fn open((): &()) -> Self {
+        Self::new()
+    }
+    fn restart(self, (): &()) -> Self {
+        self
+    }
+}
+
+impl Kind for FjallStore {
+    type Home = Data;
+    fn home() -> Data {
+        Data::new()
+    }
+    fn open(home: &Data) -> Self {
+        home.open()
+    }
+    fn restart(self, home: &Data) -> Self {
+        drop(self);
+        home.open()
+    }
+}
+
+macro_rules! for_both {
+    ($($name:ident),* $(,)?) => {
+        mod memory {
+            $(#[test] fn $name() { super::$name::<super::MemoryStore>(); })*
+        }
+        mod fjall {
+            $(#[test] fn $name() { super::$name::<super::FjallStore>(); })*
+        }
+    };
+}
+
+for_both![
+    a_new_store_is_empty,
+    records_come_back_by_queue_and_position,
+    the_last_write_of_a_group_wins,
+    a_group_may_be_applied_twice,
+    a_removed_record_is_gone,
+    what_is_missing_is_named,
+    transient_records_do_not_survive,
+    ids_are_not_reused,
+    definitions_keep_any_bytes,
+    settlements_are_per_queue,
+    records_of_any_size,
+    many_queues,
+];
+
+fn a_new_store_is_empty<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    assert_eq!(store.recover().expect("recovers"), Recovered::default());
+    assert!(store.free_bytes().expect("known") > 0);
+    let store = store.restart(&home);
+    assert_eq!(store.recover().expect("recovers"), Recovered::default());
+}
+
+fn records_come_back_by_queue_and_position<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    let bytes = data(0, 3);
+    let at = |first: u64, id: u64| RecordRef {
+        first,
+        last: first + 1,
+        count: 2,
+        ..record(id, &bytes)
+    };
+    let append = |queue, record| Write::Append {
+        queue: QueueId(queue),
+        record,
+        data: bytes.clone(),
+    };
+    commit(&store, [append(2, at(300, 1)), append(1, at(7, 2))]);
+    commit(&store, [append(2, at(100, 3)), append(1, at(9, 4))]);
+    commit(&store, [append(2, at(200, 5))]);
+
+    let queue = |id, records: &[RecordRef]| RecoveredQueue {
+        queue: QueueId(id),
+        records: records.to_vec(),
+        settlement: None,
+    };
+    let expected = Recovered {
+        definitions: vec![],
+        queues: vec![
+            queue(1, &[at(7, 2), at(9, 4)]),
+            queue(2, &[at(100, 3), at(200, 5), at(300, 1)]),
+        ],
+        next_record: 6,
+    };
+    assert_eq!(store.recover().expect("recovers"), expected);
+    let store = store.restart(&home);
+    assert_eq!(store.recover().expect("recovers"), expected);
+    assert_eq!(
+        store.read(QueueId(2), &at(200, 5)).expect("is stored"),
+        bytes
+    );
+}
+
+fn the_last_write_of_a_group_wins<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    commit(
+        &store,
+        [
+            put("a", "old"),
+            put("a", "new"),
+            put("b", "gone"),
+            delete("b"),
+            delete("c"),
+            put("c", "there"),
+            settle(1, "old"),
+            settle(1, "new"),
+            settle(2, "gone"),
+            forget(2),
+            append(3, 1, 5),
+            remove(3, 1, 5),
+        ],
+    );
+    let store = store.restart(&home);
+    let recovered = store.recover().expect("recovers");
+    let pair = |key: &'static str, value: &'static str| (Bytes::from(key), Bytes::from(value));
+    assert_eq!(
+        recovered.definitions,
+        [pair("a", "new"), pair("c", "there")]
+    );
+    let settled = RecoveredQueue {
+        queue: QueueId(1),
+        records: vec![],
+        settlement: Some(Bytes::from("new")),
+    };
+    assert_eq!(recovered.queues, [settled]);
+    assert_eq!(recovered.next_record, 2);
+}
+
+fn a_group_may_be_applied_twice<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    commit(&store, [append(1, 1, 10), append(1, 2, 10)]);
+    let retried = group([
+        append(1, 3, 10),
+        remove(1, 1, 10),
+        settle(1, "ten"),
+        put("k", "v"),
+    ]);
+    for _ in 0..2 {
+        store.commit(&retried, Durability::Os).expect("commits");
+    }
+    let once = store.recover().expect("recovers");
+    assert_eq!(ids(&store), [2, 3]);
+    // Were record 3 stored twice, one removal would uncover the other.
+    commit(&store, [remove(1, 3, 10)]);
+    let store = store.restart(&home);
+    assert_eq!(ids(&store), [2]);
+    assert_eq!(
+        store.recover().expect("recovers").definitions,
+        once.definitions
+    );
+}
+
+fn a_removed_record_is_gone<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    commit(&store, [append(1, 1, 10), append(1, 2, 10), settle(1, "x")]);
+    commit(&store, [remove(1, 1, 10)]);
+    assert!(store.read(QueueId(1), &record(1, &data(1, 10))).is_err());
+    assert_eq!(ids(&store), [2]);
+    commit(&store, [remove(1, 2, 10), forget(1)]);
+    let store = store.restart(&home);
+    assert_eq!(store.recover().expect("recovers").queues, []);
+}
+
+fn what_is_missing_is_named<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    commit(&store, [append(1, 1, 10)]);
+    let absent = record(4, &data(4, 10));
+    let error = store.read(QueueId(9), &absent).expect_err("is not stored");
+    assert!(matches!(error, StoreError::Damaged { .. }));
+    assert!(
+        error
+            .to_string()
+            .starts_with("record 4 of queue 9 (positions 40 to 49) is missing or damaged"),
+        "{error}"
+    );
+    store
+        .read(QueueId(9), &record(1, &data(1, 10)))
+        .expect_err("is another queue's");
+}
+
+fn transient_records_do_not_survive<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    let bytes = data(2, 10);
+    let transient = RecordRef {
+        transient: true,
+        ..record(2, &bytes)
+    };
+    commit(
+        &store,
+        [
+            append(1, 1, 10),
+            Write::Append {
+                queue: QueueId(1),
+                record: transient,
+                data: bytes.clone(),
+            },
+        ],
+    );
+    assert_eq!(
+        store
+            .read(QueueId(1), &transient)
+            .expect("is readable until the end"),
+        bytes
+    );
+    let store = store.restart(&home);
+    assert_eq!(ids(&store), [1]);
+    assert!(store.read(QueueId(1), &transient).is_err());
+    assert_eq!(store.recover().expect("recovers").next_record, 3);
+}
+
+fn ids_are_not_reused<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    commit(&store, [append(1, 41, 10)]);
+    commit(&store, [remove(1, 41, 10)]);
+    let store = store.restart(&home);
+    assert_eq!(store.recover().expect("recovers").next_record, 42);
+}
+
+fn definitions_keep_any_bytes<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    let keys = ["", "\u{0}", "\u{1}", "queue//q", "\u{7f}\u{7f}"];
+    let mut definitions: Vec<_> = keys
+        .iter()
+        .map(|key| (Bytes::from(*key), Bytes::from(vec![0xFF; key.len()])))
+        .collect();
+    definitions.push((Bytes::from_static(&[0xFF; 300]), data(1, 200_000)));
+    let put = |(key, value): &(Bytes, Bytes)| Write::PutDefinition {
+        key: key.clone(),
+        value: value.clone(),
+    };
+    commit(&store, definitions.iter().map(put));
+    let store = store.restart(&home);
+    definitions.sort();
+    assert_eq!(store.recover().expect("recovers").definitions, definitions);
+}
+
+fn settlements_are_per_queue<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    commit(
+        &store,
+        [
+            append(2, 1, 10),
+            settle(1, "one"),
+            settle(2, "two"),
+            settle(u32::MAX, "last"),
+        ],
+    );
+    commit(&store, [settle(1, "more"), settle(3, "")]);
+    let store = store.restart(&home);
+    let settlements: Vec<_> = store
+        .recover()
+        .expect("recovers")
+        .queues
+        .into_iter()
+        .map(|q| (q.queue.0, q.settlement))
+        .collect();
+    let some = |text: &'static str| Some(Bytes::from(text));
+    assert_eq!(
+        settlements,
+        [
+            (1, some("more")),
+            (2, some("two")),
+            (3, some("")),
+            (u32::MAX, some("last"))
+        ]
+    );
+}
+
+fn records_of_any_size<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    let sizes = [0, 1, 255, 4096, 65_536, 262_144, 16 * 1024 * 1024];
+    let appends = |range: std::ops::Range<usize>| {
+        range
+            .map(|id| append(1, id as u64, sizes[id]))
+            .collect::<Vec<_>>()
+    };
+    commit(&store, appends(0..3));
+    commit(&store, appends(3..sizes.len()));
+    let store = store.restart(&home);
+    assert_eq!(ids(&store), (0..sizes.len() as u64).collect::<Vec<_>>());
+}
+
+fn many_queues<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    for commits in 0..3 {
+        commit(
+            &store,
+            (0..2000).map(|queue| append(queue, u64::from(commits * 2000 + queue), 20)),
+        );
+    }
+    commit(
+        &store,
+        (0..2000)
+            .filter(|queue| queue % 2 == 0)
+            .map(|queue| remove(queue, u64::from(queue), 20)),
+    );
+    let store = store.restart(&home);
+    let recovered = store.recover().expect("recovers");
+    assert_eq!(recovered.queues.len(), 2000);
+    for (queue, recovered) in (0..).zip(recovered.queues) {
+        let ids: Vec<_> = recovered.records.iter().map(|record| record.id).collect();
+        let expected = [queue, 2000 + queue, 4000 + queue].map(|id| RecordId(u64::from(id)));
+        assert_eq!(recovered.queue, QueueId(queue));
+        assert_eq!(
+            ids,
+            if queue % 2 == 0 {
+                &expected[1..]
+            } else {
+                &expected[..]
+            }
+        );
+    }
+}
