@@ -1,10 +1,81 @@
-//! TLS: the broker's certificate, and those of its clients.
+//! TLS 1.2 and 1.3: the broker's certificate, and those of its clients.
 
-/// Who a client's certificate says that it is. The certificate was checked against the accepted authorities.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerCertificate {
-    /// The subject as RFC 4514 writes it: `CN=shop,O=Example`.
-    pub distinguished_name: String,
-    /// The subject's common name, if it has one.
-    pub common_name: Option<String>,
+mod peer;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+pub use self::peer::{PeerCertificate, describe, peer_identity};
+use crate::config::{ConfigError, Tls};
+
+/// What takes the handshakes of the `amqps` listeners. Reads the files that the configuration names.
+///
+/// # Errors
+/// A file that cannot be read, holds nothing of its kind, or a key that is not the certificate's; each names its key and file.
+pub fn acceptor(config: &Tls) -> Result<TlsAcceptor, ConfigError> {
+    let missing = |key| ConfigError::new(key, "missing; TLS needs it");
+    let certificate_file = config
+        .certificate
+        .as_deref()
+        .ok_or_else(|| missing("tls.certificate"))?;
+    let key_file = config.key.as_deref().ok_or_else(|| missing("tls.key"))?;
+    let chain = certificates("tls.certificate", certificate_file)?;
+    let key =
+        PrivateKeyDer::from_pem_file(key_file).map_err(|e| refuse("tls.key", key_file, &e))?;
+
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refuse("tls", certificate_file, &error))?
+        .with_client_cert_verifier(client_verifier(config)?)
+        .with_single_cert(chain, key)
+        .map_err(|error| refuse("tls.key", key_file, &error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn client_verifier(config: &Tls) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
+    const KEY: &str = "tls.client_ca";
+    let Some(file) = &config.client_ca else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let mut authorities = RootCertStore::empty();
+    for authority in certificates(KEY, file)? {
+        authorities
+            .add(authority)
+            .map_err(|error| refuse(KEY, file, &error))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut verifier = WebPkiClientVerifier::builder_with_provider(authorities.into(), provider);
+    if !config.require_client_certificate {
+        verifier = verifier.allow_unauthenticated();
+    }
+    verifier.build().map_err(|error| refuse(KEY, file, &error))
+}
+
+fn certificates(key: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let read = || CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>();
+    let certificates = read().map_err(|error| refuse(key, file, &error))?;
+    if certificates.is_empty() {
+        return Err(refuse(
+            key,
+            file,
+            &"there is no certificate in it; it must be a PEM file",
+        ));
+    }
+    Ok(certificates)
+}
+
+fn refuse(key: &str, file: &Path, problem: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError::new(key, format!("{}: {problem}", file.display()))
 }
