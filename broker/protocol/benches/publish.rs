@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use amphora_protocol::connection::{Connection, Content, Event, Offer};
+use amphora_protocol::connection::{Connection, Content, Event, Offer, Publish};
 use amphora_protocol::wire::frame::{self, PROTOCOL_HEADER};
 use amphora_protocol::wire::method::{AnyMethod, basic, channel, connection};
 use amphora_protocol::wire::properties::BasicProperties;
@@ -22,36 +22,54 @@ fn main() {
         delivery_mode: Some(2),
         ..BasicProperties::default()
     };
-    for (name, properties, body_len) in [("plain", plain, 16), ("persistent", persistent, 16)] {
-        let nanos = nanos_per_publish(&properties, body_len);
-        println!("{name}, {body_len} bytes: {nanos:.2} ns per publish");
+    for (name, properties) in [("plain", plain), ("persistent", persistent)] {
+        let by_publish = nanos_per_publish(&properties, |connection, batch| {
+            let (mut used, mut seen) = (0, 0);
+            while let Some(publish) = connection.next_publish(black_box(batch), &mut used) {
+                take(&publish);
+                seen += 1;
+            }
+            seen
+        });
+        let by_event = nanos_per_publish(&properties, |connection, batch| {
+            let (mut used, mut seen, mut out) = (0, 0, Vec::new());
+            while let Ok(Some(event)) = connection.next(black_box(batch), &mut used, &mut out) {
+                if let Event::Publish(publish) = event {
+                    take(&publish);
+                    seen += 1;
+                }
+            }
+            seen
+        });
+        println!("{name}, 16 bytes: {by_publish:.1} ns by next_publish, {by_event:.1} ns by next");
+    }
+}
+
+#[inline]
+fn take(publish: &Publish<'_>) {
+    if let Content::Inline {
+        target,
+        properties,
+        body,
+    } = publish.content
+    {
+        black_box((publish.channel, publish.mandatory, target, properties, body));
     }
 }
 
 /// The least of several rounds, to leave out what else the machine does.
-fn nanos_per_publish(properties: &BasicProperties, body_len: usize) -> f64 {
-    let (batch, count) = batch(properties, body_len);
+#[inline(never)]
+fn nanos_per_publish(
+    properties: &BasicProperties,
+    mut split: impl FnMut(&mut Connection, &[u8]) -> u32,
+) -> f64 {
+    let (batch, count) = batch(properties, 16);
     let mut connection = open_connection();
-    let mut out = Vec::new();
     let mut least = f64::INFINITY;
     for _ in 0..200 {
         let started = Instant::now();
         for _ in 0..10 {
-            let mut used = 0;
-            let mut seen = 0_u32;
-            while let Ok(Some(event)) = connection.next(black_box(&batch), &mut used, &mut out) {
-                if let Event::Publish(publish) = event
-                    && let Content::Inline {
-                        target,
-                        properties,
-                        body,
-                    } = publish.content
-                {
-                    black_box((publish.channel, publish.mandatory, target, properties, body));
-                    seen += 1;
-                }
-            }
-            assert_eq!(seen, count);
+            assert_eq!(split(&mut connection, &batch), count);
         }
         least = least.min(started.elapsed().as_secs_f64() * 1e9 / 10.0 / f64::from(count));
     }

@@ -34,8 +34,9 @@ pub const ASSEMBLED_MESSAGES_MAX: u64 = 64;
 /// How long the peer may take to answer `connection.close`, or to hang up after its own.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a peer whose framing was lost has to read the reason and to hang up.
-pub const LOST_SYNC_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a socket stays open on which nothing is heard any more: after a refused login that the client is not told of, so
+/// that guessing takes time, and after framing was lost, so that the client can read why.
+pub const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
 
 /// After how many heartbeat intervals without a byte the peer is dead.
 pub const SILENT_INTERVALS_MAX: u32 = 2;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::exception::{ChannelException, ConnectionException};
 use crate::wire::WireError;
 use crate::wire::cursor::Cursor;
-use crate::wire::method::{Method, basic};
+use crate::wire::method::{Method, basic, channel};
 use crate::wire::properties::RawProperties;
 use crate::wire::types::{ChannelNumber, ShortString, VhostName};
 
@@ -60,6 +60,21 @@ pub enum Event<'a> {
     },
     /// It has seen that the server closed the connection. The socket may be dropped.
     CloseOk,
+}
+
+impl Event<'_> {
+    pub(super) fn channel_close(channel: ChannelNumber, close: channel::Close) -> Self {
+        let channel::Close {
+            reply_code,
+            reply_text,
+            ..
+        } = close;
+        Self::ChannelClose {
+            channel,
+            reply_code,
+            reply_text,
+        }
+    }
 }
 
 /// A message on its way in.

@@ -10,7 +10,7 @@ use super::misuse::is_known;
 use super::offer::Tuned;
 use super::{Connection, Stage, Step};
 use crate::exception::ConnectionException;
-use crate::limits::FRAME_MAX_FLOOR;
+use crate::limits::{FRAME_MAX_FLOOR, SILENT_CLOSE_DELAY};
 use crate::wire::frame::{Frame, HEARTBEAT, METHOD, PROTOCOL_HEADER, write_method_frame};
 use crate::wire::method::{Method, connection};
 use crate::wire::types::ChannelNumber;
@@ -40,6 +40,7 @@ impl Connection {
     pub fn refuse_login(&mut self, text: impl Into<String>, out: &mut Vec<u8>) -> bool {
         if !self.client.authentication_failure_close {
             self.stage = Stage::Closed;
+            self.timers.start_close(SILENT_CLOSE_DELAY);
             return false;
         }
         let start_ok = (connection::CLASS_ID, connection::StartOk::METHOD_ID);

@@ -10,17 +10,6 @@ use crate::wire::method::basic;
 use crate::wire::properties::RawProperties;
 use crate::wire::types::ChannelNumber;
 
-/// The beginning of the input, read as a publish.
-#[derive(Debug)]
-pub(super) enum Split<'a> {
-    /// All of it is there, and is this long.
-    Whole(Publish<'a>, usize),
-    /// So far it is one, and it takes at least this many bytes.
-    Wanted(usize),
-    /// It is something else.
-    Other,
-}
-
 /// Class and method.
 const PUBLISH: u32 = u32::from_be_bytes(basic::Publish::PREFIX);
 
@@ -30,58 +19,43 @@ const BEFORE_TARGET: usize = 6;
 /// The only flag that this way takes.
 const MANDATORY: u8 = 1;
 
-/// Reads a publish from the beginning of `input`.
+/// What a publish must keep to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The largest payload of a frame.
+    pub(super) payload_max: u32,
+    /// The largest body.
+    pub(super) body_max: u64,
+}
+
+/// Reads a publish from the beginning of `input`, and says how long it is.
 #[inline]
 pub(super) fn split<'a>(
     input: &'a [u8],
     channels: &Channels,
-    payload_max: u32,
-    body_max: u64,
-) -> Split<'a> {
-    let Some((method, rest)) = method_frame(input) else {
-        return Split::Other;
-    };
+    bounds: Bounds,
+) -> Option<(Publish<'a>, usize)> {
+    let (method, rest) = method_frame(input)?;
     if channels.phase(method.channel) != Phase::Open {
-        return Split::Other;
+        return None;
     }
-    let method_len = input.len() - rest.len();
-    let Some((header, properties, after_header)) = header_frame(rest) else {
-        return cut_in_header(rest, method_len, method.channel, payload_max);
-    };
-    if header.channel != method.channel || header.body_size > body_max || header.size > payload_max
-    {
-        return Split::Other;
+    let (header, rest) = header_frame(rest)?;
+    if !header.is_due(method.channel, bounds) {
+        return None;
     }
-    if RawProperties::new(properties)
-        .and_then(RawProperties::check)
-        .is_err()
-    {
-        return Split::Other;
-    }
-    let (body, after) = if header.body_size == 0 {
-        (&[][..], after_header)
-    } else {
-        match body_frame(after_header) {
-            Some(body)
-                if body.channel == method.channel
-                    && body.payload.len() as u64 == header.body_size =>
-            {
-                (body.payload, body.rest)
+    let (body, rest) = match header.body_size {
+        0 => (&[][..], rest),
+        body_size => {
+            let (body, rest) = body_frame(rest)?;
+            if body.channel != method.channel || body.payload.len() as u64 != body_size {
+                return None;
             }
-            Some(_) => return Split::Other,
-            None => {
-                return cut_in_body(
-                    after_header,
-                    input.len() - after_header.len(),
-                    method.channel,
-                    header.body_size,
-                );
-            }
+            (body.payload, rest)
         }
     };
     let content = Content::Inline {
         target: method.target,
-        properties,
+        properties: header.properties,
         body,
     };
     let publish = Publish {
@@ -89,7 +63,35 @@ pub(super) fn split<'a>(
         mandatory: method.flags & MANDATORY != 0,
         content,
     };
-    Split::Whole(publish, input.len() - after.len())
+    Some((publish, input.len() - rest.len()))
+}
+
+/// How long `input` must be at least to be a publish, if so far it can be one and only its end is missing.
+pub(super) fn wanted(input: &[u8], channels: &Channels, bounds: Bounds) -> Option<usize> {
+    let (method, rest) = method_frame(input)?;
+    if channels.phase(method.channel) != Phase::Open {
+        return None;
+    }
+    let (before, missing) = match header_frame(rest) {
+        None => (
+            rest,
+            missing_of_frame(rest, HEADER, method.channel, bounds.payload_max)?,
+        ),
+        Some((header, rest)) => {
+            // It is only worth waiting for if the first frame can hold the whole body.
+            let size = u32::try_from(header.body_size)
+                .ok()
+                .filter(|size| (1..=bounds.payload_max).contains(size))?;
+            if !header.is_due(method.channel, bounds)
+                || announced_size(rest).is_some_and(|announced| announced != size)
+            {
+                return None;
+            }
+            (rest, missing_of_frame(rest, BODY, method.channel, size)?)
+        }
+    };
+    let wanted = input.len() - before.len() + missing;
+    (wanted <= INLINE_MESSAGE_MAX).then_some(wanted)
 }
 
 struct MethodFrame<'a> {
@@ -123,15 +125,29 @@ fn method_frame(input: &[u8]) -> Option<(MethodFrame<'_>, &[u8])> {
     ))
 }
 
-struct HeaderFrame {
+struct HeaderFrame<'a> {
     channel: ChannelNumber,
     size: u32,
     body_size: u64,
+    properties: &'a [u8],
 }
 
-/// A whole content header frame of the basic class, its properties, and what comes after it.
+impl HeaderFrame<'_> {
+    /// Whether it may follow a publish on this channel.
+    #[inline]
+    fn is_due(&self, channel: ChannelNumber, bounds: Bounds) -> bool {
+        self.channel == channel
+            && self.size <= bounds.payload_max
+            && self.body_size <= bounds.body_max
+            && RawProperties::new(self.properties)
+                .and_then(RawProperties::check)
+                .is_ok()
+    }
+}
+
+/// A whole content header frame of the basic class, and what comes after it.
 #[inline]
-fn header_frame(input: &[u8]) -> Option<(HeaderFrame, &[u8], &[u8])> {
+fn header_frame(input: &[u8]) -> Option<(HeaderFrame<'_>, &[u8])> {
     let (&[kind, c0, c1, s0, s1, s2, s3, i0, i1, w0, w1], rest) = input.split_first_chunk()?;
     let (body_size, rest) = rest.split_first_chunk()?;
     let class_and_weight = u32::from_be_bytes([i0, i1, w0, w1]);
@@ -147,91 +163,51 @@ fn header_frame(input: &[u8]) -> Option<(HeaderFrame, &[u8], &[u8])> {
         channel,
         size,
         body_size: u64::from_be_bytes(*body_size),
+        properties,
     };
-    (end == END).then_some((header, properties, rest))
+    (end == END).then_some((header, rest))
 }
 
 struct BodyFrame<'a> {
     channel: ChannelNumber,
     payload: &'a [u8],
-    rest: &'a [u8],
 }
 
-/// A whole body frame.
+/// A whole body frame, and what comes after it.
 #[inline]
-fn body_frame(input: &[u8]) -> Option<BodyFrame<'_>> {
+fn body_frame(input: &[u8]) -> Option<(BodyFrame<'_>, &[u8])> {
     let (&[kind, c0, c1, s0, s1, s2, s3], rest) = input.split_first_chunk()?;
     let size = u32::from_be_bytes([s0, s1, s2, s3]) as usize;
     let (payload, rest) = rest.split_at_checked(size)?;
     let (&end, rest) = rest.split_first()?;
     let channel = ChannelNumber(u16::from_be_bytes([c0, c1]));
-    (kind == BODY && end == END).then_some(BodyFrame {
-        channel,
-        payload,
-        rest,
-    })
+    (kind == BODY && end == END).then_some((BodyFrame { channel, payload }, rest))
 }
 
-/// No whole content header begins here: is that because the input ends?
-#[cold]
-fn cut_in_header(
+/// How long `rest` must be to be a frame of this type and channel, if so far it can be one and its end is missing.
+fn missing_of_frame(
     rest: &[u8],
-    before: usize,
-    channel: ChannelNumber,
-    payload_max: u32,
-) -> Split<'_> {
-    wanted_of_frame(rest, before, HEADER, channel, payload_max as usize)
-}
-
-/// No whole body frame begins here: is that because the input ends?
-#[cold]
-fn cut_in_body(rest: &[u8], before: usize, channel: ChannelNumber, body_size: u64) -> Split<'_> {
-    if let Some(&[_, _, _, s0, s1, s2, s3]) = rest.first_chunk() {
-        // It is only worth waiting for if the first frame holds the whole body.
-        if u64::from(u32::from_be_bytes([s0, s1, s2, s3])) != body_size {
-            return Split::Other;
-        }
-    }
-    wanted_of_frame(
-        rest,
-        before,
-        BODY,
-        channel,
-        usize::try_from(body_size).unwrap_or(usize::MAX),
-    )
-}
-
-/// How much more there must be of a frame that begins here, if it can be of this type and channel at all.
-fn wanted_of_frame<'a>(
-    rest: &[u8],
-    before: usize,
     kind: u8,
     channel: ChannelNumber,
-    payload_max: usize,
-) -> Split<'a> {
+    payload_max: u32,
+) -> Option<usize> {
     let [c0, c1] = channel.0.to_be_bytes();
     if rest
         .iter()
         .zip([kind, c0, c1])
-        .any(|(found, expected)| *found != expected)
+        .any(|(found, due)| *found != due)
     {
-        return Split::Other;
+        return None;
     }
-    let wanted = match rest.first_chunk() {
-        None => HEADER_LEN,
-        Some(&[_, _, _, s0, s1, s2, s3]) => {
-            let size = u32::from_be_bytes([s0, s1, s2, s3]) as usize;
-            // What is whole and still not taken is not of the form.
-            if size > payload_max || rest.len() >= size + OVERHEAD {
-                return Split::Other;
-            }
-            size + OVERHEAD
-        }
+    let Some(size) = announced_size(rest) else {
+        return Some(HEADER_LEN);
     };
-    let wanted = before + wanted;
-    if wanted > INLINE_MESSAGE_MAX {
-        Split::Other
-    } else {
-        Split::Wanted(wanted)
-    }
+    let length = size as usize + OVERHEAD;
+    (size <= payload_max && rest.len() < length).then_some(length)
+}
+
+/// The size in a frame's header.
+fn announced_size(frame: &[u8]) -> Option<u32> {
+    let &[_, _, _, s0, s1, s2, s3] = frame.first_chunk()?;
+    Some(u32::from_be_bytes([s0, s1, s2, s3]))
 }

@@ -4,7 +4,7 @@ use super::event::Failure;
 use super::octets::{Numbers, Snippet};
 use super::{Connection, Stage, Step};
 use crate::exception::ConnectionException;
-use crate::limits::LOST_SYNC_TIMEOUT;
+use crate::limits::SILENT_CLOSE_DELAY;
 use crate::wire::WireError;
 use crate::wire::frame::{self, BODY, CONTENT_HEADER_LEN, Frame, HEADER, HEARTBEAT, METHOD, Split};
 use crate::wire::method::Method;
@@ -97,7 +97,7 @@ impl Connection {
         let text = format!("type {kind}, {}: {problem}", Snippet(payload));
         let failure = self.fail(ConnectionException::frame_error(text), out);
         self.stage = Stage::Closed;
-        self.timers.start_close(LOST_SYNC_TIMEOUT);
+        self.timers.start_close(SILENT_CLOSE_DELAY);
         if was_closing {
             Ok(Step::Read)
         } else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{BODY_SIZE_MAX, FRAME_MAX_CEILING, HANDSHAKE_FRAME_MAX};
+use crate::limits::{BODY_SIZE_MAX, FRAME_MAX_CEILING, FRAME_MAX_FLOOR, HANDSHAKE_FRAME_MAX};
 use crate::wire::table::FieldTable;
 
 /// What the server proposes to every client, and the limits that it does not negotiate.
@@ -10,7 +10,8 @@ use crate::wire::table::FieldTable;
 pub struct Offer {
     /// How many channels may be open at a time; 0 means no limit.
     pub channel_max: u16,
-    /// The largest frame in octets, all included. 0, or anything above [`FRAME_MAX_CEILING`], means that ceiling.
+    /// The largest frame in octets, all included; between [`FRAME_MAX_FLOOR`] and [`FRAME_MAX_CEILING`]. 0 means the
+    /// latter.
     pub frame_max: u32,
     /// The heartbeat to propose, in whole seconds; zero means none. The client's answer is what counts.
     pub heartbeat: Duration,
@@ -43,7 +44,7 @@ impl Offer {
     pub(super) fn frame_max(&self) -> u32 {
         match self.frame_max {
             0 => FRAME_MAX_CEILING,
-            frame_max => frame_max.min(FRAME_MAX_CEILING),
+            frame_max => frame_max.clamp(FRAME_MAX_FLOOR, FRAME_MAX_CEILING),
         }
     }
 

@@ -82,41 +82,35 @@ impl Connection {
         method: Method,
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'static>>, Failure> {
+        use channel::Method as ChannelMethod;
         let (class_id, method_id) = (method.class_id(), method.method_id());
-        let fail = |exception: ConnectionException| Err(exception.at(class_id, method_id));
-        let said = match (phase, method) {
-            (_, Method::Channel(channel::Method::Open(_))) => self
-                .channels
-                .open(channel, self.tuned.channel_max)
-                .map(|()| Some(Event::ChannelOpen(channel)))
-                .or_else(fail),
-            (Phase::Unopened, _) => fail(ConnectionException::channel_error(
-                "expected 'channel.open'",
-            )),
-            (_, Method::Channel(channel::Method::Close(close))) => {
+        let refused = match (phase, method) {
+            (_, Method::Channel(ChannelMethod::Open(_))) => {
+                match self.channels.open(channel, self.tuned.channel_max) {
+                    Ok(()) => return Ok(Some(Event::ChannelOpen(channel))),
+                    Err(refused) => refused,
+                }
+            }
+            (Phase::Unopened, _) => ConnectionException::channel_error("expected 'channel.open'"),
+            (_, Method::Channel(ChannelMethod::Close(close))) => {
                 self.channels.release(channel);
-                let channel::Close {
-                    reply_code,
-                    reply_text,
-                    ..
-                } = close;
-                Ok(Some(Event::ChannelClose {
-                    channel,
-                    reply_code,
-                    reply_text,
-                }))
+                return Ok(Some(Event::channel_close(channel, close)));
             }
-            (_, Method::Channel(channel::Method::Flow(flow))) if flow.active => {
+            (_, Method::Channel(ChannelMethod::Flow(channel::Flow { active: true }))) => {
                 write_method_frame(channel, &channel::FlowOk { active: true }, out);
-                Ok(None)
+                return Ok(None);
             }
-            (_, Method::Channel(channel::Method::Flow(_))) => {
-                fail(ConnectionException::not_implemented("active=false"))
+            (_, Method::Channel(ChannelMethod::Flow(channel::Flow { active: false }))) => {
+                ConnectionException::not_implemented("active=false")
             }
-            (_, method) if is_request(&method) => Ok(Some(Event::Method(channel, method))),
-            _ => fail(ConnectionException::command_invalid("unimplemented method")),
+            (_, Method::Access(access::Method::Request(_))) => {
+                write_method_frame(channel, &access::RequestOk { ticket: 1 }, out);
+                return Ok(None);
+            }
+            (_, method) if is_request(&method) => return Ok(Some(Event::Method(channel, method))),
+            _ => ConnectionException::command_invalid("unimplemented method"),
         };
-        said.map_err(|exception| self.fail(exception, out))
+        Err(self.fail(refused.at(class_id, method_id), out))
     }
 
     /// Takes a `basic.publish` that is not whole, or not of the common form.
@@ -163,10 +157,9 @@ impl Connection {
     }
 }
 
-/// Whether a client sends this method to a server, on a channel.
+/// Whether it is a request for a broker to answer.
 fn is_request(method: &Method) -> bool {
     match method {
-        Method::Access(method) => matches!(method, access::Method::Request(_)),
         Method::Exchange(method) => matches!(
             method,
             exchange::Method::Declare(_)
@@ -201,6 +194,6 @@ fn is_request(method: &Method) -> bool {
             )
         }
         Method::Confirm(method) => matches!(method, confirm::Method::Select(_)),
-        Method::Connection(_) | Method::Channel(_) => false,
+        Method::Connection(_) | Method::Channel(_) | Method::Access(_) => false,
     }
 }
