@@ -1,7 +1,10 @@
 //! Bindings: what ties a queue or an exchange to an exchange (AMQP 0-9-1, 2.1.4).
 
+use amphora_protocol::wire::method::{exchange, queue};
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey};
+
+use crate::topology::without_line_breaks;
 
 /// A binding's number in its virtual host: rises with every binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +51,20 @@ pub struct Binding {
 }
 
 impl Binding {
+    fn between(
+        source: ExchangeName,
+        destination: Destination,
+        routing_key: RoutingKey,
+        arguments: FieldTable,
+    ) -> Self {
+        Self {
+            source: without_line_breaks(source),
+            destination,
+            routing_key,
+            arguments: arguments.into(),
+        }
+    }
+
     /// What tells bindings of the same two ends apart in the paths of the HTTP API: the routing key, percent-encoded,
     /// then `~` and a hash of the arguments if there are any; `~` alone if there is neither.
     pub fn properties_key(&self) -> String {
@@ -57,6 +74,77 @@ impl Binding {
             return format!("{key}~{hash:016x}");
         }
         if key.is_empty() { "~".to_owned() } else { key }
+    }
+}
+
+impl From<queue::Bind> for Binding {
+    fn from(method: queue::Bind) -> Self {
+        let queue::Bind {
+            queue,
+            exchange,
+            routing_key,
+            arguments,
+            ..
+        } = method;
+        Self::between(
+            exchange,
+            Destination::Queue(without_line_breaks(queue)),
+            routing_key,
+            arguments,
+        )
+    }
+}
+
+impl From<queue::Unbind> for Binding {
+    fn from(method: queue::Unbind) -> Self {
+        let queue::Unbind {
+            queue,
+            exchange,
+            routing_key,
+            arguments,
+        } = method;
+        Self::between(
+            exchange,
+            Destination::Queue(without_line_breaks(queue)),
+            routing_key,
+            arguments,
+        )
+    }
+}
+
+impl From<exchange::Bind> for Binding {
+    fn from(method: exchange::Bind) -> Self {
+        let exchange::Bind {
+            destination,
+            source,
+            routing_key,
+            arguments,
+            ..
+        } = method;
+        Self::between(
+            source,
+            Destination::Exchange(without_line_breaks(destination)),
+            routing_key,
+            arguments,
+        )
+    }
+}
+
+impl From<exchange::Unbind> for Binding {
+    fn from(method: exchange::Unbind) -> Self {
+        let exchange::Unbind {
+            destination,
+            source,
+            routing_key,
+            arguments,
+            ..
+        } = method;
+        Self::between(
+            source,
+            Destination::Exchange(without_line_breaks(destination)),
+            routing_key,
+            arguments,
+        )
     }
 }
 

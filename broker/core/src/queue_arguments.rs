@@ -236,7 +236,7 @@ impl QueueType {
     }
 
     /// What the texts call it.
-    fn module(self) -> &'static str {
+    pub(crate) fn module(self) -> &'static str {
         match self {
             Self::Classic => "rabbit_classic_queue",
             Self::Quorum => "rabbit_quorum_queue",
@@ -285,3 +285,107 @@ const STREAM: [&str; 6] = [
     "x-initial-cluster-size",
     "x-queue-leader-locator",
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use amphora_protocol::wire::table::{FieldTable, FieldValue};
+    use amphora_protocol::wire::types::{ExchangeName, RoutingKey, ShortString};
+
+    use super::{
+        DeadLetterStrategy, DelayedRetry, DelayedRetryType, Overflow, QueueArguments, QueueType,
+    };
+
+    fn parse<const N: usize>(arguments: [(&str, FieldValue); N]) -> QueueArguments {
+        let arguments: FieldTable = arguments
+            .map(|(name, value)| (ShortString::cut(name), value))
+            .into_iter()
+            .collect();
+        QueueArguments::parse(&arguments, "queue 'q' in vhost '/'").expect("legal")
+    }
+
+    #[test]
+    fn a_classic_queue() {
+        let parsed = parse([
+            ("x-expires", 1000.into()),
+            ("x-message-ttl", FieldValue::I64(0)),
+            ("x-dead-letter-exchange", "".into()),
+            ("x-dead-letter-routing-key", "dead".into()),
+            ("x-max-length", FieldValue::U8(3)),
+            ("x-max-length-bytes", 1_000_000.into()),
+            ("x-overflow", "reject-publish-dlx".into()),
+            ("x-max-priority", 255.into()),
+            ("x-single-active-consumer", true.into()),
+            ("x-consumer-timeout", 60_000.into()),
+            ("x-queue-mode", "lazy".into()),
+            ("anything", FieldValue::Void),
+        ]);
+        let expected = QueueArguments {
+            expires: Some(Duration::from_secs(1)),
+            message_ttl: Some(Duration::ZERO),
+            dead_letter_exchange: Some(ExchangeName::default()),
+            dead_letter_routing_key: Some(RoutingKey::new("dead").expect("short")),
+            max_length: Some(3),
+            max_length_bytes: Some(1_000_000),
+            overflow: Overflow::RejectPublishDlx,
+            max_priority: Some(255),
+            single_active_consumer: true,
+            consumer_timeout: Some(Duration::from_mins(1)),
+            ..QueueArguments::default()
+        };
+        assert_eq!(parsed, expected);
+        assert_eq!(parse([]), QueueArguments::default());
+    }
+
+    #[test]
+    fn a_quorum_queue() {
+        let parsed = parse([
+            ("x-queue-type", "quorum".into()),
+            ("x-dead-letter-strategy", "at-least-once".into()),
+            ("x-delayed-retry-type", "failed".into()),
+            ("x-delayed-retry-min", 1_000.into()),
+        ]);
+        let second = Duration::from_secs(1);
+        let expected = QueueArguments {
+            queue_type: QueueType::Quorum,
+            dead_letter_strategy: DeadLetterStrategy::AtLeastOnce,
+            delivery_limit: Some(20),
+            delayed_retry: Some(DelayedRetry {
+                retry_type: DelayedRetryType::Failed,
+                min: second,
+                max: second,
+            }),
+            ..QueueArguments::default()
+        };
+        assert_eq!(parsed, expected);
+        let limit = |limit: i32| {
+            parse([
+                ("x-queue-type", "quorum".into()),
+                ("x-delivery-limit", limit.into()),
+            ])
+        };
+        assert_eq!(
+            (limit(3).delivery_limit, limit(-1).delivery_limit),
+            (Some(3), None)
+        );
+    }
+
+    #[test]
+    fn a_stream() {
+        let parsed = parse([
+            ("x-queue-type", "stream".into()),
+            ("x-max-age", "7D".into()),
+            ("x-max-length-bytes", FieldValue::I64(1 << 40)),
+            ("x-stream-max-segment-size-bytes", 500_000_000.into()),
+        ]);
+        let expected = QueueArguments {
+            queue_type: QueueType::Stream,
+            max_age: Some(Duration::from_hours(7 * 24)),
+            max_length_bytes: Some(1 << 40),
+            stream_max_segment_bytes: Some(500_000_000),
+            ..QueueArguments::default()
+        };
+        assert_eq!(parsed, expected);
+    }
+}

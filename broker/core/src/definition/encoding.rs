@@ -281,3 +281,246 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use amphora_protocol::wire::table::{FieldTable, FieldValue};
+    use amphora_protocol::wire::types::{
+        ExchangeName, QueueName, RoutingKey, ShortString, VhostName,
+    };
+    use arbtest::arbitrary::{Result, Unstructured};
+    use bytes::Bytes;
+    use expect_test::expect;
+
+    use super::{Definition, ExchangeDefinition, Family, QueueDefinition};
+    use crate::binding::{Binding, BindingId, Destination};
+    use crate::exchange::ExchangeType;
+    use crate::queue_arguments::QueueArguments;
+    use crate::store::QueueId;
+
+    fn name(u: &mut Unstructured<'_>) -> Result<ShortString> {
+        Ok(ShortString::cut(u.arbitrary()?))
+    }
+
+    fn arguments(u: &mut Unstructured<'_>) -> Result<FieldTable> {
+        let mut table = FieldTable::new();
+        for _ in 0..u.int_in_range(0..=2)? {
+            let value = if u.arbitrary()? {
+                FieldValue::I32(u.arbitrary()?)
+            } else {
+                u.arbitrary::<&str>()?.into()
+            };
+            table.insert(ShortString::cut(&format!("a{}", name(u)?)), value);
+        }
+        Ok(table)
+    }
+
+    fn definition(u: &mut Unstructured<'_>) -> Result<Definition> {
+        let vhost = VhostName::from(name(u)?);
+        Ok(match u.int_in_range(0..=4)? {
+            0 => Definition::Vhost {
+                vhost,
+                metadata: arguments(u)?,
+            },
+            1 => {
+                let exchange = ExchangeDefinition {
+                    name: ExchangeName::from(name(u)?),
+                    exchange_type: *u.choose(&ExchangeType::ALL)?,
+                    durable: u.arbitrary()?,
+                    auto_delete: u.arbitrary()?,
+                    internal: u.arbitrary()?,
+                    arguments: arguments(u)?,
+                };
+                Definition::Exchange {
+                    vhost,
+                    exchange: Arc::new(exchange),
+                }
+            }
+            2 => {
+                let queue = QueueDefinition {
+                    id: QueueId(u.arbitrary()?),
+                    name: QueueName::from(name(u)?),
+                    durable: u.arbitrary()?,
+                    auto_delete: u.arbitrary()?,
+                    owner: None,
+                    arguments: arguments(u)?,
+                    parsed: QueueArguments::default(),
+                };
+                Definition::Queue {
+                    vhost,
+                    queue: Arc::new(queue),
+                }
+            }
+            3 => {
+                let destination = name(u)?;
+                let binding = Binding {
+                    source: ExchangeName::from(name(u)?),
+                    destination: if u.arbitrary()? {
+                        Destination::Queue(destination.into())
+                    } else {
+                        Destination::Exchange(destination.into())
+                    },
+                    routing_key: RoutingKey::from(name(u)?),
+                    arguments: arguments(u)?.into(),
+                };
+                Definition::Binding {
+                    vhost,
+                    id: BindingId(u.arbitrary()?),
+                    binding: Arc::new(binding),
+                }
+            }
+            _ => {
+                let mut key = vec![u.int_in_range(Family::OPAQUE_MIN..=u8::MAX)?];
+                key.extend_from_slice(u.arbitrary()?);
+                let value = Bytes::copy_from_slice(u.arbitrary()?);
+                Definition::Opaque {
+                    key: key.into(),
+                    value,
+                }
+            }
+        })
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        arbtest::arbtest(|u| {
+            let definition = definition(u)?;
+            assert_eq!(
+                Definition::decode(&definition.key(), &definition.value()),
+                Ok(definition)
+            );
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn every_cut_is_an_error() {
+        arbtest::arbtest(|u| {
+            let definition = definition(u)?;
+            let (key, value) = (definition.key(), definition.value());
+            if !matches!(definition, Definition::Opaque { .. }) {
+                for end in 0..value.len() {
+                    assert!(
+                        Definition::decode(&key, &value.slice(..end)).is_err(),
+                        "{definition:?} cut to {end}"
+                    );
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// Whatever is there instead: an error that names the key, or another definition, but nothing worse.
+    #[test]
+    fn damage_is_survived() {
+        arbtest::arbtest(|u| {
+            let definition = definition(u)?;
+            let damage = |u: &mut Unstructured<'_>, bytes: Bytes| -> Result<Bytes> {
+                let mut bytes = bytes.to_vec();
+                for _ in 0..u.int_in_range(0..=3)? {
+                    if !bytes.is_empty() {
+                        let place = u.choose_index(bytes.len())?;
+                        bytes[place] = u.arbitrary()?;
+                    }
+                }
+                bytes.truncate(u.int_in_range(0..=bytes.len())?);
+                Ok(bytes.into())
+            };
+            let (key, value) = (damage(u, definition.key())?, damage(u, definition.value())?);
+            if let Err(error) = Definition::decode(&key, &value) {
+                assert_eq!(error.key, key.escape_ascii().to_string());
+            }
+            Ok(())
+        });
+    }
+
+    fn sample(family: Family) -> Definition {
+        let vhost = VhostName::new("/").expect("short");
+        let table: FieldTable = [(ShortString::cut("a"), FieldValue::I32(1))]
+            .into_iter()
+            .collect();
+        match family {
+            Family::Vhost => Definition::Vhost {
+                vhost,
+                metadata: table,
+            },
+            Family::Exchange => Definition::Exchange {
+                vhost,
+                exchange: Arc::new(ExchangeDefinition {
+                    name: ExchangeName::new("x").expect("short"),
+                    exchange_type: ExchangeType::Topic,
+                    durable: true,
+                    auto_delete: false,
+                    internal: true,
+                    arguments: table,
+                }),
+            },
+            Family::Queue => Definition::Queue {
+                vhost,
+                queue: Arc::new(QueueDefinition {
+                    id: QueueId(7),
+                    name: QueueName::new("q").expect("short"),
+                    durable: true,
+                    auto_delete: true,
+                    owner: None,
+                    arguments: table,
+                    parsed: QueueArguments::default(),
+                }),
+            },
+            Family::Binding => Definition::Binding {
+                vhost,
+                id: BindingId(258),
+                binding: Arc::new(Binding {
+                    source: ExchangeName::new("x").expect("short"),
+                    destination: Destination::Exchange(ExchangeName::new("y").expect("short")),
+                    routing_key: RoutingKey::new("k").expect("short"),
+                    arguments: table.into(),
+                }),
+            },
+        }
+    }
+
+    /// These bytes are in users' stores: a change here needs a new version.
+    #[test]
+    fn the_layout_stays() {
+        let lines = [
+            Family::Vhost,
+            Family::Exchange,
+            Family::Queue,
+            Family::Binding,
+        ]
+        .map(|family| {
+            let definition = sample(family);
+            let (key, value) = (definition.key(), definition.value());
+            assert!(key.starts_with(&family.prefix(&VhostName::new("/").expect("short"))));
+            format!("{} = {}\n", key.escape_ascii(), value.escape_ascii())
+        });
+        expect![[r"
+            \x01\x01/ = \x01\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
+            \x02\x01/x = \x01\x05topic\x05\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
+            \x03\x01/q = \x01\x00\x00\x00\x07\x03\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
+            \x04\x01/\x00\x00\x00\x00\x00\x00\x01\x02 = \x01\x01x\x01\x01y\x01k\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
+        "]].assert_eq(&lines.concat());
+    }
+
+    #[test]
+    fn an_error_names_the_key() {
+        let definition = sample(Family::Exchange);
+        let later = Bytes::from_static(b"\x02whatever");
+        let error = Definition::decode(&definition.key(), &later).expect_err("a later version");
+        expect![[r"the definition with the key \x02\x01/x is damaged: its version is 2, and this program knows 1"]].assert_eq(&error.to_string());
+        let value = definition.value();
+        let error = Definition::decode(&Bytes::from_static(b"\x05\x01/x"), &value)
+            .expect_err("no such family");
+        expect![[r"the definition with the key \x05\x01/x is damaged: there is no family 5"]]
+            .assert_eq(&error.to_string());
+        let unknown_type = Bytes::from_static(b"\x01\x01z\x01\0\0\0\0");
+        let error = Definition::decode(&definition.key(), &unknown_type).expect_err("no such type");
+        expect![[
+            r"the definition with the key \x02\x01/x is damaged: there is no exchange type 'z'"
+        ]]
+        .assert_eq(&error.to_string());
+    }
+}

@@ -5,6 +5,7 @@ mod fanout;
 mod field_value;
 mod headers;
 mod marks;
+mod message_headers;
 #[cfg(test)]
 pub(crate) mod naive;
 mod targets;
@@ -13,13 +14,13 @@ mod topic;
 use std::fmt;
 
 use amphora_protocol::exception::Exception;
-use amphora_protocol::wire::table::FieldTable;
 
 use self::direct::Direct;
 use self::fanout::Fanout;
 pub(crate) use self::field_value::same_value;
 use self::headers::Headers;
 pub(crate) use self::marks::Marks;
+pub use self::message_headers::{LazyHeaders, MessageHeaders, sender_selected_keys};
 pub(crate) use self::targets::{Target, slot};
 use self::topic::Topic;
 pub(crate) use self::topic::Walk;
@@ -71,21 +72,6 @@ impl ExchangeType {
 impl fmt::Display for ExchangeType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// The headers of the message in hand. Most messages are routed without them, so they are decoded when asked for.
-pub trait MessageHeaders {
-    /// The headers; an empty table if the message has none.
-    ///
-    /// # Errors
-    /// They are damaged.
-    fn table(&self) -> Result<&FieldTable, Exception>;
-}
-
-impl MessageHeaders for FieldTable {
-    fn table(&self) -> Result<&FieldTable, Exception> {
-        Ok(self)
     }
 }
 

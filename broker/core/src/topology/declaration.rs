@@ -1,5 +1,6 @@
 //! What clients ask for: the methods `exchange.declare` and `queue.declare`, freed of what concerns only the wire.
 
+use amphora_protocol::wire::method::{exchange, queue};
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, ShortString};
 
@@ -48,4 +49,43 @@ pub struct QueueDeclaration {
     pub auto_delete: bool,
     /// Further arguments; see [`QueueArguments`](crate::queue_arguments::QueueArguments).
     pub arguments: FieldTable,
+}
+
+impl From<exchange::Declare> for ExchangeDeclaration {
+    fn from(method: exchange::Declare) -> Self {
+        Self {
+            name: without_line_breaks(method.exchange),
+            exchange_type: method.kind,
+            passive: method.passive,
+            durable: method.durable,
+            auto_delete: method.auto_delete,
+            internal: method.internal,
+            arguments: method.arguments,
+        }
+    }
+}
+
+/// The name may still be empty; then whoever declares has to choose one and to set `server_named`.
+impl From<queue::Declare> for QueueDeclaration {
+    fn from(method: queue::Declare) -> Self {
+        Self {
+            name: without_line_breaks(method.queue),
+            server_named: false,
+            passive: method.passive,
+            durable: method.durable,
+            exclusive: method.exclusive,
+            auto_delete: method.auto_delete,
+            arguments: method.arguments,
+        }
+    }
+}
+
+/// A name of an exchange or queue as it is understood in every method but `basic.publish`: carriage returns and line feeds
+/// do not count.
+pub fn without_line_breaks<N: AsRef<str> + From<ShortString>>(name: N) -> N {
+    if name.as_ref().contains(['\r', '\n']) {
+        ShortString::cut(&name.as_ref().replace(['\r', '\n'], "")).into()
+    } else {
+        name
+    }
 }

@@ -25,11 +25,13 @@ use foldhash::fast::RandomState;
 use slab::Slab;
 
 pub use self::change::{Change, Changes};
-pub use self::declaration::{ConnectionId, ExchangeDeclaration, QueueDeclaration};
+pub use self::declaration::{
+    ConnectionId, ExchangeDeclaration, QueueDeclaration, without_line_breaks,
+};
 pub use self::queue::Declared;
 pub use self::recover::RecoveryProblem;
 use crate::binding::{Binding, BindingArguments, BindingId, Destination};
-use crate::definition::{ExchangeDefinition, QueueDefinition};
+use crate::definition::{Definition, ExchangeDefinition, QueueDefinition};
 use crate::exchange::{ExchangeType, Matcher};
 
 /// The exchanges that every virtual host has, beside the default exchange: name, type, internal.
@@ -53,6 +55,7 @@ pub struct Topology<Q> {
     exchange_names: HashMap<ExchangeName, u32, RandomState>,
     queues: Slab<QueueEntry<Q>>,
     queue_names: HashMap<QueueName, u32, RandomState>,
+    exclusive: HashMap<ConnectionId, BTreeSet<QueueName>, RandomState>,
     bindings: BTreeMap<BindingId, BindingEntry>,
     binding_ids: HashMap<Arc<Binding>, BindingId, RandomState>,
     next_binding: BindingId,
@@ -96,6 +99,7 @@ impl<Q: Clone> Topology<Q> {
             exchange_names: HashMap::default(),
             queues: Slab::new(),
             queue_names: HashMap::default(),
+            exclusive: HashMap::default(),
             bindings: BTreeMap::new(),
             binding_ids: HashMap::default(),
             next_binding: BindingId(1),
@@ -152,6 +156,16 @@ impl<Q: Clone> Topology<Q> {
         self.queues.get(*self.queue_names.get(name)? as usize)
     }
 
+    /// The queues that are exclusive to a connection and have to go with it, by name.
+    pub fn exclusive_queues(&self, owner: ConnectionId) -> Vec<QueueName> {
+        self.exclusive
+            .get(&owner)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
     /// All exchanges, in no particular order.
     pub fn exchanges(&self) -> impl ExactSizeIterator<Item = &Arc<ExchangeDefinition>> {
         self.exchanges.iter().map(|(_, entry)| &entry.definition)
@@ -203,6 +217,42 @@ impl<Q: Clone> Topology<Q> {
         }
     }
 
+    /// The binding between two ends that has this [properties key](Binding::properties_key).
+    pub fn find_binding(
+        &self,
+        source: &str,
+        destination: &Destination,
+        properties_key: &str,
+    ) -> Option<Arc<Binding>> {
+        let mut bindings = self.bindings_by_destination(destination).into_iter();
+        bindings
+            .find(|binding| binding.source == *source && binding.properties_key() == properties_key)
+    }
+
+    /// All that must be the same after a restart, beside the exchanges that every virtual host has.
+    pub fn definitions(&self) -> impl Iterator<Item = Definition> {
+        let vhost = || self.vhost.clone();
+        let exchanges = self
+            .exchanges()
+            .filter(|exchange| exchange.durable && !is_predeclared(&exchange.name));
+        let queues = self.queues().filter(|entry| entry.definition.durable);
+        let bindings = self.bindings.iter().filter(|(_, entry)| entry.durable);
+        exchanges
+            .map(move |exchange| Definition::Exchange {
+                vhost: vhost(),
+                exchange: Arc::clone(exchange),
+            })
+            .chain(queues.map(move |entry| Definition::Queue {
+                vhost: vhost(),
+                queue: Arc::clone(&entry.definition),
+            }))
+            .chain(bindings.map(move |(id, entry)| Definition::Binding {
+                vhost: vhost(),
+                id: *id,
+                binding: Arc::clone(&entry.binding),
+            }))
+    }
+
     /// The number of bindings, without those to the default exchange.
     pub fn binding_count(&self) -> usize {
         self.bindings.len()
@@ -245,6 +295,12 @@ impl<Q> Topology<Q> {
             .and_then(|slot| self.exchange_at(slot));
         entry.ok_or_else(|| self.no_exchange(name))
     }
+}
+
+fn is_predeclared(name: &str) -> bool {
+    PREDECLARED
+        .iter()
+        .any(|(predeclared, ..)| *predeclared == name)
 }
 
 /// Every queue is bound to the default exchange by its name.

@@ -54,6 +54,11 @@ impl<Q: Clone> Topology<Q> {
         let of = self.queue_text(name);
         let arguments = QueueArguments::parse(&declaration.arguments, &of)?;
         if arguments.queue_type != QueueType::Classic {
+            if declaration.server_named {
+                let queue_type = arguments.queue_type.module();
+                let text = format!("Cannot declare a server-named queue for type {queue_type}");
+                return Err(ChannelException::precondition_failed(text));
+            }
             let refused = [
                 (declaration.auto_delete, "auto-delete"),
                 (declaration.exclusive, "exclusive-owner"),
@@ -77,6 +82,10 @@ impl<Q: Clone> Topology<Q> {
         let place = self.queues.insert(entry);
         self.queue_names
             .insert(definition.name.clone(), slot(place));
+        if let Some(owner) = definition.owner {
+            let owned = self.exclusive.entry(owner).or_default();
+            owned.insert(definition.name.clone());
+        }
         self.changed();
         Changes(vec![Change::QueueCreated(definition)])
     }
@@ -93,6 +102,14 @@ impl<Q: Clone> Topology<Q> {
         }
         self.queue_names.remove(name);
         let entry = self.queues.try_remove(slot as usize)?;
+        if let Some(owner) = entry.definition.owner
+            && let Some(owned) = self.exclusive.get_mut(&owner)
+        {
+            owned.remove(name);
+            if owned.is_empty() {
+                self.exclusive.remove(&owner);
+            }
+        }
         changes.0.push(Change::QueueDeleted(entry.definition));
         self.changed();
         self.remove_exchanges(doomed, &mut changes);

@@ -440,6 +440,7 @@ fn a_type_of_queue_has_its_own_arguments() {
         queue a durable auto-delete x-queue-type=quorum
         queue a durable exclusive x-queue-type=stream
         queue a durable x-queue-type=quorum x-delivery-limit=two
+        queue amq.gen-1 server-named durable x-queue-type=quorum
         queue b x-queue-mode=lazy x-queue-version=1 x-queue-master-locator=random x-delivery-limit=5
         ",
         &expect![[r#"
@@ -463,6 +464,8 @@ fn a_type_of_queue_has_its_own_arguments() {
                 406 PRECONDITION_FAILED - invalid property 'exclusive-owner' for queue 'a' in vhost '/'
             queue a durable x-queue-type=quorum x-delivery-limit=two
                 + queue a, durable
+            queue amq.gen-1 server-named durable x-queue-type=quorum
+                406 PRECONDITION_FAILED - Cannot declare a server-named queue for type rabbit_quorum_queue
             queue b x-queue-mode=lazy x-queue-version=1 x-queue-master-locator=random x-delivery-limit=5
                 + queue b
         "#]],

@@ -1,22 +1,12 @@
 //! What listings show.
 
-use amphora_protocol::wire::types::{ExchangeName, QueueName};
+use amphora_protocol::wire::method::{exchange, queue};
+use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey};
 use expect_test::{Expect, expect};
 
 use super::{World, arrow};
 use crate::binding::{Binding, Destination};
-
-fn world(script: &str) -> World {
-    let mut world = World::new();
-    for line in script
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
-        world.run(line);
-    }
-    world
-}
+use crate::topology::{ConnectionId, ExchangeDeclaration};
 
 fn check<'a>(bindings: impl IntoIterator<Item = &'a Binding>, expected: &Expect) {
     let listed: Vec<String> = bindings
@@ -38,7 +28,7 @@ const SCRIPT: &str = "
 
 #[test]
 fn bindings_are_listed_with_those_to_the_default_exchange() {
-    let world = world(SCRIPT);
+    let world = World::after(SCRIPT);
     let topology = &world.topology;
     check(
         topology
@@ -163,4 +153,60 @@ fn the_properties_key_tells_bindings_apart() {
     assert_eq!(key("bind x q k a=1"), "k~666e10b9f435dffa");
     assert_eq!(key("bind x q '' a=1 b=2"), key("bind x q '' b=2 a=1"));
     assert_ne!(key("bind x q '' a=1"), key("bind x q '' a=2"));
+}
+
+#[test]
+fn a_binding_is_found_by_its_properties_key() {
+    let world =
+        World::after("queue q\nbind amq.direct q k\nbind amq.direct q k a=1\nbind amq.fanout q k");
+    let queue = Destination::Queue(QueueName::new("q").expect("short"));
+    let find = |source, key| {
+        world
+            .topology
+            .find_binding(source, &queue, key)
+            .map(|binding| arrow(&binding))
+    };
+    assert_eq!(
+        find("amq.direct", "k").as_deref(),
+        Some("binding 'amq.direct' to queue q by 'k'")
+    );
+    assert_eq!(
+        find("amq.direct", "k~666e10b9f435dffa").as_deref(),
+        Some("binding 'amq.direct' to queue q by 'k'")
+    );
+    assert_eq!(
+        find("", "q").as_deref(),
+        Some("binding '' to queue q by 'q'")
+    );
+    assert_eq!(find("amq.direct", "~"), None);
+    assert_eq!(find("amq.topic", "k"), None);
+}
+
+#[test]
+fn exclusive_queues_are_listed_by_connection() {
+    let mut world =
+        World::after("queue b exclusive\nqueue a exclusive\nas 2 queue c exclusive\nqueue d");
+    let exclusive = |world: &World, owner| world.topology.exclusive_queues(ConnectionId(owner));
+    assert_eq!(exclusive(&world, 1), ["a", "b"]);
+    assert_eq!(exclusive(&world, 2), ["c"]);
+    world.run("delete-queue a");
+    world.run("delete-queue c");
+    assert_eq!(exclusive(&world, 1), ["b"]);
+    assert_eq!(exclusive(&world, 2), [""; 0]);
+}
+
+#[test]
+fn line_breaks_in_names_do_not_count() {
+    let declare = exchange::Declare {
+        exchange: ExchangeName::new("\r\nx\n").expect("short"),
+        ..exchange::Declare::default()
+    };
+    assert_eq!(ExchangeDeclaration::from(declare).name, "x");
+    let bind = queue::Bind {
+        queue: QueueName::new("q\n").expect("short"),
+        exchange: ExchangeName::new("x").expect("short"),
+        routing_key: RoutingKey::new("k\n").expect("short"),
+        ..queue::Bind::default()
+    };
+    assert_eq!(arrow(&bind.into()), "binding 'x' to queue q by 'k\n'");
 }

@@ -41,11 +41,7 @@ use crate::store::{QueueId, Write};
 fn check(script: &str, expected: &Expect) {
     let mut world = World::new();
     let mut transcript = String::new();
-    for line in script
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
+    for line in lines(script) {
         writeln!(transcript, "{line}").expect("a string grows");
         for answer in world.run(line) {
             writeln!(transcript, "    {answer}").expect("a string grows");
@@ -73,6 +69,15 @@ impl World {
             asker: ConnectionId(1),
             stored: BTreeMap::new(),
         }
+    }
+
+    /// What a script leaves behind.
+    fn after(script: &str) -> Self {
+        let mut world = Self::new();
+        for line in lines(script) {
+            world.run(line);
+        }
+        world
     }
 
     fn run(&mut self, line: &str) -> Vec<String> {
@@ -200,6 +205,13 @@ impl World {
             }
         }
     }
+}
+
+fn lines(script: &str) -> impl Iterator<Item = &str> {
+    script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
 }
 
 fn binding(words: &[&str]) -> Binding {

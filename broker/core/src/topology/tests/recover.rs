@@ -1,5 +1,7 @@
 //! What is there after a restart.
 
+use std::collections::BTreeMap;
+
 use expect_test::{Expect, expect};
 
 use super::{World, arrow};
@@ -25,14 +27,7 @@ fn listed(topology: &Topology<String>) -> String {
 }
 
 fn check(script: &str, expected: &Expect) {
-    let mut world = World::new();
-    for line in script
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
-        world.run(line);
-    }
+    let world = World::after(script);
     let (restarted, problems) = world.restarted();
     assert_eq!(problems, []);
     let before = listed(&Topology::<String>::new(world.topology.vhost().clone()));
@@ -44,22 +39,24 @@ fn check(script: &str, expected: &Expect) {
     expected.assert_eq(&new.join("\n"));
 }
 
+const SCRIPT: &str = "
+    exchange x topic durable auto-delete alternate-exchange=y
+    exchange t topic
+    queue q durable x-max-length=5
+    queue r
+    queue e durable exclusive
+    bind x q a.*
+    bind x q b.* n=1
+    bind x r a.*
+    bind t q a.*
+    bind x >amq.fanout a
+    unbind x q a.*
+";
+
 #[test]
 fn durable_things_come_back() {
     check(
-        "
-        exchange x topic durable auto-delete alternate-exchange=y
-        exchange t topic
-        queue q durable x-max-length=5
-        queue r
-        queue e durable exclusive
-        bind x q a.*
-        bind x q b.* n=1
-        bind x r a.*
-        bind t q a.*
-        bind x >amq.fanout a
-        unbind x q a.*
-        ",
+        SCRIPT,
         &expect![[r#"
             ExchangeDefinition { name: "x", exchange_type: Topic, durable: true, auto_delete: true, internal: false, arguments: FieldTable { fields: [("alternate-exchange", LongString(b"y"))] } }
             QueueDefinition { id: QueueId(1), name: "q", durable: true, auto_delete: false, owner: None, arguments: FieldTable { fields: [("x-max-length", I32(5))] }, parsed: QueueArguments { queue_type: Classic, expires: None, message_ttl: None, dead_letter_exchange: None, dead_letter_routing_key: None, dead_letter_strategy: AtMostOnce, max_length: Some(5), max_length_bytes: None, overflow: DropHead, max_priority: None, single_active_consumer: false, delivery_limit: None, consumer_timeout: None, delayed_retry: None, max_age: None, stream_max_segment_bytes: None } }
@@ -67,6 +64,17 @@ fn durable_things_come_back() {
             binding 'x' to exchange amq.fanout by 'a' FieldTable { fields: [] }
             binding 'x' to queue q by 'b.*' FieldTable { fields: [("n", I32(1))] }"#]],
     );
+}
+
+#[test]
+fn what_is_stored_is_what_the_virtual_host_says() {
+    let world = World::after(SCRIPT);
+    let said: BTreeMap<_, _> = world
+        .topology
+        .definitions()
+        .map(|definition| (definition.key(), definition.value()))
+        .collect();
+    assert_eq!(said, world.stored);
 }
 
 #[test]

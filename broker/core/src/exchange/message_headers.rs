@@ -1,0 +1,135 @@
+//! What routing looks at of a message's headers.
+
+use std::cell::OnceCell;
+
+use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
+use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::table::{FieldTable, FieldValue};
+
+/// The headers of the message in hand. Most messages are routed without them, so they are decoded when asked for.
+pub trait MessageHeaders {
+    /// The headers; an empty table if the message has none.
+    ///
+    /// # Errors
+    /// They are damaged.
+    fn table(&self) -> Result<&FieldTable, Exception>;
+}
+
+impl MessageHeaders for FieldTable {
+    fn table(&self) -> Result<&FieldTable, Exception> {
+        Ok(self)
+    }
+}
+
+/// The headers of a message as it was received, decoded once, when they are first asked for.
+#[derive(Debug)]
+pub struct LazyHeaders<'a> {
+    properties: RawProperties<'a>,
+    table: OnceCell<FieldTable>,
+}
+
+impl<'a> LazyHeaders<'a> {
+    /// The headers among these properties.
+    pub fn new(properties: RawProperties<'a>) -> Self {
+        let table = OnceCell::new();
+        Self { properties, table }
+    }
+}
+
+impl MessageHeaders for LazyHeaders<'_> {
+    /// # Errors
+    /// `FRAME_ERROR` if the headers cannot be decoded.
+    fn table(&self) -> Result<&FieldTable, Exception> {
+        if let Some(table) = self.table.get() {
+            return Ok(table);
+        }
+        let decoded = self.properties.headers();
+        let decoded =
+            decoded.map_err(|error| ConnectionException::frame_error(error.to_string()))?;
+        Ok(self.table.get_or_init(|| decoded.unwrap_or_default()))
+    }
+}
+
+/// Appends the routing keys that a message has beside its own: those of its `CC` and `BCC` headers (RabbitMQ's
+/// sender-selected distribution). Elements that are no texts are passed over.
+///
+/// # Errors
+/// `PRECONDITION_FAILED` if one of the headers is no array.
+pub fn sender_selected_keys<'a>(
+    headers: &'a FieldTable,
+    keys: &mut Vec<&'a str>,
+) -> Result<(), ChannelException> {
+    for name in ["CC", "BCC"] {
+        match headers.get(name) {
+            None => {}
+            Some(FieldValue::Array(values)) => {
+                keys.extend(values.iter().filter_map(FieldValue::as_str));
+            }
+            Some(other) => {
+                let reason = format!(
+                    "{{unacceptable_type_in_header,\"{name}\",{}}}",
+                    other.type_name()
+                );
+                return Err(ChannelException::precondition_failed(format!(
+                    "invalid message: {reason}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use amphora_protocol::wire::properties::{BasicProperties, RawProperties};
+    use amphora_protocol::wire::table::{FieldTable, FieldValue};
+    use amphora_protocol::wire::types::ShortString;
+
+    use super::{LazyHeaders, MessageHeaders, sender_selected_keys};
+
+    fn table(name: &str, value: FieldValue) -> FieldTable {
+        [(ShortString::new(name).expect("short"), value)]
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn headers_are_those_of_the_properties() {
+        let headers = table("a", 1.into());
+        let properties = BasicProperties {
+            headers: Some(headers.clone()),
+            ..BasicProperties::default()
+        };
+        let mut bytes = Vec::new();
+        properties.encode(&mut bytes);
+        let lazy = LazyHeaders::new(RawProperties::new(&bytes).expect("whole"));
+        assert_eq!(lazy.table(), Ok(&headers));
+        assert_eq!(lazy.table(), Ok(&headers));
+        assert_eq!(
+            LazyHeaders::new(RawProperties::default()).table(),
+            Ok(&FieldTable::new())
+        );
+        let cut = RawProperties::new(&bytes[..bytes.len() - 1]).expect("the flags are there");
+        let error = LazyHeaders::new(cut).table().expect_err("cut short");
+        assert_eq!(
+            error.to_string(),
+            "501 FRAME_ERROR - the value is cut short"
+        );
+    }
+
+    #[test]
+    fn further_keys_come_from_cc_and_bcc() {
+        let array = FieldValue::Array(vec!["a".into(), 1.into(), "b".into()]);
+        let (headers, hidden) = (table("CC", array.clone()), table("BCC", array));
+        let mut keys = vec!["own"];
+        sender_selected_keys(&headers, &mut keys).expect("an array");
+        sender_selected_keys(&hidden, &mut keys).expect("an array");
+        assert_eq!(keys, ["own", "a", "b", "a", "b"]);
+        let error =
+            sender_selected_keys(&table("CC", "a".into()), &mut Vec::new()).expect_err("no array");
+        assert_eq!(
+            error.text,
+            "invalid message: {unacceptable_type_in_header,\"CC\",longstr}"
+        );
+    }
+}
