@@ -22,7 +22,7 @@ const FORMAT_VERSION: u32 = 1;
 #[derive(Debug)]
 pub(super) struct DataDirectory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataDirectory {
@@ -34,7 +34,7 @@ impl DataDirectory {
         let lock = lock(path)?;
         let directory = Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
         };
         directory.check_format()?;
         Ok(directory)
@@ -97,6 +97,15 @@ impl DataDirectory {
             .and_then(|()| fs::rename(&new, path))
             .map_err(OpenError::io("write", &new))?;
         sync_directory(&self.path)
+    }
+}
+
+impl Drop for DataDirectory {
+    /// Closing the file would not do while a child process that was just forked still has a copy of it.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, directory = %self.path.display(), "the data directory's lock is not released");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use amphora_core::store::Durability;
+use amphora_core::store::{Durability, RecordId};
 use fjall::config::CompressionPolicy;
 use fjall::{
     AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch,
@@ -133,11 +133,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes the tables of `seg` whose keys are all below `key`. Waits for a running compaction.
+    /// Deletes the tables of `seg` that hold only records below this one. Waits for a running compaction.
     ///
     /// The journal does not know of it: after a crash such records may be back, without an index entry.
-    pub(super) fn drop_segments_below(&self, key: &[u8]) -> fjall::Result<()> {
-        Ok(self.seg.tree.drop_range(..key)?)
+    pub(super) fn drop_segments_below(&self, id: RecordId) -> fjall::Result<()> {
+        Ok(self.seg.tree.drop_range(..segment::key(id))?)
     }
 
     fn keyspaces(&self) -> [&Keyspace; 4] {

@@ -9,6 +9,8 @@ use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use amphora_core::store::StoreError;
+
 use super::options::OpenError;
 use super::{Shared, unavailable};
 
@@ -65,33 +67,34 @@ fn run(shared: &Weak<Shared>, stopped: &Receiver<()>) {
 /// Reclaims if enough was removed, or less if nothing is left and nothing was removed since the last look.
 /// Answers how much was removed by now.
 fn reclaim_if_due(shared: &Shared, removed_before: u64) -> u64 {
-    let (removed, drained) = shared.writer.lock().removed();
-    let drained = drained && removed == removed_before;
+    let (removed, is_empty) = shared.writer.lock().removed();
+    let drained = is_empty && removed == removed_before;
     let threshold = shared.options.reclaim_bytes / if drained { DRAINED_FACTOR } else { 1 };
-    if removed >= threshold.max(1) {
-        if drained {
-            // What is in memory cancels out, and what is left of it makes the tables that may not be dropped.
-            shared.writer.lock().checkpoint(shared);
-        }
-        if let Err(error) = reclaim(shared) {
-            tracing::warn!(%error, "disk space could not be reclaimed");
-        }
+    if removed >= threshold.max(1)
+        && let Err(error) = reclaim(shared)
+    {
+        tracing::warn!(%error, "disk space could not be reclaimed");
     }
     removed
 }
 
-fn reclaim(shared: &Shared) -> Result<(), amphora_core::store::StoreError> {
+fn reclaim(shared: &Shared) -> Result<(), StoreError> {
     shared.with_engine(|engine| engine.await_flush(1).map_err(|error| unavailable(&error)))?;
-    let (below, _reclaiming) = {
+    {
         let mut writer = shared.writer.lock();
         let Some(below) = writer.reclaimable() else {
             return Ok(());
         };
-        (below, shared.reclaiming.lock())
-    };
-    shared.with_engine(|engine| {
-        engine
-            .drop_segments_below(&below)
-            .map_err(|error| unavailable(&error))
-    })
+        let _reclaiming = shared.reclaiming.lock();
+        drop(writer);
+        shared.with_engine(|engine| {
+            engine
+                .drop_segments_below(below)
+                .map_err(|error| unavailable(&error))
+        })?;
+    }
+    // Readers may still use the dropped tables; the database lets go of them when a memtable is rotated. It is also what
+    // lets the journals go, now that the tables that were newer than theirs may be gone.
+    shared.writer.lock().checkpoint(shared);
+    Ok(())
 }

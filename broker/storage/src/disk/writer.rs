@@ -27,8 +27,6 @@ pub(super) struct Writer {
     unflushed_bytes: u64,
     /// What was removed since the tables were last dropped.
     removed_bytes: u64,
-    /// [`Counters::next_record`] at the last checkpoint of this process, whose marker the newest tables hold.
-    checkpoint: Option<u64>,
     /// The database refused a write and must be opened anew.
     failed: bool,
 }
@@ -60,7 +58,6 @@ impl Writer {
             live: None,
             unflushed_bytes: journal_bytes,
             removed_bytes: options.reclaim_bytes,
-            checkpoint: None,
             failed: false,
         })
     }
@@ -131,7 +128,6 @@ impl Writer {
         })?;
         tracing::info!("the database is open again");
         *engine = Some(opened);
-        self.checkpoint = None;
         self.failed = false;
         Ok(())
     }
@@ -151,26 +147,17 @@ impl Writer {
         }) {
             Ok(()) => {
                 self.counters = counters;
-                self.checkpoint = Some(counters.next_record);
                 self.unflushed_bytes = 0;
             }
             Err(error) => self.fail(&error),
         }
     }
 
-    /// The key below which all tables of `seg` are garbage; `None` if there is nothing to gain.
-    ///
-    /// The newest checkpoint's tables stay, for they let the journals be deleted.
-    pub(super) fn reclaimable(&mut self) -> Option<Vec<u8>> {
-        let live = self.live.as_ref()?;
-        let lowest = live.lowest().map(|id| segment::key(id).to_vec());
-        let marker = self.checkpoint.map(segment::marker_key);
-        let below = match (lowest, marker) {
-            (Some(lowest), Some(marker)) => lowest.min(marker),
-            (lowest, marker) => lowest.or(marker)?,
-        };
+    /// The record below which none exists, so that the tables below it are garbage; `None` while that is unknown.
+    pub(super) fn reclaimable(&mut self) -> Option<RecordId> {
+        let lowest = self.live.as_ref()?.lowest();
         self.removed_bytes = 0;
-        Some(below)
+        Some(lowest.unwrap_or(RecordId(self.counters.next_record)))
     }
 
     /// How much was removed since tables were dropped, and whether no record is left.
@@ -222,7 +209,7 @@ impl Writer {
                 RecordChange::Append { .. } => live.insert(*id),
                 RecordChange::Remove { record, .. } => {
                     live.remove(*id);
-                    self.removed_bytes += u64::from(record.bytes);
+                    self.removed_bytes = self.removed_bytes.saturating_add(u64::from(record.bytes));
                 }
             }
         }

@@ -1,7 +1,13 @@
 //! Both stores against the contract, and the one on disk against crashes, damage and a full disk.
 
+mod crash;
+mod damage;
+mod disk_full;
+mod model;
 mod opening;
+mod space;
 mod suite;
+mod torn;
 
 use std::path::PathBuf;
 
@@ -60,9 +66,14 @@ fn record(id: u64, data: &Bytes) -> RecordRef {
     }
 }
 
-/// Bytes that differ from record to record.
+/// Bytes that differ from record to record and are never all zero.
 fn data(id: u64, bytes: usize) -> Bytes {
-    id.to_le_bytes().into_iter().cycle().take(bytes).collect()
+    (!id)
+        .to_le_bytes()
+        .into_iter()
+        .cycle()
+        .take(bytes)
+        .collect()
 }
 
 fn append(queue: u32, id: u64, bytes: usize) -> Write {

@@ -1,0 +1,111 @@
+//! The process is killed while it commits.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use amphora_core::store::{Durability, QueueId, Store};
+use amphora_storage::{FjallStore, Options};
+
+use crate::{Data, append, group, ids, remove};
+
+const ROUNDS: u64 = 20;
+const RECORD_BYTES: usize = 700;
+/// Records per group, each in another queue.
+const GROUP: u64 = 3;
+/// How many groups stay before they are removed.
+const BACKLOG: u64 = 40;
+const DIRECTORY: &str = "AMPHORA_CRASH_DIRECTORY";
+
+/// Little, so that flushes, journals' ends and dropped tables fall into the rounds.
+fn options() -> Options {
+    Options {
+        memtable_bytes: 64 * 1024,
+        reclaim_bytes: 64 * 1024,
+        ..Options::default()
+    }
+}
+
+/// The process that is killed; does nothing when it runs as an ordinary test. It says the number of each group that was
+/// acknowledged.
+#[test]
+fn committer() {
+    let Ok(directory) = env::var(DIRECTORY) else {
+        return;
+    };
+    let store = FjallStore::open(Path::new(&directory), options()).expect("opens after a crash");
+    let mut number = store.recover().expect("recovers").next_record / GROUP;
+    loop {
+        let append = |queue: u32| append(queue, number * GROUP + u64::from(queue), RECORD_BYTES);
+        let remove = |queue: u32| {
+            Some(remove(
+                queue,
+                number.checked_sub(BACKLOG)? * GROUP + u64::from(queue),
+                RECORD_BYTES,
+            ))
+        };
+        let writes = (0..3).map(append).chain((0..3).filter_map(remove));
+        store
+            .commit(&group(writes), Durability::Fsync)
+            .expect("commits");
+        println!("acknowledged {number}");
+        number += 1;
+    }
+}
+
+fn start(directory: &Path) -> Child {
+    Command::new(env::current_exe().expect("known"))
+        .args(["--exact", "crash::committer", "--nocapture", "--quiet"])
+        .env(DIRECTORY, directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("starts")
+}
+
+/// Kills the process once it has acknowledged `groups` groups. Answers the last number that it acknowledged.
+fn run_and_kill(directory: &Path, groups: u64) -> u64 {
+    let mut child = start(directory);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut numbers = lines.by_ref().filter_map(|line| {
+        line.expect("readable")
+            .strip_prefix("acknowledged ")?
+            .parse()
+            .ok()
+    });
+    let counted = numbers
+        .by_ref()
+        .take(usize::try_from(groups).expect("small"))
+        .last();
+    child.kill().expect("is running");
+    let rest = numbers.last();
+    child.wait().expect("ends");
+    rest.or(counted).expect("at least one group")
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_no_group_is_halved() {
+    let data = Data::new();
+    for round in 0..ROUNDS {
+        let last = run_and_kill(&data.path(), 1 + round * round * 7 % 90);
+        let store = data.open_with(options());
+        let ids = ids(&store);
+        let found = ids.last().expect("records") / GROUP;
+        // One group may have been committed and not said.
+        assert!(
+            found == last || found == last + 1,
+            "round {round}: acknowledged {last}, found {found}"
+        );
+        let first = (found + 1).saturating_sub(BACKLOG);
+        assert_eq!(
+            ids,
+            (first * GROUP..(found + 1) * GROUP).collect::<Vec<_>>(),
+            "round {round}"
+        );
+        let recovered = store.recover().expect("recovers");
+        assert_eq!(recovered.next_record, (found + 1) * GROUP, "round {round}");
+        let queues: Vec<_> = recovered.queues.iter().map(|queue| queue.queue).collect();
+        assert_eq!(queues, [0, 1, 2].map(QueueId), "round {round}");
+    }
+}

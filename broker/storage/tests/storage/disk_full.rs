@@ -1,0 +1,116 @@
+//! A disk that takes no more: nothing acknowledged is lost, nothing refused is seen, and the store goes on when it can.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use amphora_core::store::{Durability, QueueId, Store, StoreError};
+use amphora_storage::{FjallStore, Options};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::{Data, append, commit, data, group, ids, put, record, settle};
+
+const DIRECTORY: &str = "AMPHORA_FULL_DIRECTORY";
+const RECORD_BYTES: usize = 1_000_000;
+/// Below the length at which the database begins another journal.
+const FILE_BYTES_MAX: u64 = 50 * 1024 * 1024;
+
+#[test]
+fn a_commit_that_would_use_the_reserve_is_refused() {
+    let home = Data::new();
+    drop(home.open());
+    let store = home.open_with(Options {
+        disk_reserve_bytes: u64::MAX / 2,
+        ..Options::default()
+    });
+    let error = store
+        .commit(&group([append(1, 1, 10)]), Durability::Fsync)
+        .expect_err("is refused");
+    assert!(matches!(error, StoreError::Unavailable(_)));
+    assert!(error.to_string().contains("is full"), "{error}");
+    assert_eq!(ids(&store), [0; 0]);
+    drop(store);
+    commit(&home.open(), [append(1, 1, 10)]);
+}
+
+/// Runs as a process of its own, whose files may not grow beyond a limit: the system cuts the write that crosses it, as on
+/// a full disk. Does nothing when it runs as an ordinary test.
+#[test]
+fn limited_process() {
+    let Ok(directory) = env::var(DIRECTORY) else {
+        return;
+    };
+    let all = getrlimit(Resource::Fsize);
+    let limit = |bytes| {
+        let changed = Rlimit {
+            current: bytes,
+            ..all
+        };
+        setrlimit(Resource::Fsize, changed).expect("may be changed below the hard limit");
+    };
+    // All stays in the journal.
+    let options = Options {
+        memtable_bytes: 1 << 30,
+        ..Options::default()
+    };
+    let store = FjallStore::open(Path::new(&directory), options).expect("opens");
+    limit(Some(FILE_BYTES_MAX));
+    let append_next = |id| store.commit(&group([append(1, id, RECORD_BYTES)]), Durability::Fsync);
+    let refused = (0..100)
+        .find(|id| append_next(*id).is_err())
+        .expect("the journal reaches the limit");
+    let acknowledged: Vec<_> = (0..refused).collect();
+    let absent = record(refused, &data(refused, RECORD_BYTES));
+
+    assert!(
+        store.read(QueueId(1), &absent).is_err(),
+        "what was refused is not seen"
+    );
+    assert_eq!(
+        ids(&store),
+        acknowledged,
+        "reopened, all that was acknowledged is there and no more"
+    );
+    for _ in 0..3 {
+        let error = append_next(refused).expect_err("still no space");
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        assert!(store.read(QueueId(1), &absent).is_err());
+    }
+
+    limit(all.current);
+    let writes = [
+        append(1, refused, RECORD_BYTES),
+        settle(1, "x"),
+        put("k", "v"),
+    ];
+    commit(&store, writes);
+    let expected: Vec<_> = (0..=refused).collect();
+    assert_eq!(ids(&store), expected);
+    commit(&store, [crate::remove(1, refused, RECORD_BYTES)]);
+    assert_eq!(ids(&store), acknowledged, "it was applied once");
+    println!("survived {refused}");
+}
+
+#[test]
+fn a_write_that_is_cut_short_is_as_if_it_never_was() {
+    let home = Data::new();
+    // Crossing the limit raises a signal that would end the process; the shell has it ignored.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(env::current_exe().expect("known"))
+        .args(["--exact", "disk_full::limited_process", "--nocapture"])
+        .env(DIRECTORY, home.path())
+        .output()
+        .expect("starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (_, refused) = text
+        .split_once("survived ")
+        .unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+    let refused: u64 = refused
+        .lines()
+        .next()
+        .and_then(|line| line.parse().ok())
+        .expect("a number");
+    assert!(refused > 40, "the journal reached its limit");
+    assert_eq!(ids(&home.open()), (0..refused).collect::<Vec<_>>());
+}
