@@ -1,4 +1,5 @@
-//! The two kinds of refusal: one closes a channel, the other the connection (spec 1.1, "soft error" and "hard error").
+//! The two kinds of refusal: one closes a channel, the other the connection (spec 1.1, "soft error"
+//! and "hard error").
 
 use std::fmt;
 
@@ -44,7 +45,8 @@ macro_rules! exception {
                 self
             }
 
-            /// The reply text as it is sent: `NAME - explanation`, cut to 255 bytes at a character's boundary.
+            /// The reply text as it is sent: `NAME - explanation`, cut to 255 bytes at a
+            /// character's boundary.
             pub fn reply_text(&self) -> ShortString {
                 ShortString::cut(&format!("{} - {}", self.code.name(), self.text))
             }

@@ -12,8 +12,9 @@ use crate::wire::types::ChannelNumber;
 impl Connection {
     /// Closes a channel or the connection for this reason.
     ///
-    /// A channel exception closes the channel: from here on everything on it is discarded, until the peer knows
-    /// ([`Event::ChannelReleased`]). It changes nothing if the channel is not open any more. On channel 0 it becomes a connection exception.
+    /// A channel exception closes the channel: from here on everything on it is discarded, until
+    /// the peer knows ([`Event::ChannelReleased`]). It changes nothing if the channel is not open
+    /// any more. On channel 0 it becomes a connection exception.
     pub fn raise(
         &mut self,
         channel: ChannelNumber,
@@ -41,8 +42,8 @@ impl Connection {
         write_method_frame(channel, &close, out);
     }
 
-    /// Closes the connection for this reason: from here on everything is discarded, until the peer knows ([`Event::CloseOk`]). It changes
-    /// nothing if the connection is closing already.
+    /// Closes the connection for this reason: from here on everything is discarded, until the peer
+    /// knows ([`Event::CloseOk`]). It changes nothing if the connection is closing already.
     pub fn close(&mut self, exception: impl Into<ConnectionException>, out: &mut Vec<u8>) {
         self.say_close(&exception.into(), out);
     }
@@ -100,7 +101,8 @@ impl Connection {
         Some(Event::CloseOk)
     }
 
-    /// Takes a frame of a channel while `channel.close-ok` is due on it. Both sides may close at the same time.
+    /// Takes a frame of a channel while `channel.close-ok` is due on it. Both sides may close at
+    /// the same time.
     pub(super) fn closing_channel(
         &mut self,
         frame: Frame<'_>,

@@ -1,4 +1,5 @@
-//! The general way for a publish: its frames come one at a time, with those of other channels between them.
+//! The general way for a publish: its frames come one at a time, with those of other channels
+//! between them.
 //!
 //! Memory grows with what has arrived, never with what was announced.
 
@@ -107,11 +108,13 @@ impl Assemblies {
         self.held = 0;
     }
 
-    /// Takes the next frame of a channel on which a publish was begun. `None` means that the message is still not whole.
+    /// Takes the next frame of a channel on which a publish was begun. `None` means that the
+    /// message is still not whole.
     ///
     /// # Errors
-    /// 505 for a frame of another kind than is due, 501 for a body that is too long or properties that are malformed, 406 on the channel
-    /// for a message above the configured size, 506 if too much is held for the connection as a whole.
+    /// 505 for a frame of another kind than is due, 501 for a body that is too long or properties
+    /// that are malformed, 406 on the channel for a message above the configured size, 506 if too
+    /// much is held for the connection as a whole.
     pub(super) fn frame(
         &mut self,
         frame: Frame<'_>,
@@ -229,7 +232,8 @@ fn append(body: &mut Vec<u8>, frame: Frame<'_>, body_size: u64) -> Result<(), Co
         ));
     }
     if body.capacity() - body.len() < frame.payload.len() {
-        // Twice what is there, but never beyond the end: a whole body then fills its memory exactly.
+        // Twice what is there, but never beyond the end: a whole body then fills its memory
+        // exactly.
         let doubled = frame.payload.len().max(body.len());
         body.reserve_exact(usize::try_from(missing).unwrap_or(usize::MAX).min(doubled));
     }

@@ -12,7 +12,8 @@ use crate::wire::types::{ChannelNumber, ShortString, VhostName};
 /// The next thing that the peer said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// It wants to log in. To be answered by `accept_login` or `refuse_login`; what it says of itself is in `client`.
+    /// It wants to log in. To be answered by `accept_login` or `refuse_login`; what it says of
+    /// itself is in `client`.
     Login {
         /// One of those that were offered.
         mechanism: ShortString,
@@ -41,15 +42,16 @@ pub enum Event<'a> {
     ChannelReleased(ChannelNumber),
     /// It publishes.
     Publish(Publish<'a>),
-    /// It broke a rule on this channel. To be answered by `raise` with this exception, once the caller has let go of what it holds
-    /// for the channel.
+    /// It broke a rule on this channel. To be answered by `raise` with this exception, once the
+    /// caller has let go of what it holds for the channel.
     Refused {
         /// The channel.
         channel: ChannelNumber,
         /// Why.
         exception: ChannelException,
     },
-    /// It asks for something else that a broker must answer. On channel 0 that is only `connection.update-secret`.
+    /// It asks for something else that a broker must answer. On channel 0 that is only
+    /// `connection.update-secret`.
     Method(ChannelNumber, Method),
     /// It has closed the connection. The answer is written.
     Close {
@@ -88,7 +90,8 @@ pub struct Publish<'a> {
     pub content: Content<'a>,
 }
 
-/// Where a message goes and what it is. The properties are checked ([`RawProperties::check`]), the names in the target are not.
+/// Where a message goes and what it is. The properties are checked ([`RawProperties::check`]), the
+/// names in the target are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
     /// All three lay side by side in the input: nothing was copied.
@@ -175,7 +178,8 @@ pub enum Failure {
     /// Write what there is, and drop the socket.
     #[error(transparent)]
     Drop(#[from] DropReason),
-    /// A close frame is written. The conversation goes on until the peer has answered it or a timer ends it.
+    /// A close frame is written. The conversation goes on until the peer has answered it or a timer
+    /// ends it.
     #[error(transparent)]
     Close(#[from] ConnectionException),
 }
@@ -190,7 +194,7 @@ pub enum DropReason {
     #[error("this looks like a TLS client on the plain AMQP port")]
     Tls,
     /// It speaks something else, or another version.
-    #[error("bad protocol header {0:?}")]
+    #[error("bad protocol header {}", .0.escape_ascii())]
     ProtocolHeader([u8; 8]),
     /// It took too long to log in and to enter a virtual host.
     #[error("the handshake took too long")]

@@ -35,8 +35,9 @@ impl Connection {
 
     /// Does not let the client in. To be called after [`Event::Login`].
     ///
-    /// Returns whether the client is told: it is if it understands (403, capability `authentication_failure_close`). If not, the socket is to be
-    /// dropped, better after some seconds than at once.
+    /// Returns whether the client is told: it is if it understands (403, capability
+    /// `authentication_failure_close`). If not, the socket is to be dropped, better after some
+    /// seconds than at once.
     pub fn refuse_login(&mut self, text: impl Into<String>, out: &mut Vec<u8>) -> bool {
         if !self.client.authentication_failure_close {
             self.stage = Stage::Closed;
@@ -51,7 +52,8 @@ impl Connection {
         true
     }
 
-    /// Lets the client use the virtual host. To be called after [`Event::Open`]; a refusal is a [`Connection::close`].
+    /// Lets the client use the virtual host. To be called after [`Event::Open`]; a refusal is a
+    /// [`Connection::close`].
     pub fn accept_open(&mut self, out: &mut Vec<u8>) {
         if self.stage != Stage::Entering {
             return;
@@ -61,26 +63,25 @@ impl Connection {
         self.timers.start_heartbeat(self.tuned.heartbeat);
     }
 
-    /// Reads the protocol header, or as much of it as tells that it is another.
+    /// Reads the protocol header.
     pub(super) fn protocol_header<'a>(
         &mut self,
         rest: &'a [u8],
         used: &mut usize,
         out: &mut Vec<u8>,
     ) -> Result<Step<'a>, Failure> {
-        let known = [PROTOCOL_HEADER, PROTOCOL_HEADER_0_9];
-        if known.iter().any(|header| rest.starts_with(header)) {
-            *used += PROTOCOL_HEADER.len();
+        let Some(&header) = rest.first_chunk() else {
+            return Ok(Step::Wanted(PROTOCOL_HEADER.len()));
+        };
+        if header == PROTOCOL_HEADER || header == PROTOCOL_HEADER_0_9 {
+            *used += header.len();
             self.start(out);
             return Ok(Step::Read);
-        }
-        if known.iter().any(|header| header.starts_with(rest)) {
-            return Ok(Step::Wanted(PROTOCOL_HEADER.len()));
         }
         *used += rest.len();
         self.stage = Stage::Closed;
         out.extend_from_slice(&PROTOCOL_HEADER);
-        Err(stranger(rest).into())
+        Err(stranger(header).into())
     }
 
     fn start(&mut self, out: &mut Vec<u8>) {
@@ -183,21 +184,16 @@ impl Connection {
 }
 
 /// Names what does not speak AMQP 0-9-1.
-fn stranger(bytes: &[u8]) -> DropReason {
-    if bytes.starts_with(b"GET ") {
-        return DropReason::Http;
+fn stranger(header: [u8; 8]) -> DropReason {
+    match header {
+        [b'G', b'E', b'T', b' ', ..] => DropReason::Http,
+        [0x16, 0x03, ..] => DropReason::Tls,
+        _ => DropReason::ProtocolHeader(header),
     }
-    if bytes.starts_with(&[0x16, 0x03]) {
-        return DropReason::Tls;
-    }
-    let mut header = [0; 8];
-    for (place, byte) in header.iter_mut().zip(bytes) {
-        *place = *byte;
-    }
-    DropReason::ProtocolHeader(header)
 }
 
-/// Takes the client's limits, none of which may be above ours. 0 means no limit, so it is above every limit.
+/// Takes the client's limits, none of which may be above ours. 0 means no limit, so it is above
+/// every limit.
 fn negotiate(
     tune_ok: &connection::TuneOk,
     frame_max: u32,

@@ -1,6 +1,8 @@
-//! The short way for a publish whose frames lie side by side in the input: method, header, one body frame or none.
+//! The short way for a publish whose frames lie side by side in the input: method, header, one body
+//! frame or none.
 //!
-//! Nothing is decoded, copied or allocated. Whatever is not exactly this form is left to the general path, errors included.
+//! Nothing is decoded, copied or allocated. Whatever is not exactly this form is left to the
+//! general path, errors included.
 
 use super::channels::{Channels, Phase};
 use super::event::{Content, Publish};
@@ -66,7 +68,8 @@ pub(super) fn split<'a>(
     Some((publish, input.len() - rest.len()))
 }
 
-/// How long `input` must be at least to be a publish, if so far it can be one and only its end is missing.
+/// How long `input` must be at least to be a publish, if so far it can be one and only its end is
+/// missing.
 pub(super) fn wanted(input: &[u8], channels: &Channels, bounds: Bounds) -> Option<usize> {
     let (method, rest) = method_frame(input)?;
     if channels.phase(method.channel) != Phase::Open {
@@ -184,7 +187,8 @@ fn body_frame(input: &[u8]) -> Option<(BodyFrame<'_>, &[u8])> {
     (kind == BODY && end == END).then_some((BodyFrame { channel, payload }, rest))
 }
 
-/// How long `rest` must be to be a frame of this type and channel, if so far it can be one and its end is missing.
+/// How long `rest` must be to be a frame of this type and channel, if so far it can be one and its
+/// end is missing.
 fn missing_of_frame(
     rest: &[u8],
     kind: u8,

@@ -9,7 +9,8 @@ use crate::wire::WireError;
 use crate::wire::frame::{self, BODY, CONTENT_HEADER_LEN, Frame, HEADER, HEARTBEAT, METHOD, Split};
 use crate::wire::method::Method;
 
-/// Whether it is a frame of a channel: of such a type, and with the octets that every frame of that type has.
+/// Whether it is a frame of a channel: of such a type, and with the octets that every frame of that
+/// type has.
 pub(super) fn is_known(frame: Frame<'_>) -> bool {
     match frame.kind {
         METHOD => frame.payload.len() >= 4,
@@ -42,7 +43,8 @@ impl Connection {
         self.fail(exception.at(method.class_id(), method.method_id()), out)
     }
 
-    /// Refuses the payload of a method frame that is no method: 540 for numbers that are not known, 501 for arguments that are wrong.
+    /// Refuses the payload of a method frame that is no method: 540 for numbers that are not known,
+    /// 501 for arguments that are wrong.
     pub(super) fn undecodable(
         &mut self,
         payload: &[u8],
@@ -71,7 +73,8 @@ impl Connection {
         self.fail(exception.at(class_id, method_id), out)
     }
 
-    /// Gives up on input in which no frame can be found any more. The peer is told why, but nothing that it says is heard.
+    /// Gives up on input in which no frame can be found any more. The peer is told why, but nothing
+    /// that it says is heard.
     pub(super) fn lose_sync<'a>(
         &mut self,
         lost: &Split<'_>,

@@ -1,8 +1,9 @@
 //! The server's side of a conversation, as a pull parser.
 //!
-//! The caller reads bytes from a socket, asks [`Connection::next`] what the peer said until there is nothing more, answers each [`Event`] that
-//! asks for an answer, writes `out` to the socket, and calls [`Connection::on_timer`] at [`Connection::deadline`]. Nothing here reads a clock or
-//! does I/O.
+//! The caller reads bytes from a socket, asks [`Connection::next`] what the peer said until there
+//! is nothing more, answers each [`Event`] that asks for an answer, writes `out` to the socket, and
+//! calls [`Connection::on_timer`] at [`Connection::deadline`]. Nothing here reads a clock or does
+//! I/O.
 //!
 //! ```text
 //!   Header ──AMQP0091──► Starting ──start-ok──► Securing ──accept_login──► Tuning
@@ -15,14 +16,17 @@
 //!                      (Event::Close)
 //! ```
 //!
-//! Each event that asks for an answer is answered before `next` is called again; a login and the entering of a virtual host may take any
-//! time, during which `next` reads nothing. `close` is legal in every state; framing that is lost leads to `Closing` too, but nothing is read
-//! from there on.
+//! Each event that asks for an answer is answered before `next` is called again; a login and the
+//! entering of a virtual host may take any time, during which `next` reads nothing. `close` is
+//! legal in every state; framing that is lost leads to `Closing` too, but nothing is read from
+//! there on.
 //!
 //! # Cost
-//! A publish whose frames lie side by side in the input is handed on where it lies ([`Content::Inline`]): no copy, no allocation, no decoding
-//! beyond bounds. A message that is cut by the end of the input is left there until the rest has been read, up to
-//! [`INLINE_MESSAGE_MAX`](crate::limits::INLINE_MESSAGE_MAX); [`Connection::wanted`] says how much that is.
+//! A publish whose frames lie side by side in the input is handed on where it lies
+//! ([`Content::Inline`]): no copy, no allocation, no decoding beyond bounds. A message that is cut
+//! by the end of the input is left there until the rest has been read, up to
+//! [`INLINE_MESSAGE_MAX`](crate::limits::INLINE_MESSAGE_MAX); [`Connection::wanted`] says how much
+//! that is.
 
 mod channels;
 mod client;
@@ -64,7 +68,8 @@ pub struct Connection {
     offer: Offer,
 }
 
-/// How far the conversation has come. What is due is named after the state in RabbitMQ's reply texts.
+/// How far the conversation has come. What is due is named after the state in RabbitMQ's reply
+/// texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The protocol header.
@@ -119,14 +124,16 @@ impl Connection {
         connection
     }
 
-    /// Reads the next thing that the peer said. `used` moves past what was read, also when nothing is returned.
+    /// Reads the next thing that the peer said. `used` moves past what was read, also when nothing
+    /// is returned.
     ///
-    /// `None` means that more input is needed ([`Connection::wanted`]), or that the caller owes an answer. The bytes from `used` on must come
-    /// again, followed by more. What needs no decision (`connection.start`, `close-ok`, `flow-ok`) is answered in `out`.
+    /// `None` means that more input is needed ([`Connection::wanted`]), or that the caller owes an
+    /// answer. The bytes from `used` on must come again, followed by more. What needs no decision
+    /// (`connection.start`, `close-ok`, `flow-ok`) is answered in `out`.
     ///
     /// # Errors
-    /// [`Failure::Drop`] for what cannot be answered; [`Failure::Close`] for every connection exception. In both cases `out` has the last
-    /// words.
+    /// [`Failure::Drop`] for what cannot be answered; [`Failure::Close`] for every connection
+    /// exception. In both cases `out` has the last words.
     pub fn next<'a>(
         &mut self,
         input: &'a [u8],
@@ -153,10 +160,11 @@ impl Connection {
         }
     }
 
-    /// Reads the next publish if it is the next thing, and lies whole and side by side in the input. Otherwise nothing is read, and
-    /// [`Connection::next`] knows what it is.
+    /// Reads the next publish if it is the next thing, and lies whole and side by side in the
+    /// input. Otherwise nothing is read, and [`Connection::next`] knows what it is.
     ///
-    /// A caller that asks here first saves the half of the cost, which is to hand an [`Event`] on through memory.
+    /// A caller that asks here first saves the half of the cost, which is to hand an [`Event`] on
+    /// through memory.
     #[inline]
     pub fn next_publish<'a>(&self, input: &'a [u8], used: &mut usize) -> Option<Publish<'a>> {
         let (publish, length) = inline::split(input.get(*used..)?, &self.channels, self.bounds)?;
@@ -164,8 +172,9 @@ impl Connection {
         Some(publish)
     }
 
-    /// How many bytes there must be, from `used` on, before [`Connection::next`] can go on after it returned `None`. 0 if it waits for the caller.
-    /// A caller whose buffer is smaller must let it grow.
+    /// How many bytes there must be, from `used` on, before [`Connection::next`] can go on after it
+    /// returned `None`. 0 if it waits for the caller. A caller whose buffer is smaller must let it
+    /// grow.
     pub fn wanted(&self) -> usize {
         self.wanted
     }
@@ -185,14 +194,16 @@ impl Connection {
         self.assemblies.held()
     }
 
-    /// When [`Connection::on_timer`] must be called next; it may be called sooner. A deadline in the past is meant: what begins with the
-    /// conversation's next stage begins to run with that call.
+    /// When [`Connection::on_timer`] must be called next; it may be called sooner. A deadline in
+    /// the past is meant: what begins with the conversation's next stage begins to run with that
+    /// call.
     pub fn deadline(&self) -> Option<Instant> {
         self.timers.deadline()
     }
 
-    /// Lets time pass. `received` and `sent` say whether any byte was read from or written to the socket since the last call. A caller that is not
-    /// reading says `received`, since it cannot know.
+    /// Lets time pass. `received` and `sent` say whether any byte was read from or written to the
+    /// socket since the last call. A caller that is not reading says `received`, since it cannot
+    /// know.
     ///
     /// # Errors
     /// [`Failure::Drop`] when the peer was silent for too long.
@@ -241,7 +252,8 @@ impl Connection {
 
     fn tune(&mut self, tuned: Tuned) {
         self.tuned = tuned;
-        // Being off by the frame's own eight octets is a common mistake of clients, so the payload alone may be as long.
+        // Being off by the frame's own eight octets is a common mistake of clients, so the payload
+        // alone may be as long.
         self.bounds.payload_max = tuned.frame_max;
     }
 }

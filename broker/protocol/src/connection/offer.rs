@@ -10,10 +10,11 @@ use crate::wire::table::FieldTable;
 pub struct Offer {
     /// How many channels may be open at a time; 0 means no limit.
     pub channel_max: u16,
-    /// The largest frame in octets, all included; between [`FRAME_MAX_FLOOR`] and [`FRAME_MAX_CEILING`]. 0 means the
-    /// latter.
+    /// The largest frame in octets, all included; between [`FRAME_MAX_FLOOR`] and
+    /// [`FRAME_MAX_CEILING`]. 0 means the latter.
     pub frame_max: u32,
-    /// The heartbeat to propose, in whole seconds; zero means none. The client's answer is what counts.
+    /// The heartbeat to propose, in whole seconds; zero means none. The client's answer is what
+    /// counts.
     pub heartbeat: Duration,
     /// SASL mechanisms, separated by spaces, the preferred one first.
     pub mechanisms: String,

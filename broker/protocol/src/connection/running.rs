@@ -13,14 +13,16 @@ use crate::wire::method::{
 use crate::wire::types::ChannelNumber;
 
 impl Connection {
-    /// Writes `channel.open-ok`. To be called after [`Event::ChannelOpen`]; a refusal is a [`Connection::raise`].
+    /// Writes `channel.open-ok`. To be called after [`Event::ChannelOpen`]; a refusal is a
+    /// [`Connection::raise`].
     pub fn accept_channel(&mut self, channel: ChannelNumber, out: &mut Vec<u8>) {
         if self.channels.phase(channel) == Phase::Open {
             write_method_frame(channel, &channel::OpenOk {}, out);
         }
     }
 
-    /// Writes `channel.close-ok`. To be called after [`Event::ChannelClose`], once the caller holds nothing more for the channel.
+    /// Writes `channel.close-ok`. To be called after [`Event::ChannelClose`], once the caller holds
+    /// nothing more for the channel.
     pub fn release_channel(&mut self, channel: ChannelNumber, out: &mut Vec<u8>) {
         if self.stage == Stage::Running {
             write_method_frame(channel, &channel::CloseOk {}, out);

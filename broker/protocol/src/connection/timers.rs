@@ -1,7 +1,7 @@
 //! Deadlines: the handshake's, the heartbeats', and the one for the last words.
 //!
-//! No other part of a connection knows the time. A timer whose start the conversation decides is therefore *due at once*, and begins to run when
-//! it is first asked.
+//! No other part of a connection knows the time. A timer whose start the conversation decides is
+//! therefore *due at once*, and begins to run when it is first asked.
 
 use std::time::{Duration, Instant};
 

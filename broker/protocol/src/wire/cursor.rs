@@ -86,7 +86,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Writes what [`Cursor::long_bytes`] reads. No frame holds four gigabytes; what is beyond them is left out.
+/// Writes what [`Cursor::long_bytes`] reads. No frame holds four gigabytes; what is beyond them is
+/// left out.
 pub(crate) fn put_long_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_length_prefixed(out, |out| {
         out.extend_from_slice(bytes.get(..u32::MAX as usize).unwrap_or(bytes));

@@ -10,7 +10,8 @@
 use super::method::AnyMethod;
 use super::types::ChannelNumber;
 
-/// What a client sends before anything else, and what a server answers when it was something else (spec 4.2.2).
+/// What a client sends before anything else, and what a server answers when it was something else
+/// (spec 4.2.2).
 pub const PROTOCOL_HEADER: [u8; 8] = *b"AMQP\x00\x00\x09\x01";
 
 /// Octets before the payload.
@@ -132,7 +133,8 @@ pub fn write_header_frame(
     out.push(END);
 }
 
-/// Appends as many body frames as `frame_max` asks for; none for an empty body. `frame_max` counts whole frames; 0 means no limit.
+/// Appends as many body frames as `frame_max` asks for; none for an empty body. `frame_max` counts
+/// whole frames; 0 means no limit.
 pub fn write_body_frames(channel: ChannelNumber, body: &[u8], frame_max: u32, out: &mut Vec<u8>) {
     let payload_max = match frame_max {
         0 => u32::MAX as usize,

@@ -179,7 +179,8 @@ string_like!(ShortString);
 names! {
     /// An exchange's name. The empty one is the default exchange.
     ExchangeName,
-    /// A queue's name. The empty one stands for the last queue declared, or asks for a name from the server.
+    /// A queue's name. The empty one stands for the last queue declared, or asks for a name from
+    /// the server.
     QueueName,
     /// What a message is published with, and what a binding may compare it to.
     RoutingKey,

@@ -1,4 +1,5 @@
-//! Class 30: access tickets, which only very old clients ask for. Every request is granted ticket 1, and no method looks at it.
+//! Class 30: access tickets, which only very old clients ask for. Every request is granted ticket
+//! 1, and no method looks at it.
 
 use super::class::class;
 use crate::wire::types::ShortString;

@@ -1,4 +1,5 @@
-//! A method's arguments, one after the other, with neighbouring bits packed into octets (spec 4.2.5.2).
+//! A method's arguments, one after the other, with neighbouring bits packed into octets (spec
+//! 4.2.5.2).
 
 use bytes::Bytes;
 

@@ -2,8 +2,9 @@
 
 /// Makes a class out of a table: a type per method, and the enum `Method` of them all.
 ///
-/// One entry per method, `Name = id "spec-name" { arguments }`, in the order of the wire. An argument that the standard has reserved is only a type in
-/// brackets, before the others, or behind them and a semicolon: it is read over, and written with its default.
+/// One entry per method, `Name = id "spec-name" { arguments }`, in the order of the wire. An
+/// argument that the standard has reserved is only a type in brackets, before the others, or behind
+/// them and a semicolon: it is read over, and written with its default.
 macro_rules! class {
     (
         $class:ident = $class_id:literal;

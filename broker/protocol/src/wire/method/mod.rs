@@ -1,4 +1,5 @@
-//! Methods: one module per class, one type per method (spec 1.2 to 1.9, with RabbitMQ's extensions).
+//! Methods: one module per class, one type per method (spec 1.2 to 1.9, with RabbitMQ's
+//! extensions).
 
 mod arguments;
 mod class;
@@ -41,10 +42,12 @@ macro_rules! classes {
         }
 
         impl Method {
-            /// Decodes the payload of a method frame, which must hold the arguments and nothing more. Unused bits are ignored.
+            /// Decodes the payload of a method frame, which must hold the arguments and nothing
+            /// more. Unused bits are ignored.
             ///
             /// # Errors
-            /// [`WireError::UnknownClass`], [`WireError::UnknownMethod`], or what is wrong with an argument.
+            /// [`WireError::UnknownClass`], [`WireError::UnknownMethod`], or what is wrong with an
+            /// argument.
             pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
                 let mut cursor = Cursor::new(payload);
                 let class_id = cursor.u16()?;

@@ -1,4 +1,5 @@
-//! The properties of the basic class: fourteen values, each there or not, behind a word of flags (spec 4.2.6.1).
+//! The properties of the basic class: fourteen values, each there or not, behind a word of flags
+//! (spec 4.2.6.1).
 //!
 //! [`BasicProperties`] owns them decoded; [`RawProperties`] looks single ones up where they lie.
 
@@ -68,7 +69,8 @@ pub struct BasicProperties {
 }
 
 impl BasicProperties {
-    /// Decodes flags and list, which must be all that there is. The two lowest flags mean nothing and are ignored.
+    /// Decodes flags and list, which must be all that there is. The two lowest flags mean nothing
+    /// and are ignored.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let mut cursor = Cursor::new(bytes);
         let flags = cursor.u16()?;

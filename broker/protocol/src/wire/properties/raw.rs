@@ -8,8 +8,8 @@ use crate::wire::table::FieldTable;
 
 /// The flags and the list of a content header, exactly as they were sent.
 ///
-/// Nothing is decoded before it is asked for. A property that the flags do not name costs one comparison; one that they do name
-/// costs a walk over those before it.
+/// Nothing is decoded before it is asked for. A property that the flags do not name costs one
+/// comparison; one that they do name costs a walk over those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RawProperties<'a> {
     flags: u16,
@@ -30,9 +30,11 @@ impl<'a> RawProperties<'a> {
         })
     }
 
-    /// Whether the list holds exactly what the flags say, headers included. Strings may be of any encoding.
+    /// Whether the list holds exactly what the flags say, headers included. Strings may be of any
+    /// encoding.
     ///
-    /// Takes time in proportion to the properties and header fields that are there, and allocates nothing.
+    /// Takes time in proportion to the properties and header fields that are there, and allocates
+    /// nothing.
     #[inline]
     pub fn check(self) -> Result<(), WireError> {
         if self.flags == 0 && self.list.is_empty() {

@@ -1,7 +1,8 @@
-//! Field tables: arguments, headers and peer properties (spec 4.2.5.5, with the types that RabbitMQ gives them).
+//! Field tables: arguments, headers and peer properties (spec 4.2.5.5, with the types that RabbitMQ
+//! gives them).
 //!
-//! What was decoded is encoded to the same bytes again: order, duplicate keys and the tag of each value are kept. The one
-//! exception is a boolean of another octet than 0 and 1, which becomes 1.
+//! What was decoded is encoded to the same bytes again: order, duplicate keys and the tag of each
+//! value are kept. The one exception is a boolean of another octet than 0 and 1, which becomes 1.
 
 mod value;
 
@@ -24,7 +25,8 @@ impl FieldTable {
         Self::default()
     }
 
-    /// The value of the first field with this name. Takes time in proportion to the number of fields.
+    /// The value of the first field with this name. Takes time in proportion to the number of
+    /// fields.
     pub fn get(&self, name: &str) -> Option<&FieldValue> {
         self.fields
             .iter()
@@ -84,7 +86,8 @@ impl FieldTable {
     /// Decodes a table with its length, which must be all that there is.
     ///
     /// # Errors
-    /// Any [`WireError`] that is about values. Fields are not counted, but nesting is bounded by [`TABLE_DEPTH_MAX`].
+    /// Any [`WireError`] that is about values. Fields are not counted, but nesting is bounded by
+    /// [`TABLE_DEPTH_MAX`].
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let mut cursor = Cursor::new(bytes);
         let table = Self::read(&mut cursor, TABLE_DEPTH_MAX)?;
@@ -113,7 +116,8 @@ impl FieldTable {
         Ok(Self { fields })
     }
 
-    /// Reads past a table, and checks it as [`FieldTable::read`] does except that names may be of any encoding. Allocates nothing.
+    /// Reads past a table, and checks it as [`FieldTable::read`] does except that names may be of
+    /// any encoding. Allocates nothing.
     pub(crate) fn skip(cursor: &mut Cursor<'_>, depth_left: usize) -> Result<(), WireError> {
         let depth_left = depth_left.checked_sub(1).ok_or(WireError::TooDeep)?;
         let mut inside = Cursor::new(cursor.long_bytes()?);

@@ -1,6 +1,7 @@
 //! One value of a field table or array.
 //!
-//! The tags are those that RabbitMQ and its clients use, which differ from the standard's text in the integers.
+//! The tags are those that RabbitMQ and its clients use, which differ from the standard's text in
+//! the integers.
 
 use std::hash::{Hash, Hasher};
 
