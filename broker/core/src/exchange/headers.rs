@@ -159,8 +159,6 @@ impl Headers {
                 .min_by_key(|place| self.candidates.get(place).map_or(0, SmallVec::len));
             places = rarest.into_iter().collect();
         }
-        places.sort_unstable();
-        places.dedup();
         rule.places.clone_from(&places);
         let slot = self.rules.insert(rule);
         for place in places {

@@ -285,13 +285,18 @@ impl Words {
     }
 }
 
+/// The words are short: looking at every byte is faster than setting up a search.
 fn words(key: &str) -> impl Iterator<Item = &str> {
-    let words = if key.is_empty() {
-        None
-    } else {
-        Some(key.split('.'))
-    };
-    words.into_iter().flatten()
+    let mut left = (!key.is_empty()).then_some(key);
+    std::iter::from_fn(move || {
+        let key = left?;
+        let dot = key.bytes().position(|byte| byte == b'.');
+        let (word, rest) = dot
+            .and_then(|dot| Some((key.get(..dot)?, key.get(dot + 1..)?)))
+            .unzip();
+        left = rest;
+        Some(word.unwrap_or(key))
+    })
 }
 
 #[cfg(test)]

@@ -140,11 +140,7 @@ impl<Q: Clone> Topology<Q> {
             };
             let ids: Vec<_> = entry.leaving.union(&entry.arriving).copied().collect();
             for id in ids {
-                if let Some(source) = self.remove_binding(id, changes)
-                    && source != name
-                {
-                    doomed.push(source);
-                }
+                doomed.extend(self.remove_binding(id, changes));
             }
             if let Some(slot) = self.exchange_names.remove(&name)
                 && let Some(entry) = self.exchanges.try_remove(slot as usize)

@@ -367,6 +367,9 @@ fn the_kind_of_number_does_not_matter_but_number_and_text_differ() {
         bind h one '' v=1
         bind h half '' v=f:0.5
         bind h true '' v=t:true
+        queue zero
+        bind h zero '' v=d:0
+        publish h k v=f:-0
         publish h k v=b:1
         publish h k v=l:1
         publish h k v=d:1
@@ -389,6 +392,12 @@ fn the_kind_of_number_does_not_matter_but_number_and_text_differ() {
                 + binding 'h' to queue half by ''
             bind h true '' v=t:true
                 + binding 'h' to queue true by ''
+            queue zero
+                + queue zero
+            bind h zero '' v=d:0
+                + binding 'h' to queue zero by ''
+            publish h k v=f:-0
+                zero (by headers)
             publish h k v=b:1
                 one (by headers)
             publish h k v=l:1
