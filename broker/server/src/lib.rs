@@ -5,5 +5,6 @@ pub mod cli;
 pub mod config;
 pub mod logging;
 pub mod management;
+pub mod perf;
 pub mod serve;
 pub mod tls;

@@ -1,4 +1,4 @@
-//! The command line: `amphora serve`, and what talks to a running broker.
+//! The command line: `amphora serve`, `amphora perf`, and what talks to a running broker.
 
 mod exit;
 mod serve;
@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
 pub use self::serve::ServeArgs;
+use crate::perf;
 
 /// An AMQP 0-9-1 broker.
 #[derive(Debug, Parser)]
@@ -22,6 +23,7 @@ pub struct Cli {
 enum Command {
     /// Runs the broker until it is told to stop (SIGTERM or SIGINT).
     Serve(ServeArgs),
+    Perf(perf::Args),
 }
 
 impl Cli {
@@ -29,6 +31,9 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Serve(args) => args.run(),
+            Command::Perf(args) => perf::run(args)
+                .map(|()| ExitCode::SUCCESS)
+                .map_err(|error| Exit::Failed(format!("{error:#}"))),
         };
         done.unwrap_or_else(Exit::report)
     }

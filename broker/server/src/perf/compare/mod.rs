@@ -1,0 +1,193 @@
+//! `amphora perf compare`: a set of scenarios against several brokers in turn.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args as ClapArgs, ValueEnum};
+
+use broker::{Broker, LimitServer};
+use scenario::Scenario;
+use summary::{Comparison, Machine, Row};
+
+use super::progress::Progress;
+use super::report::Output;
+
+mod broker;
+mod scenario;
+mod summary;
+mod table;
+
+const EXAMPLES: &str = "\
+Examples:
+  Three brokers and the frame limit, three rounds of the standard scenarios:
+    amphora perf compare --limit \\
+      --broker amphora=amqp://127.0.0.1:5672,pid=$(pidof amphora) \\
+      --broker rabbitmq=amqp://127.0.0.1:5673,pid=$(pidof beam.smp) \\
+      --broker lavinmq=amqp://127.0.0.1:5674,pid=$(pidof lavinmq)
+  Two scenarios, quickly, with all figures as JSON:
+    amphora perf compare --limit --broker amphora=amqp:// \\
+      --scenario t16,p1k --runs 1 --json=result.json
+  Persistence beside a plain file that is synced as often:
+    amphora perf compare --broker amphora=amqp:// --limit-log /var/tmp/limit.log \\
+      --scenario p1k,p1 --baseline limit+fsync
+  What the scenarios are, as commands:
+    amphora perf compare --list
+
+The rounds are interleaved: every broker takes its turn in every scenario before the
+next round begins, so that what else happens on the machine meets all of them. Figures
+are medians. Messages per CPU second of the broker need its pid; other load disturbs
+them less than messages per second. Brokers are started before, on the same machine.";
+
+/// Measure several brokers in turn and print a table
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A broker: its name for the table, its URI, and its process if CPU time and memory are wanted; may be repeated
+    #[arg(long, value_name = "NAME=URI[,pid=N]")]
+    broker: Vec<Broker>,
+    /// Measure the frame limit as well, and compare with it; its server is started for the time
+    #[arg(long)]
+    limit: bool,
+    /// Measure the frame limit with every publish written to FILE and synced before its confirm, in the scenarios with
+    /// persistent messages
+    #[arg(long, value_name = "FILE")]
+    limit_log: Option<PathBuf>,
+    /// Set of scenarios: quick runs the standard ones for a second each
+    #[arg(long, value_enum, default_value = "standard")]
+    suite: Suite,
+    /// Only these scenarios, of any suite; separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    scenario: Vec<String>,
+    /// Rounds, of which the median is taken
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    runs: usize,
+    /// The broker whose figures are 100 %; the frame limit or the first one without
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<String>,
+    /// Show the scenarios instead of running them
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Suite {
+    Quick,
+    Standard,
+    Full,
+}
+
+impl Suite {
+    fn seconds(self) -> u64 {
+        if self == Self::Quick { 1 } else { 3 }
+    }
+}
+
+/// Runs the scenarios and prints the table.
+///
+/// # Errors
+/// If the limit server cannot be started, or a run failed or was not clean: then after the table.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let scenarios = args.scenarios()?;
+    if args.list {
+        let lines: Vec<_> = scenarios
+            .iter()
+            .map(|scenario| scenario.command(args.suite.seconds()))
+            .collect();
+        return args.output.print(&table::list(&scenarios, &lines), &lines);
+    }
+    let mut limits = Vec::new();
+    if args.limit {
+        limits.push(LimitServer::start(None)?);
+    }
+    if let Some(log) = &args.limit_log {
+        limits.push(LimitServer::start(Some(log))?);
+    }
+    let mut brokers: Vec<Broker> = limits.iter().map(LimitServer::broker).collect();
+    brokers.extend(args.broker.iter().cloned());
+    ensure!(
+        !brokers.is_empty(),
+        "there is nothing to compare: give a --broker or --limit"
+    );
+    let baseline = args
+        .baseline
+        .clone()
+        .unwrap_or_else(|| brokers[0].name.clone());
+    ensure!(
+        brokers.iter().any(|broker| broker.name == baseline),
+        "--baseline {baseline} is none of the brokers"
+    );
+    let rows = args.measure(&scenarios, &brokers);
+    let comparison = Comparison {
+        machine: Machine::here(),
+        baseline,
+        seconds: args.suite.seconds(),
+        runs: args.runs,
+        rows,
+    };
+    args.output
+        .print(&table::render(&comparison), &comparison)?;
+    let failures = comparison.failures();
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
+}
+
+impl Args {
+    fn scenarios(&self) -> Result<Vec<&'static Scenario>> {
+        if self.scenario.is_empty() {
+            let more = if self.suite == Suite::Full {
+                scenario::MORE
+            } else {
+                &[]
+            };
+            return Ok(scenario::STANDARD.iter().chain(more).collect());
+        }
+        let find = |name: &String| {
+            scenario::all()
+                .find(|scenario| scenario.name == name)
+                .with_context(|| {
+                    let names: Vec<_> = scenario::all().map(|scenario| scenario.name).collect();
+                    format!(
+                        "there is no scenario {name}; there are {}",
+                        names.join(", ")
+                    )
+                })
+        };
+        self.scenario.iter().map(find).collect()
+    }
+
+    /// Interleaved rounds; the result has a row per scenario and broker, in their order.
+    fn measure(&self, scenarios: &[&'static Scenario], brokers: &[Broker]) -> Vec<Row> {
+        let mut outcomes: BTreeMap<(usize, usize), Vec<Result<_>>> = BTreeMap::new();
+        for round in 1..=self.runs {
+            for (scenario_at, scenario) in scenarios.iter().enumerate() {
+                for (broker_at, broker) in brokers.iter().enumerate() {
+                    if !scenario.suits(broker) {
+                        continue;
+                    }
+                    let label = format!(
+                        "{round}/{} {:<11} {:<10}",
+                        self.runs, scenario.name, broker.name
+                    );
+                    let mut progress = Progress::new(&label, self.output.quiet);
+                    let outcome = scenario.run(broker, self.suite.seconds(), &mut progress);
+                    outcomes
+                        .entry((scenario_at, broker_at))
+                        .or_default()
+                        .push(outcome);
+                }
+            }
+        }
+        let row = |((scenario, broker), outcomes): ((usize, usize), Vec<Result<_>>)| {
+            Row::new(
+                scenarios[scenario],
+                self.suite.seconds(),
+                &brokers[broker].name,
+                outcomes,
+            )
+        };
+        outcomes.into_iter().map(row).collect()
+    }
+}

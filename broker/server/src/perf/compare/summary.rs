@@ -1,0 +1,181 @@
+//! Medians over the rounds.
+
+use std::fs;
+use std::thread;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::scenario::Scenario;
+use crate::perf::load::outcome::Outcome;
+use crate::perf::measure::histogram::Percentiles;
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub(super) struct Comparison {
+    pub(super) machine: Machine,
+    pub(super) baseline: String,
+    /// Length of a run.
+    pub(super) seconds: u64,
+    pub(super) runs: usize,
+    pub(super) rows: Vec<Row>,
+}
+
+/// Where it was measured.
+#[derive(Debug, Serialize)]
+pub(super) struct Machine {
+    pub(super) processor: String,
+    pub(super) cores: usize,
+    pub(super) kernel: String,
+}
+
+/// A scenario on a broker.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) scenario: &'static str,
+    pub(super) about: &'static str,
+    pub(super) command: String,
+    pub(super) broker: String,
+    pub(super) median: Median,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) errors: Vec<String>,
+}
+
+/// The middle value of each figure over the rounds that succeeded.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Median {
+    pub(super) messages_per_second: Option<f64>,
+    pub(super) messages_per_cpu_second: Option<f64>,
+    /// End to end where that was measured, else of the confirms.
+    pub(super) latency_p50_ns: Option<u64>,
+    pub(super) latency_p99_ns: Option<u64>,
+    pub(super) rss_max_kib: Option<u64>,
+    /// Lost, disordered, duplicated or refused messages; the sum, not the median.
+    pub(super) faults: u64,
+}
+
+impl Comparison {
+    /// What went wrong, a line for each.
+    pub(super) fn failures(&self) -> Vec<String> {
+        let failures = |row: &Row| {
+            let at = format!("{} on {}", row.scenario, row.broker);
+            let errors = row.errors.iter().map(|error| format!("{at}: {error}"));
+            let faults = (row.median.faults > 0).then(|| {
+                format!(
+                    "{at}: {} messages lost, disordered, duplicated or refused",
+                    row.median.faults
+                )
+            });
+            errors.chain(faults).collect::<Vec<_>>()
+        };
+        self.rows.iter().flat_map(failures).collect()
+    }
+
+    /// The baseline's figures in the scenario of `row`.
+    pub(super) fn baseline_of(&self, row: &Row) -> Option<&Median> {
+        let found = self
+            .rows
+            .iter()
+            .find(|other| other.scenario == row.scenario && other.broker == self.baseline);
+        found.map(|row| &row.median)
+    }
+}
+
+impl Machine {
+    pub(super) fn here() -> Self {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpuinfo
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        Self {
+            processor: model
+                .map_or("unknown processor", |(_, model)| model.trim())
+                .to_owned(),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn new(
+        scenario: &Scenario,
+        seconds: u64,
+        broker: &str,
+        results: Vec<Result<Outcome>>,
+    ) -> Self {
+        let mut outcomes = Vec::new();
+        let mut errors = Vec::new();
+        for result in results {
+            match result {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => errors.push(format!("{error:#}")),
+            }
+        }
+        Self {
+            scenario: scenario.name,
+            about: scenario.about,
+            command: scenario.command(seconds),
+            broker: broker.to_owned(),
+            median: Median::of(&outcomes),
+            outcomes,
+            errors,
+        }
+    }
+}
+
+impl Median {
+    fn of(outcomes: &[Outcome]) -> Self {
+        let latency = |figure: fn(Percentiles) -> u64| {
+            let of_one = |outcome: &Outcome| {
+                outcome
+                    .latency
+                    .or(outcome.confirms.and_then(|confirms| confirms.latency))
+                    .map(figure)
+            };
+            middle(outcomes.iter().filter_map(of_one), u64::cmp)
+        };
+        let costs = || outcomes.iter().filter_map(|outcome| outcome.cost);
+        Self {
+            messages_per_second: middle(outcomes.iter().map(Outcome::rate), f64::total_cmp),
+            messages_per_cpu_second: middle(
+                costs().map(|cost| cost.messages_per_cpu_second),
+                f64::total_cmp,
+            ),
+            latency_p50_ns: latency(|latency| latency.p50_ns),
+            latency_p99_ns: latency(|latency| latency.p99_ns),
+            rss_max_kib: middle(costs().map(|cost| cost.rss_max_kib), u64::cmp),
+            faults: outcomes.iter().map(Outcome::faults).sum(),
+        }
+    }
+}
+
+/// The middle value; the lower one of two.
+fn middle<T: Copy>(
+    values: impl Iterator<Item = T>,
+    order: fn(&T, &T) -> std::cmp::Ordering,
+) -> Option<T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort_by(order);
+    values.get(values.len().saturating_sub(1) / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_none_one_and_several() {
+        assert_eq!(middle([].into_iter(), u64::cmp), None);
+        assert_eq!(middle([3].into_iter(), u64::cmp), Some(3));
+        assert_eq!(middle([9, 1, 5].into_iter(), u64::cmp), Some(5));
+        assert_eq!(middle([9, 1, 5, 2].into_iter(), u64::cmp), Some(2));
+        assert_eq!(
+            middle([0.5, -1.0, 8.0].into_iter(), f64::total_cmp),
+            Some(0.5)
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! The comparison as text: Markdown, so that it can be pasted into a page.
+
+use std::fmt::Write;
+
+use super::scenario::Scenario;
+use super::summary::{Comparison, Row};
+use crate::perf::report::{duration, memory, quantity};
+
+/// Names, descriptions and commands.
+pub(super) fn list(scenarios: &[&Scenario], commands: &[String]) -> String {
+    let mut text = String::new();
+    for (scenario, command) in scenarios.iter().zip(commands) {
+        let _ = writeln!(
+            text,
+            "{:<11} {}\n            {command}",
+            scenario.name, scenario.about
+        );
+    }
+    text
+}
+
+/// The table, with the machine above it.
+pub(super) fn render(comparison: &Comparison) -> String {
+    let machine = &comparison.machine;
+    let base = &comparison.baseline;
+    let mut text = format!(
+        "{}, {} cores, Linux {}\n",
+        machine.processor, machine.cores, machine.kernel
+    );
+    for product in products(comparison) {
+        let _ = writeln!(text, "{product}");
+    }
+    let _ = writeln!(
+        text,
+        "Medians of {} runs of {} s\n",
+        comparison.runs, comparison.seconds
+    );
+    let head = [
+        "scenario",
+        "broker",
+        "msg/s",
+        "",
+        "msg per CPU s",
+        "",
+        "p50",
+        "p99",
+        "memory",
+        "faults",
+    ]
+    .map(str::to_owned);
+    let mut lines = vec![head];
+    lines[0][3] = format!("% of {base}");
+    lines[0][5] = format!("% of {base}");
+    lines.extend(comparison.rows.iter().map(|row| cells(comparison, row)));
+    let widths: Vec<usize> = (0..10)
+        .map(|column| {
+            lines
+                .iter()
+                .map(|line| line[column].len())
+                .max()
+                .unwrap_or_default()
+        })
+        .collect();
+    for (number, line) in lines.iter().enumerate() {
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            let _ = if column < 2 {
+                write!(text, "| {cell:<width$} ")
+            } else {
+                write!(text, "| {cell:>width$} ")
+            };
+        }
+        text.push_str("|\n");
+        if number == 0 {
+            for (column, width) in widths.iter().enumerate() {
+                let _ = write!(
+                    text,
+                    "| {}{} ",
+                    "-".repeat(width - 1),
+                    if column < 2 { '-' } else { ':' }
+                );
+            }
+            text.push_str("|\n");
+        }
+    }
+    text
+}
+
+fn cells(comparison: &Comparison, row: &Row) -> [String; 10] {
+    let none = || "-".to_owned();
+    let median = &row.median;
+    let base = comparison.baseline_of(row);
+    let share = |own: Option<f64>, base: Option<f64>| match (own, base) {
+        (Some(own), Some(base)) if base > 0.0 => format!("{:.1} %", own / base * 100.0),
+        _ => none(),
+    };
+    let (rate, per_cpu) = (median.messages_per_second, median.messages_per_cpu_second);
+    [
+        row.scenario.to_owned(),
+        row.broker.clone(),
+        rate.map_or_else(|| "failed".to_owned(), quantity),
+        share(rate, base.and_then(|base| base.messages_per_second)),
+        per_cpu.map_or_else(none, quantity),
+        share(per_cpu, base.and_then(|base| base.messages_per_cpu_second)),
+        median.latency_p50_ns.map_or_else(none, duration),
+        median.latency_p99_ns.map_or_else(none, duration),
+        median.rss_max_kib.map_or_else(none, memory),
+        median.faults.to_string(),
+    ]
+}
+
+/// What each broker called itself.
+fn products(comparison: &Comparison) -> Vec<String> {
+    let mut products: Vec<String> = Vec::new();
+    for row in &comparison.rows {
+        let Some(server) = row.outcomes.first().map(|outcome| &outcome.broker) else {
+            continue;
+        };
+        let product = format!("{}: {} {}", row.broker, server.product, server.version);
+        if !products.contains(&product) {
+            products.push(product);
+        }
+    }
+    products
+}

@@ -1,0 +1,224 @@
+//! `amphora perf connections`: what connections cost, and how fast they come and go.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, ensure};
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::amqp::client::{Client, Server};
+use super::amqp::endpoint::Endpoint;
+use super::load::options::seconds;
+use super::load::outcome::{Throughput, float};
+use super::measure::clock::nanoseconds;
+use super::measure::histogram::{Histogram, Percentiles};
+use super::measure::usage::Usage;
+use super::report::{self, Output, duration, memory, quantity};
+
+const EXAMPLES: &str = "\
+Examples:
+  A thousand idle connections with a channel each, then five seconds of churn:
+    amphora perf connections --pid $(pidof amphora)
+  Only the memory of ten thousand connections:
+    amphora perf connections --open 10000 --churn 0 --pid $(pidof amphora)";
+
+/// Measure memory per connection, and connections opened and closed per second
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The broker
+    #[arg(long, default_value = "amqp://guest:guest@127.0.0.1:5672")]
+    uri: Endpoint,
+    /// Process of the broker: its CPU time and memory are read from /proc, with those of all its descendants
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Connections, with a channel each, to hold open
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    open: usize,
+    /// How long to hold them, idle, to see what they cost then
+    #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = seconds)]
+    hold: Duration,
+    /// How long to open and close connections afterwards, as fast as possible
+    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
+    churn: Duration,
+    /// Threads that open connections
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    threads: usize,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    broker: Server,
+    opened: Throughput,
+    held: Option<Held>,
+    churned: Option<Throughput>,
+    /// Of a TCP connect, login, channel, and close.
+    churn_latency: Option<Percentiles>,
+}
+
+/// What the open connections cost the broker.
+#[derive(Debug, Serialize)]
+struct Held {
+    rss_before_kib: u64,
+    rss_kib: u64,
+    kib_per_connection: f64,
+    idle_seconds: f64,
+    idle_cpu_seconds: f64,
+}
+
+/// Opens, holds, closes, churns, reports.
+///
+/// # Errors
+/// If the broker refuses a connection or closes one.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    ensure!(args.threads > 0, "--threads is at least 1");
+    raise_file_limit();
+    // The first connection makes the broker load and allocate what is not a connection's share.
+    let first = Client::open(&args.uri)?;
+    let broker = first.server().clone();
+    first.close()?;
+    let before = args.pid.map(Usage::of).transpose()?;
+    let start = Instant::now();
+    let clients: Vec<Client> = on_threads(args.threads, |index| {
+        let share = (args.open + args.threads - 1 - index) / args.threads;
+        (0..share)
+            .map(|_| Client::open(&args.uri))
+            .collect::<Result<Vec<_>>>()
+    })?
+    .into_iter()
+    .flatten()
+    .collect();
+    let opened = Throughput::new(args.open as u64, nanoseconds(start.elapsed()));
+    let held = before.map(|before| hold(args, before)).transpose()?;
+    clients.into_iter().try_for_each(Client::close)?;
+    let (churned, churn_latency) = if args.churn.is_zero() {
+        (None, None)
+    } else {
+        churn(args)?
+    };
+    let outcome = Outcome {
+        broker,
+        opened,
+        held,
+        churned,
+        churn_latency,
+    };
+    args.output.print(&text(&outcome), &outcome)
+}
+
+fn hold(args: &Args, before: Usage) -> Result<Held> {
+    let pid = args.pid.unwrap_or_default();
+    let start = Usage::of(pid)?;
+    thread::sleep(args.hold);
+    let end = Usage::of(pid)?;
+    let growth = end.rss_kib.saturating_sub(before.rss_kib);
+    Ok(Held {
+        rss_before_kib: before.rss_kib,
+        rss_kib: end.rss_kib,
+        kib_per_connection: float(growth) / float(args.open.max(1) as u64),
+        idle_seconds: args.hold.as_secs_f64(),
+        idle_cpu_seconds: (end - start).cpu_seconds(),
+    })
+}
+
+fn churn(args: &Args) -> Result<(Option<Throughput>, Option<Percentiles>)> {
+    let start = Instant::now();
+    let histograms = on_threads(args.threads, |_| {
+        let mut latencies = Histogram::default();
+        while start.elapsed() < args.churn {
+            let begin = Instant::now();
+            Client::open(&args.uri)?.close()?;
+            latencies.record(nanoseconds(begin.elapsed()));
+        }
+        Ok(latencies)
+    })?;
+    let elapsed = nanoseconds(start.elapsed());
+    let mut all = Histogram::default();
+    for latencies in &histograms {
+        all.merge(latencies);
+    }
+    let summary = all.summary();
+    Ok((
+        summary.map(|summary| Throughput::new(summary.count, elapsed)),
+        summary,
+    ))
+}
+
+fn on_threads<T: Send>(threads: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let work = &work;
+    thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads)
+            .map(|index| scope.spawn(move || work(index)))
+            .collect();
+        handles
+            .into_iter()
+            .map(|handle| {
+                handle
+                    .join()
+                    .unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
+            })
+            .collect()
+    })
+}
+
+/// Every connection needs a file descriptor. Where the limit cannot be raised, opening them fails with a clear error.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
+}
+
+fn text(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let rate = |throughput: &Throughput| {
+        format!(
+            "{}/s  ({} in {:.2} s)",
+            quantity(throughput.per_second),
+            throughput.count,
+            throughput.seconds
+        )
+    };
+    report::line(
+        &mut text,
+        "broker",
+        &format!("{} {}", outcome.broker.product, outcome.broker.version),
+    );
+    report::line(&mut text, "opened", &rate(&outcome.opened));
+    if let Some(held) = &outcome.held {
+        let [before, after] = [held.rss_before_kib, held.rss_kib].map(memory);
+        report::line(
+            &mut text,
+            "memory",
+            &format!(
+                "{:.1} KiB per connection  ({before} before, {after} with all)",
+                held.kib_per_connection
+            ),
+        );
+        report::line(
+            &mut text,
+            "idle",
+            &format!(
+                "{:.2} CPU s in {:.1} s",
+                held.idle_cpu_seconds, held.idle_seconds
+            ),
+        );
+    }
+    if let Some(churned) = &outcome.churned {
+        report::line(&mut text, "churned", &rate(churned));
+    }
+    if let Some(Percentiles { p50_ns, p99_ns, .. }) = &outcome.churn_latency {
+        report::line(
+            &mut text,
+            "open+close",
+            &format!("p50 {}, p99 {}", duration(*p50_ns), duration(*p99_ns)),
+        );
+    }
+    text
+}

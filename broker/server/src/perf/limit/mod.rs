@@ -1,0 +1,71 @@
+//! `amphora perf limit`: serves the frame limit.
+//!
+//! A server without features: it finds each publish in what one read brought, copies it into the outgoing bytes of the
+//! consumers that are bound with exactly its routing key (all of them for a fanout), and writes once per read and consumer.
+//! Nothing is stored, acknowledgements and prefetch are ignored, confirms come at once, and a consumer that does not
+//! read stops its publishers. What it reaches is what sockets and copying allow on this machine: the yardstick for a broker.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, Result};
+
+use log::Log;
+use registry::Registry;
+
+mod log;
+mod publish;
+mod registry;
+mod router;
+mod session;
+
+const EXAMPLES: &str = "\
+Examples:
+  In one terminal, and in another one a load:
+    amphora perf limit --listen 127.0.0.1:5673
+    amphora perf throughput --uri amqp://127.0.0.1:5673
+  What the same bytes cost when a plain file is synced before each confirm:
+    amphora perf limit --listen 127.0.0.1:5673 --log /var/tmp/limit.log
+    amphora perf throughput --uri amqp://127.0.0.1:5673 --confirm 1000 --size 1024";
+
+/// Serve the frame limit: a server without features, which shows what this machine's sockets allow
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Address to listen on; port 0 chooses a free one
+    #[arg(long, default_value = "127.0.0.1:5673", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Append every publish to FILE and fsync it before it is delivered and confirmed, once per read
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+/// Says where it listens, on stdout, and serves until it is ended.
+///
+/// # Errors
+/// If the address cannot be listened on, or the log not be opened.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let listener = TcpListener::bind(args.listen)
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    writeln!(io::stdout(), "{LISTENING}{}", listener.local_addr()?)?;
+    serve(&listener, args.log.as_deref().map(Log::open).transpose()?)
+}
+
+/// What the first line of output begins with; the address follows.
+pub(crate) const LISTENING: &str = "listening on ";
+
+/// Serves every connection with a thread of its own.
+pub(crate) fn serve(listener: &TcpListener, log: Option<Log>) -> Result<()> {
+    let registry = Arc::new(Registry::new(log));
+    for stream in listener.incoming() {
+        let stream = stream.context("cannot accept connections")?;
+        let registry = Arc::clone(&registry);
+        thread::Builder::new()
+            .stack_size(256 * 1024)
+            .spawn(move || session::serve(stream, &registry))?;
+    }
+    Ok(())
+}

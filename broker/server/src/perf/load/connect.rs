@@ -1,0 +1,74 @@
+//! Makes the connections of a run.
+
+use anyhow::Result;
+
+use super::consumer::{Consumer, Manner};
+use super::gauge::Gauge;
+use super::image::Image;
+use super::options::Options;
+use super::pace::Pace;
+use super::plan::Plan;
+use super::producer::{Link, Producer};
+use super::window::Window;
+use crate::perf::amqp::call::Call;
+use crate::perf::amqp::client::{CHANNEL, Client};
+use crate::perf::amqp::method::confirm;
+
+/// Connects the producers.
+pub(crate) fn producers<'a>(
+    options: &Options,
+    plan: &Plan,
+    gauge: &'a Gauge,
+    stamped: bool,
+) -> Result<Vec<Producer<'a>>> {
+    plan.producers
+        .iter()
+        .enumerate()
+        .map(|(index, producer)| {
+            let mut client = Client::open(&options.uri)?;
+            let window = (options.confirm > 0).then(|| Window::new(options.confirm));
+            if window.is_some() {
+                client.call(
+                    Call::new(CHANNEL, confirm::SELECT).octet(0),
+                    confirm::SELECT_OK,
+                )?;
+            }
+            let count = plan.producers.len();
+            let quota = options.count.map_or(u64::MAX, |total| {
+                (total + count as u64 - 1 - index as u64) / count as u64
+            });
+            Ok(Producer {
+                image: Image::new(options, plan, producer, client.frame_max())?,
+                link: Link::new(client, gauge, window)?,
+                pace: options.rate.map(|rate| Pace::new(rate, count, index)),
+                quota,
+                stamped,
+            })
+        })
+        .collect()
+}
+
+/// Connects the consumers; they do not consume yet.
+pub(crate) fn consumers<'a>(
+    options: &Options,
+    plan: &Plan,
+    gauge: &'a Gauge,
+    latency: bool,
+) -> Result<Vec<Consumer<'a>>> {
+    let manner = Manner {
+        ack_every: options.ack_every.unwrap_or(0),
+        prefetch: options.prefetch,
+        by_queue: plan.copies > 1,
+        latency,
+    };
+    plan.consumers
+        .iter()
+        .map(|queues| {
+            let queues = queues
+                .iter()
+                .map(|&queue| (plan.queues[queue as usize].clone(), queue))
+                .collect();
+            Consumer::new(Client::open(&options.uri)?, gauge, manner, queues)
+        })
+        .collect()
+}

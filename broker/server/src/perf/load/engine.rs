@@ -1,0 +1,329 @@
+//! Runs a load: declares, connects, starts the threads, waits, counts, and deletes.
+
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+
+use super::connect;
+use super::consumer::{Consumed, Consumer};
+use super::gauge::Gauge;
+use super::options::Options;
+use super::outcome::{Confirms, Cost, Outcome, Throughput};
+use super::plan::Plan;
+use super::producer::{Produced, Producer};
+use super::topology;
+use super::watch::Watch;
+use crate::perf::amqp::client::Client;
+use crate::perf::measure::clock::{Clock, nanoseconds};
+use crate::perf::measure::histogram::Histogram;
+use crate::perf::measure::ledger::{Ledger, Tally};
+use crate::perf::progress::Progress;
+
+/// How often totals are looked at; the times that count are taken by the threads themselves.
+const POLL: Duration = Duration::from_millis(2);
+/// The threads hold no large values on their stacks, and there may be thousands.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// Runs the load that `options` describe; with `latency`, the latency of every message is recorded.
+///
+/// What was declared is deleted at the end, also after an error.
+///
+/// # Errors
+/// If the broker refuses something, closes a connection, or stops reading; if the process of `--pid` does not exist.
+pub(crate) fn run(options: &Options, latency: bool, progress: &mut Progress) -> Result<Outcome> {
+    let plan = Plan::new(options)?;
+    let mut control = Client::open(&options.uri)?;
+    let gauge = Gauge::new(Clock::start());
+    let run = Run {
+        options,
+        plan: &plan,
+        gauge: &gauge,
+        latency,
+    };
+    let outcome = topology::declare(&mut control, &plan, options)
+        .and_then(|()| run.measure(&mut control, progress));
+    progress.clear();
+    // On a new connection, as an error closes the channel of the old one.
+    let deleted = Client::open(&options.uri).and_then(|mut client| {
+        topology::delete(&mut client, &plan, options)?;
+        client.close()
+    });
+    let outcome = outcome?;
+    deleted.context("cannot clean up")?;
+    control.close()?;
+    Ok(outcome)
+}
+
+type Handle<'scope, T> = ScopedJoinHandle<'scope, Result<T>>;
+
+/// What the parts of a run share.
+#[derive(Clone, Copy, Debug)]
+struct Run<'a> {
+    options: &'a Options,
+    plan: &'a Plan,
+    gauge: &'a Gauge,
+    latency: bool,
+}
+
+/// What the producers of a run have done; the totals are by producer.
+#[derive(Debug)]
+struct Publishing {
+    totals: Vec<u64>,
+    confirms: Option<Confirms>,
+    throughput: Throughput,
+}
+
+impl Publishing {
+    /// The outcome as far as publishing goes.
+    fn outcome(&self, control: &Client, tally: Tally) -> Outcome {
+        Outcome {
+            broker: control.server().clone(),
+            published: self.throughput,
+            delivered: None,
+            confirms: self.confirms,
+            latency: None,
+            tally,
+            remaining: 0,
+            cost: None,
+            publish_cost: None,
+        }
+    }
+}
+
+impl Run<'_> {
+    fn measure(&self, control: &mut Client, progress: &mut Progress) -> Result<Outcome> {
+        thread::scope(|scope| {
+            let result = if self.options.drain {
+                self.publish_then_consume(scope, control, progress)
+            } else {
+                self.publish_and_consume(scope, control, progress)
+            };
+            // Whatever happened, no thread may be left that waits for a stop.
+            self.gauge.stop_publishing();
+            self.gauge.stop_consuming();
+            result
+        })
+    }
+
+    fn publish_and_consume<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        control: &mut Client,
+        progress: &mut Progress,
+    ) -> Result<Outcome> {
+        let producers = connect::producers(self.options, self.plan, self.gauge, self.latency)?;
+        let mut consumers = connect::consumers(self.options, self.plan, self.gauge, self.latency)?;
+        consumers.iter_mut().try_for_each(Consumer::subscribe)?;
+        let consumers = consumers
+            .into_iter()
+            .map(|consumer| self.spawn(scope, || consumer.run()))
+            .collect::<Result<Vec<_>>>()?;
+        let mut watch = Watch::start(self.options, self.plan, self.gauge, progress)?;
+        let publishing = self.publish(scope, producers, &mut watch)?;
+        let published = publishing.throughput.count;
+        if self.options.publish_only {
+            let ready = self.await_ready(control, published)?;
+            let tally = Tally {
+                distinct: ready,
+                lost: (published * u64::from(self.plan.copies)).saturating_sub(ready),
+                ..Tally::default()
+            };
+            let cost = watch.cost(published)?;
+            return Ok(Outcome {
+                remaining: ready,
+                cost,
+                ..publishing.outcome(control, tally)
+            });
+        }
+        let delivered = self.await_deliveries(published, &mut watch)?;
+        let cost = watch.cost(delivered.count)?;
+        let consumed = self.finish(consumers)?;
+        self.conclude(control, &publishing, delivered, consumed, cost)
+    }
+
+    fn publish_then_consume<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        control: &mut Client,
+        progress: &mut Progress,
+    ) -> Result<Outcome> {
+        let producers = connect::producers(self.options, self.plan, self.gauge, self.latency)?;
+        let consumers = connect::consumers(self.options, self.plan, self.gauge, self.latency)?;
+        let mut watch = Watch::start(self.options, self.plan, self.gauge, progress)?;
+        let publishing = self.publish(scope, producers, &mut watch)?;
+        let published = publishing.throughput.count;
+        self.await_ready(control, published)?;
+        let publish_cost = watch.cost(published)?;
+        watch.restart()?;
+        let consume = |mut consumer: Consumer<'scope>| {
+            self.spawn(scope, move || {
+                consumer.subscribe_at_once()?;
+                consumer.run()
+            })
+        };
+        let consumers = consumers
+            .into_iter()
+            .map(consume)
+            .collect::<Result<Vec<_>>>()?;
+        let delivered = self.await_deliveries(published, &mut watch)?;
+        let cost = watch.cost(delivered.count)?;
+        let consumed = self.finish(consumers)?;
+        Ok(Outcome {
+            publish_cost,
+            ..self.conclude(control, &publishing, delivered, consumed, cost)?
+        })
+    }
+
+    /// Starts the producers and waits until all are done.
+    fn publish<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        producers: Vec<Producer<'scope>>,
+        watch: &mut Watch,
+    ) -> Result<Publishing> {
+        let handles = producers
+            .into_iter()
+            .map(|producer| {
+                self.spawn(scope, || {
+                    precise_timers();
+                    producer.run()
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let deadline = watch.started() + nanoseconds(self.options.duration);
+        while handles.iter().any(|handle| !handle.is_finished()) {
+            thread::sleep(POLL);
+            if self.gauge.clock.now() >= deadline {
+                self.gauge.stop_publishing();
+            }
+            watch.look("publish")?;
+        }
+        let produced = join(handles)?;
+        let finished_at = produced
+            .iter()
+            .map(|producer| producer.finished_at)
+            .max()
+            .unwrap_or_default();
+        let totals: Vec<u64> = produced.iter().map(|producer| producer.published).collect();
+        let throughput = Throughput::new(totals.iter().sum(), finished_at - watch.started());
+        let confirms = Confirms::merge(
+            produced
+                .into_iter()
+                .filter_map(|producer: Produced| producer.confirmed),
+        );
+        Ok(Publishing {
+            totals,
+            confirms,
+            throughput,
+        })
+    }
+
+    /// Waits until everything has arrived, or nothing has come for the length of `--settle`.
+    fn await_deliveries(&self, published: u64, watch: &mut Watch) -> Result<Throughput> {
+        let expected = published * u64::from(self.plan.copies);
+        let settle = nanoseconds(self.options.settle);
+        let begin = self.gauge.clock.now();
+        while self.gauge.delivered() < expected && !self.gauge.has_failed() {
+            thread::sleep(POLL);
+            watch.look("deliver")?;
+            if self.gauge.clock.now() - self.gauge.last_delivery().max(begin) > settle {
+                break;
+            }
+        }
+        let last = self.gauge.last_delivery().max(watch.started());
+        Ok(Throughput::new(
+            self.gauge.delivered(),
+            last - watch.started(),
+        ))
+    }
+
+    /// Waits until the broker counts everything as ready; returns its last count.
+    fn await_ready(&self, control: &mut Client, published: u64) -> Result<u64> {
+        let begin = Instant::now();
+        loop {
+            let ready = topology::ready_count(control, self.plan)?;
+            if ready >= published * u64::from(self.plan.copies)
+                || begin.elapsed() > self.options.settle
+            {
+                return Ok(ready);
+            }
+            thread::sleep(POLL * 10);
+        }
+    }
+
+    fn finish(&self, consumers: Vec<Handle<'_, Consumed>>) -> Result<Vec<Consumed>> {
+        self.gauge.stop_consuming();
+        join(consumers)
+    }
+
+    /// Compares what was published with what has arrived.
+    fn conclude(
+        &self,
+        control: &mut Client,
+        publishing: &Publishing,
+        delivered: Throughput,
+        consumed: Vec<Consumed>,
+        cost: Option<Cost>,
+    ) -> Result<Outcome> {
+        let mut ledger = Ledger::default();
+        let mut latencies = Histogram::default();
+        for consumer in consumed {
+            ledger.merge(consumer.ledger);
+            latencies.merge(&consumer.latencies);
+        }
+        let mut tally = ledger.tally(
+            &self.plan.published_by_stream(&publishing.totals),
+            self.plan.copies,
+        );
+        let remaining = if tally.lost > 0 {
+            topology::ready_count(control, self.plan)?
+        } else {
+            0
+        };
+        tally.lost = tally.lost.saturating_sub(remaining);
+        Ok(Outcome {
+            delivered: Some(delivered),
+            latency: latencies.summary(),
+            remaining,
+            cost,
+            ..publishing.outcome(control, tally)
+        })
+    }
+
+    fn spawn<'scope, T: Send + 'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        work: impl FnOnce() -> Result<T> + Send + 'scope,
+    ) -> Result<Handle<'scope, T>> {
+        let gauge = self.gauge;
+        let work = move || work().inspect_err(|_| gauge.fail());
+        Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, work)
+            .context("cannot start a thread")
+    }
+}
+
+/// The results of all threads, or the first error.
+fn join<T>(handles: Vec<Handle<'_, T>>) -> Result<Vec<T>> {
+    let joined: Vec<Result<T>> = handles
+        .into_iter()
+        .map(|handle| {
+            handle
+                .join()
+                .unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
+        })
+        .collect();
+    joined.into_iter().collect()
+}
+
+/// By default Linux may wake a sleeping thread 50 us late, which would be taken for the broker's latency.
+fn precise_timers() {
+    #[cfg(target_os = "linux")]
+    {
+        let nanosecond = std::num::NonZeroU64::new(1);
+        // Where it is not allowed, the measured latencies are those 50 us longer.
+        let _ = rustix::thread::set_current_timer_slack(nanosecond);
+    }
+}

@@ -1,0 +1,144 @@
+//! What a run has measured.
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use super::window::Confirmed;
+use crate::perf::amqp::client::Server;
+use crate::perf::measure::histogram::{Histogram, Percentiles};
+use crate::perf::measure::ledger::Tally;
+use crate::perf::measure::usage::Usage;
+
+/// A count, the time that it took, and the rate.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Throughput {
+    pub(crate) count: u64,
+    pub(crate) seconds: f64,
+    pub(crate) per_second: f64,
+}
+
+impl Throughput {
+    /// `count` in `nanoseconds`.
+    pub(crate) fn new(count: u64, nanoseconds: u64) -> Self {
+        let seconds = float(nanoseconds) / 1e9;
+        Self {
+            count,
+            seconds,
+            per_second: if nanoseconds == 0 {
+                0.0
+            } else {
+                float(count) / seconds
+            },
+        }
+    }
+}
+
+/// What the broker used during a part of a run.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Cost {
+    pub(crate) cpu_seconds: f64,
+    /// Deliveries, or publishes where nothing is delivered, per second of the broker's CPU time.
+    pub(crate) messages_per_cpu_second: f64,
+    pub(crate) rss_max_kib: u64,
+}
+
+impl Cost {
+    pub(crate) fn new(used: Usage, rss_max_kib: u64, messages: u64) -> Self {
+        let cpu_seconds = used.cpu_seconds();
+        let messages_per_cpu_second = if cpu_seconds > 0.0 {
+            float(messages) / cpu_seconds
+        } else {
+            0.0
+        };
+        Self {
+            cpu_seconds,
+            messages_per_cpu_second,
+            rss_max_kib,
+        }
+    }
+}
+
+/// Publisher confirms.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Confirms {
+    pub(crate) latency: Option<Percentiles>,
+    pub(crate) nacked: u64,
+    pub(crate) unconfirmed: u64,
+}
+
+impl Confirms {
+    /// Those of all producers together; `None` if confirms were off.
+    pub(crate) fn merge(all: impl IntoIterator<Item = Confirmed>) -> Option<Self> {
+        let mut latencies = Histogram::default();
+        let mut merged: Option<Self> = None;
+        for confirmed in all {
+            latencies.merge(&confirmed.latencies);
+            let sum = merged.get_or_insert(Self {
+                latency: None,
+                nacked: 0,
+                unconfirmed: 0,
+            });
+            sum.nacked += confirmed.nacked;
+            sum.unconfirmed += confirmed.unconfirmed;
+        }
+        merged.map(|sum| Self {
+            latency: latencies.summary(),
+            ..sum
+        })
+    }
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) broker: Server,
+    /// Until the broker had handled the last publish.
+    pub(crate) published: Throughput,
+    /// Until the last delivery arrived.
+    pub(crate) delivered: Option<Throughput>,
+    pub(crate) confirms: Option<Confirms>,
+    /// From the time when a message was due to its arrival.
+    pub(crate) latency: Option<Percentiles>,
+    pub(crate) tally: Tally,
+    /// Still in the queues at the end, by the broker's count; not among the lost.
+    pub(crate) remaining: u64,
+    /// Over the whole run; only over the second part if everything was published first.
+    pub(crate) cost: Option<Cost>,
+    /// Over the first part if everything was published first.
+    pub(crate) publish_cost: Option<Cost>,
+}
+
+impl Outcome {
+    /// How many messages did not arrive exactly once and in order, or were not confirmed.
+    pub(crate) fn faults(&self) -> u64 {
+        let tally = self.tally;
+        let refused = self
+            .confirms
+            .map_or(0, |confirms| confirms.nacked + confirms.unconfirmed);
+        tally.lost + tally.disordered + tally.duplicates + tally.foreign + refused
+    }
+
+    /// An error if there were faults, so that a script sees it.
+    pub(crate) fn ensure_clean(&self) -> Result<()> {
+        ensure!(
+            self.faults() == 0,
+            "the broker did not keep its promises for {} messages",
+            self.faults()
+        );
+        Ok(())
+    }
+
+    /// The rate that a scenario is judged by: deliveries, or publishes where nothing is delivered.
+    pub(crate) fn rate(&self) -> f64 {
+        self.delivered.unwrap_or(self.published).per_second
+    }
+}
+
+/// A count as a number to divide.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of a run stay below 2^52"
+)]
+pub(crate) fn float(count: u64) -> f64 {
+    count as f64
+}

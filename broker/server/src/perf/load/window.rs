@@ -1,0 +1,187 @@
+//! Outstanding publisher confirms of one channel.
+
+use std::collections::VecDeque;
+
+use anyhow::{Result, ensure};
+
+use crate::perf::measure::histogram::Histogram;
+
+/// Knows for every unconfirmed message when it was sent. Confirms may come for one message or for all up to one, in any order.
+#[derive(Debug)]
+pub(crate) struct Window {
+    size: usize,
+    /// Delivery tag of the first entry.
+    first: u64,
+    entries: VecDeque<Entry>,
+    outstanding: usize,
+    nacked: u64,
+    latencies: Histogram,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    sent_at: u64,
+    outstanding: bool,
+}
+
+/// A `basic.ack` or `basic.nack` from the broker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Confirm {
+    pub(crate) tag: u64,
+    pub(crate) multiple: bool,
+    pub(crate) positive: bool,
+}
+
+/// What came of a producer's confirms.
+#[derive(Debug)]
+pub(crate) struct Confirmed {
+    pub(crate) latencies: Histogram,
+    pub(crate) nacked: u64,
+    pub(crate) unconfirmed: u64,
+}
+
+impl Window {
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            size,
+            first: 1,
+            entries: VecDeque::new(),
+            outstanding: 0,
+            nacked: 0,
+            latencies: Histogram::default(),
+        }
+    }
+
+    /// How many more messages may be sent.
+    pub(crate) fn room(&self) -> u64 {
+        self.size.saturating_sub(self.outstanding) as u64
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outstanding == 0
+    }
+
+    /// Notes `count` messages sent at `now`.
+    pub(crate) fn sent(&mut self, count: usize, now: u64) {
+        self.entries.extend(std::iter::repeat_n(
+            Entry {
+                sent_at: now,
+                outstanding: true,
+            },
+            count,
+        ));
+        self.outstanding += count;
+    }
+
+    /// Takes a confirm that arrived at `now`. Tag 0 with `multiple` is all that is outstanding.
+    ///
+    /// # Errors
+    /// If nothing is outstanding for its delivery tag: the broker confirmed twice, or something that was not sent.
+    pub(crate) fn confirm(&mut self, confirm: Confirm, now: u64) -> Result<()> {
+        let before = self.outstanding;
+        let end = self.first + self.entries.len() as u64;
+        let last = if confirm.multiple && confirm.tag == 0 {
+            end - 1
+        } else {
+            confirm.tag
+        };
+        let at = last.checked_sub(self.first).filter(|_| last < end);
+        if let Some(at) = at.and_then(|at| usize::try_from(at).ok()) {
+            let from = if confirm.multiple { 0 } else { at };
+            for entry in self
+                .entries
+                .range_mut(from..=at)
+                .filter(|entry| entry.outstanding)
+            {
+                entry.outstanding = false;
+                self.outstanding -= 1;
+                self.latencies.record(now.saturating_sub(entry.sent_at));
+            }
+        }
+        while self.entries.front().is_some_and(|entry| !entry.outstanding) {
+            self.entries.pop_front();
+            self.first += 1;
+        }
+        let settled = (before - self.outstanding) as u64;
+        ensure!(
+            settled > 0,
+            "the broker confirmed delivery tag {}, which is not outstanding",
+            confirm.tag
+        );
+        if !confirm.positive {
+            self.nacked += settled;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Confirmed {
+        Confirmed {
+            latencies: self.latencies,
+            nacked: self.nacked,
+            unconfirmed: self.outstanding as u64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ack(tag: u64, multiple: bool) -> Confirm {
+        Confirm {
+            tag,
+            multiple,
+            positive: true,
+        }
+    }
+
+    #[test]
+    fn single_and_multiple_in_any_order() {
+        let mut window = Window::new(5);
+        window.sent(3, 10);
+        window.sent(2, 20);
+        assert_eq!(window.room(), 0);
+        window.confirm(ack(4, false), 30).unwrap();
+        window.confirm(ack(2, false), 30).unwrap();
+        assert_eq!(window.room(), 2);
+        window.confirm(ack(4, true), 110).unwrap();
+        assert_eq!(window.room(), 4);
+        window
+            .confirm(
+                Confirm {
+                    positive: false,
+                    ..ack(5, false)
+                },
+                110,
+            )
+            .unwrap();
+        assert!(window.is_empty());
+        let confirmed = window.finish();
+        assert_eq!((confirmed.nacked, confirmed.unconfirmed), (1, 0));
+        let summary = confirmed.latencies.summary().unwrap();
+        assert_eq!(
+            (summary.count, summary.p50_ns, summary.max_ns),
+            (5, 90, 100)
+        );
+    }
+
+    #[test]
+    fn what_is_not_outstanding_is_an_error() {
+        let mut window = Window::new(5);
+        assert!(window.confirm(ack(0, true), 1).is_err());
+        window.sent(2, 0);
+        for wrong in [ack(3, false), ack(3, true), ack(0, false)] {
+            assert!(window.confirm(wrong, 1).is_err(), "{wrong:?}");
+        }
+        window.confirm(ack(0, true), 1).unwrap();
+        assert!(window.confirm(ack(2, false), 1).is_err());
+    }
+
+    #[test]
+    fn the_rest_counts_as_unconfirmed() {
+        let mut window = Window::new(5);
+        window.sent(2, 0);
+        window.confirm(ack(1, false), 1).unwrap();
+        assert_eq!(window.finish().unconfirmed, 1);
+    }
+}

@@ -1,0 +1,199 @@
+//! Results as text and as JSON.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+
+use super::load::outcome::{Cost, Outcome, Throughput};
+use super::measure::histogram::Percentiles;
+
+/// Where results go.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Output {
+    /// Print JSON instead of text; or write it to FILE, beside the text
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-", help_heading = "Output")]
+    pub(crate) json: Option<PathBuf>,
+    /// No progress on stderr
+    #[arg(long, help_heading = "Output")]
+    pub(crate) quiet: bool,
+}
+
+impl Output {
+    /// Prints `text` or `value`, as asked for.
+    pub(crate) fn print(&self, text: &str, value: &impl Serialize) -> Result<()> {
+        let json = || serde_json::to_string_pretty(value).map(|json| json + "\n");
+        let mut stdout = io::stdout().lock();
+        match &self.json {
+            Some(file) if file.as_os_str() == "-" => stdout.write_all(json()?.as_bytes())?,
+            Some(file) => {
+                fs::write(file, json()?)
+                    .with_context(|| format!("cannot write {}", file.display()))?;
+                stdout.write_all(text.as_bytes())?;
+            }
+            None => stdout.write_all(text.as_bytes())?,
+        }
+        Ok(stdout.flush()?)
+    }
+}
+
+/// The report of a run, several lines.
+pub(crate) fn outcome(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        "broker",
+        &format!("{} {}", outcome.broker.product, outcome.broker.version),
+    );
+    line(&mut text, "published", &throughput(&outcome.published));
+    if let Some(cost) = &outcome.publish_cost {
+        line(&mut text, "", &self::cost(cost));
+    }
+    if let Some(delivered) = &outcome.delivered {
+        line(&mut text, "delivered", &throughput(delivered));
+    }
+    if let Some(cost) = &outcome.cost {
+        line(&mut text, "broker used", &self::cost(cost));
+    }
+    if let Some(confirms) = &outcome.confirms {
+        let latency = confirms
+            .latency
+            .as_ref()
+            .map_or("none came".to_owned(), percentiles);
+        line(&mut text, "confirms", &latency);
+        if confirms.nacked + confirms.unconfirmed > 0 {
+            line(
+                &mut text,
+                "",
+                &format!(
+                    "{} nacked, {} never came",
+                    confirms.nacked, confirms.unconfirmed
+                ),
+            );
+        }
+    }
+    if let Some(latency) = &outcome.latency {
+        line(&mut text, "latency", &percentiles(latency));
+    }
+    line(&mut text, "checked", &checked(outcome));
+    text
+}
+
+/// What was wrong, in words.
+pub(crate) fn checked(outcome: &Outcome) -> String {
+    let tally = &outcome.tally;
+    let mut text = format!(
+        "{} lost, {} disordered, {} duplicates",
+        tally.lost, tally.disordered, tally.duplicates
+    );
+    if tally.foreign > 0 {
+        let _ = write!(text, ", {} never published", tally.foreign);
+    }
+    if outcome.remaining > 0 {
+        let _ = write!(text, ", {} still in the queues", outcome.remaining);
+    }
+    text
+}
+
+/// Appends a line with its name.
+pub(crate) fn line(text: &mut String, name: &str, value: &str) {
+    let _ = writeln!(text, "{name:<12} {value}");
+}
+
+/// A rate or a count with three or four digits: `8.31 M`.
+pub(crate) fn quantity(value: f64) -> String {
+    let (scaled, unit) = match value {
+        value if value >= 1e9 => (value / 1e9, " G"),
+        value if value >= 1e6 => (value / 1e6, " M"),
+        value if value >= 1e4 => (value / 1e3, " k"),
+        value => (value, ""),
+    };
+    let digits = if unit.is_empty() || scaled >= 100.0 {
+        0
+    } else if scaled >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{scaled:.digits$}{unit}")
+}
+
+/// A duration in the unit that suits it.
+pub(crate) fn duration(nanoseconds: u64) -> String {
+    let value = super::load::outcome::float(nanoseconds);
+    let (scaled, unit) = match nanoseconds {
+        0..10_000 => return format!("{nanoseconds} ns"),
+        10_000..10_000_000 => (value / 1e3, "us"),
+        10_000_000..10_000_000_000 => (value / 1e6, "ms"),
+        _ => (value / 1e9, "s"),
+    };
+    format!("{scaled:.0} {unit}")
+}
+
+/// Memory.
+pub(crate) fn memory(kib: u64) -> String {
+    if kib < 10 * 1024 {
+        format!("{kib} KiB")
+    } else {
+        format!("{} MiB", kib / 1024)
+    }
+}
+
+pub(crate) fn percentiles(latency: &Percentiles) -> String {
+    let Percentiles {
+        p50_ns,
+        p90_ns,
+        p99_ns,
+        p999_ns,
+        max_ns,
+        ..
+    } = *latency;
+    let [p50, p90, p99, p999, max] = [p50_ns, p90_ns, p99_ns, p999_ns, max_ns].map(duration);
+    format!("p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}")
+}
+
+fn throughput(throughput: &Throughput) -> String {
+    let Throughput {
+        count,
+        seconds,
+        per_second,
+    } = *throughput;
+    format!(
+        "{:>9}/s  ({count} messages in {seconds:.2} s)",
+        quantity(per_second)
+    )
+}
+
+fn cost(cost: &Cost) -> String {
+    let Cost {
+        cpu_seconds,
+        messages_per_cpu_second,
+        rss_max_kib,
+    } = *cost;
+    format!(
+        "{cpu_seconds:.2} CPU s, {} messages per CPU s, {} at most",
+        quantity(messages_per_cpu_second),
+        memory(rss_max_kib)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_and_a_unit() {
+        let shown = [0.0, 999.0, 9_999.0, 12_345.0, 123_456.0, 8_312_000.0, 5e9].map(quantity);
+        assert_eq!(
+            shown,
+            ["0", "999", "9999", "12.3 k", "123 k", "8.31 M", "5.00 G"]
+        );
+        let shown = [9_999, 49_400, 7_000_000, 38_000_000, 61_000_000_000].map(duration);
+        assert_eq!(shown, ["9999 ns", "49 us", "7000 us", "38 ms", "61 s"]);
+        assert_eq!([5_000, 126 * 1024].map(memory), ["5000 KiB", "126 MiB"]);
+    }
+}
