@@ -1,0 +1,1 @@
+"""Runs the test suites of other projects' AMQP client libraries against a broker."""

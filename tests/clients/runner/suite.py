@@ -1,0 +1,85 @@
+"""What a suite is: `suite.toml` and `expected_failures.toml` in a folder of its own."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CLIENTS = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Replaces one literal text in the unpacked sources, where a suite hard-codes its broker."""
+
+    files: str
+    find: str
+    replace: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Tests that are not run because they need more than a broker."""
+
+    pattern: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A client library's own tests, and how to run them."""
+
+    name: str
+    library: str
+    version: str
+    tool: str
+    source: dict[str, Any]
+    timeout_s: int
+    quick: bool = False
+    arguments: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    rewrites: list[Rewrite] = field(default_factory=list)
+    exclusions: list[Exclusion] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """Where the suite's files are in this repository."""
+        return CLIENTS / self.name
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """Tests that are known not to pass, each with the reason."""
+
+    failures: dict[str, str] = field(default_factory=dict)
+    flaky: dict[str, str] = field(default_factory=dict)
+
+
+def load(name: str) -> Suite:
+    """The suite of that name; a key that is not understood is an error."""
+    table = _table(CLIENTS / name / "suite.toml")
+    rewrites = [Rewrite(**entry) for entry in table.pop("rewrites", [])]
+    exclusions = [Exclusion(**entry) for entry in table.pop("exclusions", [])]
+    return Suite(name=name, rewrites=rewrites, exclusions=exclusions, **table)
+
+
+def load_expectations(suite: Suite) -> Expectations:
+    """What is expected of the suite; a test is either a known failure or flaky, not both."""
+    expectations = Expectations(**_table(suite.folder / "expected_failures.toml"))
+    if both := expectations.failures.keys() & expectations.flaky.keys():
+        raise ValueError(f"{suite.name}: both failing and flaky: {', '.join(sorted(both))}")
+    return expectations
+
+
+def names() -> list[str]:
+    """All suites, in the order they are run."""
+    return sorted(path.parent.name for path in CLIENTS.glob("*/suite.toml"))
+
+
+def _table(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        try:
+            return tomllib.load(file)
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path}: {error}") from error
