@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use amphora_protocol::limits::{FRAME_MAX_CEILING, FRAME_MAX_FLOOR};
 use serde::Deserialize;
 
 use super::value::{self, ByteSize, Maximum, MemoryMark};
@@ -15,7 +16,7 @@ pub struct Limits {
     #[serde(deserialize_with = "value::from_range::<_, _, 1, 65_535>")]
     pub channel_max: u16,
     /// The largest frame in bytes, as proposed in `connection.tune`.
-    #[serde(deserialize_with = "value::from_range::<_, _, 8_192, 2_147_483_647>")]
+    #[serde(deserialize_with = "value::from_range::<_, _, FRAME_MAX_FLOOR, FRAME_MAX_CEILING>")]
     pub frame_max: u32,
     /// Silence after which a peer sends a heartbeat, as proposed in `connection.tune`; zero for none.
     #[serde(deserialize_with = "value::heartbeat")]

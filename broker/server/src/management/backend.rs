@@ -179,6 +179,8 @@ pub struct Get {
     pub queue: QueueName,
     /// At most so many messages.
     pub count: u32,
+    /// Stop when the bodies have this many bytes together, so that the answer stays bounded.
+    pub bytes_max: u64,
     /// What happens to them afterwards.
     pub settlement: Settlement,
 }

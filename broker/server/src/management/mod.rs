@@ -1,4 +1,144 @@
 //! The management API: RabbitMQ's paths and shapes, over HTTP.
+//!
+//! Handlers see the broker through [`Backend`] only. Each resource has a file with its routes, its handlers and its JSON; what
+//! they share is who calls ([`caller`]), what a list may be asked for ([`listing`]), and how a refusal looks ([`refused`]).
 
 pub mod backend;
+mod bindings;
+mod body;
+mod caller;
+mod connections;
+mod consumers;
+mod exchanges;
+#[cfg(test)]
+pub(crate) mod fake;
+mod health;
+mod json;
+mod listing;
+mod messages;
+mod overview;
+mod page;
+mod properties;
+mod queues;
+mod refused;
+mod server;
 pub mod snapshot;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod users;
+mod vhosts;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::map_response;
+use axum::response::Response;
+
+pub use self::backend::Backend;
+use self::refused::Refused;
+pub use self::server::serve;
+use crate::auth::Users;
+use crate::config::{ByteSize, Durability};
+
+/// The API, ready to answer. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Parts>);
+
+struct Parts {
+    backend: Arc<dyn Backend>,
+    users: Arc<Users>,
+    about: About,
+}
+
+/// What does not change while the broker runs.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The node's name: `amphora@host`.
+    pub node: String,
+    /// Where the broker listens.
+    pub listeners: Vec<Listener>,
+    /// What a confirm promises.
+    pub durability: Durability,
+    /// The largest message.
+    pub message_size_max: ByteSize,
+}
+
+/// An address that the broker listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// `amqp`, `amqp/ssl` or `http`, as RabbitMQ calls them.
+    pub protocol: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+impl Api {
+    /// An API to this broker, for these users.
+    pub fn new(backend: Arc<dyn Backend>, users: Arc<Users>, about: About) -> Self {
+        Self(Arc::new(Parts {
+            backend,
+            users,
+            about,
+        }))
+    }
+
+    fn router(self) -> Router {
+        // A body travels as base64, which is a third longer, beside its properties.
+        let body_max = self.about().message_size_max.as_bytes().saturating_mul(2);
+        let api = Router::new()
+            .merge(overview::routes())
+            .merge(vhosts::routes())
+            .merge(users::routes())
+            .merge(queues::routes())
+            .merge(exchanges::routes())
+            .merge(bindings::routes())
+            .merge(messages::routes())
+            .merge(connections::routes())
+            .merge(consumers::routes())
+            .merge(health::routes())
+            .fallback(|| async { Refused::not_found() })
+            .layer(DefaultBodyLimit::max(
+                usize::try_from(body_max).unwrap_or(usize::MAX),
+            ))
+            .with_state(self);
+        Router::new()
+            .merge(page::routes())
+            .nest("/api", api)
+            .layer(map_response(harden))
+    }
+
+    fn backend(&self) -> &dyn Backend {
+        &*self.0.backend
+    }
+
+    fn users(&self) -> &Users {
+        &self.0.users
+    }
+
+    fn about(&self) -> &About {
+        &self.0.about
+    }
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Api").field(self.about()).finish()
+    }
+}
+
+/// Nothing from elsewhere is loaded, nothing is guessed, nothing is kept.
+async fn harden(mut response: Response) -> Response {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache"));
+    response
+}

@@ -345,6 +345,13 @@ pub struct ConsumerSnapshot {
     pub arguments: FieldTable,
 }
 
+impl ConnectionRef {
+    /// The name of a channel on this connection: `127.0.0.1:40000 -> 127.0.0.1:5672 (1)`.
+    pub fn channel_name(&self, number: ChannelNumber) -> String {
+        format!("{} ({number})", self.name)
+    }
+}
+
 impl MessageCounts {
     /// Ready and unacknowledged messages together.
     pub fn count(&self) -> u64 {

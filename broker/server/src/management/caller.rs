@@ -1,0 +1,150 @@
+//! Who calls: HTTP's basic authentication, and what that user may see.
+
+use std::net::{IpAddr, SocketAddr};
+
+use amphora_protocol::wire::types::VhostName;
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::backend::Backend;
+use super::refused::Refused;
+use super::snapshot::VhostSnapshot;
+use super::{About, Api};
+use crate::auth::{Denial, Identity, PeerInfo, Users, VhostAccess};
+
+/// The other end of the HTTP connection; an extension of each request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// A user that logged in and may use the management API.
+pub(super) struct Caller {
+    api: Api,
+    identity: Identity,
+}
+
+impl Caller {
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(super) fn backend(&self) -> &dyn Backend {
+        self.api.backend()
+    }
+
+    pub(super) fn about(&self) -> &About {
+        self.api.about()
+    }
+
+    pub(super) fn users(&self) -> &Users {
+        self.api.users()
+    }
+
+    /// The virtual hosts that are open to the user.
+    pub(super) fn vhosts(&self) -> Vec<VhostSnapshot> {
+        let mut vhosts = self.backend().vhosts();
+        vhosts.retain(|vhost| self.may_enter(&vhost.name));
+        vhosts
+    }
+
+    /// Enters a virtual host, to change something there or to look around.
+    pub(super) fn enter(&self, vhost: &str) -> Result<VhostAccess, Refused> {
+        let name = VhostName::new(vhost).map_err(|_| Refused::not_found())?;
+        if !self
+            .backend()
+            .vhosts()
+            .iter()
+            .any(|known| known.name == name)
+        {
+            return Err(Refused::not_found());
+        }
+        let closed = |_| Refused::not_authorised("User not authorised to access virtual host");
+        self.identity.enter(name).map_err(closed)
+    }
+
+    /// Whether the user may see what belongs to another: that one's connections, channels and consumers.
+    pub(super) fn may_see(&self, user: &str, vhost: &str) -> bool {
+        if self.identity.may_monitor() {
+            return true;
+        }
+        self.identity.user().as_ref() == user && self.may_enter(vhost)
+    }
+
+    pub(super) fn must_monitor(&self) -> Result<(), Refused> {
+        if self.identity.may_monitor() {
+            Ok(())
+        } else {
+            Err(Refused::not_authorised("Not monitor user"))
+        }
+    }
+
+    pub(super) fn must_administrate(&self) -> Result<(), Refused> {
+        if self.identity.is_administrator() {
+            Ok(())
+        } else {
+            Err(Refused::not_authorised("Not administrator user"))
+        }
+    }
+
+    fn may_enter(&self, vhost: &str) -> bool {
+        self.identity.permissions(vhost).is_some()
+    }
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let (user, password) =
+            credentials(parts).ok_or_else(|| Refused::not_authenticated("Login failed"))?;
+        // Without a known peer the caller may be anywhere.
+        let loopback = parts
+            .extensions
+            .get::<Peer>()
+            .is_some_and(|peer| is_loopback(peer.0.ip()));
+        let peer = PeerInfo {
+            loopback,
+            certificate: None,
+        };
+        let identity = match api.users().check_password(&user, &password, &peer).await {
+            Ok(identity) => identity,
+            Err(denial) => {
+                tracing::warn!(%denial, "refused a login to the management API");
+                return Err(Refused::not_authenticated(match denial {
+                    Denial::OnlyLoopback(_) => "User can only log in via localhost",
+                    _ => "Login failed",
+                }));
+            }
+        };
+        if !identity.may_manage() {
+            return Err(Refused::not_authorised("Not management user"));
+        }
+        Ok(Self {
+            api: api.clone(),
+            identity,
+        })
+    }
+}
+
+/// What `Authorization: Basic …` carries.
+fn credentials(parts: &Parts) -> Option<(String, Vec<u8>)> {
+    let header = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = BASE64.decode(encoded.trim()).ok()?;
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    let (user, password) = decoded.split_at(colon);
+    Some((
+        String::from_utf8(user.to_vec()).ok()?,
+        password.get(1..)?.to_vec(),
+    ))
+}
+
+/// An IPv4 address may come dressed as an IPv6 one.
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}

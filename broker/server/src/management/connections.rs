@@ -1,0 +1,214 @@
+//! Connections and their channels: `/api/connections`, `/api/channels`.
+
+use amphora_protocol::wire::table::FieldValue;
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::Api;
+use super::caller::Caller;
+use super::consumers;
+use super::json;
+use super::listing::Listing;
+use super::refused::Refused;
+use super::snapshot::{ChannelSnapshot, ConnectionRef, ConnectionSnapshot};
+use super::stats;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/connections", get(list))
+        .route("/connections/{name}", get(show).delete(close))
+        .route("/connections/{name}/channels", get(list_channels_of))
+        .route("/vhosts/{vhost}/connections", get(list_in))
+        .route("/channels", get(list_channels))
+        .route("/channels/{name}", get(show_channel))
+        .route("/vhosts/{vhost}/channels", get(list_channels_in))
+}
+
+async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+    listing.list(
+        connections(&caller)
+            .map(|connection| view(&caller, &connection))
+            .collect(),
+        &["name"],
+    )
+}
+
+async fn list_in(
+    caller: Caller,
+    Path(vhost): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.enter(&vhost)?;
+    let inside = connections(&caller).filter(|connection| connection.vhost.as_str() == vhost);
+    listing.list(
+        inside
+            .map(|connection| view(&caller, &connection))
+            .collect(),
+        &["name"],
+    )
+}
+
+async fn show(
+    caller: Caller,
+    Path(name): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    Ok(listing.one(view(&caller, &find(&caller, &name)?)))
+}
+
+async fn close(
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refused> {
+    let connection = find(&caller, &name)?;
+    if connection.user != *caller.identity().user() {
+        caller.must_administrate()?;
+    }
+    let reason = headers
+        .get("x-reason")
+        .and_then(|reason| reason.to_str().ok());
+    let reason = reason.unwrap_or("Closed via management plugin");
+    if caller.backend().close_connection(&name, reason) {
+        tracing::info!(connection = name, by = %caller.identity().user(), reason, "told a connection to close");
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Refused::not_found())
+    }
+}
+
+async fn list_channels(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+    list_of(&caller, &listing, |_| true)
+}
+
+async fn list_channels_in(
+    caller: Caller,
+    Path(vhost): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.enter(&vhost)?;
+    list_of(&caller, &listing, |channel| channel.vhost.as_str() == vhost)
+}
+
+async fn list_channels_of(
+    caller: Caller,
+    Path(name): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    let connection = find(&caller, &name)?.connection;
+    list_of(&caller, &listing, |channel| {
+        channel.connection == connection
+    })
+}
+
+async fn show_channel(
+    caller: Caller,
+    Path(name): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    let channel =
+        channels(&caller).find(|channel| channel.connection.channel_name(channel.number) == name);
+    let channel = channel.ok_or_else(Refused::not_found)?;
+    let mut shown = view_channel(&caller, &channel);
+    let mut details = caller.backend().consumers(&channel.vhost);
+    details.retain(|consumer| {
+        consumer.connection == channel.connection && consumer.channel == channel.number
+    });
+    shown["consumer_details"] = details
+        .iter()
+        .map(|consumer| consumers::view(&caller, consumer))
+        .collect();
+    Ok(listing.one(shown))
+}
+
+fn connections(caller: &Caller) -> impl Iterator<Item = ConnectionSnapshot> {
+    let mut connections = caller.backend().connections();
+    connections.retain(|connection| caller.may_see(&connection.user, &connection.vhost));
+    connections.into_iter()
+}
+
+fn find(caller: &Caller, name: &str) -> Result<ConnectionSnapshot, Refused> {
+    connections(caller)
+        .find(|known| &*known.connection.name == name)
+        .ok_or_else(Refused::not_found)
+}
+
+fn channels(caller: &Caller) -> impl Iterator<Item = ChannelSnapshot> {
+    let mut channels = caller.backend().channels();
+    channels.retain(|channel| caller.may_see(&channel.user, &channel.vhost));
+    channels.into_iter()
+}
+
+fn list_of(
+    caller: &Caller,
+    listing: &Listing,
+    is_wanted: impl Fn(&ChannelSnapshot) -> bool,
+) -> Result<Response, Refused> {
+    let wanted = channels(caller).filter(is_wanted);
+    listing.list(
+        wanted
+            .map(|channel| view_channel(caller, &channel))
+            .collect(),
+        &["name"],
+    )
+}
+
+fn view(caller: &Caller, connection: &ConnectionSnapshot) -> Value {
+    let ConnectionRef { name, peer } = &connection.connection;
+    let tls = connection.tls.as_ref();
+    json!({
+        "name": &**name,
+        "user_provided_name": connection.client_properties.get("connection_name").and_then(FieldValue::as_str),
+        "node": caller.about().node,
+        "type": "network",
+        "protocol": "AMQP 0-9-1",
+        "user": &*connection.user,
+        "vhost": connection.vhost.as_str(),
+        "state": connection.state.as_str(),
+        "host": connection.local.ip(),
+        "port": connection.local.port(),
+        "peer_host": peer.ip(),
+        "peer_port": peer.port(),
+        "auth_mechanism": connection.auth_mechanism,
+        "ssl": tls.is_some(),
+        "ssl_protocol": tls.map(|tls| &tls.protocol),
+        "ssl_cipher": tls.map(|tls| &tls.cipher),
+        "peer_cert_subject": tls.and_then(|tls| tls.peer_subject.as_ref()),
+        "channels": connection.channel_count,
+        "channel_max": connection.channel_max,
+        "frame_max": connection.frame_max,
+        "timeout": connection.heartbeat.as_secs(),
+        "client_properties": json::from_table(&connection.client_properties),
+        "connected_at": stats::millis(connection.connected_at),
+        "recv_oct": connection.received_bytes,
+        "send_oct": connection.sent_bytes,
+        "send_pend": connection.pending_bytes,
+    })
+}
+
+fn view_channel(caller: &Caller, channel: &ChannelSnapshot) -> Value {
+    let ConnectionRef { name, peer } = &channel.connection;
+    json!({
+        "name": channel.connection.channel_name(channel.number),
+        "number": channel.number.0,
+        "node": caller.about().node,
+        "connection_details": { "name": &**name, "peer_host": peer.ip(), "peer_port": peer.port() },
+        "user": &*channel.user,
+        "vhost": channel.vhost.as_str(),
+        "state": "running",
+        "transactional": channel.transactional,
+        "confirm": channel.confirm,
+        "consumer_count": channel.consumer_count,
+        "messages_unacknowledged": channel.unacked_count,
+        "messages_unconfirmed": channel.unconfirmed_count,
+        "messages_uncommitted": channel.uncommitted_count,
+        "acks_uncommitted": channel.uncommitted_ack_count,
+        "prefetch_count": channel.prefetch_count,
+        "global_prefetch_count": channel.global_prefetch_count,
+        "message_stats": stats::message_stats(&channel.message_stats),
+    })
+}

@@ -1,0 +1,186 @@
+//! What the fake broker holds, and what its commands do to that.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use amphora_protocol::exception::{ChannelException, Exception};
+
+use crate::auth::{Access, Resource, VhostAccess};
+use crate::management::backend::{
+    Bind, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got, Publish, Published,
+    Settlement,
+};
+use crate::management::snapshot::{ConnectionSnapshot, Destination, NodeSnapshot};
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) exchanges: BTreeMap<String, DeclareExchange>,
+    pub(super) queues: BTreeMap<String, Queue>,
+    pub(super) bindings: Vec<Bind>,
+    pub(super) connections: Vec<ConnectionSnapshot>,
+    pub(super) closed: Vec<String>,
+    pub(super) node: NodeSnapshot,
+}
+
+pub(super) struct Queue {
+    pub(super) declared: DeclareQueue,
+    pub(super) ready: VecDeque<Got>,
+}
+
+type Outcome<T> = Result<T, Exception>;
+
+impl State {
+    pub(super) fn queue(&mut self, name: &str) -> Outcome<&mut Queue> {
+        let missing = || ChannelException::not_found(format!("no queue '{name}' in vhost '/'"));
+        Ok(self.queues.get_mut(name).ok_or_else(missing)?)
+    }
+
+    pub(super) fn exchange(&self, name: &str) -> Outcome<&DeclareExchange> {
+        let missing = || ChannelException::not_found(format!("no exchange '{name}' in vhost '/'"));
+        Ok(self.exchanges.get(name).ok_or_else(missing)?)
+    }
+
+    pub(super) fn declare_queue(
+        &mut self,
+        by: &VhostAccess,
+        command: &DeclareQueue,
+    ) -> Outcome<()> {
+        by.check(Access::Configure, Resource::Queue(&command.name))?;
+        let known = self.queues.entry(command.name.to_string());
+        let queue = known.or_insert_with(|| Queue {
+            declared: command.clone(),
+            ready: VecDeque::new(),
+        });
+        same(
+            "durable",
+            "queue",
+            &command.name,
+            command.durable,
+            queue.declared.durable,
+        )
+    }
+
+    pub(super) fn declare_exchange(
+        &mut self,
+        by: &VhostAccess,
+        command: &DeclareExchange,
+    ) -> Outcome<()> {
+        by.check(Access::Configure, Resource::Exchange(&command.name))?;
+        if command.kind != "direct" {
+            let text = format!("unknown exchange type '{}'", command.kind);
+            return Err(ChannelException::precondition_failed(text).into());
+        }
+        let known = self
+            .exchanges
+            .entry(command.name.to_string())
+            .or_insert_with(|| command.clone());
+        same(
+            "durable",
+            "exchange",
+            &command.name,
+            command.durable,
+            known.durable,
+        )
+    }
+
+    pub(super) fn delete_queue(&mut self, by: &VhostAccess, command: &DeleteQueue) -> Outcome<()> {
+        by.check(Access::Configure, Resource::Queue(&command.name))?;
+        if command.if_empty && !self.queue(&command.name)?.ready.is_empty() {
+            let text = format!("queue '{}' in vhost '/' not empty", command.name);
+            return Err(ChannelException::precondition_failed(text).into());
+        }
+        self.queues.remove(command.name.as_str());
+        Ok(())
+    }
+
+    pub(super) fn delete_exchange(
+        &mut self,
+        by: &VhostAccess,
+        command: &DeleteExchange,
+    ) -> Outcome<()> {
+        by.check(Access::Configure, Resource::Exchange(&command.name))?;
+        if command.if_unused
+            && self
+                .bindings
+                .iter()
+                .any(|binding| binding.source == command.name)
+        {
+            let text = format!("exchange '{}' in vhost '/' in use", command.name);
+            return Err(ChannelException::precondition_failed(text).into());
+        }
+        self.exchanges.remove(command.name.as_str());
+        Ok(())
+    }
+
+    pub(super) fn bind(&mut self, by: &VhostAccess, command: Bind) -> Outcome<()> {
+        by.check(Access::Read, Resource::Exchange(&command.source))?;
+        self.exchange(&command.source)?;
+        match &command.destination {
+            Destination::Queue(name) => drop(self.queue(name)?),
+            Destination::Exchange(name) => drop(self.exchange(name)?),
+        }
+        if !self.bindings.contains(&command) {
+            self.bindings.push(command);
+        }
+        Ok(())
+    }
+
+    pub(super) fn publish(&mut self, by: &VhostAccess, command: &Publish) -> Outcome<Published> {
+        by.check(Access::Write, Resource::Exchange(&command.exchange))?;
+        self.exchange(&command.exchange)?;
+        let bound = self
+            .bindings
+            .iter()
+            .filter(|b| b.source == command.exchange && b.routing_key == command.routing_key);
+        let mut names: Vec<_> = bound
+            .map(|binding| binding.destination.name().to_owned())
+            .collect();
+        if command.exchange.is_empty() {
+            names.push(command.routing_key.to_string());
+        }
+        let mut published = Published::Unroutable;
+        for name in names {
+            if let Some(queue) = self.queues.get_mut(&name) {
+                queue.ready.push_back(Got {
+                    exchange: command.exchange.clone(),
+                    routing_key: command.routing_key.clone(),
+                    redelivered: false,
+                    ready_count: 0,
+                    properties: command.properties.clone(),
+                    body: command.body.clone(),
+                });
+                published = Published::Routed;
+            }
+        }
+        Ok(published)
+    }
+
+    pub(super) fn get(&mut self, by: &VhostAccess, command: &Get) -> Outcome<Vec<Got>> {
+        by.check(Access::Read, Resource::Queue(&command.queue))?;
+        let ready = &mut self.queue(&command.queue)?.ready;
+        let count = ready.len().min(command.count as usize);
+        let mut got: Vec<_> = ready.drain(..count).collect();
+        if command.settlement == Settlement::Requeue {
+            for message in got.iter().rev() {
+                ready.push_front(Got {
+                    redelivered: true,
+                    ..message.clone()
+                });
+            }
+        }
+        let ready_count = self.queue(&command.queue)?.ready.len();
+        for message in &mut got {
+            message.ready_count = ready_count as u64;
+        }
+        Ok(got)
+    }
+}
+
+fn same(argument: &str, kind: &str, name: &str, received: bool, current: bool) -> Outcome<()> {
+    if received == current {
+        return Ok(());
+    }
+    let text = format!(
+        "inequivalent arg '{argument}' for {kind} '{name}' in vhost '/': received '{received}' but current is '{current}'"
+    );
+    Err(ChannelException::precondition_failed(text).into())
+}

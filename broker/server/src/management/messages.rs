@@ -1,0 +1,148 @@
+//! Single messages: `/api/exchanges/…/publish` and `/api/queues/…/get`. For trying things out, not for work.
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::Api;
+use super::backend::{Get, Got, Publish, Published, Settlement};
+use super::body::Fields;
+use super::caller::Caller;
+use super::exchanges::exchange_name;
+use super::properties;
+use super::queues::queue_name;
+use super::refused::Refused;
+
+/// How many bytes of bodies one answer may carry.
+const GET_BYTES_MAX: u64 = 64 << 20;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/exchanges/{vhost}/{name}/publish", post(publish))
+        .route("/queues/{vhost}/{name}/get", post(fetch))
+}
+
+async fn publish(
+    caller: Caller,
+    Path((vhost, exchange)): Path<(String, String)>,
+    body: Fields,
+) -> Result<Response, Refused> {
+    let access = caller.enter(&vhost)?;
+    body.require(&["properties", "routing_key", "payload", "payload_encoding"])?;
+    let command = Publish {
+        exchange: exchange_name(&exchange)?,
+        routing_key: body.name("routing_key")?,
+        properties: properties::from_json(&body.object("properties")?)?,
+        body: payload(&body)?,
+    };
+    // A publisher has no reply code of its own to tell a missing exchange from a missing path, so its name is in the reason.
+    let published = caller.backend().publish(&access, command).await;
+    let published = published.map_err(|exception| Refused::bad_request(exception.to_string()))?;
+    match published {
+        Published::Routed => Ok(Json(json!({ "routed": true })).into_response()),
+        Published::Unroutable => Ok(Json(json!({ "routed": false })).into_response()),
+        Published::Refused => Err(Refused::bad_request("rejected")),
+    }
+}
+
+fn payload(body: &Fields) -> Result<Bytes, Refused> {
+    let payload = body.text("payload")?.unwrap_or_default();
+    match body.text("payload_encoding")?.unwrap_or_default() {
+        "string" => Ok(Bytes::copy_from_slice(payload.as_bytes())),
+        "base64" => {
+            let decoded = BASE64.decode(payload);
+            decoded
+                .map(Bytes::from)
+                .map_err(|error| Refused::bad_request(format!("payload: {error}")))
+        }
+        _ => Err(Refused::bad_request(
+            "Unsupported encoding. Please use string or base64.",
+        )),
+    }
+}
+
+async fn fetch(
+    caller: Caller,
+    Path((vhost, queue)): Path<(String, String)>,
+    body: Fields,
+) -> Result<Response, Refused> {
+    let access = caller.enter(&vhost)?;
+    body.require(&["count", "ackmode", "encoding"])?;
+    let settlement = match body.text("ackmode")?.unwrap_or_default() {
+        "ack_requeue_true" | "reject_requeue_true" => Settlement::Requeue,
+        "ack_requeue_false" => Settlement::Ack,
+        "reject_requeue_false" => Settlement::Discard,
+        _ => {
+            let known =
+                "ack_requeue_true, ack_requeue_false, reject_requeue_true or reject_requeue_false";
+            return Err(Refused::bad_request(format!(
+                "Unsupported ackmode. Please use {known}."
+            )));
+        }
+    };
+    let encoding = match body.text("encoding")?.unwrap_or_default() {
+        "auto" => Encoding::Auto,
+        "base64" => Encoding::Base64,
+        _ => {
+            return Err(Refused::bad_request(
+                "Unsupported encoding. Please use auto or base64.",
+            ));
+        }
+    };
+    let truncate = body
+        .count("truncate")?
+        .map_or(usize::MAX, |bytes| bytes as usize);
+    let command = Get {
+        queue: queue_name(&queue)?,
+        count: body.count("count")?.unwrap_or_default(),
+        bytes_max: GET_BYTES_MAX,
+        settlement,
+    };
+    let messages = caller.backend().get(&access, command).await?;
+    let shown: Value = messages
+        .iter()
+        .map(|message| view(message, encoding, truncate))
+        .collect();
+    Ok(Json(shown).into_response())
+}
+
+#[derive(Clone, Copy)]
+enum Encoding {
+    /// As text where it is text.
+    Auto,
+    Base64,
+}
+
+fn view(message: &Got, encoding: Encoding, truncate: usize) -> Value {
+    let shown = message.body.get(..truncate).unwrap_or(&message.body);
+    let (payload, payload_encoding) = match (encoding, as_text(&message.body, shown)) {
+        (Encoding::Auto, Some(text)) => (text.to_owned(), "string"),
+        _ => (BASE64.encode(shown), "base64"),
+    };
+    json!({
+        "payload_bytes": message.body.len(),
+        "redelivered": message.redelivered,
+        "exchange": message.exchange.as_str(),
+        "routing_key": message.routing_key.as_str(),
+        "message_count": message.ready_count,
+        "properties": properties::to_json(&message.properties),
+        "payload": payload,
+        "payload_encoding": payload_encoding,
+    })
+}
+
+/// The beginning of a text, without a character that was cut in two.
+fn as_text<'a>(body: &[u8], shown: &'a [u8]) -> Option<&'a str> {
+    match std::str::from_utf8(shown) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() && shown.len() < body.len() => {
+            std::str::from_utf8(shown.get(..error.valid_up_to())?).ok()
+        }
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,192 @@
+//! The broker as a whole: `/api/overview`, `/api/nodes`, and what is asked before anything else.
+
+use axum::extract::Path;
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::caller::Caller;
+use super::listing::Listing;
+use super::refused::Refused;
+use super::stats;
+use super::{About, Api};
+
+/// The version of RabbitMQ whose behaviour clients may count on; some of them look at it before they ask for more.
+const RABBITMQ_VERSION: &str = "3.13.7";
+
+const EXCHANGE_TYPES: [(&str, &str); 4] = [
+    (
+        "direct",
+        "AMQP direct exchange, as per the AMQP specification",
+    ),
+    (
+        "fanout",
+        "AMQP fanout exchange, as per the AMQP specification",
+    ),
+    (
+        "headers",
+        "AMQP headers exchange, as per the AMQP specification",
+    ),
+    (
+        "topic",
+        "AMQP topic exchange, as per the AMQP specification",
+    ),
+];
+
+const AUTH_MECHANISMS: [(&str, &str); 3] = [
+    ("PLAIN", "SASL PLAIN authentication mechanism"),
+    ("AMQPLAIN", "QPid AMQPLAIN mechanism"),
+    ("EXTERNAL", "TLS client certificate"),
+];
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/overview", get(overview))
+        .route("/cluster-name", get(cluster_name))
+        .route("/version", get(version))
+        .route("/extensions", get(extensions))
+        .route("/nodes", get(list_nodes))
+        .route("/nodes/{name}", get(show_node))
+}
+
+async fn overview(caller: Caller, listing: Listing) -> Response {
+    let about = caller.about();
+    let overview = caller.backend().overview();
+    let (totals, churn) = (&overview.totals, &overview.churn);
+    listing.one(json!({
+        "product_name": "Amphora",
+        "product_version": env!("CARGO_PKG_VERSION"),
+        "management_version": RABBITMQ_VERSION,
+        "rabbitmq_version": RABBITMQ_VERSION,
+        "cluster_name": about.node,
+        "node": about.node,
+        "durability": about.durability.to_string(),
+        "rates_mode": "none",
+        "disable_stats": false,
+        "enable_queue_totals": false,
+        "statistics_db_event_queue": 0,
+        "default_queue_type": "classic",
+        "exchange_types": named(&EXCHANGE_TYPES),
+        "listeners": listeners(about),
+        "contexts": contexts(about),
+        "message_stats": stats::message_stats(&overview.message_stats),
+        "queue_totals": stats::message_counts(&overview.messages),
+        "object_totals": {
+            "connections": totals.connections,
+            "channels": totals.channels,
+            "consumers": totals.consumers,
+            "exchanges": totals.exchanges,
+            "queues": totals.queues,
+        },
+        "churn_rates": {
+            "connection_created": churn.connections_opened,
+            "connection_closed": churn.connections_closed,
+            "channel_created": churn.channels_opened,
+            "channel_closed": churn.channels_closed,
+            "queue_declared": churn.queues_declared,
+            "queue_created": churn.queues_created,
+            "queue_deleted": churn.queues_deleted,
+        },
+    }))
+}
+
+async fn cluster_name(caller: Caller) -> Json<Value> {
+    Json(json!({ "name": caller.about().node }))
+}
+
+async fn version(_: Caller) -> Json<Value> {
+    Json(env!("CARGO_PKG_VERSION").into())
+}
+
+async fn extensions(_: Caller) -> Json<Value> {
+    Json(json!([]))
+}
+
+async fn list_nodes(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+    caller.must_monitor()?;
+    listing.list(vec![node(&caller)], &["name"])
+}
+
+async fn show_node(
+    caller: Caller,
+    Path(name): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.must_monitor()?;
+    if name != caller.about().node {
+        return Err(Refused::not_found());
+    }
+    Ok(listing.one(node(&caller)))
+}
+
+fn node(caller: &Caller) -> Value {
+    let about = caller.about();
+    let node = caller.backend().node();
+    json!({
+        "name": about.node,
+        "type": "disc",
+        "running": true,
+        "being_drained": false,
+        "partitions": [],
+        "os_pid": std::process::id().to_string(),
+        "uptime": u64::try_from(node.uptime.as_millis()).unwrap_or(u64::MAX),
+        "processors": std::thread::available_parallelism().map_or(1, usize::from),
+        "mem_used": node.memory_used,
+        "mem_limit": node.memory_mark,
+        "mem_alarm": node.memory_alarm,
+        "disk_free": node.disk_free,
+        "disk_free_limit": node.disk_free_limit,
+        "disk_free_alarm": node.disk_alarm,
+        "sockets_used": node.sockets_used,
+        "fd_used": open_files(),
+        "fd_total": rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
+        "rates_mode": "none",
+        "applications": [{ "name": "amphora", "description": "Amphora", "version": env!("CARGO_PKG_VERSION") }],
+        "enabled_plugins": [],
+        "exchange_types": named(&EXCHANGE_TYPES),
+        "auth_mechanisms": named(&AUTH_MECHANISMS),
+        "contexts": contexts(about),
+    })
+}
+
+fn named(items: &[(&str, &str)]) -> Value {
+    let view = |(name, description): &(&str, &str)| json!({ "name": name, "description": description, "enabled": true });
+    items.iter().map(view).collect()
+}
+
+fn listeners(about: &About) -> Value {
+    let view = |listener: &super::Listener| {
+        json!({
+            "node": about.node,
+            "protocol": listener.protocol,
+            "ip_address": listener.address.ip(),
+            "port": listener.address.port(),
+            "socket_opts": {},
+        })
+    };
+    about.listeners.iter().map(view).collect()
+}
+
+fn contexts(about: &About) -> Value {
+    let http = about
+        .listeners
+        .iter()
+        .filter(|listener| listener.protocol == "http");
+    let view = |listener: &super::Listener| {
+        json!({
+            "node": about.node,
+            "description": "Amphora Management",
+            "path": "/",
+            "ip": listener.address.ip(),
+            "port": listener.address.port().to_string(),
+            "ssl_opts": [],
+        })
+    };
+    http.map(view).collect()
+}
+
+/// Nothing where the operating system does not tell.
+fn open_files() -> Option<usize> {
+    std::fs::read_dir("/proc/self/fd").ok().map(Iterator::count)
+}

@@ -1,0 +1,175 @@
+//! Queues: `/api/queues`.
+
+use std::collections::HashMap;
+
+use amphora_protocol::wire::types::QueueName;
+use axum::Router;
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{delete, get};
+use serde_json::{Value, json};
+
+use super::Api;
+use super::backend::{DeclareQueue, DeleteQueue};
+use super::body::Fields;
+use super::caller::Caller;
+use super::consumers;
+use super::json;
+use super::listing::Listing;
+use super::refused::Refused;
+use super::snapshot::QueueSnapshot;
+use super::stats;
+
+const ORDER: &[&str] = &["vhost", "name"];
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/queues", get(list_all))
+        .route("/queues/{vhost}", get(list))
+        .route(
+            "/queues/{vhost}/{name}",
+            get(show).put(declare).delete(remove),
+        )
+        .route("/queues/{vhost}/{name}/contents", delete(purge))
+}
+
+async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+    let vhosts = caller.vhosts();
+    let queues = vhosts
+        .iter()
+        .flat_map(|vhost| caller.backend().queues(&vhost.name));
+    listing.list(queues.map(|queue| view(&caller, &queue)).collect(), ORDER)
+}
+
+async fn list(
+    caller: Caller,
+    Path(vhost): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.enter(&vhost)?;
+    let queues = caller.backend().queues(&vhost);
+    listing.list(
+        queues.iter().map(|queue| view(&caller, queue)).collect(),
+        ORDER,
+    )
+}
+
+async fn show(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.enter(&vhost)?;
+    let queue = caller
+        .backend()
+        .queue(&vhost, &name)
+        .ok_or_else(Refused::not_found)?;
+    let mut shown = view(&caller, &queue);
+    let mut details = caller.backend().consumers(&vhost);
+    details.retain(|consumer| consumer.queue == queue.name);
+    shown["consumer_details"] = details
+        .iter()
+        .map(|consumer| consumers::view(&caller, consumer))
+        .collect();
+    Ok(listing.one(shown))
+}
+
+async fn declare(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+    body: Fields,
+) -> Result<StatusCode, Refused> {
+    let access = caller.enter(&vhost)?;
+    let existed = caller.backend().queue(&vhost, &name).is_some();
+    let command = DeclareQueue {
+        name: queue_name(&name)?,
+        durable: body.flag("durable")?,
+        auto_delete: body.flag("auto_delete")?,
+        arguments: body.table("arguments")?,
+    };
+    caller.backend().declare_queue(&access, command).await?;
+    Ok(if existed {
+        StatusCode::NO_CONTENT
+    } else {
+        StatusCode::CREATED
+    })
+}
+
+async fn remove(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<StatusCode, Refused> {
+    let access = caller.enter(&vhost)?;
+    caller
+        .backend()
+        .queue(&vhost, &name)
+        .ok_or_else(Refused::not_found)?;
+    let is_set = |flag: &str| query.get(flag).is_some_and(|value| value == "true");
+    let command = DeleteQueue {
+        name: queue_name(&name)?,
+        if_unused: is_set("if-unused"),
+        if_empty: is_set("if-empty"),
+    };
+    caller.backend().delete_queue(&access, command).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn purge(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+) -> Result<StatusCode, Refused> {
+    let access = caller.enter(&vhost)?;
+    caller
+        .backend()
+        .queue(&vhost, &name)
+        .ok_or_else(Refused::not_found)?;
+    caller
+        .backend()
+        .purge_queue(&access, queue_name(&name)?)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) fn queue_name(name: &str) -> Result<QueueName, Refused> {
+    QueueName::new(name).map_err(|error| Refused::bad_request(error.to_string()))
+}
+
+fn view(caller: &Caller, queue: &QueueSnapshot) -> Value {
+    let messages = &queue.messages;
+    let mut columns = stats::columns(json!({
+        "vhost": queue.vhost.as_str(),
+        "name": queue.name.as_str(),
+        "type": "classic",
+        "node": caller.about().node,
+        "state": "running",
+        "durable": queue.durable,
+        "auto_delete": queue.auto_delete,
+        "exclusive": queue.owner.is_some(),
+        "arguments": json::from_table(&queue.arguments),
+        "policy": null,
+        "operator_policy": null,
+        "effective_policy_definition": {},
+        "consumers": queue.consumer_count,
+        "exclusive_consumer_tag": queue.exclusive_consumer.as_deref(),
+        "single_active_consumer_tag": queue.single_active_consumer.as_deref(),
+        "idle_since": queue.idle_since.map(stats::timestamp),
+        "memory": queue.memory,
+        "messages_ram": queue.in_memory_count,
+        "messages_persistent": messages.persistent_count,
+        "message_bytes": messages.bytes(),
+        "message_bytes_ready": messages.ready_bytes,
+        "message_bytes_unacknowledged": messages.unacked_bytes,
+        "message_bytes_persistent": messages.persistent_bytes,
+        "message_stats": stats::message_stats(&queue.message_stats),
+    }));
+    columns.extend(stats::message_counts(messages));
+    if let Some(owner) = &queue.owner {
+        columns.insert(
+            "owner_pid_details".to_owned(),
+            json!({ "name": &*owner.name, "peer_host": owner.peer.ip(), "peer_port": owner.peer.port() }),
+        );
+    }
+    Value::Object(columns)
+}

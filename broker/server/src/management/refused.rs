@@ -1,0 +1,93 @@
+//! How a refusal looks: a status, and RabbitMQ's `{"error": …, "reason": …}`.
+
+use amphora_protocol::exception::Exception;
+use amphora_protocol::wire::reply_code::ReplyCode;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// A request that was not done, and why.
+#[derive(Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    error: &'static str,
+    reason: String,
+}
+
+impl Refused {
+    /// 404: no such path, or no such thing.
+    pub(super) fn not_found() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            error: "Object Not Found",
+            reason: "Not Found".to_owned(),
+        }
+    }
+
+    /// 400: the request makes no sense, or the broker refused it.
+    pub(super) fn bad_request(reason: impl Into<String>) -> Self {
+        Self::invalid("bad_request", reason)
+    }
+
+    /// 400 with an error code of its own.
+    pub(super) fn invalid(error: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            error,
+            reason: reason.into(),
+        }
+    }
+
+    /// 401: nobody, or somebody else, must log in.
+    pub(super) fn not_authenticated(reason: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            error: "not_authorized",
+            reason: reason.into(),
+        }
+    }
+
+    /// 401: this user may not do this.
+    pub(super) fn not_authorised(reason: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            error: "not_authorised",
+            reason: reason.into(),
+        }
+    }
+}
+
+/// As RabbitMQ maps them: what an AMQP client would be told is the reason.
+impl From<Exception> for Refused {
+    fn from(exception: Exception) -> Self {
+        let reason = exception.text().to_owned();
+        match exception.code() {
+            ReplyCode::AccessRefused => Self::not_authorised(reason),
+            ReplyCode::NotFound => Self {
+                status: StatusCode::NOT_FOUND,
+                error: "not_found",
+                reason,
+            },
+            ReplyCode::InternalError | ReplyCode::ResourceError => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                error: "service_unavailable",
+                reason,
+            },
+            _ => Self::bad_request(reason),
+        }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let body = Json(json!({ "error": self.error, "reason": self.reason }));
+        let mut response = (self.status, body).into_response();
+        if self.error == "not_authorized" {
+            let challenge = HeaderValue::from_static("Basic realm=\"Amphora Management\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

@@ -1,0 +1,255 @@
+//! The API as a client sees it: requests in, answers out.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::http::header::{AUTHORIZATION, LOCATION};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use expect_test::expect_file;
+use tower::ServiceExt;
+
+use super::caller::Peer;
+use super::fake::FakeBroker;
+use super::snapshot::NodeSnapshot;
+use super::*;
+use crate::config::{Credential, LoginFrom, Permission, User};
+
+/// An API over a fake broker, and who calls it from where.
+struct Client {
+    broker: Arc<FakeBroker>,
+    router: Router,
+    login: String,
+    address: [u8; 4],
+}
+
+impl Client {
+    /// As `guest`, from this machine.
+    fn new() -> anyhow::Result<Self> {
+        let broker = FakeBroker::new();
+        let permission = |configure: &str, write: &str, read: &str| Permission {
+            vhost: "/".to_owned(),
+            configure: configure.to_owned(),
+            write: write.to_owned(),
+            read: read.to_owned(),
+        };
+        let user = |name: &str, tags: &[&str], permissions| User {
+            name: name.to_owned(),
+            credential: Some(Credential::Password("secret".to_owned())),
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            loopback_only: false,
+            permissions,
+        };
+        let users = [
+            User::guest(),
+            user("plain", &[], vec![permission(".*", ".*", ".*")]),
+            user("reader", &["management"], vec![permission("", "", ".*")]),
+            user("outsider", &["management"], vec![]),
+        ];
+        let users = Users::seeded(&users, LoginFrom::default())?;
+        let about = About {
+            node: "amphora@test".to_owned(),
+            listeners: vec![Listener {
+                protocol: "amqp",
+                address: ([127, 0, 0, 1], 5672).into(),
+            }],
+            durability: Durability::Fsync,
+            message_size_max: ByteSize::mib(1),
+        };
+        let router = Api::new(broker.clone(), Arc::new(users), about).router();
+        Ok(Self {
+            broker,
+            router,
+            login: "guest:guest".to_owned(),
+            address: [127, 0, 0, 1],
+        })
+    }
+
+    /// Sends the requests of a transcript and compares the answers, which stand indented below them.
+    ///
+    /// A line `as USER:PASSWORD` logs in as another; `UPDATE_EXPECT=1` writes the answers.
+    async fn play(mut self, name: &str) -> anyhow::Result<()> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("src/management/transcripts/{name}.txt"));
+        let mut played = String::new();
+        for line in std::fs::read_to_string(&file)?
+            .lines()
+            .filter(|line| !line.starts_with(' '))
+        {
+            writeln!(played, "{line}")?;
+            if let Some(login) = line.strip_prefix("as ") {
+                self.login = login.to_owned();
+            } else if !line.is_empty() && !line.starts_with('#') {
+                let mut parts = line.splitn(3, ' ').chain(["", ""]);
+                let mut next = || parts.next().unwrap_or_default();
+                writeln!(played, "  {}", self.send(next(), next(), next()).await?)?;
+            }
+        }
+        expect_file![file].assert_eq(&played);
+        Ok(())
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
+        let mut request = Request::builder().method(method).uri(format!("/api{path}"));
+        if self.login.contains(':') {
+            let login = BASE64.encode(&self.login);
+            request = request.header(AUTHORIZATION, format!("Basic {login}"));
+        }
+        let mut request = request.body(Body::from(body.to_owned()))?;
+        request
+            .extensions_mut()
+            .insert(Peer((self.address, 40_000).into()));
+        let response = self.router.clone().oneshot(request).await?;
+        let mut answer = response.status().as_u16().to_string();
+        if let Some(location) = response.headers().get(LOCATION) {
+            write!(answer, " -> {}", location.to_str()?)?;
+        }
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
+        if !body.is_empty() {
+            write!(answer, " {}", str::from_utf8(&body)?)?;
+        }
+        Ok(answer)
+    }
+}
+
+#[tokio::test]
+async fn queues_are_declared_and_deleted() -> anyhow::Result<()> {
+    Client::new()?.play("queues").await
+}
+
+#[tokio::test]
+async fn exchanges_are_declared_and_deleted() -> anyhow::Result<()> {
+    Client::new()?.play("exchanges").await
+}
+
+#[tokio::test]
+async fn bindings_have_keys() -> anyhow::Result<()> {
+    Client::new()?.play("bindings").await
+}
+
+#[tokio::test]
+async fn messages_are_published_and_fetched() -> anyhow::Result<()> {
+    Client::new()?.play("messages").await
+}
+
+#[tokio::test]
+async fn lists_have_pages_filters_orders_and_columns() -> anyhow::Result<()> {
+    Client::new()?.play("lists").await
+}
+
+#[tokio::test]
+async fn everybody_sees_what_is_open_to_them() -> anyhow::Result<()> {
+    Client::new()?.play("visibility").await
+}
+
+#[tokio::test]
+async fn what_does_not_exist_says_so() -> anyhow::Result<()> {
+    Client::new()?.play("missing").await
+}
+
+#[tokio::test]
+async fn logins_are_refused_in_the_words_of_rabbitmq() -> anyhow::Result<()> {
+    Client::new()?.play("logins").await
+}
+
+#[tokio::test]
+async fn guest_is_let_in_only_from_this_machine() -> anyhow::Result<()> {
+    let remote = Client {
+        address: [192, 0, 2, 1],
+        ..Client::new()?
+    };
+    let answer = remote.send("GET", "/whoami", "").await?;
+    let expected =
+        r#"401 {"error":"not_authorized","reason":"User can only log in via localhost"}"#;
+    assert_eq!(answer, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_are_shown_and_closed() -> anyhow::Result<()> {
+    let client = Client::new()?;
+    let broker = client.broker.clone();
+    broker.connect("guest", 40_001);
+    broker.connect("reader", 40_002);
+    client.play("connections").await?;
+    assert_eq!(broker.closed(), ["Closed via management plugin"; 2]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_reason_of_a_closure_is_passed_on() -> anyhow::Result<()> {
+    let client = Client::new()?;
+    client.broker.connect("guest", 40_001);
+    let request = Request::delete("/api/connections/127.0.0.1:40001%20-%3E%20127.0.0.1:5672")
+        .header(
+            AUTHORIZATION,
+            format!("Basic {}", BASE64.encode(&client.login)),
+        )
+        .header("x-reason", "maintenance");
+    let mut request = request.body(Body::empty())?;
+    request
+        .extensions_mut()
+        .insert(Peer((client.address, 40_000).into()));
+    client.router.oneshot(request).await?;
+    assert_eq!(client.broker.closed(), ["maintenance"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn health_checks_tell_alarms_and_listeners() -> anyhow::Result<()> {
+    Client::new()?.play("health").await?;
+    let client = Client::new()?;
+    client.broker.set_node(NodeSnapshot {
+        disk_alarm: true,
+        ..NodeSnapshot::default()
+    });
+    client.play("alarms").await
+}
+
+/// Whoever monitors a broker counts on these columns.
+#[tokio::test]
+async fn the_columns_of_overview_node_and_queue_stay() -> anyhow::Result<()> {
+    let client = Client::new()?;
+    client.send("PUT", "/queues/%2F/q", "").await?;
+    let mut columns = String::new();
+    for path in [
+        "/overview",
+        "/nodes/amphora@test",
+        "/queues/%2F/q",
+        "/vhosts/%2F",
+    ] {
+        let answer = client.send("GET", path, "").await?;
+        let body: serde_json::Value = serde_json::from_str(answer.trim_start_matches("200 "))?;
+        let names: Vec<_> = body
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        writeln!(columns, "{path}\n  {}", names.join("\n  "))?;
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/management/transcripts/columns.txt");
+    expect_file![file].assert_eq(&columns);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere() -> anyhow::Result<()> {
+    let client = Client::new()?;
+    for path in ["/", "/page.css"] {
+        let request = Request::builder().uri(path).body(Body::empty())?;
+        let response = client.router.clone().oneshot(request).await?;
+        assert_eq!(response.status(), 200, "{path}");
+        assert!(
+            response.headers()[CONTENT_SECURITY_POLICY]
+                .to_str()?
+                .starts_with("default-src 'none';")
+        );
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
+        assert!(!str::from_utf8(&body)?.contains("://"), "{path}");
+    }
+    Ok(())
+}
