@@ -1,8 +1,12 @@
 //! The broker's model: exchanges, bindings, queues, acknowledgements. No I/O, no clock, no task.
 
 pub mod binding;
+pub mod channel;
+pub mod codec;
 pub mod definition;
 pub mod exchange;
+pub mod message;
+pub mod queue;
 pub mod queue_arguments;
 pub mod route;
 pub mod store;

@@ -1,0 +1,241 @@
+//! Messages in memory: one growing buffer, and an entry of 16 bytes for each.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+
+use crate::message::{Body, Message, SHARED_BODY_MIN};
+
+/// The publisher asked for persistence and the queue is durable.
+pub(super) const PERSISTENT: u16 = 1;
+/// The body is in [`Block::shared`]; the buffer holds its index instead.
+const SHARED: u16 = 2;
+/// Done with; its bytes stay until the block goes.
+pub(super) const SETTLED: u16 = 4;
+/// Was delivered once and came back.
+pub(super) const REDELIVERED: u16 = 8;
+/// Is in a record that survives a restart, or in one of that kind that the committer has taken.
+pub(super) const STORED: u16 = 16;
+/// Is in a record that only relieves memory, or in one of that kind that the committer has taken.
+pub(super) const SPILLED: u16 = 32;
+
+/// What of the flags outlives the block when it leaves memory.
+pub(super) const LASTING: u16 = SETTLED | REDELIVERED | STORED | SPILLED;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    offset: u32,
+    properties: u32,
+    body: u32,
+    target: u16,
+    flags: u16,
+}
+
+/// Targets above this number are found through a map.
+const TARGETS_SEARCHED: usize = 8;
+
+/// A run of messages, in the order of their positions.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    data: Vec<u8>,
+    entries: Vec<Entry>,
+    shared: Vec<Bytes>,
+    shared_bytes: usize,
+    targets: Vec<Box<[u8]>>,
+    numbers: HashMap<Box<[u8]>, u16, FixedState>,
+    last_target: u16,
+}
+
+impl Block {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes of memory held.
+    pub(super) fn memory(&self) -> usize {
+        self.data.capacity() + self.entries.capacity() * size_of::<Entry>() + self.shared_bytes
+    }
+
+    /// Whether so much has gathered that a new block is due.
+    pub(super) fn is_full(&self, bytes_max: usize) -> bool {
+        self.data.len() + self.entries.len() * size_of::<Entry>() + self.shared_bytes >= bytes_max
+            || self.targets.len() >= usize::from(u16::MAX)
+    }
+
+    pub(super) fn push(&mut self, message: &Message<'_>, flags: u16) {
+        let target = self.intern(message.target);
+        let offset = length(self.data.len());
+        self.data.extend_from_slice(message.properties);
+        let mut flags = flags;
+        match message.body {
+            Body::Inline(body) if body.len() < SHARED_BODY_MIN => {
+                self.data.extend_from_slice(body);
+            }
+            Body::Inline(body) => {
+                self.share(Bytes::copy_from_slice(body));
+                flags |= SHARED;
+            }
+            Body::Shared(body) => {
+                self.share(body.clone());
+                flags |= SHARED;
+            }
+        }
+        self.entries.push(Entry {
+            offset,
+            properties: length(message.properties.len()),
+            body: length(message.body.len()),
+            target,
+            flags,
+        });
+    }
+
+    /// Keeps the place of a message that is not there (any more).
+    pub(super) fn push_absent(&mut self) {
+        self.entries.push(Entry {
+            offset: 0,
+            properties: 0,
+            body: 0,
+            target: 0,
+            flags: SETTLED,
+        });
+    }
+
+    pub(super) fn message(&self, index: usize) -> Option<Message<'_>> {
+        let entry = self.entries.get(index)?;
+        let (_, rest) = self.data.split_at_checked(entry.offset as usize)?;
+        let (properties, rest) = rest.split_at_checked(entry.properties as usize)?;
+        let body = if entry.flags & SHARED != 0 {
+            let number = u32::from_le_bytes(*rest.first_chunk()?);
+            Body::Shared(self.shared.get(number as usize)?)
+        } else {
+            Body::Inline(rest.get(..entry.body as usize)?)
+        };
+        Some(Message {
+            target: self.targets.get(usize::from(entry.target))?,
+            properties,
+            body,
+            persistent: entry.flags & PERSISTENT != 0,
+        })
+    }
+
+    /// Length of the body at `index`.
+    pub(super) fn body_len(&self, index: usize) -> usize {
+        self.entries
+            .get(index)
+            .map_or(0, |entry| entry.body as usize)
+    }
+
+    pub(super) fn flags(&self, index: usize) -> u16 {
+        self.entries.get(index).map_or(SETTLED, |entry| entry.flags)
+    }
+
+    pub(super) fn add_flags(&mut self, index: usize, flags: u16) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.flags |= flags;
+        }
+    }
+
+    /// Forgets all messages and keeps the memory for the next ones.
+    pub(super) fn clear(&mut self) {
+        self.data.clear();
+        self.entries.clear();
+        self.shared.clear();
+        self.shared_bytes = 0;
+        if self.targets.len() > TARGETS_SEARCHED {
+            self.targets.clear();
+            self.numbers.clear();
+            self.last_target = 0;
+        }
+    }
+
+    fn share(&mut self, body: Bytes) {
+        self.data
+            .extend_from_slice(&length(self.shared.len()).to_le_bytes());
+        self.shared_bytes += body.len();
+        self.shared.push(body);
+    }
+
+    fn intern(&mut self, target: &[u8]) -> u16 {
+        if let Some(last) = self.targets.get(usize::from(self.last_target))
+            && **last == *target
+        {
+            return self.last_target;
+        }
+        let known = if self.targets.len() <= TARGETS_SEARCHED {
+            self.targets
+                .iter()
+                .position(|known| **known == *target)
+                .and_then(|index| u16::try_from(index).ok())
+        } else {
+            self.numbers.get(target).copied()
+        };
+        self.last_target = known.unwrap_or_else(|| self.add_target(target));
+        self.last_target
+    }
+
+    fn add_target(&mut self, target: &[u8]) -> u16 {
+        // `is_full` keeps the table below the limit of its numbers.
+        let number = u16::try_from(self.targets.len()).unwrap_or(u16::MAX);
+        self.targets.push(target.into());
+        if self.targets.len() == TARGETS_SEARCHED + 1 {
+            self.numbers = self.targets.iter().cloned().zip(0..).collect();
+        } else if self.targets.len() > TARGETS_SEARCHED {
+            self.numbers.insert(target.into(), number);
+        }
+        number
+    }
+}
+
+/// A length that a block can hold: messages are at most 512 MiB and a block is full long before 4 GiB.
+fn length(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message<'a>(target: &'a [u8], body: &'a [u8]) -> Message<'a> {
+        Message {
+            target,
+            properties: &[0, 0],
+            body: Body::Inline(body),
+            persistent: false,
+        }
+    }
+
+    #[test]
+    fn small_and_large_bodies_come_back() {
+        let large = vec![9; SHARED_BODY_MIN];
+        let mut block = Block::default();
+        block.push(&message(b"\x00\x01q", b"small"), 0);
+        block.push(&message(b"\x00\x01q", &large), PERSISTENT);
+        block.push_absent();
+        assert_eq!(block.message(0).expect("there").body.bytes(), b"small");
+        let second = block.message(1).expect("there");
+        assert!(matches!(second.body, Body::Shared(_)));
+        assert_eq!(second.body.bytes(), large);
+        assert!(second.persistent);
+        assert_eq!(block.flags(2), SETTLED);
+        assert_eq!(block.body_len(1), SHARED_BODY_MIN);
+    }
+
+    #[test]
+    fn every_target_keeps_its_number() {
+        let mut block = Block::default();
+        let targets: Vec<[u8; 2]> = (0..200u8).map(|n| [n, n]).collect();
+        for round in 0..3 {
+            for target in &targets {
+                block.push(&message(target, &[round]), 0);
+            }
+        }
+        for (index, target) in targets.iter().cycle().take(600).enumerate() {
+            assert_eq!(block.message(index).expect("there").target, target);
+        }
+        assert_eq!(block.targets.len(), 200);
+        block.clear();
+        block.push(&message(b"xy", b"z"), 0);
+        assert_eq!(block.message(0).expect("there").target, b"xy");
+    }
+}

@@ -1,0 +1,337 @@
+//! Who gets the next message: strict round-robin among the consumers of the highest priority that can take one.
+
+use std::collections::VecDeque;
+
+use amphora_protocol::wire::table::FieldTable;
+use amphora_protocol::wire::types::ConsumerTag;
+use slab::Slab;
+
+use crate::store::Position;
+
+/// A consumer's identity in its queue. Never reused within the life of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConsumerKey {
+    slot: u32,
+    serial: u32,
+}
+
+/// What a client asked for with basic.consume.
+#[derive(Clone, Debug)]
+pub struct ConsumerOptions {
+    /// The tag, unique on its channel.
+    pub tag: ConsumerTag,
+    /// Messages are settled by their delivery.
+    pub no_ack: bool,
+    /// No other consumer is admitted.
+    pub exclusive: bool,
+    /// `x-priority`: a higher one is served first.
+    pub priority: i32,
+    /// Messages in flight at most; 0 is no limit.
+    pub prefetch: u32,
+    /// As the client gave them.
+    pub arguments: FieldTable,
+}
+
+/// A consumer of a queue, on the connection `C`.
+#[derive(Debug)]
+pub struct Consumer<C> {
+    /// Its identity.
+    pub key: ConsumerKey,
+    /// Where its messages go.
+    pub connection: C,
+    /// What it asked for.
+    pub options: ConsumerOptions,
+    /// Delivered and not settled.
+    pub in_flight: u32,
+    /// Assigned in the current dispatch, not yet encoded: positions, or indexes of a batch.
+    pub(super) pending: Vec<u64>,
+    /// What the connection takes in the current dispatch.
+    room: Room,
+    parked: Parked,
+}
+
+/// What a connection takes for a consumer. An estimate: [`Sink::deliver`](super::Sink::deliver) is exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes; the last message may exceed them.
+    pub bytes: usize,
+    /// Messages.
+    pub messages: u32,
+}
+
+impl Room {
+    fn is_none(self) -> bool {
+        self.bytes == 0 || self.messages == 0
+    }
+
+    fn less(self, cost: usize) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(cost),
+            messages: self.messages.saturating_sub(1),
+        }
+    }
+}
+
+/// How far a connection went in taking deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It took them all.
+    All,
+    /// It took so many and has no room for more.
+    First(usize),
+    /// It is closed and took none.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parked {
+    /// In the ring.
+    No,
+    /// At its prefetch: comes back when something is settled.
+    Credit,
+    /// Its connection is full: comes back with the next dispatch.
+    Room,
+    /// Its connection is closed: comes back never.
+    Gone,
+}
+
+#[derive(Debug)]
+struct Group {
+    priority: i32,
+    ring: VecDeque<u32>,
+}
+
+#[derive(Debug)]
+pub(super) struct Consumers<C> {
+    slots: Slab<Consumer<C>>,
+    groups: Vec<Group>,
+    serial: u32,
+}
+
+impl<C> Default for Consumers<C> {
+    fn default() -> Self {
+        Self {
+            slots: Slab::new(),
+            groups: Vec::new(),
+            serial: 0,
+        }
+    }
+}
+
+impl<C> Consumers<C> {
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Consumer<C>> {
+        self.slots.iter().map(|(_, consumer)| consumer)
+    }
+
+    pub(super) fn add(&mut self, connection: C, options: ConsumerOptions) -> ConsumerKey {
+        self.serial = self.serial.wrapping_add(1);
+        let entry = self.slots.vacant_entry();
+        let slot = u32::try_from(entry.key()).unwrap_or(u32::MAX);
+        let key = ConsumerKey {
+            slot,
+            serial: self.serial,
+        };
+        let priority = options.priority;
+        entry.insert(Consumer {
+            key,
+            connection,
+            options,
+            in_flight: 0,
+            pending: Vec::new(),
+            room: Room::default(),
+            parked: Parked::Room,
+        });
+        if self.group(priority).is_none() {
+            let at = self
+                .groups
+                .partition_point(|group| group.priority > priority);
+            self.groups.insert(
+                at,
+                Group {
+                    priority,
+                    ring: VecDeque::new(),
+                },
+            );
+        }
+        key
+    }
+
+    pub(super) fn get(&self, key: ConsumerKey) -> Option<&Consumer<C>> {
+        self.slots
+            .get(key.slot as usize)
+            .filter(|consumer| consumer.key == key)
+    }
+
+    fn get_mut(&mut self, key: ConsumerKey) -> Option<&mut Consumer<C>> {
+        self.slots
+            .get_mut(key.slot as usize)
+            .filter(|consumer| consumer.key == key)
+    }
+
+    pub(super) fn remove(&mut self, key: ConsumerKey) -> Option<Consumer<C>> {
+        self.get(key)?;
+        let consumer = self.slots.remove(key.slot as usize);
+        if let Some(group) = self.group(consumer.options.priority) {
+            group.ring.retain(|&slot| slot != key.slot);
+        }
+        let alive = |priority| {
+            self.slots
+                .iter()
+                .any(|(_, c)| c.options.priority == priority)
+        };
+        if !alive(consumer.options.priority) {
+            self.groups
+                .retain(|group| group.priority != consumer.options.priority);
+        }
+        Some(consumer)
+    }
+
+    /// Gives back credit for `count` settled messages.
+    pub(super) fn credit(&mut self, key: ConsumerKey, count: u32) {
+        if let Some(consumer) = self.get_mut(key) {
+            consumer.in_flight = consumer.in_flight.saturating_sub(count);
+            if consumer.parked == Parked::Credit {
+                consumer.parked = Parked::Room;
+            }
+        }
+    }
+
+    /// Begins a dispatch: consumers that waited for something are asked again.
+    pub(super) fn refresh(&mut self, mut room: impl FnMut(&Consumer<C>) -> Room) {
+        for (slot, consumer) in &mut self.slots {
+            match consumer.parked {
+                Parked::Gone | Parked::Credit => continue,
+                Parked::No | Parked::Room => consumer.room = room(consumer),
+            }
+            if consumer.parked == Parked::Room && !consumer.room.is_none() {
+                consumer.parked = Parked::No;
+                let priority = consumer.options.priority;
+                if let Some(group) = self.groups.iter_mut().find(|g| g.priority == priority) {
+                    group
+                        .ring
+                        .push_back(u32::try_from(slot).unwrap_or(u32::MAX));
+                }
+            }
+        }
+    }
+
+    /// Assigns one message of `cost` bytes. `item` is what the consumer will find in `pending`.
+    /// With `no_ack_only`, only a consumer that settles by delivery is taken, and none if another kind is next.
+    pub(super) fn assign(&mut self, item: u64, cost: usize, no_ack_only: bool) -> bool {
+        for group in &mut self.groups {
+            while let Some(&slot) = group.ring.front() {
+                let Some(consumer) = self.slots.get_mut(slot as usize) else {
+                    group.ring.pop_front();
+                    continue;
+                };
+                if consumer.room.is_none() {
+                    consumer.parked = Parked::Room;
+                    group.ring.pop_front();
+                    continue;
+                }
+                let limited = !consumer.options.no_ack && consumer.options.prefetch != 0;
+                if limited && consumer.in_flight >= consumer.options.prefetch {
+                    consumer.parked = Parked::Credit;
+                    group.ring.pop_front();
+                    continue;
+                }
+                if no_ack_only && !consumer.options.no_ack {
+                    return false;
+                }
+                if !consumer.options.no_ack {
+                    consumer.in_flight += 1;
+                }
+                consumer.room = consumer.room.less(cost);
+                consumer.pending.push(item);
+                if group.ring.len() > 1 {
+                    group.ring.rotate_left(1);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a message can be assigned, as far as is known.
+    pub(super) fn any_available(&self) -> bool {
+        self.groups.iter().any(|group| !group.ring.is_empty())
+    }
+
+    /// The consumers that could take a message if only their connection had room.
+    pub(super) fn waiting_for_room(&self) -> impl Iterator<Item = &Consumer<C>> {
+        self.slots
+            .iter()
+            .map(|(_, consumer)| consumer)
+            .filter(|consumer| consumer.parked == Parked::Room)
+    }
+
+    /// Hands each consumer's assignments to `deliver`. What was not taken is passed to `returned`.
+    pub(super) fn flush(
+        &mut self,
+        mut deliver: impl FnMut(&Consumer<C>, &[u64]) -> Accepted,
+        mut returned: impl FnMut(u64),
+    ) {
+        let mut parked = false;
+        for (_, consumer) in &mut self.slots {
+            if consumer.pending.is_empty() {
+                continue;
+            }
+            let mut pending = std::mem::take(&mut consumer.pending);
+            let taken = match deliver(consumer, &pending) {
+                Accepted::All => pending.len(),
+                Accepted::First(count) => {
+                    consumer.parked = Parked::Room;
+                    count
+                }
+                Accepted::Closed => {
+                    consumer.parked = Parked::Gone;
+                    0
+                }
+            };
+            parked |= consumer.parked != Parked::No;
+            for &item in pending.iter().skip(taken) {
+                if !consumer.options.no_ack {
+                    consumer.in_flight = consumer.in_flight.saturating_sub(1);
+                }
+                returned(item);
+            }
+            pending.clear();
+            if pending.capacity() <= PENDING_KEPT_MAX {
+                consumer.pending = pending;
+            }
+        }
+        if parked {
+            let slots = &self.slots;
+            let waits = |slot: u32| {
+                slots
+                    .get(slot as usize)
+                    .is_some_and(|consumer| consumer.parked == Parked::No)
+            };
+            for group in &mut self.groups {
+                group.ring.retain(|&slot| waits(slot));
+            }
+        }
+    }
+
+    fn group(&mut self, priority: i32) -> Option<&mut Group> {
+        self.groups
+            .iter_mut()
+            .find(|group| group.priority == priority)
+    }
+}
+
+/// A list of assignments above this size is not kept from one dispatch to the next.
+const PENDING_KEPT_MAX: usize = 8192;
+
+/// Positions that a consumer holds, to be settled together.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// The consumer, or nothing for basic.get.
+    pub consumer: Option<ConsumerKey>,
+    /// In ascending order.
+    pub positions: &'a [Position],
+}

@@ -1,0 +1,187 @@
+//! The one place that gives messages to consumers.
+//!
+//! Two steps: *assign* walks the ready messages and gives each to the next consumer that can take one; *encode* then
+//! visits each consumer once, so that a connection is locked once however many messages it gets, while the order among
+//! the consumers stays strict round-robin.
+
+use crate::message::{Batch, Delivery};
+use crate::store::Position;
+
+use super::log::At;
+use super::{Accepted, Effects, Queue, Sink};
+
+/// Messages assigned before they are encoded: bounds the work under one hold of the queue's lock.
+const ASSIGNED_MAX: usize = 4096;
+
+impl<C> Queue<C> {
+    /// Delivers all that can be delivered.
+    pub fn dispatch<S: Sink<C>>(&mut self, sink: &mut S) -> Effects {
+        let mut effects = Effects::default();
+        if self.consumers.len() == 0 {
+            return effects;
+        }
+        self.consumers.refresh(|consumer| sink.room(consumer));
+        while self.ready > 0 {
+            if !self.consumers.any_available() {
+                if self.ask_again(sink) {
+                    continue;
+                }
+                break;
+            }
+            let (assigned, away) = self.assign();
+            if assigned > 0 {
+                effects = effects.and(self.encode(sink));
+            }
+            if let Some(position) = away {
+                return effects.and(self.want(position));
+            }
+        }
+        effects
+    }
+
+    /// Delivers from the front of a batch without touching the log, as long as nothing is ready before it and the next
+    /// consumer settles by delivery. Returns how many messages are dealt with; `append` is called for those of them
+    /// that a connection did not take.
+    pub(super) fn deliver_directly<B: Batch, S: Sink<C>>(
+        &mut self,
+        batch: &B,
+        sink: &mut S,
+        mut append: impl FnMut(&mut Self, usize),
+    ) -> usize {
+        if self.ready > 0 || self.consumers.len() == 0 {
+            return 0;
+        }
+        self.consumers.refresh(|consumer| sink.room(consumer));
+        let mut direct = 0;
+        while direct < batch.len()
+            && self
+                .consumers
+                .assign(direct as u64, batch.message(direct).cost(), true)
+        {
+            direct += 1;
+        }
+        if direct == 0 {
+            return 0;
+        }
+        let base = self.log.tail();
+        let mut refused = Vec::new();
+        self.consumers.flush(
+            |consumer, indexes| {
+                sink.deliver(
+                    consumer,
+                    indexes.iter().map(|&index| Delivery {
+                        position: base + index,
+                        redelivered: false,
+                        message: batch.message(index_of(index)),
+                    }),
+                )
+            },
+            |index| refused.push(index),
+        );
+        self.counters.delivered_no_ack += (direct - refused.len()) as u64;
+        if refused.is_empty() {
+            self.log.skip(direct as u64);
+            self.head = self.log.tail();
+            return direct;
+        }
+        self.head = self.log.tail();
+        for index in 0..direct {
+            if refused.contains(&(index as u64)) {
+                append(self, index);
+            } else {
+                self.log.skip(1);
+            }
+        }
+        direct
+    }
+
+    /// Assigns ready messages to consumers. Says how many, and which position stopped it because it is not in memory.
+    fn assign(&mut self) -> (usize, Option<Position>) {
+        let mut assigned = 0;
+        while assigned < ASSIGNED_MAX {
+            let Some(position) = self.next_ready() else {
+                return (assigned, None);
+            };
+            let cost = match self.log.at(position) {
+                At::Message {
+                    message,
+                    redelivered,
+                } => {
+                    let cost = message.cost();
+                    self.counters.redelivered += u64::from(redelivered);
+                    cost
+                }
+                At::Away => return (assigned, Some(position)),
+                At::Settled => {
+                    // `next_ready` skips what is settled; one in `returned` cannot be.
+                    debug_assert!(false, "position {position} is ready and settled");
+                    self.returned.remove(&position);
+                    continue;
+                }
+            };
+            if !self.consumers.assign(position, cost, false) {
+                return (assigned, None);
+            }
+            self.take_ready(position);
+            assigned += 1;
+        }
+        (assigned, None)
+    }
+
+    fn encode<S: Sink<C>>(&mut self, sink: &mut S) -> Effects {
+        let mut settled = Vec::new();
+        let mut refused = Vec::new();
+        let (log, counters, unacked) = (&mut self.log, &mut self.counters, &mut self.unacked);
+        self.consumers.flush(
+            |consumer, positions| {
+                let deliveries = positions
+                    .iter()
+                    .filter_map(|&position| log.delivery(position));
+                let accepted = sink.deliver(consumer, deliveries);
+                let count = match accepted {
+                    Accepted::All => positions.len(),
+                    Accepted::First(count) => count,
+                    Accepted::Closed => 0,
+                };
+                if consumer.options.no_ack {
+                    settled.extend(positions.iter().take(count));
+                    counters.delivered_no_ack += count as u64;
+                } else {
+                    *unacked += count as u64;
+                    counters.delivered += count as u64;
+                }
+                accepted
+            },
+            |position| refused.push(position),
+        );
+        let no_ack = !settled.is_empty();
+        for position in settled {
+            self.log.settle(position);
+        }
+        if !refused.is_empty() {
+            self.ready += refused.len() as u64;
+            self.returned.extend(refused);
+        }
+        Effects {
+            settle: self.durable && no_ack,
+            ..Effects::default()
+        }
+    }
+
+    /// Nobody can take a message: those who only lack room are told to call back. True if one has room after all.
+    fn ask_again<S: Sink<C>>(&mut self, sink: &mut S) -> bool {
+        let mut has_room = false;
+        for consumer in self.consumers.waiting_for_room() {
+            has_room |= !sink.starve(consumer);
+        }
+        if has_room {
+            self.consumers.refresh(|consumer| sink.room(consumer));
+        }
+        has_room && self.consumers.any_available()
+    }
+}
+
+/// A batch's index, which was widened for the list of assignments.
+fn index_of(index: u64) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
+}

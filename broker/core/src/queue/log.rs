@@ -1,0 +1,346 @@
+//! A queue's messages in the order of their positions.
+//!
+//! Invariant: segments are sorted and do not overlap; a position below the tail that no segment covers is settled.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+
+use crate::message::{Delivery, Message};
+use crate::store::{Position, RecordRef};
+
+use super::block::{Block, PERSISTENT, REDELIVERED, SETTLED};
+use super::segment::Segment;
+
+/// A block is sealed when it holds this much: large enough to make its costs vanish, small enough to be read back
+/// in a few milliseconds.
+pub(super) const SEGMENT_BYTES: usize = 1 << 20;
+
+/// A block that is kept for reuse is not larger than this.
+const SPARE_BYTES_MAX: usize = 2 * SEGMENT_BYTES;
+
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) segments: VecDeque<Segment>,
+    tail: Position,
+    /// The segment that was looked at last: the next question is mostly about the same.
+    hint: Cell<usize>,
+    /// Records whose messages are all settled, to be removed with the next commit.
+    pub(super) obsolete: Vec<RecordRef>,
+    spare: Option<Block>,
+    /// Bytes of memory held by all segments but the last.
+    resident: usize,
+}
+
+/// What stands at a position.
+pub(super) enum At<'a> {
+    Message {
+        message: Message<'a>,
+        redelivered: bool,
+    },
+    /// Only in the store.
+    Away,
+    Settled,
+}
+
+impl Log {
+    pub(super) fn recovered(segments: VecDeque<Segment>, tail: Position) -> Self {
+        Self {
+            segments,
+            tail,
+            ..Self::default()
+        }
+    }
+
+    /// The position that the next message gets.
+    pub(super) fn tail(&self) -> Position {
+        self.tail
+    }
+
+    pub(super) fn append(&mut self, message: &Message<'_>, durable: bool) {
+        let flags = if durable && message.persistent {
+            PERSISTENT
+        } else {
+            0
+        };
+        let tail = self.tail;
+        let open = self.segments.back().is_some_and(|last| {
+            last.end() == tail
+                && last
+                    .block
+                    .as_ref()
+                    .is_some_and(|block| !block.is_full(SEGMENT_BYTES))
+        });
+        if !open {
+            let spare = self.spare.take().unwrap_or_default();
+            self.open_segment(spare);
+        }
+        if let Some(segment) = self.segments.back_mut()
+            && let Some(block) = &mut segment.block
+        {
+            block.push(message, flags);
+            segment.len += 1;
+            segment.live += 1;
+        }
+        self.tail += 1;
+    }
+
+    fn open_segment(&mut self, block: Block) {
+        self.resident += self.segments.back().map_or(0, Segment::memory);
+        let mut segment = Segment::new(self.tail);
+        segment.block = Some(block);
+        self.segments.push_back(segment);
+    }
+
+    /// Lets a segment's block go if it can be read back, unless it is the last.
+    pub(super) fn page_out(&mut self, at: usize) {
+        if at + 1 < self.segments.len()
+            && let Some(segment) = self.segments.get_mut(at)
+        {
+            let before = segment.memory();
+            if segment.page_out() {
+                self.resident -= before;
+            }
+        }
+    }
+
+    /// Takes a segment's block back.
+    pub(super) fn page_in(&mut self, base: Position, block: Block) {
+        if let Some(at) = self.find(base) {
+            let is_last = at + 1 == self.segments.len();
+            if let Some(segment) = self.segments.get_mut(at) {
+                segment.page_in(block);
+                self.resident += if is_last { 0 } else { segment.memory() };
+            }
+        }
+    }
+
+    /// Gives away `count` positions to messages that are settled at once.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.tail += count;
+        if let Some(last) = self.segments.back_mut()
+            && last.len == 0
+        {
+            last.base = self.tail;
+        }
+    }
+
+    /// The segment that covers `position`.
+    fn find(&self, position: Position) -> Option<usize> {
+        let covers = |segment: &Segment| segment.base <= position && position < segment.end();
+        if self.segments.get(self.hint.get()).is_some_and(covers) {
+            return Some(self.hint.get());
+        }
+        let after = self
+            .segments
+            .partition_point(|segment| segment.base <= position);
+        let index = after.checked_sub(1)?;
+        if !self.segments.get(index).is_some_and(covers) {
+            return None;
+        }
+        self.hint.set(index);
+        Some(index)
+    }
+
+    pub(super) fn segment_of(&mut self, position: Position) -> Option<&mut Segment> {
+        let index = self.find(position)?;
+        self.segments.get_mut(index)
+    }
+
+    pub(super) fn at(&self, position: Position) -> At<'_> {
+        let Some(segment) = self
+            .find(position)
+            .and_then(|index| self.segments.get(index))
+        else {
+            return At::Settled;
+        };
+        let index = segment.index(position);
+        let flags = segment.flags(index);
+        if flags & SETTLED != 0 {
+            return At::Settled;
+        }
+        match &segment.block {
+            None => At::Away,
+            Some(block) => match block.message(index) {
+                Some(message) => At::Message {
+                    message,
+                    redelivered: flags & REDELIVERED != 0,
+                },
+                None => At::Settled,
+            },
+        }
+    }
+
+    /// The message at `position` as a delivery, if it is in memory.
+    pub(super) fn delivery(&self, position: Position) -> Option<Delivery<'_>> {
+        match self.at(position) {
+            At::Message {
+                message,
+                redelivered,
+            } => Some(Delivery {
+                position,
+                redelivered,
+                message,
+            }),
+            At::Away | At::Settled => None,
+        }
+    }
+
+    /// The first position from `from` on that is not settled, or the tail.
+    pub(super) fn next_live(&self, from: Position) -> Position {
+        let mut position = from;
+        while position < self.tail {
+            let Some(index) = self.find(position) else {
+                let after = self
+                    .segments
+                    .partition_point(|segment| segment.base <= position);
+                match self.segments.get(after) {
+                    Some(next) => position = next.base,
+                    None => return self.tail,
+                }
+                if self.segments.get(after).is_some_and(|next| next.len == 0) {
+                    return self.tail;
+                }
+                continue;
+            };
+            let Some(segment) = self.segments.get(index) else {
+                return self.tail;
+            };
+            let end = segment.end();
+            while position < end {
+                if segment.flags(segment.index(position)) & SETTLED == 0 {
+                    return position;
+                }
+                position += 1;
+            }
+        }
+        self.tail
+    }
+
+    /// Marks a message as done with. Returns the length of its body, or nothing if it was settled before.
+    pub(super) fn settle(&mut self, position: Position) -> Option<usize> {
+        let at = self.find(position)?;
+        let segment = self.segments.get_mut(at)?;
+        let index = segment.index(position);
+        if !segment.settle(index) {
+            return None;
+        }
+        let body = segment
+            .block
+            .as_ref()
+            .map_or(0, |block| block.body_len(index));
+        if segment.live == 0 {
+            self.drained(at);
+        }
+        Some(body)
+    }
+
+    /// Settles everything from `from` on that no one holds, without looking at messages one by one where possible.
+    pub(super) fn settle_from(&mut self, from: Position) -> u64 {
+        let mut settled = 0;
+        let mut at = self
+            .segments
+            .partition_point(|segment| segment.end() <= from);
+        while let Some(segment) = self.segments.get_mut(at) {
+            let first = if segment.base >= from {
+                0
+            } else {
+                segment.index(from)
+            };
+            if first == 0 {
+                settled += u64::from(segment.live);
+                segment.live = 0;
+            } else {
+                for index in first..segment.len as usize {
+                    settled += u64::from(segment.settle(index));
+                }
+            }
+            if segment.live == 0 && segment.len > 0 {
+                let before = self.segments.len();
+                self.drained(at);
+                if self.segments.len() < before {
+                    continue;
+                }
+            }
+            at += 1;
+        }
+        settled
+    }
+
+    /// Settles everything in the segment that begins at `base`.
+    pub(super) fn drop_segment(&mut self, base: Position) {
+        if let Some(at) = self.find(base)
+            && let Some(segment) = self.segments.get_mut(at)
+        {
+            segment.live = 0;
+            self.drained(at);
+        }
+    }
+
+    /// A segment has nothing live any more: the last one is reused, others go.
+    fn drained(&mut self, at: usize) {
+        let tail = self.tail;
+        let is_last = at + 1 == self.segments.len();
+        let Some(segment) = self.segments.get_mut(at) else {
+            return;
+        };
+        self.obsolete.append(&mut segment.records);
+        if let (true, Some(block)) = (is_last, &mut segment.block) {
+            block.clear();
+            segment.base = tail;
+            segment.len = 0;
+            return;
+        }
+        self.resident -= if is_last { 0 } else { segment.memory() };
+        if let Some(mut gone) = self.segments.remove(at)
+            && let Some(mut block) = gone.block.take()
+            && self.spare.is_none()
+            && block.memory() <= SPARE_BYTES_MAX
+        {
+            block.clear();
+            self.spare = Some(block);
+        }
+        if is_last {
+            // The one before is the last now, which is counted apart.
+            self.resident -= self.segments.back().map_or(0, Segment::memory);
+        }
+        self.hint.set(0);
+    }
+
+    /// Bytes of memory held by messages.
+    pub(super) fn memory(&self) -> usize {
+        self.resident
+            + self.segments.back().map_or(0, Segment::memory)
+            + self.spare.as_ref().map_or(0, Block::memory)
+    }
+
+    /// What [`Log::memory`] must say, by a walk.
+    #[cfg(test)]
+    pub(super) fn walked_memory(&self) -> usize {
+        let spare = self.spare.as_ref().map_or(0, Block::memory);
+        self.segments.iter().map(Segment::memory).sum::<usize>() + spare
+    }
+
+    /// Gives back memory that only waits for the next burst.
+    pub(super) fn trim(&mut self) {
+        self.spare = None;
+        if let Some(last) = self.segments.back_mut()
+            && last.len == 0
+        {
+            last.block = Some(Block::default());
+        }
+    }
+
+    /// Ends the open block if it is worth it, so that it can leave memory.
+    pub(super) fn seal(&mut self) {
+        if self
+            .segments
+            .back()
+            .is_some_and(|last| last.len > 0 && last.memory() >= SEALED_BYTES_MIN)
+        {
+            self.open_segment(Block::default());
+        }
+    }
+}
+
+/// A block with less than this stays: a record for each handful of messages would cost more than it gives back.
+const SEALED_BYTES_MIN: usize = 128 << 10;

@@ -1,0 +1,343 @@
+//! A queue: its log, what of it is ready, who consumes it.
+//!
+//! One value of this type is one queue's whole state; its methods take it exclusively, a clock nowhere. Whatever makes
+//! a message deliverable ends in [`Queue::dispatch`], the only place that gives messages to consumers.
+
+mod block;
+mod consumers;
+mod dispatch;
+mod log;
+mod persist;
+mod record;
+mod recovery;
+mod segment;
+mod settlement;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use crate::message::{Batch, Delivery};
+use crate::store::{Position, QueueId};
+
+pub use consumers::{Accepted, Consumer, ConsumerKey, ConsumerOptions, Held, Room};
+pub use persist::{PageIn, RecordIds};
+pub use recovery::{RecoveryError, recover};
+
+use consumers::Consumers;
+use log::Log;
+
+/// Where a queue's deliveries go. Implemented by whoever owns the connections; `C` is its handle on one.
+pub trait Sink<C> {
+    /// What the consumer's connection takes now. An estimate is good enough.
+    fn room(&mut self, consumer: &Consumer<C>) -> Room;
+
+    /// Gives a consumer its messages; says how many of them were taken.
+    fn deliver<'m>(
+        &mut self,
+        consumer: &Consumer<C>,
+        deliveries: impl Iterator<Item = Delivery<'m>>,
+    ) -> Accepted;
+
+    /// The queue has messages for the consumer, whose connection had no room. Returns false if it has room after all;
+    /// otherwise the queue must be dispatched again when there is.
+    fn starve(&mut self, consumer: &Consumer<C>) -> bool;
+}
+
+/// What a change of the queue asks of its owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Something must become durable before a publisher may be told: [`Queue::take_commit`] is due at once.
+    pub commit: bool,
+    /// Something changed that the store should learn of when it is convenient.
+    pub settle: bool,
+    /// Messages must be read back: see [`Queue::take_wanted`].
+    pub page_in: bool,
+}
+
+impl Effects {
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            commit: self.commit | other.commit,
+            settle: self.settle | other.settle,
+            page_in: self.page_in | other.page_in,
+        }
+    }
+}
+
+/// What became of a basic.get.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Get<R> {
+    /// Nothing is ready.
+    Empty,
+    /// The next message must be read back first: ask again when [`Queue::page_in`] has been called.
+    Away,
+    /// What the caller made of the message.
+    Message(R),
+}
+
+/// Figures that a listing shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that were published into the queue.
+    pub published: u64,
+    /// Deliveries to consumers that acknowledge.
+    pub delivered: u64,
+    /// Deliveries to consumers that do not.
+    pub delivered_no_ack: u64,
+    /// basic.get, with and without acknowledgement.
+    pub got: u64,
+    /// Deliveries of messages that had been delivered before.
+    pub redelivered: u64,
+    /// Messages acknowledged.
+    pub acked: u64,
+}
+
+/// One queue's state, for consumers on connections `C`.
+#[derive(Debug)]
+pub struct Queue<C> {
+    id: QueueId,
+    durable: bool,
+    log: Log,
+    /// Everything below was delivered at least once, or is settled, or is in `returned`.
+    head: Position,
+    /// Delivered before and ready again.
+    returned: BTreeSet<Position>,
+    ready: u64,
+    unacked: u64,
+    consumers: Consumers<C>,
+    counters: Counters,
+    wanted: Vec<PageIn>,
+    persist: persist::Progress,
+    exclusive_consumer: bool,
+}
+
+impl<C> Queue<C> {
+    /// An empty queue.
+    pub fn new(id: QueueId, durable: bool) -> Self {
+        Self {
+            id,
+            durable,
+            log: Log::default(),
+            head: 0,
+            returned: BTreeSet::new(),
+            ready: 0,
+            unacked: 0,
+            consumers: Consumers::default(),
+            counters: Counters::default(),
+            wanted: Vec::new(),
+            persist: persist::Progress::default(),
+            exclusive_consumer: false,
+        }
+    }
+
+    /// Its identity in the store.
+    pub fn id(&self) -> QueueId {
+        self.id
+    }
+
+    /// Messages that wait for a consumer. Spec: `message-count`.
+    pub fn ready_count(&self) -> u64 {
+        self.ready
+    }
+
+    /// Messages that were delivered and are not settled.
+    pub fn unacked_count(&self) -> u64 {
+        self.unacked
+    }
+
+    /// Spec: `consumer-count`.
+    pub fn consumer_count(&self) -> usize {
+        self.consumers.len()
+    }
+
+    /// The consumers.
+    pub fn consumers(&self) -> impl Iterator<Item = &Consumer<C>> {
+        self.consumers.iter()
+    }
+
+    /// Figures since the start.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Whether a consumer demanded to be alone.
+    pub fn has_exclusive_consumer(&self) -> bool {
+        self.exclusive_consumer
+    }
+
+    /// Bytes of memory that its messages hold.
+    pub fn memory(&self) -> usize {
+        self.log.memory()
+    }
+
+    /// Puts messages at the tail and delivers what can be delivered.
+    pub fn publish<B: Batch, S: Sink<C>>(&mut self, batch: &B, sink: &mut S) -> Effects {
+        self.counters.published += batch.len() as u64;
+        let mut persistent = false;
+        let mut append = |queue: &mut Self, index| {
+            let message = batch.message(index);
+            persistent |= message.persistent;
+            queue.log.append(&message, queue.durable);
+            queue.ready += 1;
+        };
+        let direct = self.deliver_directly(batch, sink, &mut append);
+        for index in direct..batch.len() {
+            append(self, index);
+        }
+        if self.ready == 0 {
+            return Effects::default();
+        }
+        let commit = self.durable && persistent;
+        self.dispatch(sink).and(Effects {
+            commit,
+            ..Effects::default()
+        })
+    }
+
+    /// Admits a consumer; the caller has checked that it may. Messages follow with the next dispatch.
+    pub fn consume(&mut self, connection: C, options: ConsumerOptions) -> ConsumerKey {
+        self.exclusive_consumer |= options.exclusive;
+        self.consumers.add(connection, options)
+    }
+
+    /// Lets a consumer go. What it holds stays held: by its channel.
+    pub fn cancel(&mut self, key: ConsumerKey) -> Option<C> {
+        let consumer = self.consumers.remove(key)?;
+        if consumer.options.exclusive {
+            self.exclusive_consumer = false;
+        }
+        Some(consumer.connection)
+    }
+
+    /// Settles messages that were delivered. Dispatch is due afterwards if the consumer had a prefetch.
+    pub fn settle(&mut self, held: Held<'_>) -> Effects {
+        let mut settled = 0;
+        for &position in held.positions {
+            settled += u64::from(self.log.settle(position).is_some());
+        }
+        self.unacked = self.unacked.saturating_sub(settled);
+        self.counters.acked += settled;
+        self.release(held);
+        Effects {
+            settle: self.durable,
+            ..Effects::default()
+        }
+    }
+
+    /// Puts messages back at their positions, marked redelivered. Dispatch is due afterwards.
+    /// Costs a tree insert for each that does not directly precede the head.
+    pub fn requeue(&mut self, held: Held<'_>) {
+        for &position in held.positions.iter().rev() {
+            let Some(segment) = self.log.segment_of(position) else {
+                continue;
+            };
+            let index = segment.index(position);
+            if segment.flags(index) & block::SETTLED != 0 {
+                continue;
+            }
+            segment.add_flags(index, block::REDELIVERED);
+            self.ready += 1;
+            self.unacked = self.unacked.saturating_sub(1);
+            self.returned.insert(position);
+        }
+        // A head that steps back costs nothing, a set of a million positions does.
+        while self
+            .head
+            .checked_sub(1)
+            .is_some_and(|before| self.returned.remove(&before))
+        {
+            self.head -= 1;
+        }
+        self.release(held);
+    }
+
+    /// Takes the next message out of turn. `take` sees it and how many remain; with `no_ack` it is settled at once.
+    pub fn get<R>(
+        &mut self,
+        no_ack: bool,
+        take: impl FnOnce(Delivery<'_>, u64) -> R,
+    ) -> (Get<R>, Effects) {
+        let Some(position) = self.next_ready() else {
+            return (Get::Empty, Effects::default());
+        };
+        let remaining = self.ready - 1;
+        let log::At::Message {
+            message,
+            redelivered,
+        } = self.log.at(position)
+        else {
+            return (Get::Away, self.want(position));
+        };
+        self.counters.got += 1;
+        self.counters.redelivered += u64::from(redelivered);
+        let result = take(
+            Delivery {
+                position,
+                redelivered,
+                message,
+            },
+            remaining,
+        );
+        self.take_ready(position);
+        if no_ack {
+            self.log.settle(position);
+        } else {
+            self.unacked += 1;
+        }
+        let effects = Effects {
+            settle: self.durable,
+            ..Effects::default()
+        };
+        (Get::Message(result), effects)
+    }
+
+    /// Settles all that is ready. Returns how many there were. Spec: queue.purge.
+    pub fn purge(&mut self) -> (u64, Effects) {
+        let purged = self.ready;
+        for position in std::mem::take(&mut self.returned) {
+            self.log.settle(position);
+        }
+        self.log.settle_from(self.head);
+        self.head = self.log.tail();
+        self.ready = 0;
+        let effects = Effects {
+            settle: self.durable,
+            ..Effects::default()
+        };
+        (purged, effects)
+    }
+
+    /// Gives back memory that is kept for speed. To be called when the queue has been quiet.
+    pub fn trim(&mut self) {
+        self.log.trim();
+    }
+
+    /// The next message to go out: one that came back, else the head.
+    fn next_ready(&mut self) -> Option<Position> {
+        if let Some(&position) = self.returned.first() {
+            return Some(position);
+        }
+        self.head = self.log.next_live(self.head);
+        (self.head < self.log.tail()).then_some(self.head)
+    }
+
+    /// A ready message is ready no more.
+    fn take_ready(&mut self, position: Position) {
+        if position == self.head {
+            self.head += 1;
+        } else {
+            self.returned.remove(&position);
+        }
+        self.ready -= 1;
+    }
+
+    fn release(&mut self, held: Held<'_>) {
+        if let Some(consumer) = held.consumer {
+            let count = u32::try_from(held.positions.len()).unwrap_or(u32::MAX);
+            self.consumers.credit(consumer, count);
+        }
+    }
+}

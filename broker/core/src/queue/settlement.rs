@@ -1,0 +1,132 @@
+//! What of a queue's stored messages is done with, as the store keeps it.
+//!
+//! Layout, version 1, numbers of variable length:
+//! ```text
+//! u8 version = 1
+//! floor: every position below is settled
+//! head: positions below were delivered before
+//! tail: the position that the next message gets
+//! count of ranges, each: distance from the end of the one before (from `floor` for the first), length - 1
+//! ```
+//! Ranges hold only positions that are in a record, so that a record's live messages can be counted without reading it.
+
+use bytes::Bytes;
+
+use crate::codec::{Malformed, Reader, put_varint};
+use crate::store::Position;
+
+use super::block::{SETTLED, STORED};
+use super::log::Log;
+
+const VERSION: u8 = 1;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settlement {
+    pub(super) floor: Position,
+    pub(super) head: Position,
+    pub(super) tail: Position,
+    /// First and last position, ascending.
+    pub(super) ranges: Vec<(Position, Position)>,
+}
+
+pub(super) fn encode(log: &Log, head: Position) -> Bytes {
+    let mut ranges: Vec<(Position, Position)> = Vec::new();
+    let stored = |segment: &&super::segment::Segment| !segment.records.is_empty();
+    for segment in log.segments.iter().filter(stored) {
+        if segment.live == segment.len {
+            continue;
+        }
+        for (index, position) in (segment.base..segment.end()).enumerate() {
+            if segment.flags(index) & (SETTLED | STORED) != SETTLED | STORED {
+                continue;
+            }
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == position => *last = position,
+                _ => ranges.push((position, position)),
+            }
+        }
+    }
+    let floor = log
+        .segments
+        .iter()
+        .find(stored)
+        .map_or(log.tail(), |segment| segment.base);
+    Settlement {
+        floor,
+        head,
+        tail: log.tail(),
+        ranges,
+    }
+    .to_bytes()
+}
+
+impl Settlement {
+    fn to_bytes(&self) -> Bytes {
+        let mut out = vec![VERSION];
+        put_varint(&mut out, self.floor);
+        put_varint(&mut out, self.head);
+        put_varint(&mut out, self.tail);
+        put_varint(&mut out, self.ranges.len() as u64);
+        let mut end = self.floor;
+        for &(first, last) in &self.ranges {
+            put_varint(&mut out, first - end);
+            put_varint(&mut out, last - first);
+            end = last;
+        }
+        Bytes::from(out)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        if reader.byte()? != VERSION {
+            return Err(Malformed("unknown version of a settlement"));
+        }
+        let mut settlement = Self {
+            floor: reader.varint()?,
+            head: reader.varint()?,
+            tail: reader.varint()?,
+            ranges: Vec::new(),
+        };
+        let overflow = Malformed("a position is too large");
+        let mut end = settlement.floor;
+        for _ in 0..reader.varint()? {
+            let first = end.checked_add(reader.varint()?).ok_or(overflow)?;
+            end = first.checked_add(reader.varint()?).ok_or(overflow)?;
+            settlement.ranges.push((first, end));
+        }
+        if reader.rest().is_empty() {
+            Ok(settlement)
+        } else {
+            Err(Malformed("bytes are left over"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comes_back_whole_and_never_in_part() {
+        arbtest::arbtest(|u| {
+            let mut settlement = Settlement {
+                floor: u.int_in_range(0..=1 << 30)?,
+                head: u.int_in_range(0..=1 << 40)?,
+                tail: u.int_in_range(0..=1 << 40)?,
+                ranges: Vec::new(),
+            };
+            let mut end = settlement.floor;
+            for _ in 0..u.int_in_range(0..=20)? {
+                let first = end + u.int_in_range(1..=1000)?;
+                end = first + u.int_in_range(0..=1000)?;
+                settlement.ranges.push((first, end));
+            }
+            let bytes = settlement.to_bytes();
+            assert_eq!(Settlement::decode(&bytes), Ok(settlement));
+            for cut in 0..bytes.len() {
+                assert!(Settlement::decode(&bytes[..cut]).is_err());
+            }
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,552 @@
+//! Random operations on a queue against a naive model, with the invariants of the architecture page.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use amphora_protocol::wire::table::FieldTable;
+use amphora_protocol::wire::types::ConsumerTag;
+use arbtest::arbitrary::{Result, Unstructured};
+use bytes::Bytes;
+
+use super::*;
+use crate::message::{Body, Message};
+use crate::store::{CommitGroup, RecordId, RecordRef, RecoveredQueue, Write};
+
+/// A delivery as a connection saw it: position, redelivered, and the number in the body.
+type Seen = (Position, bool, u64);
+
+#[derive(Default)]
+struct Connection {
+    closed: bool,
+    room: usize,
+    starved: bool,
+    inbox: Vec<(ConsumerKey, Seen)>,
+}
+
+#[derive(Default)]
+struct Connections(Vec<Connection>);
+
+impl Sink<usize> for Connections {
+    fn room(&mut self, consumer: &Consumer<usize>) -> Room {
+        // An estimate may be too good.
+        Room {
+            bytes: self.0[consumer.connection].room * 40 + 20,
+            messages: 1000,
+        }
+    }
+
+    fn deliver<'m>(
+        &mut self,
+        consumer: &Consumer<usize>,
+        deliveries: impl Iterator<Item = Delivery<'m>>,
+    ) -> Accepted {
+        let connection = &mut self.0[consumer.connection];
+        if connection.closed {
+            return Accepted::Closed;
+        }
+        for (taken, delivery) in deliveries.enumerate() {
+            if connection.room == 0 {
+                return Accepted::First(taken);
+            }
+            connection.room -= 1;
+            let number = u64::from_be_bytes(
+                *delivery
+                    .message
+                    .body
+                    .bytes()
+                    .first_chunk()
+                    .expect("8 bytes"),
+            );
+            connection.inbox.push((
+                consumer.key,
+                (delivery.position, delivery.redelivered, number),
+            ));
+        }
+        Accepted::All
+    }
+
+    fn starve(&mut self, consumer: &Consumer<usize>) -> bool {
+        let connection = &mut self.0[consumer.connection];
+        if !connection.closed && connection.room > 0 {
+            return false;
+        }
+        connection.starved = true;
+        true
+    }
+}
+
+struct Bodies(Vec<(Vec<u8>, bool)>);
+
+impl Batch for Bodies {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn message(&self, index: usize) -> Message<'_> {
+        let (body, persistent) = &self.0[index];
+        Message {
+            target: if body[7] % 2 == 0 {
+                b"\x00\x01q"
+            } else {
+                b"\x01x\x01k"
+            },
+            properties: &[0x10, 0, 2],
+            body: Body::Inline(body),
+            persistent: *persistent,
+        }
+    }
+}
+
+/// A store that is a map, and forgets what was not committed.
+#[derive(Default)]
+struct Disk {
+    records: BTreeMap<RecordId, (RecordRef, Bytes)>,
+    settlement: Option<Bytes>,
+}
+
+impl Disk {
+    fn apply(&mut self, group: CommitGroup) {
+        for write in group.writes {
+            match write {
+                Write::Append { record, data, .. } => {
+                    assert!(self.records.insert(record.id, (record, data)).is_none());
+                }
+                Write::Remove { record, .. } => {
+                    assert!(
+                        self.records.remove(&record.id).is_some(),
+                        "removed twice: {record:?}"
+                    );
+                }
+                Write::Settle { data, .. } => self.settlement = Some(data),
+                Write::Forget { .. } => self.settlement = None,
+                Write::PutDefinition { .. } | Write::DeleteDefinition { .. } => unreachable!(),
+            }
+        }
+    }
+}
+
+/// What the model knows of one message.
+#[derive(Clone, Copy)]
+struct Known {
+    number: u64,
+    persistent: bool,
+    delivered: bool,
+    /// The committer has seen it.
+    durable: bool,
+}
+
+struct World {
+    queue: Queue<usize>,
+    connections: Connections,
+    consumers: Vec<(ConsumerKey, usize, bool, u32)>,
+    held: HashMap<ConsumerKey, BTreeSet<Position>>,
+    got: BTreeSet<Position>,
+    live: BTreeMap<Position, Known>,
+    next_number: u64,
+    published: u64,
+    settled: u64,
+    disk: Disk,
+    ids: RecordIds,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            queue: Queue::new(QueueId(1), true),
+            connections: Connections::default(),
+            consumers: Vec::new(),
+            held: HashMap::new(),
+            got: BTreeSet::new(),
+            live: BTreeMap::new(),
+            next_number: 0,
+            published: 0,
+            settled: 0,
+            disk: Disk::default(),
+            ids: RecordIds::starting_at(0),
+        }
+    }
+
+    fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        match u.int_in_range(0..=15)? {
+            0..=4 => self.publish(u)?,
+            5 => self.consume(u)?,
+            6 => self.cancel(u)?,
+            7 | 8 => self.ack(u)?,
+            9 => self.requeue(u)?,
+            10 => self.get(u)?,
+            11 | 12 => self.write_connections(u)?,
+            13 => self.commit(u.arbitrary()?),
+            14 if u.ratio(1, 4)? => self.purge(),
+            15 if u.ratio(1, 4)? => self.crash(),
+            _ => {}
+        }
+        self.drain();
+        self.check();
+        Ok(())
+    }
+
+    fn publish(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let mut bodies = Vec::new();
+        for _ in 0..u.int_in_range(1..=20)? {
+            let mut body = self.next_number.to_be_bytes().to_vec();
+            let size = if u.ratio(1, 10)? { 200_000 } else { 8 };
+            body.resize(size, 1);
+            let persistent = u.arbitrary()?;
+            let position = self.published;
+            self.live.insert(
+                position,
+                Known {
+                    number: self.next_number,
+                    persistent,
+                    delivered: false,
+                    durable: false,
+                },
+            );
+            self.next_number += 1;
+            self.published += 1;
+            bodies.push((body, persistent));
+        }
+        self.queue.publish(&Bodies(bodies), &mut self.connections);
+        Ok(())
+    }
+
+    fn consume(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        if self.consumers.len() >= 4 {
+            return Ok(());
+        }
+        self.connections.0.push(Connection {
+            room: u.int_in_range(0..=10)?,
+            ..Connection::default()
+        });
+        let connection = self.connections.0.len() - 1;
+        let options = ConsumerOptions {
+            tag: ConsumerTag::default(),
+            no_ack: u.ratio(1, 3)?,
+            exclusive: false,
+            priority: u.int_in_range(0..=1)?,
+            prefetch: u.int_in_range(0..=3)?,
+            arguments: FieldTable::default(),
+        };
+        let (no_ack, prefetch) = (options.no_ack, options.prefetch);
+        let key = self.queue.consume(connection, options);
+        self.consumers.push((key, connection, no_ack, prefetch));
+        self.queue.dispatch(&mut self.connections);
+        Ok(())
+    }
+
+    fn cancel(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        if self.consumers.is_empty() {
+            return Ok(());
+        }
+        let index = u.choose_index(self.consumers.len())?;
+        let (key, connection, ..) = self.consumers.remove(index);
+        if u.arbitrary()? {
+            self.connections.0[connection].closed = true;
+            self.published_by_closed(u)?;
+        }
+        assert_eq!(self.queue.cancel(key), Some(connection));
+        self.give_back(key);
+        Ok(())
+    }
+
+    /// Publishes while a consumer's connection is closed and the queue does not know it.
+    fn published_by_closed(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        self.publish(u)?;
+        self.drain();
+        Ok(())
+    }
+
+    fn give_back(&mut self, key: ConsumerKey) {
+        let positions: Vec<Position> = self
+            .held
+            .remove(&key)
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        self.queue.requeue(Held {
+            consumer: Some(key),
+            positions: &positions,
+        });
+        self.queue.dispatch(&mut self.connections);
+    }
+
+    fn ack(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let Some((key, positions)) = self.pick_held(u)? else {
+            return Ok(());
+        };
+        for position in &positions {
+            self.live.remove(position).expect("acked what was live");
+        }
+        self.settled += positions.len() as u64;
+        self.queue.settle(Held {
+            consumer: Some(key),
+            positions: &positions,
+        });
+        self.queue.dispatch(&mut self.connections);
+        Ok(())
+    }
+
+    fn requeue(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        if let Some((key, positions)) = self.pick_held(u)? {
+            self.queue.requeue(Held {
+                consumer: Some(key),
+                positions: &positions,
+            });
+            self.queue.dispatch(&mut self.connections);
+        }
+        Ok(())
+    }
+
+    fn pick_held(
+        &mut self,
+        u: &mut Unstructured<'_>,
+    ) -> Result<Option<(ConsumerKey, Vec<Position>)>> {
+        let Some((&key, positions)) = self.held.iter_mut().find(|(_, held)| !held.is_empty())
+        else {
+            return Ok(None);
+        };
+        let mut picked = Vec::new();
+        for &position in positions.iter() {
+            if u.ratio(2, 3)? {
+                picked.push(position);
+            }
+        }
+        positions.retain(|position| !picked.contains(position));
+        Ok(Some((key, picked)))
+    }
+
+    fn get(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let no_ack: bool = u.arbitrary()?;
+        let (got, _) = self.queue.get(no_ack, |delivery, remaining| {
+            let number = u64::from_be_bytes(
+                *delivery
+                    .message
+                    .body
+                    .bytes()
+                    .first_chunk()
+                    .expect("8 bytes"),
+            );
+            ((delivery.position, delivery.redelivered, number), remaining)
+        });
+        match got {
+            Get::Empty => assert_eq!(self.queue.ready_count(), 0),
+            Get::Away => self.page_in(),
+            Get::Message((seen, remaining)) => {
+                assert_eq!(remaining, self.queue.ready_count());
+                self.saw(seen);
+                if no_ack {
+                    self.live.remove(&seen.0);
+                    self.settled += 1;
+                } else {
+                    self.got.insert(seen.0);
+                }
+            }
+        }
+        self.settle_one_got(u)?;
+        self.queue.dispatch(&mut self.connections);
+        Ok(())
+    }
+
+    fn settle_one_got(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        if u.arbitrary()? {
+            let Some(position) = self.got.pop_first() else {
+                return Ok(());
+            };
+            self.live.remove(&position);
+            self.settled += 1;
+            self.queue.settle(Held {
+                consumer: None,
+                positions: &[position],
+            });
+        } else {
+            let positions: Vec<Position> = std::mem::take(&mut self.got).into_iter().collect();
+            self.queue.requeue(Held {
+                consumer: None,
+                positions: &positions,
+            });
+        }
+        Ok(())
+    }
+
+    fn write_connections(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let mut starved = false;
+        for connection in &mut self.connections.0 {
+            if !connection.closed {
+                connection.room += u.int_in_range(1..=20)?;
+                starved |= std::mem::take(&mut connection.starved);
+            }
+        }
+        if starved {
+            self.queue.dispatch(&mut self.connections);
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, spill: bool) {
+        let mut group = CommitGroup::default();
+        self.queue.take_commit(&mut group, &mut self.ids, spill);
+        self.disk.apply(group);
+        self.queue.committed(spill);
+        for known in self.live.values_mut() {
+            known.durable = true;
+        }
+    }
+
+    fn purge(&mut self) {
+        let (purged, _) = self.queue.purge();
+        let held: BTreeSet<Position> = self.all_held();
+        let before = self.live.len() as u64;
+        self.live.retain(|position, _| held.contains(position));
+        assert_eq!(before - self.live.len() as u64, purged);
+        self.settled += purged;
+    }
+
+    fn all_held(&self) -> BTreeSet<Position> {
+        self.held
+            .values()
+            .flatten()
+            .chain(&self.got)
+            .copied()
+            .collect()
+    }
+
+    /// The broker ends without a word and comes back with what the disk has.
+    fn crash(&mut self) {
+        self.commit(false);
+        let recovered = RecoveredQueue {
+            queue: QueueId(1),
+            records: self
+                .disk
+                .records
+                .values()
+                .map(|(record, _)| *record)
+                .filter(|record| !record.transient)
+                .collect(),
+            settlement: self.disk.settlement.clone(),
+        };
+        self.disk.records.retain(|_, (record, _)| !record.transient);
+        let mut recovered = recovered;
+        recovered.records.sort_by_key(|record| record.first);
+        let before = self.live.len() as u64;
+        self.live
+            .retain(|_, known| known.persistent && known.durable);
+        self.settled += before - self.live.len() as u64;
+        self.queue = recover(recovered).expect("recovers");
+        self.consumers.clear();
+        self.held.clear();
+        self.got.clear();
+        self.connections = Connections::default();
+        for known in self.live.values_mut() {
+            known.delivered = false;
+        }
+        assert_eq!(
+            self.queue.ready_count(),
+            self.live.len() as u64,
+            "after the crash"
+        );
+    }
+
+    fn page_in(&mut self) {
+        for request in self.queue.take_wanted() {
+            let data: Vec<Bytes> = request
+                .records
+                .iter()
+                .map(|record| self.disk.records.get(&record.id).expect("stored").1.clone())
+                .collect();
+            self.queue
+                .page_in(request.base, &data)
+                .expect("well-formed");
+        }
+        self.queue.dispatch(&mut self.connections);
+    }
+
+    /// Reads what the connections got, and what the queue wants from the disk.
+    fn drain(&mut self) {
+        loop {
+            for index in 0..self.connections.0.len() {
+                for (key, seen) in std::mem::take(&mut self.connections.0[index].inbox) {
+                    self.saw(seen);
+                    let Some(&(_, _, no_ack, _)) =
+                        self.consumers.iter().find(|consumer| consumer.0 == key)
+                    else {
+                        // Delivered just before the cancel: the caller settles it through `held`.
+                        self.held.entry(key).or_default().insert(seen.0);
+                        continue;
+                    };
+                    if no_ack {
+                        self.live.remove(&seen.0).expect("delivered what is live");
+                        self.settled += 1;
+                    } else {
+                        assert!(
+                            self.held.entry(key).or_default().insert(seen.0),
+                            "(2) two holders"
+                        );
+                    }
+                }
+            }
+            if self.queue.wanted.is_empty() {
+                return;
+            }
+            self.page_in();
+        }
+    }
+
+    fn saw(&mut self, (position, redelivered, number): Seen) {
+        let known = self
+            .live
+            .get_mut(&position)
+            .expect("(2) delivered after it was settled");
+        assert_eq!(known.number, number, "content of {position}");
+        if !redelivered {
+            assert!(!known.delivered, "(4) {position} was delivered before");
+        }
+        known.delivered = true;
+    }
+
+    fn check(&mut self) {
+        let held = self.all_held().len() as u64;
+        assert_eq!(
+            self.published,
+            self.queue.ready_count() + held + self.settled,
+            "(1) nothing appears or vanishes"
+        );
+        assert_eq!(self.queue.unacked_count(), held, "(11) unacked");
+        assert_eq!(
+            self.queue.memory(),
+            self.queue.log.walked_memory(),
+            "(11) memory"
+        );
+        for &(key, connection, no_ack, prefetch) in &self.consumers {
+            let mine = self.held.get(&key).map_or(0, BTreeSet::len);
+            if prefetch > 0 {
+                assert!(no_ack || mine <= prefetch as usize, "(5) in flight");
+            }
+            let consumer = self.queue.consumers.get(key).expect("is there");
+            assert_eq!(consumer.in_flight as usize, mine, "(11) in flight");
+            let credit = no_ack || prefetch == 0 || mine < prefetch as usize;
+            let room = self.connections.0[connection].room > 0;
+            assert!(
+                self.queue.ready_count() == 0 || !credit || !room,
+                "(3) a ready message and a consumer that can take it"
+            );
+            let waits = credit && !room && self.queue.ready_count() > 0;
+            assert!(
+                !waits || self.connections.0[connection].starved,
+                "(3) nobody calls back"
+            );
+        }
+    }
+}
+
+#[test]
+fn random_operations_keep_the_invariants() {
+    arbtest::arbtest(|u| {
+        let mut world = World::new();
+        for _ in 0..u.int_in_range(1..=60)? {
+            world.step(u)?;
+        }
+        Ok(())
+    })
+    .size_min(1 << 10)
+    .size_max(1 << 14)
+    .budget_ms(5_000);
+}
