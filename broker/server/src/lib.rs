@@ -6,5 +6,6 @@ pub mod config;
 pub mod logging;
 pub mod management;
 pub mod perf;
+mod runtime;
 pub mod serve;
 pub mod tls;

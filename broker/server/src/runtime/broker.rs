@@ -1,0 +1,135 @@
+//! The broker: virtual hosts, users, connections, and what was there before the last restart.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use amphora_core::store::Store;
+use amphora_protocol::exception::ConnectionException;
+use amphora_protocol::wire::types::VhostName;
+use anyhow::Context;
+use parking_lot::{Mutex, RwLock};
+
+use super::committer::Committer;
+use super::counters::Counters;
+use super::info::ConnectionInfo;
+use super::vhost::VirtualHost;
+use crate::auth::{Identity, Users, VhostAccess};
+use crate::config::{Config, Limits};
+
+/// Messages hold this much memory before those that nobody will want soon leave it for the disk.
+const MESSAGE_MEMORY: usize = 96 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Broker {
+    vhosts: RwLock<BTreeMap<VhostName, Arc<VirtualHost>>>,
+    pub(crate) committer: Arc<Committer>,
+    pub(crate) users: Arc<Users>,
+    pub(crate) limits: Limits,
+    pub(super) counters: Counters,
+    connections: Mutex<HashMap<u64, Arc<ConnectionInfo>>>,
+    next_connection: AtomicU64,
+    channels: AtomicU32,
+}
+
+impl Broker {
+    /// Rebuilds what the store has. Must be called within a tokio runtime; reads definitions, not messages.
+    pub(super) fn recover(
+        config: &Config,
+        store: Arc<dyn Store>,
+        users: Arc<Users>,
+    ) -> anyhow::Result<(Arc<Self>, std::thread::JoinHandle<()>)> {
+        let recovered = store.recover().context("the storage cannot be read")?;
+        let durability = match config.durability {
+            crate::config::Durability::Fsync => amphora_core::store::Durability::Fsync,
+            crate::config::Durability::Os => amphora_core::store::Durability::Os,
+        };
+        let (committer, thread) =
+            Committer::start(store, durability, MESSAGE_MEMORY, recovered.next_record)?;
+        let vhosts = super::recovery::rebuild(recovered, &committer)?;
+        let broker = Arc::new(Self {
+            vhosts: RwLock::new(vhosts),
+            committer,
+            users,
+            limits: config.limits.clone(),
+            counters: Counters::default(),
+            connections: Mutex::default(),
+            next_connection: AtomicU64::new(1),
+            channels: AtomicU32::new(0),
+        });
+        Ok((broker, thread))
+    }
+
+    pub(super) fn vhost(&self, name: &str) -> Option<Arc<VirtualHost>> {
+        self.vhosts.read().get(name).cloned()
+    }
+
+    pub(super) fn vhosts(&self) -> Vec<Arc<VirtualHost>> {
+        self.vhosts.read().values().cloned().collect()
+    }
+
+    /// connection.open
+    pub(super) fn enter(
+        &self,
+        identity: &Identity,
+        name: &VhostName,
+    ) -> Result<(Arc<VirtualHost>, VhostAccess), ConnectionException> {
+        let others = self.connections.lock().len().saturating_sub(1);
+        if !self.limits.connections_max.admits_another(others) {
+            let limit = self.limits.connections_max.bound().unwrap_or(u32::MAX);
+            let text = format!("connection refused: node connection limit ({limit}) is reached");
+            return Err(ConnectionException::not_allowed(text));
+        }
+        let vhost = self
+            .vhost(name)
+            .ok_or_else(|| ConnectionException::not_allowed(format!("vhost {name} not found")))?;
+        let access = identity.enter(name.clone())?;
+        Ok((vhost, access))
+    }
+
+    pub(super) fn connection_id(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn admit(&self, info: &Arc<ConnectionInfo>) {
+        self.counters
+            .connections_opened
+            .fetch_add(1, Ordering::Relaxed);
+        self.connections
+            .lock()
+            .insert(info.peer.id, Arc::clone(info));
+    }
+
+    pub(super) fn release(&self, info: &ConnectionInfo) {
+        self.counters
+            .connections_closed
+            .fetch_add(1, Ordering::Relaxed);
+        self.connections.lock().remove(&info.peer.id);
+    }
+
+    pub(super) fn connections(&self) -> Vec<Arc<ConnectionInfo>> {
+        self.connections.lock().values().cloned().collect()
+    }
+
+    pub(super) fn admit_channel(&self) -> Result<(), ConnectionException> {
+        let open = self.channels.fetch_add(1, Ordering::Relaxed);
+        if !self.limits.node_channels_max.admits_another(open as usize) {
+            self.channels.fetch_sub(1, Ordering::Relaxed);
+            let limit = self.limits.node_channels_max.bound().unwrap_or(u32::MAX);
+            return Err(ConnectionException::not_allowed(format!(
+                "number of channels opened on node has reached the maximum allowed limit of ({limit})"
+            )));
+        }
+        self.counters
+            .channels_opened
+            .fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn release_channel(&self) {
+        self.channels.fetch_sub(1, Ordering::Relaxed);
+        self.counters
+            .channels_closed
+            .fetch_add(1, Ordering::Relaxed);
+    }
+}

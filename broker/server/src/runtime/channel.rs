@@ -1,0 +1,169 @@
+//! A channel, as its connection's task knows it. What others touch is in the outbox.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use amphora_core::channel::SourceKey;
+use amphora_core::queue::{ConsumerKey, Held};
+use amphora_protocol::exception::ConnectionException;
+use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag, QueueName};
+use foldhash::fast::RandomState;
+
+use super::info::ChannelInfo;
+use super::ingress::Owned;
+use super::session::Session;
+use super::vhost::Handle;
+
+#[derive(Debug, Default)]
+pub(super) struct Channel {
+    pub(super) consumers: HashMap<ConsumerTag, ChannelConsumer, RandomState>,
+    /// basic.qos without `global`: for consumers that come from here on.
+    pub(super) prefetch: u32,
+    pub(super) confirm: bool,
+    pub(super) transaction: Option<Transaction>,
+    /// What an empty queue name stands for.
+    pub(super) last_queue: Option<QueueName>,
+    /// The consumer of direct replies, and the name that responders know it by.
+    pub(super) reply_consumer: Option<(ConsumerTag, String)>,
+    /// Queues that basic.get was used on.
+    pub(super) got: Vec<(Handle, SourceKey)>,
+    pub(super) info: Arc<ChannelInfo>,
+}
+
+#[derive(Debug)]
+pub(super) struct ChannelConsumer {
+    pub(super) queue: Handle,
+    pub(super) key: ConsumerKey,
+    pub(super) source: SourceKey,
+}
+
+/// What tx.commit will apply.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    pub(super) publishes: Vec<(Owned, bool)>,
+    pub(super) settlements: Vec<Settlement>,
+}
+
+/// An acknowledgement within a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settlement {
+    pub(super) tag: u64,
+    pub(super) multiple: bool,
+    pub(super) outcome: Outcome,
+}
+
+/// What a consumer did with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Ack,
+    Requeue,
+    Discard,
+}
+
+impl Session {
+    pub(super) fn open_channel(&mut self, number: ChannelNumber) {
+        if let Err(exception) = self.broker.admit_channel() {
+            self.raise(ChannelNumber(0), exception);
+            return;
+        }
+        self.peer.outbox.lock().open_channel(number);
+        let info = self.info.open_channel(number);
+        self.channels.insert(
+            number,
+            Channel {
+                info,
+                ..Channel::default()
+            },
+        );
+        self.conversation.accept_channel(number, &mut self.replies);
+    }
+
+    /// Lets go of everything that the channel holds: its consumers, and what they have not acknowledged.
+    pub(super) fn close_channel(&mut self, number: ChannelNumber) {
+        let Some(channel) = self.channels.remove(&number) else {
+            return;
+        };
+        self.broker.release_channel();
+        self.info.close_channel(number);
+        let Some(vhost) = self
+            .entered
+            .as_ref()
+            .map(|entered| Arc::clone(&entered.ingress.vhost))
+        else {
+            return;
+        };
+        // From here on nothing more is delivered on the channel.
+        let out = self.peer.outbox.lock().close_channel(number);
+        let mut left = Vec::new();
+        for (_, consumer) in channel.consumers {
+            consumer
+                .queue
+                .with(&self.broker.committer, &mut self.touched, |model, _| {
+                    model.cancel(consumer.key);
+                    ((), amphora_core::queue::Effects::default())
+                });
+            left.push(consumer.queue);
+        }
+        if let Some((_, name)) = channel.reply_consumer {
+            vhost.reply_consumers.remove(&name);
+        }
+        if let Some(mut out) = out {
+            self.settle();
+            out.unacked.take_all(number.0, &mut self.settling);
+            self.requeue();
+        }
+        for queue in left {
+            vhost.delete_if_unused(&queue, &mut self.touched);
+        }
+    }
+
+    /// Puts back what has been gathered in `settling`.
+    pub(super) fn requeue(&mut self) {
+        let (committer, touched) = (&self.broker.committer, &mut self.touched);
+        self.settling.drain(|taken| {
+            let mut positions = taken.positions.clone();
+            positions.sort_unstable();
+            taken.queue.with(committer, touched, |model, sink| {
+                model.requeue(Held {
+                    consumer: taken.consumer,
+                    positions: &positions,
+                });
+                ((), model.dispatch(sink))
+            });
+        });
+        self.dispatch_windows();
+    }
+
+    /// Dispatches queues that waited for a channel's own prefetch.
+    pub(super) fn dispatch_windows(&mut self) {
+        if !self.windows {
+            return;
+        }
+        for (&number, _) in self
+            .channels
+            .iter()
+            .filter(|(_, channel)| channel.info.has_window())
+        {
+            let mut outbox = self.peer.outbox.lock();
+            let Some(out) = outbox.channel(number).filter(|out| out.window_left() > 0) else {
+                continue;
+            };
+            let starved = std::mem::take(&mut out.starved);
+            drop(outbox);
+            for queue in starved {
+                queue.with(&self.broker.committer, &mut self.touched, |model, sink| {
+                    ((), model.dispatch(sink))
+                });
+            }
+        }
+    }
+
+    pub(super) fn channel(
+        &mut self,
+        number: ChannelNumber,
+    ) -> Result<&mut Channel, ConnectionException> {
+        self.channels
+            .get_mut(&number)
+            .ok_or_else(|| ConnectionException::channel_error("expected 'channel.open'"))
+    }
+}

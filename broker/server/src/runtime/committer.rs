@@ -1,0 +1,373 @@
+//! The one thread that writes to the store.
+//!
+//! Whoever changes something durable *notes* it; the committer takes all that has gathered, commits it as one group and
+//! raises the *durable epoch*. An epoch is the number of a group: what was noted before a group began is in it or in
+//! an earlier one. A publisher therefore reads the open epoch after its messages are noted, and may be told when that
+//! epoch is durable. The group grows by itself while an fsync runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use amphora_core::queue::{PageIn, RecordIds};
+use amphora_core::store::{CommitGroup, Durability, Store, Write};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{Notify, watch};
+
+use super::peer::{Peer, Touched};
+use super::queue::SharedQueue;
+
+/// Acknowledgements alone are not urgent: they are gathered for this long.
+const SETTLE_DELAY: Duration = Duration::from_millis(20);
+
+/// How long the store is left alone after it has refused a group.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// After this long without a successful commit, publishers that wait are told that their messages are not safe.
+const REFUSE_AFTER: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+struct Work {
+    dirty: Vec<Arc<SharedQueue>>,
+    writes: Vec<Write>,
+    waiters: Vec<Arc<Peer>>,
+    /// Somebody waits for the next group.
+    urgent: bool,
+    /// What was noted is not urgent and waits since then.
+    since: Option<Instant>,
+    stop: bool,
+}
+
+/// Figures of the commits.
+#[derive(Debug, Default)]
+pub(crate) struct CommitCounters {
+    pub(crate) groups: AtomicU64,
+    pub(crate) failures: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Committer {
+    pub(super) store: Arc<dyn Store>,
+    durability: Durability,
+    work: Mutex<Work>,
+    wake: Condvar,
+    /// The group that gathers now.
+    open: AtomicU64,
+    durable: watch::Sender<u64>,
+    durable_now: AtomicU64,
+    /// Bytes of memory that messages hold, in all queues.
+    memory: AtomicUsize,
+    memory_mark: usize,
+    /// Bytes that were published and are in no durable group yet.
+    uncommitted: AtomicUsize,
+    /// There is room again for what publishers send.
+    pub(super) relieved: Notify,
+    /// The store refuses: publishers must stop.
+    failing: AtomicBool,
+    pub(super) failing_changed: Notify,
+    paging: tokio::runtime::Handle,
+    pub(crate) counters: CommitCounters,
+}
+
+/// Publishers pause while more than this waits for the disk: it always drains, so the pause is short.
+const UNCOMMITTED_MAX: usize = 64 << 20;
+
+impl Committer {
+    /// Starts the thread.
+    pub(super) fn start(
+        store: Arc<dyn Store>,
+        durability: Durability,
+        memory_mark: usize,
+        next_record: u64,
+    ) -> std::io::Result<(Arc<Self>, std::thread::JoinHandle<()>)> {
+        let committer = Arc::new(Self {
+            store,
+            durability,
+            work: Mutex::new(Work {
+                dirty: Vec::new(),
+                writes: Vec::new(),
+                waiters: Vec::new(),
+                urgent: false,
+                since: None,
+                stop: false,
+            }),
+            wake: Condvar::new(),
+            open: AtomicU64::new(1),
+            durable: watch::Sender::new(0),
+            durable_now: AtomicU64::new(0),
+            memory: AtomicUsize::new(0),
+            memory_mark,
+            uncommitted: AtomicUsize::new(0),
+            relieved: Notify::new(),
+            failing: AtomicBool::new(false),
+            failing_changed: Notify::new(),
+            paging: tokio::runtime::Handle::current(),
+            counters: CommitCounters::default(),
+        });
+        let runner = Arc::clone(&committer);
+        let ids = RecordIds::starting_at(next_record);
+        let thread = std::thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || runner.run(ids))?;
+        Ok((committer, thread))
+    }
+
+    /// Commits what there is and ends the thread.
+    pub(super) fn stop(&self) {
+        self.work.lock().stop = true;
+        self.wake.notify_one();
+    }
+
+    /// The queue has something to be taken. To be called under the queue's lock, which guards `dirty`.
+    pub(super) fn note(&self, queue: &Arc<SharedQueue>, dirty: &mut bool, urgent: bool) {
+        if *dirty && !urgent {
+            return;
+        }
+        let mut work = self.work.lock();
+        if !*dirty {
+            *dirty = true;
+            work.dirty.push(Arc::clone(queue));
+        }
+        let wake = if urgent {
+            !std::mem::replace(&mut work.urgent, true)
+        } else {
+            !work.urgent && work.since.replace(Instant::now()).is_none()
+        };
+        drop(work);
+        if wake {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Adds changes of definitions to the next group, and returns its epoch.
+    pub(super) fn define(&self, writes: Vec<Write>) -> u64 {
+        let mut work = self.work.lock();
+        work.writes.extend(writes);
+        work.urgent = true;
+        drop(work);
+        self.wake.notify_one();
+        self.open_epoch()
+    }
+
+    /// The group that holds all that was noted so far, or a later one.
+    pub(super) fn open_epoch(&self) -> u64 {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn durable_epoch(&self) -> u64 {
+        self.durable_now.load(Ordering::Acquire)
+    }
+
+    /// Waits until the epoch is durable.
+    pub(super) async fn durable(&self, epoch: u64) {
+        let mut durable = self.durable.subscribe();
+        // The sender lives as long as `self`.
+        let _ = durable.wait_for(|&durable| durable >= epoch).await;
+    }
+
+    /// The peer's confirms wait for an epoch; it is told when one has passed.
+    pub(super) fn await_confirms(&self, peer: &Arc<Peer>) {
+        let mut work = self.work.lock();
+        if !work
+            .waiters
+            .iter()
+            .rev()
+            .take(8)
+            .any(|other| Arc::ptr_eq(other, peer))
+        {
+            work.waiters.push(Arc::clone(peer));
+        }
+        work.urgent = true;
+        drop(work);
+        self.wake.notify_one();
+    }
+
+    /// Somebody waits for what was noted.
+    pub(super) fn hurry(&self) {
+        self.work.lock().urgent = true;
+        self.wake.notify_one();
+    }
+
+    /// Whether the store refuses what it is given.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
+    /// Takes note of a queue's memory, which was `before`.
+    pub(super) fn account(&self, before: &mut usize, now: usize) {
+        if now > *before {
+            self.memory.fetch_add(now - *before, Ordering::Relaxed);
+        } else if now < *before {
+            self.memory.fetch_sub(*before - now, Ordering::Relaxed);
+        }
+        *before = now;
+    }
+
+    /// Bytes of memory that messages hold, in all queues.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of published bytes that the disk will see.
+    pub(super) fn published(&self, bytes: usize) {
+        self.uncommitted.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether publishers must wait for [`Self::relieved`].
+    pub(super) fn is_behind(&self) -> bool {
+        self.uncommitted.load(Ordering::Relaxed) > UNCOMMITTED_MAX
+    }
+
+    pub(super) fn is_short_of_memory(&self) -> bool {
+        self.memory() > self.memory_mark
+    }
+
+    /// Reads segments back, away from the data path.
+    pub(super) fn page_in(self: &Arc<Self>, queue: &Arc<SharedQueue>, requests: Vec<PageIn>) {
+        let (committer, queue) = (Arc::clone(self), Arc::clone(queue));
+        self.paging
+            .spawn_blocking(move || super::pager::read_back(&committer, &queue, &requests));
+    }
+
+    fn run(self: &Arc<Self>, mut ids: RecordIds) {
+        loop {
+            let stopping = self.wait_for_work();
+            self.commit_once(&mut ids, stopping);
+            if stopping {
+                return;
+            }
+        }
+    }
+
+    /// Waits until a group is due; true if it is the last.
+    fn wait_for_work(&self) -> bool {
+        let mut work = self.work.lock();
+        loop {
+            if work.stop || work.urgent {
+                return work.stop;
+            }
+            match work.since {
+                None => self.wake.wait(&mut work),
+                Some(since) => {
+                    let due = since + SETTLE_DELAY;
+                    if Instant::now() >= due {
+                        return false;
+                    }
+                    self.wake.wait_until(&mut work, due);
+                }
+            }
+        }
+    }
+
+    fn commit_once(self: &Arc<Self>, ids: &mut RecordIds, stopping: bool) {
+        let epoch;
+        let (dirty, writes);
+        {
+            let mut work = self.work.lock();
+            // From here on, what is noted belongs to the next group.
+            epoch = self.open.fetch_add(1, Ordering::SeqCst);
+            dirty = std::mem::take(&mut work.dirty);
+            writes = std::mem::take(&mut work.writes);
+            work.urgent = false;
+            work.since = None;
+        }
+        let spill = self.is_short_of_memory();
+        let uncommitted = self.uncommitted.load(Ordering::Relaxed);
+        let mut urgent = !writes.is_empty();
+        let mut group = CommitGroup { writes };
+        for queue in &dirty {
+            let mut state = queue.state.lock();
+            state.dirty = false;
+            if state.deleted {
+                state.model.take_deletion(&mut group);
+            } else {
+                urgent |= state.model.take_commit(&mut group, ids, spill);
+            }
+        }
+        if !group.writes.is_empty() {
+            let durability = if urgent {
+                self.durability
+            } else {
+                Durability::Os
+            };
+            if !self.commit(&group, durability, stopping) {
+                return;
+            }
+        }
+        for queue in &dirty {
+            let mut state = queue.state.lock();
+            state.model.committed(spill);
+            let memory = state.model.memory();
+            self.account(&mut state.memory, memory);
+        }
+        self.uncommitted.fetch_sub(uncommitted, Ordering::Relaxed);
+        self.relieved.notify_waiters();
+        self.durable_now.store(epoch, Ordering::Release);
+        self.durable.send_replace(epoch);
+        self.tell(|outbox| outbox.release_confirms(epoch));
+    }
+
+    /// Commits, again and again if the store refuses. False if it is no use any more.
+    fn commit(
+        self: &Arc<Self>,
+        group: &CommitGroup,
+        durability: Durability,
+        stopping: bool,
+    ) -> bool {
+        let begun = Instant::now();
+        loop {
+            match self.store.commit(group, durability) {
+                Ok(()) => {
+                    self.counters.groups.fetch_add(1, Ordering::Relaxed);
+                    if self.failing.swap(false, Ordering::AcqRel) {
+                        tracing::info!("the storage takes messages again");
+                        self.failing_changed.notify_waiters();
+                    }
+                    return true;
+                }
+                Err(error) => {
+                    self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                    if !self.failing.swap(true, Ordering::AcqRel) {
+                        tracing::error!(%error, "the storage refuses messages: publishers are blocked");
+                        self.failing_changed.notify_waiters();
+                    }
+                    if stopping || self.work.lock().stop {
+                        tracing::error!(%error, "stopping with messages that were never confirmed");
+                        return false;
+                    }
+                    if begun.elapsed() > REFUSE_AFTER {
+                        let durable = self.durable_epoch();
+                        self.tell(|outbox| {
+                            outbox.give_up_confirms(durable);
+                            false
+                        });
+                    }
+                    std::thread::sleep(RETRY_DELAY);
+                }
+            }
+        }
+    }
+
+    /// Lets every connection that waits for confirms have them; those that wait for more stay.
+    fn tell(self: &Arc<Self>, mut release: impl FnMut(&mut super::outbox::Outbox) -> bool) {
+        let waiters = std::mem::take(&mut self.work.lock().waiters);
+        let mut touched = Touched::default();
+        let mut waiting = Vec::new();
+        for peer in waiters {
+            let mut outbox = peer.outbox.lock();
+            let waits = release(&mut outbox);
+            peer.publish_size(&outbox);
+            drop(outbox);
+            touched.add(&peer);
+            if waits {
+                waiting.push(peer);
+            }
+        }
+        if !waiting.is_empty() {
+            let mut work = self.work.lock();
+            work.waiters.append(&mut waiting);
+            work.urgent = true;
+        }
+        touched.finish(self);
+    }
+}

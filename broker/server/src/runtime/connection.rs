@@ -1,0 +1,307 @@
+//! A connection's task: reads, lets the session deal with what came, keeps time.
+
+use std::future::pending;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use amphora_protocol::connection::{Connection, Offer};
+use amphora_protocol::wire::method::connection::{Blocked, Unblocked};
+use amphora_protocol::wire::types::{ChannelNumber, ShortString};
+use tokio::io::{AsyncReadExt, ReadHalf};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+use tokio_rustls::server::TlsStream;
+
+use super::broker::Broker;
+use super::info::ConnectionInfo;
+use super::peer::Peer;
+use super::session::{End, Session};
+use super::writer::{Writer, write_outbox};
+use crate::auth::PeerInfo;
+
+/// A quiet connection has this much room for input.
+const BUFFER_MIN: usize = 4 << 10;
+/// A busy one gets this much.
+const BUFFER_MAX: usize = 256 << 10;
+/// A client whose login failed, and that would not understand why, is dropped after this time: it slows down guessing.
+const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
+/// A publisher waits this long at most for consumers that cannot follow. It must be short: a client that publishes and
+/// consumes with one thread would otherwise wait for itself.
+const BRAKE_MAX: Duration = Duration::from_millis(20);
+
+/// The socket's incoming side.
+#[derive(Debug)]
+pub(super) enum Reader {
+    Plain(Arc<TcpStream>),
+    Tls(Box<ReadHalf<TlsStream<TcpStream>>>),
+}
+
+impl Reader {
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => loop {
+                socket.readable().await?;
+                match socket.try_read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    read => return read,
+                }
+            },
+            Self::Tls(stream) => stream.read(buffer).await,
+        }
+    }
+}
+
+/// Why reading pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    Open,
+    /// Consumers cannot follow.
+    Over,
+    /// The disk cannot follow.
+    Behind,
+    /// The store takes nothing.
+    Failing,
+}
+
+/// Serves a client until it is gone.
+pub(super) async fn serve(
+    broker: Arc<Broker>,
+    reader: Reader,
+    writer: Writer,
+    info: Arc<ConnectionInfo>,
+    offer: Offer,
+    peer_info: PeerInfo,
+) {
+    broker.admit(&info);
+    let peer = Arc::clone(&info.peer);
+    let committer = Arc::clone(&broker.committer);
+    let writing = tokio::spawn(write_outbox(
+        Arc::clone(&peer),
+        writer,
+        Arc::clone(&committer),
+    ));
+    let conversation = Connection::new(offer, Instant::now());
+    let session = Session::new(broker, peer, Arc::clone(&info), conversation, peer_info);
+    let mut connection = Run {
+        session,
+        reader,
+        buffer: Vec::new(),
+        start: 0,
+        end: 0,
+        received: false,
+        told_blocked: false,
+    };
+    let end = connection.run().await;
+    connection.session.leave();
+    close(&connection.session.peer).await;
+    writing.abort();
+    connection.session.broker.release(&info);
+    match end {
+        End::Closed => tracing::info!(connection = %info.name, "connection closed"),
+        End::Dropped(reason) => {
+            tracing::warn!(connection = %info.name, reason, "connection dropped");
+        }
+        End::Silence => {
+            tracing::info!(connection = %info.name, "connection dropped after a failed login");
+        }
+    }
+}
+
+/// Lets the last words go out, but does not wait for a client that does not read them.
+async fn close(peer: &Arc<Peer>) {
+    peer.wake.notify_one();
+    let written = async {
+        loop {
+            {
+                let outbox = peer.outbox.lock();
+                let idle = !outbox.writing && outbox.stalled.is_none() && outbox.buffers.is_empty();
+                if idle || peer.failed.load(Ordering::Acquire) {
+                    break;
+                }
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), written).await;
+    peer.outbox.lock().closed = true;
+}
+
+struct Run {
+    session: Session,
+    reader: Reader,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Something was read since the timer looked last.
+    received: bool,
+    told_blocked: bool,
+}
+
+impl Run {
+    async fn run(&mut self) -> End {
+        let mut timer = pin!(sleep(Duration::from_hours(24)));
+        let mut armed = None;
+        let peer = Arc::clone(&self.session.peer);
+        loop {
+            let deadline = self.session.conversation.deadline();
+            if armed != deadline {
+                armed = deadline;
+                let at = deadline.unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
+                timer.as_mut().reset(at.into());
+            }
+            let gate = self.gate();
+            self.tell_blocked(gate == Gate::Failing);
+            self.make_room();
+            let result = tokio::select! {
+                read = self.reader.read(&mut self.buffer[self.end..]), if gate == Gate::Open => match read {
+                    Ok(0) => Err(End::Dropped("the client hung up".to_owned())),
+                    Ok(count) => self.received(count).await,
+                    Err(error) => Err(End::Dropped(error.to_string())),
+                },
+                () = wait(&self.session, gate), if gate != Gate::Open => {
+                    self.session.over = None;
+                    Ok(())
+                }
+                () = peer.attention.notified() => self.session.read_letters(),
+                () = timer.as_mut() => {
+                    armed = None;
+                    self.tick(gate)
+                }
+            };
+            match result {
+                Ok(()) => {}
+                Err(End::Silence) => {
+                    sleep(SILENT_CLOSE_DELAY).await;
+                    return End::Silence;
+                }
+                Err(end) => return end,
+            }
+        }
+    }
+
+    async fn received(&mut self, count: usize) -> Result<(), End> {
+        self.received = true;
+        self.end += count;
+        self.session
+            .info
+            .received_bytes
+            .fetch_add(count as u64, Ordering::Relaxed);
+        let input = &self.buffer[self.start..self.end];
+        let full = self.end == self.buffer.len();
+        let used = self.session.process(input).await?;
+        self.start += used;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        self.resize(full, count);
+        Ok(())
+    }
+
+    /// A buffer that one read fills grows; one that is hardly used goes back to its least size.
+    fn resize(&mut self, full: bool, count: usize) {
+        let size = self.buffer.len();
+        if full && size < BUFFER_MAX {
+            self.buffer.resize((size * 4).min(BUFFER_MAX), 0);
+        } else if self.end == 0 && size > BUFFER_MIN && count < BUFFER_MIN / 4 {
+            self.buffer = Vec::new();
+        }
+    }
+
+    /// Sees to it that there is room behind what is there, for what the conversation waits for.
+    fn make_room(&mut self) {
+        let rest = self.end - self.start;
+        let wanted = self
+            .session
+            .conversation
+            .wanted()
+            .max(rest + 1)
+            .max(BUFFER_MIN);
+        if self.start > 0
+            && (self.buffer.len() - self.start < wanted || self.end == self.buffer.len())
+        {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, rest);
+        }
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+    }
+
+    fn gate(&self) -> Gate {
+        let committer = &self.session.broker.committer;
+        if !self.session.publishes {
+            Gate::Open
+        } else if committer.is_failing() {
+            Gate::Failing
+        } else if self.session.over.is_some() {
+            Gate::Over
+        } else if committer.is_behind() {
+            Gate::Behind
+        } else {
+            Gate::Open
+        }
+    }
+
+    /// connection.blocked, connection.unblocked
+    fn tell_blocked(&mut self, blocked: bool) {
+        if blocked == self.told_blocked {
+            return;
+        }
+        self.told_blocked = blocked;
+        self.session.info.blocked.store(blocked, Ordering::Relaxed);
+        if self.session.peer.blocked_notify.load(Ordering::Relaxed) {
+            if blocked {
+                let reason = ShortString::cut("low on disk");
+                self.session.send(ChannelNumber(0), Blocked { reason });
+            } else {
+                self.session.send(ChannelNumber(0), Unblocked {});
+            }
+            self.session.finish();
+        }
+    }
+
+    fn tick(&mut self, gate: Gate) -> Result<(), End> {
+        let received = std::mem::take(&mut self.received) || gate != Gate::Open;
+        let sent = self.session.peer.sent.swap(false, Ordering::Relaxed);
+        let session = &mut self.session;
+        let ticked =
+            session
+                .conversation
+                .on_timer(Instant::now(), received, sent, &mut session.replies);
+        session.send_replies();
+        session.finish();
+        ticked.map_err(|failure| End::Dropped(failure.to_string()))
+    }
+}
+
+/// Waits until the gate should be looked at again.
+async fn wait(session: &Session, gate: Gate) {
+    let committer = &session.broker.committer;
+    match gate {
+        Gate::Open => pending().await,
+        Gate::Over => {
+            if let Some(queue) = &session.over {
+                let low = queue.low.notified();
+                if queue.is_over() {
+                    let _ = tokio::time::timeout(BRAKE_MAX, low).await;
+                }
+            }
+        }
+        Gate::Behind => {
+            let relieved = committer.relieved.notified();
+            committer.hurry();
+            if committer.is_behind() {
+                relieved.await;
+            }
+        }
+        Gate::Failing => {
+            let changed = committer.failing_changed.notified();
+            if committer.is_failing() {
+                changed.await;
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Accepts clients.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amphora_protocol::connection::Offer;
+use amphora_protocol::wire::table::{FieldTable, FieldValue};
+use amphora_protocol::wire::types::ShortString;
+use bytes::Bytes;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::broker::Broker;
+use super::connection::{Reader, serve};
+use super::info::ConnectionInfo;
+use super::peer::Peer;
+use super::writer::Writer;
+use crate::auth::{PeerInfo, Users};
+
+/// After an accept that failed because of the machine, such as too many open files, the next one waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts until the task is aborted.
+pub(super) async fn accept(broker: Arc<Broker>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, client)) => {
+                let (broker, tls) = (Arc::clone(&broker), tls.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = welcome(broker, socket, client, tls).await {
+                        tracing::warn!(%client, %error, "connection refused");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot accept");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn welcome(
+    broker: Arc<Broker>,
+    socket: TcpStream,
+    client: SocketAddr,
+    tls: Option<TlsAcceptor>,
+) -> anyhow::Result<()> {
+    let server = socket.local_addr()?;
+    socket.set_nodelay(true)?;
+    let mut peer_info = PeerInfo {
+        loopback: client.ip().to_canonical().is_loopback(),
+        certificate: None,
+    };
+    let id = broker.connection_id();
+    let (reader, writer, peer, encrypted) = match tls {
+        None => {
+            let socket = Arc::new(socket);
+            let peer = Peer::new(id, Some(Arc::clone(&socket)));
+            (
+                Reader::Plain(Arc::clone(&socket)),
+                Writer::Plain(socket),
+                peer,
+                false,
+            )
+        }
+        Some(acceptor) => {
+            let deadline = broker.limits.handshake_timeout;
+            let stream = timeout(deadline, acceptor.accept(socket)).await??;
+            peer_info.certificate = crate::tls::peer_identity(stream.get_ref().1);
+            let (read, write) = tokio::io::split(stream);
+            let peer = Peer::new(id, None);
+            (
+                Reader::Tls(Box::new(read)),
+                Writer::Tls(Box::new(write)),
+                peer,
+                true,
+            )
+        }
+    };
+    let info = ConnectionInfo::new(peer, client, server, encrypted);
+    let offer = offer(&broker, &peer_info);
+    serve(broker, reader, writer, info, offer, peer_info).await;
+    Ok(())
+}
+
+fn offer(broker: &Broker, peer: &PeerInfo) -> Offer {
+    let limits = &broker.limits;
+    Offer {
+        channel_max: limits.channel_max,
+        frame_max: limits.frame_max,
+        heartbeat: limits.heartbeat,
+        mechanisms: Users::mechanisms(peer).to_owned(),
+        server_properties: server_properties(),
+        message_size_max: limits.message_size_max.as_bytes(),
+        handshake_timeout: limits.handshake_timeout,
+    }
+}
+
+/// What RabbitMQ's clients look for.
+fn server_properties() -> FieldTable {
+    let text = |text: &'static str| FieldValue::LongString(Bytes::from_static(text.as_bytes()));
+    let mut capabilities = FieldTable::new();
+    for name in CAPABILITIES {
+        capabilities.push(ShortString::cut(name), FieldValue::Bool(true));
+    }
+    let mut properties = FieldTable::new();
+    for (name, value) in [
+        ("capabilities", FieldValue::Table(capabilities)),
+        ("cluster_name", text("amphora")),
+        ("copyright", text("Licensed under MIT or Apache-2.0")),
+        (
+            "information",
+            text("An AMQP 0-9-1 broker with WebAssembly plugins"),
+        ),
+        ("platform", text("Rust")),
+        ("product", text("Amphora")),
+        ("version", text(env!("CARGO_PKG_VERSION"))),
+    ] {
+        properties.push(ShortString::cut(name), value);
+    }
+    properties
+}
+
+const CAPABILITIES: [&str; 9] = [
+    "publisher_confirms",
+    "exchange_exchange_bindings",
+    "basic.nack",
+    "consumer_cancel_notify",
+    "connection.blocked",
+    "consumer_priorities",
+    "authentication_failure_close",
+    "per_consumer_qos",
+    "direct_reply_to",
+];

@@ -1,0 +1,210 @@
+//! Class 60: consuming, and settling what was delivered.
+
+use std::sync::atomic::Ordering;
+
+use amphora_core::channel::{Settling, UnknownTag};
+use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
+use amphora_protocol::wire::method::basic::{self, Method};
+use amphora_protocol::wire::method::confirm;
+use amphora_protocol::wire::types::ChannelNumber;
+
+use super::exchange::unexpected;
+use crate::runtime::channel::{Outcome, Settlement};
+use crate::runtime::session::Session;
+
+impl Session {
+    pub(super) async fn basic(
+        &mut self,
+        channel: ChannelNumber,
+        method: Method,
+    ) -> Result<(), Exception> {
+        match method {
+            Method::Qos(qos) => self.qos(channel, &qos),
+            Method::Consume(consume) => self.consume(channel, consume),
+            Method::Cancel(cancel) => self.cancel(channel, cancel),
+            Method::Get(get) => self.get(channel, get).await,
+            Method::Ack(ack) => {
+                self.ack(channel, &ack);
+                Ok(())
+            }
+            Method::Nack(nack) => self.settle_now(
+                channel,
+                Settlement {
+                    tag: nack.delivery_tag.0,
+                    multiple: nack.multiple,
+                    outcome: refused(nack.requeue),
+                },
+            ),
+            Method::Reject(reject) => self.settle_now(
+                channel,
+                Settlement {
+                    tag: reject.delivery_tag.0,
+                    multiple: false,
+                    outcome: refused(reject.requeue),
+                },
+            ),
+            Method::Recover(recover) => {
+                self.recover(channel, recover.requeue)?;
+                self.send(channel, basic::RecoverOk {});
+                Ok(())
+            }
+            Method::RecoverAsync(recover) => self.recover(channel, recover.requeue),
+            method => Err(unexpected(method.name())),
+        }
+    }
+
+    fn qos(&mut self, channel: ChannelNumber, qos: &basic::Qos) -> Result<(), Exception> {
+        if qos.prefetch_size != 0 {
+            let text = format!("prefetch_size!=0 ({})", qos.prefetch_size);
+            return Err(ConnectionException::not_implemented(text).into());
+        }
+        let count = u32::from(qos.prefetch_count);
+        if qos.global {
+            self.windows = true;
+            let state = self.channel(channel)?;
+            state.info.window.store(count, Ordering::Relaxed);
+            let mut outbox = self.peer.outbox.lock();
+            let starved = outbox.channel(channel).map(|out| {
+                out.window = count;
+                std::mem::take(&mut out.starved)
+            });
+            drop(outbox);
+            for queue in starved.unwrap_or_default() {
+                queue.with(&self.broker.committer, &mut self.touched, |model, sink| {
+                    ((), model.dispatch(sink))
+                });
+            }
+        } else {
+            let state = self.channel(channel)?;
+            state.prefetch = count;
+            state.info.prefetch.store(count, Ordering::Relaxed);
+        }
+        self.send(channel, basic::QosOk {});
+        Ok(())
+    }
+
+    /// Gathers an acknowledgement, to be settled with the next flush.
+    pub(in crate::runtime) fn ack(&mut self, channel: ChannelNumber, ack: &basic::Ack) {
+        let settlement = Settlement {
+            tag: ack.delivery_tag.0,
+            multiple: ack.multiple,
+            outcome: Outcome::Ack,
+        };
+        let result = match self.hold_in_transaction(channel, settlement) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.gather(channel, settlement),
+            Err(exception) => Err(exception),
+        };
+        if let Err(exception) = result {
+            self.settle();
+            self.raise(
+                channel,
+                exception.at(basic::CLASS_ID, basic::Ack::METHOD_ID),
+            );
+        }
+    }
+
+    fn settle_now(
+        &mut self,
+        channel: ChannelNumber,
+        settlement: Settlement,
+    ) -> Result<(), Exception> {
+        if self.hold_in_transaction(channel, settlement)? {
+            return Ok(());
+        }
+        self.apply(channel, settlement)
+    }
+
+    /// Applies a settlement at once.
+    pub(super) fn apply(
+        &mut self,
+        channel: ChannelNumber,
+        settlement: Settlement,
+    ) -> Result<(), Exception> {
+        self.settle();
+        self.gather(channel, settlement)?;
+        match settlement.outcome {
+            Outcome::Ack | Outcome::Discard => self.settle(),
+            Outcome::Requeue => self.requeue(),
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self, channel: ChannelNumber, settlement: Settlement) -> Result<(), Exception> {
+        let Settlement { tag, multiple, .. } = settlement;
+        let mut outbox = self.peer.outbox.lock();
+        let taken = match outbox.channel(channel) {
+            Some(out) => out
+                .unacked
+                .take(channel.0, tag, multiple, &mut self.settling),
+            None => Err(UnknownTag(tag)),
+        };
+        drop(outbox);
+        let count = taken.map_err(|UnknownTag(tag)| unknown_tag(tag))?;
+        if settlement.outcome == Outcome::Ack {
+            self.broker.counters.acked(count as u64);
+        }
+        Ok(())
+    }
+
+    /// In a transaction, nothing is settled before its commit; an unknown tag is refused at once.
+    fn hold_in_transaction(
+        &mut self,
+        channel: ChannelNumber,
+        settlement: Settlement,
+    ) -> Result<bool, Exception> {
+        match &mut self.channel(channel)?.transaction {
+            Some(transaction) => {
+                transaction.settlements.push(settlement);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn recover(&mut self, channel: ChannelNumber, requeue: bool) -> Result<(), Exception> {
+        if !requeue {
+            return Err(ConnectionException::not_implemented("requeue=false").into());
+        }
+        self.settle();
+        let mut all: Settling<_> = std::mem::take(&mut self.settling);
+        if let Some(out) = self.peer.outbox.lock().channel(channel) {
+            out.unacked.take_all(channel.0, &mut all);
+        }
+        self.settling = all;
+        self.requeue();
+        Ok(())
+    }
+
+    pub(super) fn confirm_select(
+        &mut self,
+        channel: ChannelNumber,
+        select: &confirm::Select,
+    ) -> Result<(), Exception> {
+        let state = self.channel(channel)?;
+        if state.transaction.is_some() {
+            return Err(ChannelException::precondition_failed(
+                "cannot switch from tx to confirm mode",
+            )
+            .into());
+        }
+        state.confirm = true;
+        state.info.confirm.store(true, Ordering::Relaxed);
+        if !select.no_wait {
+            self.send(channel, confirm::SelectOk {});
+        }
+        Ok(())
+    }
+}
+
+fn refused(requeue: bool) -> Outcome {
+    if requeue {
+        Outcome::Requeue
+    } else {
+        Outcome::Discard
+    }
+}
+
+fn unknown_tag(tag: u64) -> Exception {
+    ChannelException::precondition_failed(format!("unknown delivery tag {tag}")).into()
+}

@@ -1,0 +1,209 @@
+//! Consumers: basic.consume, basic.cancel.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use amphora_core::queue::{ConsumerOptions, Effects};
+use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
+use amphora_protocol::wire::method::basic;
+use amphora_protocol::wire::table::FieldValue;
+use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag};
+
+use crate::runtime::channel::ChannelConsumer;
+use crate::runtime::outbox::deliver_prefix;
+use crate::runtime::queue::Subscriber;
+use crate::runtime::reply_to::REPLY_TO;
+use crate::runtime::session::Session;
+use crate::runtime::vhost::Handle;
+
+impl Session {
+    pub(super) fn consume(
+        &mut self,
+        channel: ChannelNumber,
+        mut consume: basic::Consume,
+    ) -> Result<(), Exception> {
+        if consume.consumer_tag.as_str().is_empty() {
+            let tag = format!("amq.ctag-{}", crate::runtime::random::token());
+            consume.consumer_tag = ConsumerTag::new(tag).unwrap_or_default();
+        }
+        let state = self.channel(channel)?;
+        let taken = state.consumers.contains_key(&consume.consumer_tag)
+            || state
+                .reply_consumer
+                .as_ref()
+                .is_some_and(|(tag, _)| *tag == consume.consumer_tag);
+        if taken {
+            let text = format!("attempt to reuse consumer tag '{}'", consume.consumer_tag);
+            return Err(ConnectionException::not_allowed(text).into());
+        }
+        if consume.queue == REPLY_TO {
+            return self.consume_replies(channel, &consume);
+        }
+        consume.queue = self.queue_name(channel, consume.queue)?;
+        let queue = self.readable_queue(&consume.queue)?;
+        let options = ConsumerOptions {
+            tag: consume.consumer_tag.clone(),
+            no_ack: consume.no_ack,
+            exclusive: consume.exclusive,
+            priority: priority(&consume)?,
+            prefetch: self.channel(channel)?.prefetch,
+            arguments: consume.arguments.clone(),
+        };
+        self.subscribe(channel, &queue, options, consume.no_wait)
+    }
+
+    fn subscribe(
+        &mut self,
+        number: ChannelNumber,
+        queue: &Handle,
+        options: ConsumerOptions,
+        no_wait: bool,
+    ) -> Result<(), Exception> {
+        let tag = options.tag.clone();
+        let mut outbox = self.peer.outbox.lock();
+        let source = outbox
+            .channel(number)
+            .map(|out| out.unacked.open_source(Arc::clone(queue), None))
+            .unwrap_or_default();
+        drop(outbox);
+        let subscriber = Subscriber {
+            peer: Arc::clone(&self.peer),
+            channel: number,
+            source,
+            prefix: deliver_prefix(&tag),
+        };
+        let peer = Arc::clone(&self.peer);
+        let consumed = queue.with(&self.broker.committer, &mut self.touched, |model, sink| {
+            let alone = options.exclusive && model.consumer_count() > 0;
+            if alone || model.has_exclusive_consumer() {
+                return (None, Effects::default());
+            }
+            let key = model.consume(subscriber, options);
+            let mut outbox = peer.outbox.lock();
+            if let Some(out) = outbox.channel(number) {
+                out.unacked.set_consumer(source, key);
+            }
+            // The answer goes out before the first delivery.
+            if !no_wait {
+                let ok = basic::ConsumeOk {
+                    consumer_tag: tag.clone(),
+                };
+                outbox.method(number, &ok.into());
+                peer.publish_size(&outbox);
+            }
+            drop(outbox);
+            (Some(key), model.dispatch(sink))
+        });
+        self.touched.add(&peer);
+        let Some((Some(key), _)) = consumed else {
+            let mut outbox = self.peer.outbox.lock();
+            if let Some(out) = outbox.channel(number) {
+                out.unacked.close_source(source);
+            }
+            drop(outbox);
+            let (name, vhost) = (&queue.name, &queue.vhost);
+            return Err(match consumed {
+                None => {
+                    ChannelException::not_found(format!("no queue '{name}' in vhost '{vhost}'"))
+                }
+                Some(_) => ChannelException::access_refused(format!(
+                    "queue '{name}' in vhost '{vhost}' in exclusive use"
+                )),
+            }
+            .into());
+        };
+        let channel = self.channel(number)?;
+        channel.info.consumers.fetch_add(1, Ordering::Relaxed);
+        channel.consumers.insert(
+            tag,
+            ChannelConsumer {
+                queue: Arc::clone(queue),
+                key,
+                source,
+            },
+        );
+        Ok(())
+    }
+
+    /// Direct reply-to: the channel itself is the queue.
+    fn consume_replies(
+        &mut self,
+        number: ChannelNumber,
+        consume: &basic::Consume,
+    ) -> Result<(), Exception> {
+        let refusal = if !consume.no_ack {
+            Some("reply consumer cannot acknowledge")
+        } else if self.channel(number)?.reply_consumer.is_some() {
+            Some("reply consumer already set")
+        } else {
+            None
+        };
+        if let Some(text) = refusal {
+            return Err(ChannelException::precondition_failed(text).into());
+        }
+        let tag = consume.consumer_tag.clone();
+        let peer = Arc::clone(&self.peer);
+        let vhost = &self.entered()?.ingress.vhost;
+        let name = vhost
+            .reply_consumers
+            .add(&peer, number, deliver_prefix(&tag));
+        self.channel(number)?.reply_consumer = Some((tag.clone(), name));
+        if !consume.no_wait {
+            self.send(number, basic::ConsumeOk { consumer_tag: tag });
+        }
+        Ok(())
+    }
+
+    /// Spec: basic.cancel of an unknown consumer is no error.
+    pub(super) fn cancel(
+        &mut self,
+        number: ChannelNumber,
+        cancel: basic::Cancel,
+    ) -> Result<(), Exception> {
+        let channel = self.channel(number)?;
+        if let Some(consumer) = channel.consumers.remove(&cancel.consumer_tag) {
+            channel.info.consumers.fetch_sub(1, Ordering::Relaxed);
+            consumer
+                .queue
+                .with(&self.broker.committer, &mut self.touched, |model, _| {
+                    model.cancel(consumer.key);
+                    ((), Effects::default())
+                });
+            let mut outbox = self.peer.outbox.lock();
+            if let Some(out) = outbox.channel(number) {
+                out.unacked.close_source(consumer.source);
+            }
+            drop(outbox);
+            let vhost = Arc::clone(&self.entered()?.ingress.vhost);
+            vhost.delete_if_unused(&consumer.queue, &mut self.touched);
+        } else if let Some((_, name)) = channel
+            .reply_consumer
+            .take_if(|(tag, _)| *tag == cancel.consumer_tag)
+        {
+            self.entered()?.ingress.vhost.reply_consumers.remove(&name);
+        }
+        if !cancel.no_wait {
+            let ok = basic::CancelOk {
+                consumer_tag: cancel.consumer_tag,
+            };
+            self.send(number, ok);
+        }
+        Ok(())
+    }
+}
+
+/// `x-priority`, an integer.
+fn priority(consume: &basic::Consume) -> Result<i32, Exception> {
+    let Some(value) = consume.arguments.get("x-priority") else {
+        return Ok(0);
+    };
+    if let Some(Ok(priority)) = value.as_integer().map(i32::try_from) {
+        return Ok(priority);
+    }
+    let kind = FieldValue::type_name(value);
+    let text = format!(
+        "invalid arg 'x-priority' for queue '{}': {{unacceptable_type,{kind}}}",
+        consume.queue
+    );
+    Err(ChannelException::precondition_failed(text).into())
+}

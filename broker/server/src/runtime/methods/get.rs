@@ -1,0 +1,103 @@
+//! basic.get: one message, at once.
+
+use std::sync::Arc;
+
+use amphora_core::queue::Get;
+use amphora_protocol::exception::Exception;
+use amphora_protocol::wire::method::basic;
+use amphora_protocol::wire::types::{ChannelNumber, DeliveryTag, ExchangeName, RoutingKey};
+
+use crate::runtime::ingress::names;
+use crate::runtime::session::Session;
+use crate::runtime::vhost::Handle;
+
+impl Session {
+    pub(super) async fn get(
+        &mut self,
+        number: ChannelNumber,
+        get: basic::Get,
+    ) -> Result<(), Exception> {
+        let name = self.queue_name(number, get.queue)?;
+        let queue = self.readable_queue(&name)?;
+        loop {
+            // Registered before the look, so that a segment that comes back in between is not missed.
+            let paged = queue.paged.notified();
+            match self.try_get(number, &queue, get.no_ack)? {
+                Get::Message(()) => return Ok(()),
+                Get::Empty => {
+                    self.send(number, basic::GetEmpty {});
+                    return Ok(());
+                }
+                Get::Away => paged.await,
+            }
+        }
+    }
+
+    fn try_get(
+        &mut self,
+        number: ChannelNumber,
+        queue: &Handle,
+        no_ack: bool,
+    ) -> Result<Get<()>, Exception> {
+        let source = if no_ack {
+            None
+        } else {
+            Some(self.get_source(number, queue)?)
+        };
+        let peer = Arc::clone(&self.peer);
+        let got = queue.with(&self.broker.committer, &mut self.touched, |model, _| {
+            model.get(no_ack, |delivery, remaining| {
+                let mut outbox = peer.outbox.lock();
+                let Some(out) = outbox.channel(number) else {
+                    return;
+                };
+                let tag = match source {
+                    Some(source) => out.unacked.push(source, delivery.position),
+                    None => out.unacked.next_tag(),
+                };
+                let (exchange, key) = names(delivery.message.target).unwrap_or_default();
+                let ok = basic::GetOk {
+                    delivery_tag: DeliveryTag(tag),
+                    redelivered: delivery.redelivered,
+                    exchange: ExchangeName::new(exchange).unwrap_or_default(),
+                    routing_key: RoutingKey::new(key).unwrap_or_default(),
+                    message_count: u32::try_from(remaining).unwrap_or(u32::MAX),
+                };
+                outbox.content(number, &ok.into(), &delivery.message);
+                peer.publish_size(&outbox);
+            })
+        });
+        self.touched.add(&peer);
+        Ok(got.map_or(Get::Empty, |(got, _)| got))
+    }
+
+    /// Deliveries by basic.get from one queue share a source.
+    fn get_source(&mut self, number: ChannelNumber, queue: &Handle) -> Result<u32, Exception> {
+        let channel = self.channel(number)?;
+        if let Some((_, source)) = channel
+            .got
+            .iter()
+            .find(|(known, _)| Arc::ptr_eq(known, queue))
+        {
+            return Ok(*source);
+        }
+        let mut outbox = self.peer.outbox.lock();
+        let source = outbox
+            .channel(number)
+            .map(|out| out.unacked.open_source(Arc::clone(queue), None))
+            .unwrap_or_default();
+        drop(outbox);
+        let channel = self.channel(number)?;
+        if channel.got.len() >= GOT_MAX {
+            let (_, oldest) = channel.got.remove(0);
+            if let Some(out) = self.peer.outbox.lock().channel(number) {
+                out.unacked.close_source(oldest);
+            }
+        }
+        self.channel(number)?.got.push((Arc::clone(queue), source));
+        Ok(source)
+    }
+}
+
+/// Queues whose source a channel remembers for basic.get.
+const GOT_MAX: usize = 16;

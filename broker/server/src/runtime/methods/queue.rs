@@ -1,0 +1,202 @@
+//! Class 50: queues.
+
+use std::sync::Arc;
+
+use amphora_core::binding::{Binding, Destination};
+use amphora_core::topology::QueueDeclaration;
+use amphora_protocol::exception::{ChannelException, Exception};
+use amphora_protocol::wire::method::queue::{self, Method};
+use amphora_protocol::wire::types::{ChannelNumber, QueueName, RoutingKey};
+
+use super::exchange::unexpected;
+use crate::auth::{Access, Resource};
+use crate::runtime::reply_to::REPLY_TO_PREFIX;
+use crate::runtime::session::Session;
+use crate::runtime::vhost::{DeleteCondition, Handle, VirtualHost};
+
+impl Session {
+    pub(super) async fn queue(
+        &mut self,
+        channel: ChannelNumber,
+        method: Method,
+    ) -> Result<(), Exception> {
+        match method {
+            Method::Declare(declare) => self.declare_queue(channel, declare).await,
+            Method::Delete(delete) => self.delete_queue(channel, delete).await,
+            Method::Purge(purge) => self.purge_queue(channel, purge),
+            Method::Bind(bind) => {
+                let no_wait = bind.no_wait;
+                let binding = self.named(channel, bind.into())?;
+                self.bind(binding).await?;
+                if !no_wait {
+                    self.send(channel, queue::BindOk {});
+                }
+                Ok(())
+            }
+            Method::Unbind(unbind) => {
+                let binding = self.named(channel, unbind.into())?;
+                self.unbind(&binding).await?;
+                self.send(channel, queue::UnbindOk {});
+                Ok(())
+            }
+            method => Err(unexpected(method.name())),
+        }
+    }
+
+    /// With an empty queue name, an empty routing key stands for the queue's name, too.
+    fn named(
+        &mut self,
+        channel: ChannelNumber,
+        mut binding: Binding,
+    ) -> Result<Binding, Exception> {
+        if binding.destination.name().is_empty() {
+            let name = self.queue_name(channel, QueueName::default())?;
+            if binding.routing_key.as_str().is_empty() {
+                binding.routing_key = RoutingKey::new(name.as_str()).unwrap_or_default();
+            }
+            binding.destination = Destination::Queue(name);
+        }
+        Ok(binding)
+    }
+
+    async fn declare_queue(
+        &mut self,
+        channel: ChannelNumber,
+        declare: queue::Declare,
+    ) -> Result<(), Exception> {
+        let asker = self.id();
+        let no_wait = declare.no_wait;
+        let mut declaration = QueueDeclaration::from(declare);
+        let name = declaration.name.clone();
+        if name.starts_with(REPLY_TO_PREFIX) {
+            return self.ask_for_reply_queue(channel, name, declaration.passive);
+        }
+        declaration.server_named = name.as_str().is_empty() && !declaration.passive;
+        let name = if declaration.server_named {
+            VirtualHost::server_name()
+        } else {
+            self.queue_name(channel, name)?
+        };
+        declaration.name = name.clone();
+        let exclusive = declaration.exclusive && !declaration.passive;
+        let entered = self.entered()?;
+        if !declaration.passive {
+            entered
+                .access
+                .check(Access::Configure, Resource::Queue(&name))?;
+            let dead_letter = declaration.arguments.get("x-dead-letter-exchange");
+            if let Some(exchange) = dead_letter.and_then(|name| name.as_str()) {
+                entered.access.check(Access::Read, Resource::Queue(&name))?;
+                entered
+                    .access
+                    .check(Access::Write, Resource::Exchange(exchange))?;
+            }
+        }
+        let changed = entered.ingress.vhost.declare_queue(declaration, asker)?;
+        let queue = changed.result;
+        let own = |other: &Handle| Arc::ptr_eq(other, &queue);
+        if exclusive && !entered.exclusive.iter().any(own) {
+            entered.exclusive.push(Arc::clone(&queue));
+        }
+        self.channel(channel)?.last_queue = Some(name.clone());
+        self.defined(changed.epoch).await;
+        if !no_wait {
+            let (message_count, consumer_count) = {
+                let state = queue.state.lock();
+                (state.model.ready_count(), state.model.consumer_count())
+            };
+            let ok = queue::DeclareOk {
+                queue: name,
+                message_count: u32::try_from(message_count).unwrap_or(u32::MAX),
+                consumer_count: u32::try_from(consumer_count).unwrap_or(u32::MAX),
+            };
+            self.send(channel, ok);
+        }
+        Ok(())
+    }
+
+    /// Responders ask by a passive declaration whether their requester is still there.
+    fn ask_for_reply_queue(
+        &mut self,
+        channel: ChannelNumber,
+        name: QueueName,
+        passive: bool,
+    ) -> Result<(), Exception> {
+        let vhost = &self.entered()?.ingress.vhost;
+        if !passive || !vhost.reply_consumers.contains(&name) {
+            let text = format!("no queue '{name}' in vhost '{}'", vhost.name);
+            return Err(ChannelException::not_found(text).into());
+        }
+        let ok = queue::DeclareOk {
+            queue: name,
+            message_count: 0,
+            consumer_count: 1,
+        };
+        self.send(channel, ok);
+        Ok(())
+    }
+
+    async fn delete_queue(
+        &mut self,
+        channel: ChannelNumber,
+        delete: queue::Delete,
+    ) -> Result<(), Exception> {
+        let asker = self.id();
+        let name = self.queue_name(channel, delete.queue)?;
+        let Self {
+            entered, touched, ..
+        } = self;
+        let entered = entered
+            .as_mut()
+            .ok_or_else(crate::runtime::publish::not_entered)?;
+        entered
+            .access
+            .check(Access::Configure, Resource::Queue(&name))?;
+        let condition = DeleteCondition {
+            if_unused: delete.if_unused,
+            if_empty: delete.if_empty,
+        };
+        let changed = entered
+            .ingress
+            .vhost
+            .delete_queue(&name, asker, condition, touched)?;
+        entered.exclusive.retain(|queue| queue.name != name);
+        self.defined(changed.epoch).await;
+        if !delete.no_wait {
+            let ok = queue::DeleteOk {
+                message_count: u32::try_from(changed.result).unwrap_or(u32::MAX),
+            };
+            self.send(channel, ok);
+        }
+        Ok(())
+    }
+
+    fn purge_queue(
+        &mut self,
+        channel: ChannelNumber,
+        purge: queue::Purge,
+    ) -> Result<(), Exception> {
+        let name = self.queue_name(channel, purge.queue)?;
+        let queue = self.readable_queue(&name)?;
+        let purged = queue.with(&self.broker.committer, &mut self.touched, |model, _| {
+            model.purge()
+        });
+        if !purge.no_wait {
+            let purged = purged.map_or(0, |(purged, _)| purged);
+            let ok = queue::PurgeOk {
+                message_count: u32::try_from(purged).unwrap_or(u32::MAX),
+            };
+            self.send(channel, ok);
+        }
+        Ok(())
+    }
+
+    /// A queue that the user may read from.
+    pub(super) fn readable_queue(&mut self, name: &QueueName) -> Result<Handle, Exception> {
+        let asker = self.id();
+        let entered = self.entered()?;
+        entered.access.check(Access::Read, Resource::Queue(name))?;
+        let topology = entered.ingress.vhost.topology();
+        Ok(topology.find_queue(name, asker)?.handle.clone())
+    }
+}

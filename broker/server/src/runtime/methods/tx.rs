@@ -1,0 +1,70 @@
+//! Class 90: transactions. Publishes and settlements are held back until the commit, which is answered when all of it is
+//! durable. Atomic for one queue, as with RabbitMQ.
+
+use std::sync::atomic::Ordering;
+
+use amphora_protocol::exception::{ChannelException, Exception};
+use amphora_protocol::wire::method::tx::{self, Method};
+use amphora_protocol::wire::types::ChannelNumber;
+
+use super::exchange::unexpected;
+use crate::runtime::channel::Transaction;
+use crate::runtime::session::Session;
+
+impl Session {
+    pub(super) async fn tx(
+        &mut self,
+        channel: ChannelNumber,
+        method: Method,
+    ) -> Result<(), Exception> {
+        match method {
+            Method::Select(_) => {
+                let state = self.channel(channel)?;
+                if state.confirm {
+                    return Err(failed("cannot switch from confirm to tx mode"));
+                }
+                state.transaction.get_or_insert_default();
+                state.info.transactional.store(true, Ordering::Relaxed);
+                self.send(channel, tx::SelectOk {});
+                Ok(())
+            }
+            Method::Commit(_) => self.commit(channel).await,
+            Method::Rollback(_) => {
+                let state = self.channel(channel)?;
+                if state.transaction.is_none() {
+                    return Err(failed("channel is not transactional"));
+                }
+                state.transaction = Some(Transaction::default());
+                self.send(channel, tx::RollbackOk {});
+                Ok(())
+            }
+            method => Err(unexpected(method.name())),
+        }
+    }
+
+    async fn commit(&mut self, channel: ChannelNumber) -> Result<(), Exception> {
+        let state = self.channel(channel)?;
+        let Some(transaction) = state.transaction.take() else {
+            return Err(failed("channel is not transactional"));
+        };
+        state.transaction = Some(Transaction::default());
+        for (message, mandatory) in transaction.publishes {
+            self.publish_owned(channel, message, mandatory)?;
+        }
+        for settlement in transaction.settlements {
+            self.apply(channel, settlement)?;
+        }
+        self.flush(&[]);
+        // Everything was noted by now, so the open group has it or an earlier one.
+        let committer = &self.broker.committer;
+        let epoch = committer.open_epoch();
+        committer.hurry();
+        committer.durable(epoch).await;
+        self.send(channel, tx::CommitOk {});
+        Ok(())
+    }
+}
+
+fn failed(text: &str) -> Exception {
+    ChannelException::precondition_failed(text).into()
+}

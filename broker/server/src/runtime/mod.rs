@@ -1,0 +1,98 @@
+//! The broker at work: sockets, tasks and locks around the core.
+//!
+//! Locks are taken in the order topology, queue, outbox, at most one of each at a time; nothing is awaited, written to a
+//! socket or woken while one is held.
+
+mod broker;
+mod buffers;
+mod channel;
+mod committer;
+mod connection;
+mod counters;
+mod info;
+mod ingress;
+mod listener;
+mod methods;
+mod outbox;
+mod pager;
+mod peer;
+mod publish;
+mod queue;
+mod random;
+mod recovery;
+mod reply_to;
+mod session;
+mod vhost;
+mod writer;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use amphora_core::store::Store;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::auth::Users;
+use crate::config::Config;
+
+pub(crate) use broker::Broker;
+
+/// How long clients have to answer when the broker stops.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A broker that runs.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    broker: Arc<Broker>,
+    committer: JoinHandle<()>,
+    listeners: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Runtime {
+    /// Rebuilds what the store has. Must be called within a tokio runtime.
+    pub(crate) fn start(
+        config: &Config,
+        store: Arc<dyn Store>,
+        users: Arc<Users>,
+    ) -> anyhow::Result<Self> {
+        let (broker, committer) = Broker::recover(config, store, users)?;
+        Ok(Self {
+            broker,
+            committer,
+            listeners: Vec::new(),
+        })
+    }
+
+    /// Accepts clients on this listener, with TLS if there is an acceptor.
+    pub(crate) fn listen(&mut self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        let broker = Arc::clone(&self.broker);
+        self.listeners
+            .push(tokio::spawn(listener::accept(broker, listener, tls)));
+    }
+
+    /// Stops accepting, closes every connection with 320, commits, ends.
+    pub(crate) async fn shutdown(self) {
+        for listener in &self.listeners {
+            listener.abort();
+        }
+        let text = "broker forced connection closure with reason 'shutdown'";
+        for connection in self.broker.connections() {
+            connection.peer.post(peer::Letter::Close(text.to_owned()));
+        }
+        let gone = async {
+            while !self.broker.connections().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(FAREWELL, gone).await.is_err() {
+            tracing::warn!("some clients did not say goodbye");
+        }
+        self.broker.committer.stop();
+        let committer = self.committer;
+        let ended = tokio::task::spawn_blocking(move || committer.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::error!("the committer did not end as it should");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Reads segments back that a queue let go.
+
+use std::sync::Arc;
+
+use amphora_core::queue::{Effects, PageIn};
+use bytes::Bytes;
+
+use super::committer::Committer;
+use super::peer::Touched;
+use super::queue::SharedQueue;
+
+/// Blocks while it reads. A segment that cannot be read is given up, and told in the log by queue and position.
+pub(super) fn read_back(committer: &Arc<Committer>, queue: &Arc<SharedQueue>, requests: &[PageIn]) {
+    let mut touched = Touched::default();
+    for request in requests {
+        let data: Result<Vec<Bytes>, _> = request
+            .records
+            .iter()
+            .map(|record| committer.store.read(request.queue, record))
+            .collect();
+        queue.with(committer, &mut touched, |model, sink| {
+            let read = data.map_err(|error| error.to_string()).and_then(|data| {
+                model
+                    .page_in(request.base, &data)
+                    .map_err(|error| error.to_string())
+            });
+            let settle = read.is_err();
+            if let Err(error) = read
+                && let Some((first, last)) = model.lose(request.base)
+            {
+                tracing::error!(
+                    queue = %queue.name, vhost = %queue.vhost, first, last, %error,
+                    "messages cannot be read back and are lost"
+                );
+            }
+            let effects = Effects {
+                settle,
+                ..model.dispatch(sink)
+            };
+            ((), effects)
+        });
+    }
+    queue.paged.notify_waiters();
+    touched.finish(committer);
+}

@@ -1,0 +1,273 @@
+//! A connection as others see it: its outbox, and the right to write it to the socket.
+//!
+//! Whoever has put something into outboxes calls [`Touched::finish`] when it holds no lock any more. Few or well filled
+//! outboxes are then written at once by the one who filled them; otherwise each connection's writer task is woken.
+//! `writing` is a token, not a lock: its holder swaps the buffers out and writes without holding anything.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use amphora_protocol::wire::method::Method;
+use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag};
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::buffers::{Buffers, SLICES_MAX};
+use super::committer::Committer;
+use super::outbox::Outbox;
+use super::queue::SharedQueue;
+
+/// What others have to tell a connection's task.
+#[derive(Debug)]
+pub(super) enum Letter {
+    /// The server has cancelled the consumer; the client is told already.
+    Cancelled(ChannelNumber, ConsumerTag),
+    /// Close the connection with 320 and this text.
+    Close(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) id: u64,
+    pub(super) outbox: Mutex<Outbox>,
+    /// [`Outbox::size`], readable without the lock.
+    size: AtomicUsize,
+    /// Wakes the writer task.
+    pub(super) wake: Notify,
+    /// The socket, if others than the writer task may write to it.
+    pub(super) direct: Option<Arc<TcpStream>>,
+    /// Something was written since the heartbeat looked last.
+    pub(super) sent: AtomicBool,
+    pub(super) sent_bytes: AtomicU64,
+    letters: Mutex<Vec<Letter>>,
+    /// There are letters, or the socket has failed.
+    pub(super) attention: Notify,
+    pub(super) failed: AtomicBool,
+    /// The client understands basic.cancel from the server.
+    pub(super) cancel_notify: AtomicBool,
+    /// The client understands connection.blocked.
+    pub(super) blocked_notify: AtomicBool,
+}
+
+impl Peer {
+    pub(super) fn new(id: u64, direct: Option<Arc<TcpStream>>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            outbox: Mutex::default(),
+            size: AtomicUsize::new(0),
+            wake: Notify::new(),
+            direct,
+            sent: AtomicBool::new(false),
+            sent_bytes: AtomicU64::new(0),
+            letters: Mutex::default(),
+            attention: Notify::new(),
+            failed: AtomicBool::new(false),
+            cancel_notify: AtomicBool::new(false),
+            blocked_notify: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn outbox_size(&self) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn publish_size(&self, outbox: &Outbox) {
+        self.size.store(outbox.size, Ordering::Relaxed);
+    }
+
+    /// Appends a method.
+    pub(super) fn send(&self, channel: ChannelNumber, method: impl Into<Method>) {
+        let mut outbox = self.outbox.lock();
+        outbox.method(channel, &method.into());
+        self.publish_size(&outbox);
+    }
+
+    pub(super) fn post(&self, letter: Letter) {
+        self.letters.lock().push(letter);
+        self.attention.notify_one();
+    }
+
+    pub(super) fn letters(&self) -> Vec<Letter> {
+        std::mem::take(&mut *self.letters.lock())
+    }
+
+    pub(super) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+        self.attention.notify_one();
+    }
+
+    /// Takes the token and what is to be written, and the queues that waited for room. Nothing if another holds the
+    /// token, the socket is full, or there is nothing to do.
+    fn begin(&self, outbox: &mut Outbox) -> Option<(Buffers, Vec<Arc<SharedQueue>>)> {
+        if outbox.writing || outbox.stalled.is_some() {
+            return None;
+        }
+        self.swap(outbox)
+    }
+
+    fn swap(&self, outbox: &mut Outbox) -> Option<(Buffers, Vec<Arc<SharedQueue>>)> {
+        if outbox.buffers.is_empty() && outbox.starved.is_empty() {
+            return None;
+        }
+        outbox.writing = true;
+        let spare = std::mem::take(&mut outbox.spare);
+        let buffers = std::mem::replace(&mut outbox.buffers, spare);
+        outbox.size = 0;
+        self.publish_size(outbox);
+        Some((buffers, std::mem::take(&mut outbox.starved)))
+    }
+
+    /// Writes from the caller's task as long as the socket takes it.
+    fn write_directly(
+        self: &Arc<Self>,
+        socket: &TcpStream,
+        committer: &Arc<Committer>,
+        touched: &mut Touched,
+    ) {
+        let Some((mut buffers, starved)) = self.begin(&mut self.outbox.lock()) else {
+            return;
+        };
+        let mut starved = starved;
+        for _ in 0..DIRECT_ROUNDS_MAX {
+            dispatch(starved, committer, touched);
+            match try_write(socket, &mut buffers, &self.sent_bytes) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let mut outbox = self.outbox.lock();
+                    outbox.stalled = Some(buffers);
+                    outbox.writing = false;
+                    drop(outbox);
+                    self.wake.notify_one();
+                    return;
+                }
+                Err(_) => {
+                    self.outbox.lock().writing = false;
+                    self.fail();
+                    return;
+                }
+            }
+            self.sent.store(true, Ordering::Relaxed);
+            let mut outbox = self.outbox.lock();
+            outbox.spare = buffers.recycled();
+            outbox.writing = false;
+            match self.begin(&mut outbox) {
+                Some(next) => (buffers, starved) = next,
+                None => return,
+            }
+        }
+        // Others go on filling this outbox: its own task takes over.
+        let mut outbox = self.outbox.lock();
+        outbox.writing = false;
+        outbox.stalled = Some(buffers);
+        drop(outbox);
+        self.wake.notify_one();
+        dispatch(starved, committer, touched);
+    }
+
+    /// For the writer task: waits for nothing, takes what is there. A full socket's rest comes first.
+    pub(super) fn take(
+        &self,
+        committer: &Arc<Committer>,
+        touched: &mut Touched,
+    ) -> Option<Buffers> {
+        let mut outbox = self.outbox.lock();
+        if outbox.writing {
+            return None;
+        }
+        if let Some(stalled) = outbox.stalled.take() {
+            outbox.writing = true;
+            return Some(stalled);
+        }
+        let (buffers, starved) = self.swap(&mut outbox)?;
+        drop(outbox);
+        dispatch(starved, committer, touched);
+        Some(buffers)
+    }
+
+    /// For the writer task: gives the token back.
+    pub(super) fn put_back(&self, buffers: Buffers) {
+        let mut outbox = self.outbox.lock();
+        outbox.spare = buffers.recycled();
+        outbox.writing = false;
+    }
+}
+
+/// A publisher does not become another connection's writer for ever.
+const DIRECT_ROUNDS_MAX: usize = 4;
+
+fn dispatch(queues: Vec<Arc<SharedQueue>>, committer: &Arc<Committer>, touched: &mut Touched) {
+    for queue in queues {
+        queue.with(committer, touched, |model, sink| ((), model.dispatch(sink)));
+    }
+}
+
+/// Writes until everything is out (true) or the socket is full (false).
+pub(super) fn try_write(
+    socket: &TcpStream,
+    buffers: &mut Buffers,
+    total: &AtomicU64,
+) -> io::Result<bool> {
+    while !buffers.is_empty() {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = buffers.slices(&mut slices);
+        let written = match socket.try_write_vectored(&slices[..count]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        total.fetch_add(written as u64, Ordering::Relaxed);
+        buffers.advance(written);
+    }
+    Ok(true)
+}
+
+/// The connections whose outboxes were filled and are not yet written.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    peers: Vec<Arc<Peer>>,
+}
+
+/// Up to so many outboxes are written by the one who filled them.
+const DIRECT_PEERS_MAX: usize = 4;
+/// An outbox with this much is worth a system call of its own.
+const DIRECT_BYTES: usize = 16 << 10;
+/// How far back a connection is looked for before it is added again: adding it twice does no harm.
+const LOOKED_BACK: usize = 8;
+
+impl Touched {
+    pub(super) fn add(&mut self, peer: &Arc<Peer>) {
+        let known = |other: &Arc<Peer>| Arc::ptr_eq(other, peer);
+        if !self.peers.iter().rev().take(LOOKED_BACK).any(known) {
+            self.peers.push(Arc::clone(peer));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// Writes or wakes. No lock may be held.
+    pub(super) fn finish(&mut self, committer: &Arc<Committer>) {
+        // Writing makes room, which lets queues fill further outboxes; these are left to their own tasks after a while.
+        let mut rounds = 0;
+        while !self.peers.is_empty() {
+            let peers = std::mem::take(&mut self.peers);
+            let few = peers.len() <= DIRECT_PEERS_MAX;
+            for peer in &peers {
+                match &peer.direct {
+                    Some(socket)
+                        if rounds < DIRECT_ROUNDS_MAX
+                            && (few || peer.outbox_size() >= DIRECT_BYTES) =>
+                    {
+                        peer.write_directly(socket, committer, self);
+                    }
+                    _ => peer.wake.notify_one(),
+                }
+            }
+            rounds += 1;
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A queue as the runtime shares it: the core's state behind a lock, and what may be read without it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use amphora_core::channel::SourceKey;
+use amphora_core::definition::QueueDefinition;
+use amphora_core::message::Delivery;
+use amphora_core::queue::{Accepted, Consumer, Effects, Queue, Room, Sink};
+use amphora_core::store::QueueId;
+use amphora_protocol::wire::types::{ChannelNumber, QueueName};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::committer::Committer;
+use super::outbox::OUTBOX_BYTES;
+use super::peer::{Peer, Touched};
+
+/// Where a consumer's messages go.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) peer: Arc<Peer>,
+    pub(super) channel: ChannelNumber,
+    pub(super) source: SourceKey,
+    /// See [`super::outbox::deliver_prefix`].
+    pub(super) prefix: Box<[u8]>,
+}
+
+#[derive(Debug)]
+pub(super) struct QueueState {
+    pub(super) model: Queue<Subscriber>,
+    /// The queue was deleted: what still arrives is dropped.
+    pub(super) deleted: bool,
+    /// The committer knows that there is something to take.
+    pub(super) dirty: bool,
+    /// Bytes of memory that the committer's gauge counts for this queue.
+    pub(super) memory: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct SharedQueue {
+    pub(super) id: QueueId,
+    pub(super) name: QueueName,
+    pub(super) vhost: Arc<str>,
+    pub(super) auto_delete: bool,
+    pub(super) state: Mutex<QueueState>,
+    /// Ready messages wait only for connections that are full: publishers are asked to go slower.
+    over: AtomicBool,
+    /// The queue is no longer `over`.
+    pub(super) low: Notify,
+    /// A segment came back.
+    pub(super) paged: Notify,
+}
+
+impl SharedQueue {
+    pub(super) fn new(
+        definition: &QueueDefinition,
+        vhost: Arc<str>,
+        model: Queue<Subscriber>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id: definition.id,
+            name: definition.name.clone(),
+            vhost,
+            auto_delete: definition.auto_delete,
+            state: Mutex::new(QueueState {
+                model,
+                deleted: false,
+                dirty: false,
+                memory: 0,
+            }),
+            over: AtomicBool::new(false),
+            low: Notify::new(),
+            paged: Notify::new(),
+        })
+    }
+
+    /// Whether publishers should go slower.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Runs `change` on the model under the queue's lock and sees to what it asks for. Returns nothing if the queue
+    /// was deleted.
+    pub(super) fn with<R>(
+        self: &Arc<Self>,
+        committer: &Arc<Committer>,
+        touched: &mut Touched,
+        change: impl FnOnce(&mut Queue<Subscriber>, &mut Delivering<'_>) -> (R, Effects),
+    ) -> Option<(R, Effects)> {
+        let mut state = self.state.lock();
+        if state.deleted {
+            return None;
+        }
+        let mut sink = Delivering {
+            queue: self,
+            touched,
+            starved: false,
+        };
+        let (result, effects) = change(&mut state.model, &mut sink);
+        let starved = sink.starved;
+        self.after(&mut state, committer, effects, starved);
+        Some((result, effects))
+    }
+
+    fn after(
+        self: &Arc<Self>,
+        state: &mut QueueState,
+        committer: &Arc<Committer>,
+        effects: Effects,
+        starved: bool,
+    ) {
+        if effects.commit || effects.settle {
+            committer.note(self, &mut state.dirty, effects.commit);
+        }
+        if effects.page_in {
+            committer.page_in(self, state.model.take_wanted());
+        }
+        let memory = state.model.memory();
+        committer.account(&mut state.memory, memory);
+        let over = starved && memory > OVER_BYTES;
+        if over != self.over.load(Ordering::Relaxed) {
+            self.over.store(over, Ordering::Relaxed);
+            if !over {
+                self.low.notify_waiters();
+            }
+        }
+    }
+}
+
+/// A queue with consumers whose connections are full may hold this much before its publishers are slowed down: memory
+/// that is still warm is cheaper than memory that is not.
+const OVER_BYTES: usize = 1 << 20;
+
+/// Gives a queue's messages to the outboxes of its consumers.
+#[derive(Debug)]
+pub(super) struct Delivering<'a> {
+    queue: &'a Arc<SharedQueue>,
+    touched: &'a mut Touched,
+    starved: bool,
+}
+
+impl Sink<Subscriber> for Delivering<'_> {
+    fn room(&mut self, consumer: &Consumer<Subscriber>) -> Room {
+        Room {
+            bytes: OUTBOX_BYTES.saturating_sub(consumer.connection.peer.outbox_size()),
+            messages: u32::MAX,
+        }
+    }
+
+    fn deliver<'m>(
+        &mut self,
+        consumer: &Consumer<Subscriber>,
+        deliveries: impl Iterator<Item = Delivery<'m>>,
+    ) -> Accepted {
+        let to = &consumer.connection;
+        let source = (!consumer.options.no_ack).then_some(to.source);
+        let mut outbox = to.peer.outbox.lock();
+        if outbox.closed {
+            return Accepted::Closed;
+        }
+        let mut window = match outbox.channel(to.channel) {
+            None => return Accepted::Closed,
+            Some(_) if source.is_none() => usize::MAX,
+            Some(channel) => channel.window_left(),
+        };
+        let mut accepted = Accepted::All;
+        for (taken, delivery) in deliveries.enumerate() {
+            if window == 0 || outbox.size >= OUTBOX_BYTES {
+                accepted = Accepted::First(taken);
+                break;
+            }
+            window -= 1;
+            outbox.deliver(to.channel, &to.prefix, source, &delivery);
+        }
+        to.peer.publish_size(&outbox);
+        drop(outbox);
+        self.touched.add(&to.peer);
+        accepted
+    }
+
+    fn starve(&mut self, consumer: &Consumer<Subscriber>) -> bool {
+        let to = &consumer.connection;
+        let mut outbox = to.peer.outbox.lock();
+        if outbox.closed {
+            return true;
+        }
+        let full = outbox.size >= OUTBOX_BYTES;
+        self.starved |= full;
+        let waiting = if full {
+            &mut outbox.starved
+        } else if let Some(channel) = outbox.channel(to.channel)
+            && !consumer.options.no_ack
+            && channel.window_left() == 0
+        {
+            &mut channel.starved
+        } else {
+            return false;
+        };
+        if !waiting.iter().any(|queue| Arc::ptr_eq(queue, self.queue)) {
+            waiting.push(Arc::clone(self.queue));
+        }
+        true
+    }
+}

@@ -1,0 +1,135 @@
+//! Virtual hosts as they were before the last restart, from what the store kept of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use amphora_core::definition::{Definition, QueueDefinition};
+use amphora_core::queue::{Queue, RecoveryError, recover};
+use amphora_core::store::{QueueId, Recovered, RecoveredQueue, Write};
+use amphora_core::topology::Topology;
+use amphora_protocol::wire::table::FieldTable;
+use amphora_protocol::wire::types::VhostName;
+use anyhow::bail;
+
+use super::committer::Committer;
+use super::queue::{SharedQueue, Subscriber};
+use super::vhost::{Handle, VirtualHost};
+
+type Definitions = BTreeMap<VhostName, Vec<Definition>>;
+
+/// Rebuilds all virtual hosts; at the very first start, there is `/`.
+pub(super) fn rebuild(
+    recovered: Recovered,
+    committer: &Arc<Committer>,
+) -> anyhow::Result<BTreeMap<VhostName, Arc<VirtualHost>>> {
+    let mut definitions = by_vhost(&recovered)?;
+    let mut writes = Vec::new();
+    let root = VhostName::new("/")?;
+    definitions.entry(root).or_insert_with_key(|root| {
+        let definition = Definition::Vhost {
+            vhost: root.clone(),
+            metadata: FieldTable::default(),
+        };
+        writes.push(Write::PutDefinition {
+            key: definition.key(),
+            value: definition.value(),
+        });
+        Vec::new()
+    });
+    let mut models = Models::new(recovered.queues, &definitions);
+    let mut vhosts = BTreeMap::new();
+    for (name, definitions) in definitions {
+        let (topology, problems) =
+            Topology::<Handle>::recover(name.clone(), definitions, |definition| {
+                let model = models.take(definition, &name);
+                SharedQueue::new(definition, name.as_str().into(), model)
+            });
+        for problem in problems {
+            tracing::warn!(vhost = %name, %problem, "left out");
+        }
+        let queue_ids = Arc::clone(&models.next_id);
+        let vhost = VirtualHost::new(topology, Arc::clone(committer), queue_ids);
+        vhosts.insert(name, vhost);
+    }
+    if let Some(damaged) = models.damaged.first() {
+        bail!("the storage is damaged: {damaged}");
+    }
+    writes.extend(models.orphans());
+    if !writes.is_empty() {
+        committer.define(writes);
+    }
+    Ok(vhosts)
+}
+
+fn by_vhost(recovered: &Recovered) -> anyhow::Result<Definitions> {
+    let mut definitions = Definitions::new();
+    for (key, value) in &recovered.definitions {
+        let definition = Definition::decode(key, value)?;
+        let vhost = match &definition {
+            Definition::Vhost { vhost, .. }
+            | Definition::Exchange { vhost, .. }
+            | Definition::Queue { vhost, .. }
+            | Definition::Binding { vhost, .. } => vhost.clone(),
+            Definition::Opaque { .. } => continue,
+        };
+        definitions.entry(vhost).or_default().push(definition);
+    }
+    Ok(definitions)
+}
+
+/// What the store has of each queue.
+struct Models {
+    stored: HashMap<QueueId, RecoveredQueue>,
+    next_id: Arc<AtomicU32>,
+    damaged: Vec<String>,
+}
+
+impl Models {
+    fn new(stored: Vec<RecoveredQueue>, definitions: &Definitions) -> Self {
+        let defined = definitions
+            .values()
+            .flatten()
+            .filter_map(|definition| match definition {
+                Definition::Queue { queue, .. } => Some(queue.id.0),
+                _ => None,
+            });
+        let last = stored
+            .iter()
+            .map(|queue| queue.queue.0)
+            .chain(defined)
+            .max();
+        Self {
+            stored: stored
+                .into_iter()
+                .map(|queue| (queue.queue, queue))
+                .collect(),
+            next_id: Arc::new(AtomicU32::new(last.unwrap_or(0) + 1)),
+            damaged: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, definition: &QueueDefinition, vhost: &VhostName) -> Queue<Subscriber> {
+        let empty = || Queue::new(definition.id, definition.durable);
+        let Some(stored) = self.stored.remove(&definition.id) else {
+            return empty();
+        };
+        recover(stored).unwrap_or_else(|RecoveryError { reason, .. }| {
+            let name = &definition.name;
+            self.damaged
+                .push(format!("queue '{name}' in vhost '{vhost}': {reason}"));
+            empty()
+        })
+    }
+
+    /// Removes what belonged to queues whose deletion was stored before their messages were removed.
+    fn orphans(self) -> impl Iterator<Item = Write> {
+        self.stored.into_values().flat_map(|orphan| {
+            let queue = orphan.queue;
+            let records = orphan.records.into_iter();
+            records
+                .map(move |record| Write::Remove { queue, record })
+                .chain([Write::Forget { queue }])
+        })
+    }
+}

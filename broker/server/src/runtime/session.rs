@@ -1,0 +1,399 @@
+//! One connection's conversation: what the protocol's state machine reports is answered here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use amphora_core::channel::Settling;
+use amphora_core::queue::Held;
+use amphora_core::topology::ConnectionId;
+use amphora_protocol::connection::{Connection, Event, Failure};
+use amphora_protocol::exception::{ConnectionException, Exception};
+use amphora_protocol::wire::method::{Method, basic, connection};
+use amphora_protocol::wire::reply_code::ReplyCode;
+use amphora_protocol::wire::types::{ChannelNumber, ShortString, VhostName};
+use foldhash::fast::FixedState;
+
+use crate::auth::{Identity, PeerInfo, Refusal, VhostAccess};
+
+use super::broker::Broker;
+use super::channel::Channel;
+use super::info::ConnectionInfo;
+use super::ingress::Ingress;
+use super::peer::{Letter, Peer, Touched};
+use super::vhost::Handle;
+
+/// How a session ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Both sides said goodbye.
+    Closed,
+    /// The socket is dropped for this reason.
+    Dropped(String),
+    /// The login was refused to a client that expects silence: the socket is dropped after a while.
+    Silence,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) broker: Arc<Broker>,
+    pub(super) peer: Arc<Peer>,
+    pub(super) info: Arc<ConnectionInfo>,
+    pub(super) conversation: Connection,
+    pub(super) replies: Vec<u8>,
+    pub(super) channels: HashMap<ChannelNumber, Channel, FixedState>,
+    pub(super) settling: Settling<Handle>,
+    pub(super) touched: Touched,
+    /// Publishes on channels with confirms, since the last flush.
+    pub(super) unconfirmed: Vec<(ChannelNumber, u64)>,
+    /// Since the session began, something was published.
+    pub(super) publishes: bool,
+    /// A queue whose consumers cannot follow.
+    pub(super) over: Option<Handle>,
+    /// Some channel has a prefetch of its own (basic.qos with `global`).
+    pub(super) windows: bool,
+    pub(super) entered: Option<Entered>,
+    peer_info: PeerInfo,
+    identity: Option<Identity>,
+}
+
+/// What a session has once it is in a virtual host.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) access: VhostAccess,
+    pub(super) ingress: Ingress,
+    pub(super) exclusive: Vec<Handle>,
+}
+
+impl Session {
+    pub(super) fn new(
+        broker: Arc<Broker>,
+        peer: Arc<Peer>,
+        info: Arc<ConnectionInfo>,
+        conversation: Connection,
+        peer_info: PeerInfo,
+    ) -> Self {
+        Self {
+            broker,
+            peer,
+            info,
+            conversation,
+            replies: Vec::new(),
+            channels: HashMap::default(),
+            settling: Settling::default(),
+            touched: Touched::default(),
+            unconfirmed: Vec::new(),
+            publishes: false,
+            over: None,
+            windows: false,
+            entered: None,
+            peer_info,
+            identity: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> ConnectionId {
+        ConnectionId(self.peer.id)
+    }
+
+    /// Deals with all that `input` holds. Returns how much of it was used.
+    pub(super) async fn process(&mut self, input: &[u8]) -> Result<usize, End> {
+        let mut used = 0;
+        if let Some(entered) = &mut self.entered {
+            entered.ingress.refresh();
+        }
+        loop {
+            let next = self.conversation.next(input, &mut used, &mut self.replies);
+            if !self.replies.is_empty() {
+                self.flush(input);
+                self.send_replies();
+            }
+            match next {
+                Ok(Some(Event::Publish(publish))) => self.publish(input, publish),
+                Ok(Some(Event::Method(channel, Method::Basic(basic::Method::Ack(ack))))) => {
+                    self.ack(channel, &ack);
+                }
+                Ok(Some(event)) => {
+                    self.flush(input);
+                    self.event(event).await?;
+                    if let Some(entered) = &mut self.entered {
+                        entered.ingress.refresh();
+                    }
+                }
+                Ok(None) => break,
+                Err(failure) => {
+                    self.flush(input);
+                    self.fail(failure)?;
+                }
+            }
+            if self
+                .entered
+                .as_ref()
+                .is_some_and(|entered| entered.ingress.is_due())
+            {
+                self.flush(input);
+            }
+        }
+        self.flush(input);
+        Ok(used)
+    }
+
+    /// Hands on what was collected, settles what was acknowledged, confirms what may be confirmed, and writes.
+    pub(super) fn flush(&mut self, input: &[u8]) {
+        if let Some(entered) = &mut self.entered
+            && !entered.ingress.is_empty()
+        {
+            let flushed = entered.ingress.flush(input, &mut self.touched);
+            self.over = flushed.over;
+            self.note_confirms(flushed.commit);
+        } else if !self.unconfirmed.is_empty() {
+            self.note_confirms(false);
+        }
+        self.settle();
+        self.finish();
+    }
+
+    /// Writes what is to be written. No lock may be held.
+    pub(super) fn finish(&mut self) {
+        if !self.touched.is_empty() {
+            self.touched.finish(&self.broker.committer);
+        }
+    }
+
+    fn note_confirms(&mut self, commit: bool) {
+        if self.unconfirmed.is_empty() {
+            return;
+        }
+        let committer = &self.broker.committer;
+        let epoch = if commit { committer.open_epoch() } else { 0 };
+        let mut outbox = self.peer.outbox.lock();
+        for (channel, count) in self.unconfirmed.drain(..) {
+            if let Some(channel) = outbox.channel(channel) {
+                channel.confirms.published(count, epoch);
+            }
+        }
+        let waits = outbox.release_confirms(committer.durable_epoch());
+        self.peer.publish_size(&outbox);
+        drop(outbox);
+        self.touched.add(&self.peer);
+        if waits {
+            committer.await_confirms(&self.peer);
+        }
+    }
+
+    /// Settles what acknowledgements have gathered.
+    pub(super) fn settle(&mut self) {
+        if self.settling.is_empty() {
+            return;
+        }
+        let (committer, touched) = (&self.broker.committer, &mut self.touched);
+        self.settling.drain(|taken| {
+            taken.queue.with(committer, touched, |model, sink| {
+                let effects = model.settle(Held {
+                    consumer: taken.consumer,
+                    positions: &taken.positions,
+                });
+                ((), effects.and(model.dispatch(sink)))
+            });
+        });
+        self.dispatch_windows();
+    }
+
+    /// Appends what the conversation has to say.
+    pub(super) fn send_replies(&mut self) {
+        if self.replies.is_empty() {
+            return;
+        }
+        let mut outbox = self.peer.outbox.lock();
+        outbox.raw(&self.replies);
+        self.peer.publish_size(&outbox);
+        drop(outbox);
+        self.replies.clear();
+        self.touched.add(&self.peer);
+    }
+
+    pub(super) fn send(&mut self, channel: ChannelNumber, method: impl Into<Method>) {
+        self.peer.send(channel, method);
+        self.touched.add(&self.peer);
+    }
+
+    async fn event(&mut self, event: Event<'_>) -> Result<(), End> {
+        match event {
+            Event::Login {
+                mechanism,
+                response,
+                ..
+            } => self.login(&mechanism, &response).await?,
+            Event::Open { vhost } => self.open(&vhost),
+            Event::ChannelOpen(channel) => self.open_channel(channel),
+            Event::ChannelClose { channel, .. } => {
+                self.close_channel(channel);
+                self.conversation
+                    .release_channel(channel, &mut self.replies);
+            }
+            Event::ChannelReleased(_) | Event::Publish(_) => {}
+            Event::Refused { channel, exception } => self.raise(channel, exception),
+            Event::Method(channel, method) => {
+                let (class_id, method_id) = (method.class_id(), method.method_id());
+                if let Err(exception) = self.method(channel, method).await {
+                    self.raise(channel, exception.at(class_id, method_id));
+                }
+            }
+            Event::Close {
+                reply_code,
+                reply_text,
+            } => {
+                tracing::debug!(connection = %self.info.name, reply_code, %reply_text, "closed by the client");
+                self.leave();
+                self.send_replies();
+                self.finish();
+                return Err(End::Closed);
+            }
+            Event::CloseOk => return Err(End::Closed),
+        }
+        self.send_replies();
+        self.finish();
+        Ok(())
+    }
+
+    /// Closes the channel or the connection because of an exception.
+    pub(super) fn raise(&mut self, channel: ChannelNumber, exception: impl Into<Exception>) {
+        let exception = exception.into();
+        tracing::info!(connection = %self.info.name, channel = channel.0, %exception, "refused");
+        match &exception {
+            Exception::Channel(_) if channel.0 != 0 => self.close_channel(channel),
+            _ => self.leave(),
+        }
+        self.conversation
+            .raise(channel, exception, &mut self.replies);
+        self.send_replies();
+        self.finish();
+    }
+
+    fn fail(&mut self, failure: Failure) -> Result<(), End> {
+        match failure {
+            Failure::Drop(reason) => {
+                self.send_replies();
+                self.finish();
+                Err(End::Dropped(reason.to_string()))
+            }
+            Failure::Close(exception) => {
+                tracing::info!(connection = %self.info.name, %exception, "refused");
+                self.leave();
+                self.send_replies();
+                self.finish();
+                Ok(())
+            }
+        }
+    }
+
+    /// What others have to tell this connection.
+    pub(super) fn read_letters(&mut self) -> Result<(), End> {
+        if self.peer.failed.load(Ordering::Acquire) {
+            return Err(End::Dropped("the socket failed".to_owned()));
+        }
+        for letter in self.peer.letters() {
+            match letter {
+                Letter::Cancelled(channel, tag) => {
+                    if let Some(channel) = self.channels.get_mut(&channel) {
+                        channel.consumers.remove(&tag);
+                    }
+                }
+                Letter::Close(text) => {
+                    self.leave();
+                    let exception = ConnectionException::new(ReplyCode::ConnectionForced, text);
+                    self.conversation.close(exception, &mut self.replies);
+                    self.send_replies();
+                }
+            }
+        }
+        self.finish();
+        Ok(())
+    }
+
+    async fn login(&mut self, mechanism: &ShortString, response: &[u8]) -> Result<(), End> {
+        let users = Arc::clone(&self.broker.users);
+        match users
+            .authenticate(mechanism, response, &self.peer_info)
+            .await
+        {
+            Ok(identity) => {
+                let client = self.conversation.client();
+                let peer = &self.peer;
+                peer.cancel_notify
+                    .store(client.consumer_cancel_notify, Ordering::Relaxed);
+                peer.blocked_notify
+                    .store(client.connection_blocked, Ordering::Relaxed);
+                self.info.logged_in(&identity, mechanism, client);
+                self.identity = Some(identity);
+                self.conversation.accept_login(&mut self.replies);
+                Ok(())
+            }
+            Err(refusal) => {
+                tracing::warn!(connection = %self.info.name, %refusal, "login refused");
+                let exception = refusal.exception();
+                let told = match &refusal {
+                    Refusal::Denied { .. } => self
+                        .conversation
+                        .refuse_login(exception.text, &mut self.replies),
+                    Refusal::Malformed(_) | Refusal::UnknownMechanism(_) => {
+                        self.conversation.close(exception, &mut self.replies);
+                        true
+                    }
+                };
+                self.send_replies();
+                self.finish();
+                if told { Ok(()) } else { Err(End::Silence) }
+            }
+        }
+    }
+
+    fn open(&mut self, name: &VhostName) {
+        let entered = match &self.identity {
+            None => Err(ConnectionException::not_allowed("not logged in")),
+            Some(identity) => self.broker.enter(identity, name),
+        };
+        match entered {
+            Ok((vhost, access)) => {
+                let mut outbox = self.peer.outbox.lock();
+                outbox.frame_max = self.conversation.tuned().frame_max as usize;
+                drop(outbox);
+                self.info.entered(&vhost, self.conversation.tuned());
+                self.entered = Some(Entered {
+                    access,
+                    ingress: Ingress::new(vhost),
+                    exclusive: Vec::new(),
+                });
+                self.conversation.accept_open(&mut self.replies);
+                tracing::info!(connection = %self.info.name, vhost = %name, user = self.info.user(), "connection opened");
+            }
+            Err(exception) => {
+                let exception = exception.at(connection::CLASS_ID, connection::Open::METHOD_ID);
+                self.raise(ChannelNumber(0), exception);
+            }
+        }
+    }
+
+    /// Lets go of everything that the connection holds.
+    pub(super) fn leave(&mut self) {
+        let numbers: Vec<ChannelNumber> = self.channels.keys().copied().collect();
+        for number in numbers {
+            self.close_channel(number);
+        }
+        if let Some(entered) = self.entered.take() {
+            for queue in entered.exclusive {
+                let vhost = &entered.ingress.vhost;
+                let deleted = vhost.delete_queue(
+                    &queue.name,
+                    ConnectionId(self.peer.id),
+                    super::vhost::DeleteCondition::default(),
+                    &mut self.touched,
+                );
+                if let Err(exception) = deleted {
+                    tracing::error!(queue = %queue.name, %exception, "an exclusive queue was not deleted");
+                }
+            }
+        }
+        self.finish();
+    }
+}

@@ -1,0 +1,224 @@
+//! A virtual host: what exists in it, and the one way in which that changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use amphora_core::definition::QueueDefinition;
+use amphora_core::queue::Queue;
+use amphora_core::store::QueueId;
+use amphora_core::topology::{Changes, ConnectionId, Declared, QueueDeclaration, Topology};
+use amphora_protocol::exception::ChannelException;
+use amphora_protocol::wire::method::basic;
+use amphora_protocol::wire::types::{QueueName, VhostName};
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use super::committer::Committer;
+use super::peer::{Letter, Touched};
+use super::queue::{SharedQueue, Subscriber};
+use super::reply_to::ReplyConsumers;
+
+pub(super) type Handle = Arc<SharedQueue>;
+
+#[derive(Debug)]
+pub(super) struct VirtualHost {
+    pub(super) name: VhostName,
+    topology: RwLock<Topology<Handle>>,
+    /// Rises with every change of the topology: what was routed before may go elsewhere now.
+    generation: AtomicU64,
+    pub(super) committer: Arc<Committer>,
+    queue_ids: Arc<AtomicU32>,
+    pub(super) reply_consumers: ReplyConsumers,
+}
+
+/// What a change of definitions came to, and the epoch that makes it durable (0 if it need not be).
+#[derive(Debug)]
+pub(super) struct Changed<T> {
+    pub(super) result: T,
+    pub(super) epoch: u64,
+}
+
+impl VirtualHost {
+    pub(super) fn new(
+        topology: Topology<Handle>,
+        committer: Arc<Committer>,
+        queue_ids: Arc<AtomicU32>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name: topology.vhost().clone(),
+            generation: AtomicU64::new(topology.generation()),
+            topology: RwLock::new(topology),
+            committer,
+            queue_ids,
+            reply_consumers: ReplyConsumers::default(),
+        })
+    }
+
+    pub(super) fn topology(&self) -> RwLockReadGuard<'_, Topology<Handle>> {
+        self.topology.read()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Changes the topology: the only way. What must be stored is noted in the order of the changes.
+    pub(super) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Topology<Handle>) -> Result<(T, Changes), ChannelException>,
+    ) -> Result<Changed<T>, ChannelException> {
+        let mut topology = self.topology.write();
+        let (result, changes) = change(&mut topology)?;
+        self.generation
+            .store(topology.generation(), Ordering::Release);
+        let writes: Vec<_> = changes.writes(&self.name).collect();
+        let epoch = if writes.is_empty() {
+            0
+        } else {
+            self.committer.define(writes)
+        };
+        Ok(Changed { result, epoch })
+    }
+
+    /// queue.declare, once the name is chosen. Returns the queue.
+    pub(super) fn declare_queue(
+        &self,
+        declaration: QueueDeclaration,
+        asker: ConnectionId,
+    ) -> Result<Changed<Handle>, ChannelException> {
+        if declaration.passive {
+            let result = self
+                .topology()
+                .find_queue(&declaration.name, asker)?
+                .handle
+                .clone();
+            return Ok(Changed { result, epoch: 0 });
+        }
+        self.change(|topology| {
+            let parsed = match topology.check_queue(&declaration, asker)? {
+                Declared::Exists(queue) => return Ok((queue, Changes::default())),
+                Declared::Absent(parsed) => parsed,
+            };
+            let id = QueueId(self.queue_ids.fetch_add(1, Ordering::Relaxed));
+            let definition = Arc::new(QueueDefinition::new(id, declaration, *parsed, asker));
+            let model = Queue::<Subscriber>::new(id, definition.durable);
+            let queue = SharedQueue::new(&definition, self.name.as_str().into(), model);
+            let changes = topology.insert_queue(definition, queue.clone());
+            Ok((queue, changes))
+        })
+    }
+
+    /// queue.delete. Returns how many messages were ready. A queue that is not there is no error.
+    pub(super) fn delete_queue(
+        &self,
+        name: &str,
+        asker: ConnectionId,
+        condition: DeleteCondition,
+        touched: &mut Touched,
+    ) -> Result<Changed<u64>, ChannelException> {
+        if self.topology().queue(name).is_none() {
+            return Ok(Changed {
+                result: 0,
+                epoch: 0,
+            });
+        }
+        let deleted = self.change(|topology| {
+            let queue = topology.find_queue(name, asker)?.handle.clone();
+            condition.check(&queue)?;
+            let changes = topology.remove_queue(name).map(|(_, changes)| changes);
+            Ok((queue, changes.unwrap_or_default()))
+        })?;
+        let ready = self.bury(&deleted.result, touched);
+        Ok(Changed {
+            result: ready,
+            epoch: deleted.epoch,
+        })
+    }
+
+    /// Deletes an auto-delete queue whose last consumer is gone.
+    pub(super) fn delete_if_unused(&self, queue: &Handle, touched: &mut Touched) {
+        if !queue.auto_delete {
+            return;
+        }
+        let removed = self.change(|topology| {
+            let current = topology.queue(&queue.name).map(|entry| &entry.handle);
+            let same = current.is_some_and(|current| Arc::ptr_eq(current, queue));
+            if !same || queue.state.lock().model.consumer_count() > 0 {
+                return Ok((false, Changes::default()));
+            }
+            let changes = topology
+                .remove_queue(&queue.name)
+                .map(|(_, changes)| changes);
+            Ok((true, changes.unwrap_or_default()))
+        });
+        if removed.is_ok_and(|removed| removed.result) {
+            self.bury(queue, touched);
+        }
+    }
+
+    /// The queue is in the topology no more: its consumers are told, its messages go.
+    fn bury(&self, queue: &Handle, touched: &mut Touched) -> u64 {
+        let mut state = queue.state.lock();
+        let state = &mut *state;
+        state.deleted = true;
+        let ready = state.model.ready_count();
+        let consumers: Vec<_> = state
+            .model
+            .consumers()
+            .map(|consumer| (consumer.key, consumer.options.tag.clone()))
+            .collect();
+        self.committer.account(&mut state.memory, 0);
+        self.committer.note(queue, &mut state.dirty, false);
+        for (key, tag) in consumers {
+            let Some(subscriber) = state.model.cancel(key) else {
+                continue;
+            };
+            let peer = &subscriber.peer;
+            let mut outbox = peer.outbox.lock();
+            if let Some(channel) = outbox.channel(subscriber.channel) {
+                channel.unacked.close_source(subscriber.source);
+                if peer.cancel_notify.load(Ordering::Relaxed) {
+                    let cancel = basic::Cancel {
+                        consumer_tag: tag.clone(),
+                        no_wait: true,
+                    };
+                    outbox.method(subscriber.channel, &cancel.into());
+                }
+            }
+            peer.publish_size(&outbox);
+            drop(outbox);
+            peer.post(Letter::Cancelled(subscriber.channel, tag));
+            touched.add(peer);
+        }
+        ready
+    }
+
+    /// A name for a queue whose declarer leaves the choice to the broker.
+    pub(super) fn server_name() -> QueueName {
+        let name = format!("amq.gen-{}", super::random::token());
+        QueueName::new(name).unwrap_or_default()
+    }
+}
+
+/// When queue.delete is refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DeleteCondition {
+    pub(super) if_unused: bool,
+    pub(super) if_empty: bool,
+}
+
+impl DeleteCondition {
+    fn check(self, queue: &Handle) -> Result<(), ChannelException> {
+        let state = queue.state.lock();
+        let refusal = if self.if_unused && state.model.consumer_count() > 0 {
+            "in use"
+        } else if self.if_empty && state.model.ready_count() > 0 {
+            "not empty"
+        } else {
+            return Ok(());
+        };
+        Err(ChannelException::precondition_failed(format!(
+            "queue '{}' in vhost '{}' {refusal}",
+            queue.name, queue.vhost
+        )))
+    }
+}

@@ -1,0 +1,63 @@
+//! A connection's writer task: writes what nobody else has written.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::io::{AsyncWriteExt, WriteHalf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::buffers::{Buffers, SLICES_MAX};
+use super::committer::Committer;
+use super::peer::{Peer, Touched, try_write};
+
+/// The socket's outgoing side.
+#[derive(Debug)]
+pub(super) enum Writer {
+    Plain(Arc<TcpStream>),
+    Tls(Box<WriteHalf<TlsStream<TcpStream>>>),
+}
+
+/// Runs until the connection's task drops it or the socket fails.
+pub(super) async fn write_outbox(peer: Arc<Peer>, mut writer: Writer, committer: Arc<Committer>) {
+    loop {
+        peer.wake.notified().await;
+        let mut touched = Touched::default();
+        while let Some(mut buffers) = peer.take(&committer, &mut touched) {
+            touched.finish(&committer);
+            let written = write_all(&peer, &mut writer, &mut buffers).await;
+            peer.put_back(buffers);
+            if written.is_err() {
+                peer.fail();
+                return;
+            }
+            peer.sent.store(true, Ordering::Relaxed);
+        }
+        touched.finish(&committer);
+    }
+}
+
+async fn write_all(peer: &Peer, writer: &mut Writer, buffers: &mut Buffers) -> io::Result<()> {
+    match writer {
+        Writer::Plain(socket) => {
+            while !try_write(socket, buffers, &peer.sent_bytes)? {
+                socket.writable().await?;
+            }
+        }
+        Writer::Tls(stream) => {
+            while !buffers.is_empty() {
+                let mut slices = [io::IoSlice::new(&[]); SLICES_MAX];
+                let count = buffers.slices(&mut slices);
+                let written = stream.write_vectored(&slices[..count]).await?;
+                if written == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+                peer.sent_bytes.fetch_add(written as u64, Ordering::Relaxed);
+                buffers.advance(written);
+            }
+            stream.flush().await?;
+        }
+    }
+    Ok(())
+}
