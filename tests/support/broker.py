@@ -100,9 +100,11 @@ class Broker:
             *listen,
             f"--http-listen=127.0.0.1:{self.address.http_port}",
         ]
+        # What the environment says of a broker is meant for another one.
+        env = {name: text for name, text in os.environ.items() if not name.startswith("AMPHORA_")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                command, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not self.address.answers():

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from support.broker import Address, Broker
@@ -38,36 +40,42 @@ def main() -> int:
 def run_suite(suite: Suite, options: argparse.Namespace) -> Verdict:
     """Fetch and run one suite; every surprise becomes a complaint of the verdict."""
     verdict = Verdict(suite.name, suite.version)
-    if options.no_expectations:
-        expectations = Expectations()
-    else:
-        expectations = suites.load_expectations(suite)
+    known = Expectations() if options.no_expectations else suites.load_expectations(suite)
+    started = time.monotonic()
+    try:
+        _run_into(verdict, suite, known, options)
+    except (OSError, RuntimeError, ValueError, subprocess.CalledProcessError) as error:
+        verdict.complaints.append(f"could not be run: {error}")
+    verdict.seconds = time.monotonic() - started
+    if not options.no_expectations:
+        verdict.judge(known)
+    return verdict
+
+
+def _run_into(
+    verdict: Verdict, suite: Suite, known: Expectations, options: argparse.Namespace
+) -> None:
     log = cache_dir() / "results" / f"{suite.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
     sources = unpack(suite)
-    started = time.monotonic()
     with _broker(options, suite) as (address, broker):
-        verdict.results, complaint = Run(suite, sources, address, log).tests()
+        run = Run(suite, sources, address, log)
+        verdict.results, complaint = run.tests()
         if complaint:
             verdict.complaints.append(f"{complaint} (see {log})")
-        _retry_flaky(verdict, expectations, Run(suite, sources, address, log))
+        _retry_flaky(verdict, known, run)
         if broker is not None and (complaint := broker.complaint() or _stop(broker)):
             verdict.complaints.append(f"{complaint} (see {broker.log})")
-    verdict.seconds = time.monotonic() - started
-    if not options.no_expectations:
-        verdict.judge(expectations)
-    return verdict
 
 
-def _retry_flaky(verdict: Verdict, expectations: Expectations, run: Run) -> None:
+def _retry_flaky(verdict: Verdict, known: Expectations, run: Run) -> None:
     """Run failed flaky tests again by themselves: one pass is a pass."""
     for _ in range(FLAKY_ATTEMPTS - 1):
-        failed = [test for test in expectations.flaky if verdict.results.get(test) == FAILED]
+        failed = [test for test in known.flaky if verdict.results.get(test) == FAILED]
         if not failed:
             return
-        again = Run(run.suite, run.sources, run.address, run.log, only=tuple(failed))
-        results, _ = again.tests()
+        results, _ = replace(run, only=tuple(failed)).tests()
         verdict.results.update(results)
         verdict.flaked += [test for test in failed if test not in verdict.flaked]
 

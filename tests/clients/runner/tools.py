@@ -63,10 +63,12 @@ class Run:
         try:
             output, _ = process.communicate(timeout=self.suite.timeout_s)
         except subprocess.TimeoutExpired:
-            # The tool leads a session of its own, so its children end with it.
-            os.killpg(process.pid, signal.SIGKILL)
-            output, _ = process.communicate()
             complaint = f"not done after {self.suite.timeout_s} s"
+        finally:
+            if process.returncode is None:
+                # The tool leads a session of its own, so its children end with it.
+                os.killpg(process.pid, signal.SIGKILL)
+                output, _ = process.communicate()
         with self.log.open("ab") as log:
             log.write(output)
         return output.decode(errors="replace"), complaint
@@ -105,14 +107,19 @@ def _node(run: Run) -> tuple[Results, str | None]:
     output, complaint = run.execute(command, run.sources, {})
     if complaint or not report.exists():
         return {}, complaint or f"node did not start: {output[-500:]}"
-    root = ElementTree.parse(report).getroot()
+    results = read_junit(ElementTree.parse(report).getroot(), run.sources)
+    return {test: results[test] for test in run.only or results if test in results}, None
+
+
+def read_junit(root: ElementTree.Element, sources: Path) -> Results:
+    """Tests by their path of names; one that has the name of another gets an apostrophe."""
     results: Results = {}
     for test, outcome in _junit(root, ""):
-        test = test.removeprefix(f"{run.sources}/")
+        test = test.removeprefix(f"{sources}/")
         while test in results:
             test += "'"
         results[test] = outcome
-    return {test: results[test] for test in run.only or results if test in results}, None
+    return results
 
 
 def _junit(suite: ElementTree.Element, path: str) -> Iterator[tuple[str, str]]:
@@ -146,6 +153,14 @@ def _cargo(run: Run) -> tuple[Results, str | None]:
     if run.only:
         command += ["--exact", *(_leaf(test) for test in run.only)]
     output, complaint = run.execute(command, run.sources, env)
+    results = read_cargo(output)
+    if not results and not run.only:
+        complaint = complaint or f"cargo ran no test: {output[-500:]}"
+    return {test: results[test] for test in run.only or results if test in results}, complaint
+
+
+def read_cargo(output: str) -> Results:
+    """Tests by their binary and name; one that never said how it ended has failed."""
     binary, test, results = "", "", {}
     for line in output.splitlines():
         if match := CARGO_BINARY.match(line):
@@ -154,11 +169,10 @@ def _cargo(run: Run) -> tuple[Results, str | None]:
             test, line = f"{binary} > {match[1]}", match[2]
             results[test] = FAILED
         # What a test prints past the capture comes between its name and its outcome.
-        if outcome := CARGO_OUTCOMES.get(line.partition(",")[0]):
+        if test and (outcome := CARGO_OUTCOMES.get(line.partition(",")[0])):
             results[test] = outcome
-    if not results and not run.only:
-        complaint = complaint or f"cargo ran no test: {output[-500:]}"
-    return {test: results[test] for test in run.only or results if test in results}, complaint
+            test = ""
+    return results
 
 
 def _go(run: Run) -> tuple[Results, str | None]:
