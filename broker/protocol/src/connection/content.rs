@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::event::{Content, Publish};
 use crate::exception::{ChannelException, ConnectionException, Exception};
-use crate::limits::{ASSEMBLED_MESSAGES_MAX, BODY_SIZE_MAX};
+use crate::limits::{ASSEMBLED_MESSAGES_MAX, BODY_SIZE_MAX, FRAME_MAX_FLOOR};
 use crate::wire::WireError;
 use crate::wire::cursor::Cursor;
 use crate::wire::frame::{BODY, Frame, HEADER};
@@ -55,6 +55,17 @@ struct Assembly {
     body: Vec<u8>,
 }
 
+impl Assembly {
+    /// How many octets it holds.
+    fn len(&self) -> u64 {
+        let properties = self
+            .header
+            .as_ref()
+            .map_or(0, |header| header.properties.len());
+        (self.target.len() + properties + self.body.len()) as u64
+    }
+}
+
 #[derive(Debug)]
 struct Header {
     body_size: u64,
@@ -66,6 +77,7 @@ struct Header {
 pub(super) struct Assemblies {
     by_channel: BTreeMap<ChannelNumber, Assembly>,
     held: u64,
+    held_max: u64,
     size_max: u64,
 }
 
@@ -75,11 +87,14 @@ impl Assemblies {
         Self {
             by_channel: BTreeMap::new(),
             held: 0,
+            held_max: size_max
+                .max(u64::from(FRAME_MAX_FLOOR))
+                .saturating_mul(ASSEMBLED_MESSAGES_MAX),
             size_max,
         }
     }
 
-    /// How many octets of bodies are held.
+    /// How many octets are held.
     pub(super) fn held(&self) -> u64 {
         self.held
     }
@@ -92,13 +107,14 @@ impl Assemblies {
             header: None,
             body: Vec::new(),
         };
+        self.held += assembly.len();
         self.by_channel.insert(channel, assembly);
     }
 
     /// Forgets what there is of a message on this channel.
     pub(super) fn drop_channel(&mut self, channel: ChannelNumber) {
         if let Some(assembly) = self.by_channel.remove(&channel) {
-            self.held -= assembly.body.len() as u64;
+            self.held -= assembly.len();
         }
     }
 
@@ -122,39 +138,37 @@ impl Assemblies {
         let Some(assembly) = self.by_channel.get_mut(&frame.channel) else {
             return Ok(None);
         };
+        let len_before = assembly.len();
         let is_whole = match &assembly.header {
             None => {
                 let header = content_header(frame, self.size_max)?;
-                let body_size = header.body_size;
-                assembly.header = Some(header);
-                body_size == 0
+                assembly.header.insert(header).body_size == 0
             }
             Some(header) => {
-                let held_max = self.size_max.saturating_mul(ASSEMBLED_MESSAGES_MAX);
-                if frame.kind == BODY && self.held + frame.payload.len() as u64 > held_max {
-                    let text = "too many messages are published at once on this connection";
-                    return Err(ConnectionException::resource_error(text).into());
-                }
                 append(&mut assembly.body, frame, header.body_size)?;
-                self.held += frame.payload.len() as u64;
                 assembly.body.len() as u64 == header.body_size
             }
         };
-        Ok(if is_whole {
-            self.finish(frame.channel)
-        } else {
-            None
-        })
+        self.held += assembly.len() - len_before;
+        if is_whole {
+            return Ok(self.finish(frame.channel));
+        }
+        if self.held > self.held_max {
+            let text = "too many messages are published at once on this connection";
+            return Err(ConnectionException::resource_error(text).into());
+        }
+        Ok(None)
     }
 
     fn finish(&mut self, channel: ChannelNumber) -> Option<Publish<'static>> {
+        let assembly = self.by_channel.remove(&channel)?;
+        self.held -= assembly.len();
         let Assembly {
             mandatory,
             target,
             header,
             body,
-        } = self.by_channel.remove(&channel)?;
-        self.held -= body.len() as u64;
+        } = assembly;
         let content = Content::Assembled {
             target,
             properties: header?.properties,

@@ -1,7 +1,7 @@
-//! The short way for a publish whose frames lie side by side in the input: method, header, one body
-//! frame or none.
+//! The short way for what clients say most: a publish whose frames lie side by side in the input
+//! (method, header, one body frame or none), and an acknowledgement.
 //!
-//! Nothing is decoded, copied or allocated. Whatever is not exactly this form is left to the
+//! Nothing is copied or allocated. Whatever is not exactly this form is left to the
 //! general path, errors included.
 
 use super::channels::{Channels, Phase};
@@ -10,7 +10,7 @@ use crate::limits::INLINE_MESSAGE_MAX;
 use crate::wire::frame::{BODY, CONTENT_HEADER_LEN, END, HEADER, HEADER_LEN, METHOD, OVERHEAD};
 use crate::wire::method::basic;
 use crate::wire::properties::RawProperties;
-use crate::wire::types::ChannelNumber;
+use crate::wire::types::{ChannelNumber, DeliveryTag};
 
 /// Class and method.
 const PUBLISH: u32 = u32::from_be_bytes(basic::Publish::PREFIX);
@@ -66,6 +66,37 @@ pub(super) fn split<'a>(
         content,
     };
     Some((publish, input.len() - rest.len()))
+}
+
+/// Octets of a `basic.ack` frame: class, method, delivery tag and flags are its payload.
+const ACK_LEN: usize = OVERHEAD + 13;
+
+/// Reads a `basic.ack` from the beginning of `input`.
+#[inline]
+pub(super) fn split_ack(
+    input: &[u8],
+    channels: &Channels,
+) -> Option<(ChannelNumber, basic::Ack, usize)> {
+    let &[kind, c0, c1, s0, s1, s2, s3, i0, i1, i2, i3, ref rest @ ..] =
+        input.first_chunk::<ACK_LEN>()?;
+    let &[t0, t1, t2, t3, t4, t5, t6, t7, flags, end] = rest;
+    let is_ack = kind == METHOD
+        && u32::from_be_bytes([s0, s1, s2, s3]) as usize == ACK_LEN - OVERHEAD
+        && [i0, i1, i2, i3] == basic::Ack::PREFIX
+        && end == END;
+    let channel = ChannelNumber(u16::from_be_bytes([c0, c1]));
+    if !is_ack || channels.phase(channel) != Phase::Open {
+        return None;
+    }
+    let delivery_tag = DeliveryTag(u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]));
+    Some((
+        channel,
+        basic::Ack {
+            delivery_tag,
+            multiple: flags & 1 != 0,
+        },
+        ACK_LEN,
+    ))
 }
 
 /// How long `input` must be at least to be a publish, if so far it can be one and only its end is

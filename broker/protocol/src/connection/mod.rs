@@ -21,6 +21,28 @@
 //! legal in every state; framing that is lost leads to `Closing` too, but nothing is read from
 //! there on.
 //!
+//! ```
+//! use amphora_protocol::connection::{Connection, Event, Failure};
+//!
+//! /// Takes what was read from the socket, and returns how much of it is done with.
+//! fn take(connection: &mut Connection, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Failure> {
+//!     let mut used = 0;
+//!     loop {
+//!         if let Some(publish) = connection.next_publish(input, &mut used) {
+//!             // Route it.
+//!         } else if let Some((channel, ack)) = connection.next_ack(input, &mut used) {
+//!             // Settle it.
+//!         } else {
+//!             match connection.next(input, &mut used, out)? {
+//!                 Some(Event::Publish(publish)) => {} // In pieces; route it as well.
+//!                 Some(event) => {}                   // Answer it.
+//!                 None => return Ok(used),            // Read on, to `connection.wanted()` bytes.
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
+//!
 //! # Cost
 //! A publish whose frames lie side by side in the input is handed on where it lies
 //! ([`Content::Inline`]): no copy, no allocation, no decoding beyond bounds. A message that is cut
@@ -49,6 +71,8 @@ use inline::Bounds;
 use timers::Timers;
 
 use crate::wire::frame;
+use crate::wire::method::basic;
+use crate::wire::types::ChannelNumber;
 
 pub use client::ClientProperties;
 pub use event::{Content, DropReason, Event, Failure, Publish, split_target};
@@ -144,6 +168,9 @@ impl Connection {
             if let Some(publish) = self.next_publish(input, used) {
                 return Ok(Some(Event::Publish(publish)));
             }
+            if let Some((channel, ack)) = self.next_ack(input, used) {
+                return Ok(Some(Event::Method(channel, ack.into())));
+            }
             let rest = input.get(*used..).unwrap_or_default();
             let step = match inline::wanted(rest, &self.channels, self.bounds) {
                 Some(wanted) => Step::Wanted(wanted),
@@ -172,6 +199,15 @@ impl Connection {
         Some(publish)
     }
 
+    /// Reads the next acknowledgement if it is the next thing. Otherwise nothing is read, as with
+    /// [`Connection::next_publish`].
+    #[inline]
+    pub fn next_ack(&self, input: &[u8], used: &mut usize) -> Option<(ChannelNumber, basic::Ack)> {
+        let (channel, ack, length) = inline::split_ack(input.get(*used..)?, &self.channels)?;
+        *used += length;
+        Some((channel, ack))
+    }
+
     /// How many bytes there must be, from `used` on, before [`Connection::next`] can go on after it
     /// returned `None`. 0 if it waits for the caller. A caller whose buffer is smaller must let it
     /// grow.
@@ -189,7 +225,7 @@ impl Connection {
         &self.client
     }
 
-    /// How many octets of message bodies are held because they are not whole yet.
+    /// How many octets of messages are held because they are not whole yet.
     pub fn held(&self) -> u64 {
         self.assemblies.held()
     }

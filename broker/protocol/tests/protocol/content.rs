@@ -175,7 +175,7 @@ fn a_channel_may_be_closed_in_mid_publish() {
     session.say(1, &samples::publish());
     session.say_frame(frame::HEADER, 1, &header(10));
     session.say_frame(frame::BODY, 1, b"some");
-    assert_eq!(session.connection.held(), 4);
+    assert_eq!(session.connection.held(), 7 + 2 + 4);
     session.raise(1, ChannelException::not_found("gone"));
     assert_eq!(session.connection.held(), 0);
     session.say_frame(frame::BODY, 1, b"more");
@@ -243,19 +243,19 @@ fn a_message_above_the_protocols_size_costs_the_connection() {
 #[test]
 fn a_connection_holds_so_many_messages_and_no_more() {
     let mut session = Session::open(Offer {
-        message_size_max: 1000,
+        message_size_max: 5000,
         ..Offer::default()
     });
     for channel in 1..=65 {
         session.say(channel, &channel::Open {});
         session.say(channel, &samples::publish());
-        session.say_frame(frame::HEADER, channel, &header(1000));
+        session.say_frame(frame::HEADER, channel, &header(5000));
         session.hear_bytes(&{
             let mut frame = Vec::new();
             frame::write_frame(
                 frame::BODY,
                 ChannelNumber(channel),
-                &[b'x'; 999],
+                &[b'x'; 4980],
                 &mut frame,
             );
             frame

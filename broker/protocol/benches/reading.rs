@@ -1,4 +1,4 @@
-//! How long it takes to split a stream of small publishes: `cargo bench -p amphora-protocol`.
+//! How long it takes to read what clients say most: `cargo bench -p amphora-protocol`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
@@ -9,7 +9,8 @@ use amphora_protocol::connection::{Connection, Content, Event, Offer, Publish};
 use amphora_protocol::wire::frame::{self, PROTOCOL_HEADER};
 use amphora_protocol::wire::method::{AnyMethod, basic, channel, connection};
 use amphora_protocol::wire::properties::BasicProperties;
-use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, RoutingKey, VhostName};
+use amphora_protocol::wire::table::FieldTable;
+use amphora_protocol::wire::types::{ChannelNumber, RoutingKey, VhostName};
 
 const CHANNEL: ChannelNumber = ChannelNumber(1);
 
@@ -20,29 +21,63 @@ fn main() {
     let plain = BasicProperties::default();
     let persistent = BasicProperties {
         delivery_mode: Some(2),
-        ..BasicProperties::default()
+        ..plain.clone()
     };
-    for (name, properties) in [("plain", plain), ("persistent", persistent)] {
-        let by_publish = nanos_per_publish(&properties, |connection, batch| {
-            let (mut used, mut seen) = (0, 0);
-            while let Some(publish) = connection.next_publish(black_box(batch), &mut used) {
-                take(&publish);
-                seen += 1;
-            }
-            seen
-        });
-        let by_event = nanos_per_publish(&properties, |connection, batch| {
-            let (mut used, mut seen, mut out) = (0, 0, Vec::new());
-            while let Ok(Some(event)) = connection.next(black_box(batch), &mut used, &mut out) {
-                if let Event::Publish(publish) = event {
-                    take(&publish);
-                    seen += 1;
-                }
-            }
-            seen
-        });
-        println!("{name}, 16 bytes: {by_publish:.1} ns by next_publish, {by_event:.1} ns by next");
+    let described = BasicProperties {
+        content_type: Some("application/json".try_into().expect("it is short")),
+        headers: Some(FieldTable::from_iter([(
+            "tenant".try_into().expect("it is short"),
+            "a".into(),
+        )])),
+        ..persistent.clone()
+    };
+    for (name, properties) in [
+        ("plain", plain),
+        ("persistent", persistent),
+        ("described", described),
+    ] {
+        let message = publish(&properties);
+        let by_publish = nanos_each(&message, publishes);
+        let by_event = nanos_each(&message, events);
+        println!("{name} publish: {by_publish:.1} ns by next_publish, {by_event:.1} ns by next");
     }
+    let mut ack = Vec::new();
+    frame::write_method_frame(CHANNEL, &basic::Ack::default(), &mut ack);
+    let (by_ack, by_event) = (nanos_each(&ack, acks), nanos_each(&ack, events));
+    println!("ack: {by_ack:.1} ns by next_ack, {by_event:.1} ns by next");
+    let mut reject = Vec::new();
+    frame::write_method_frame(CHANNEL, &basic::Reject::default(), &mut reject);
+    println!("reject: {:.1} ns by next", nanos_each(&reject, events));
+}
+
+fn publishes(connection: &mut Connection, input: &[u8]) -> u32 {
+    let (mut used, mut seen) = (0, 0);
+    while let Some(publish) = connection.next_publish(input, &mut used) {
+        take(&publish);
+        seen += 1;
+    }
+    seen
+}
+
+fn acks(connection: &mut Connection, input: &[u8]) -> u32 {
+    let (mut used, mut seen) = (0, 0);
+    while let Some(ack) = connection.next_ack(input, &mut used) {
+        black_box(ack);
+        seen += 1;
+    }
+    seen
+}
+
+fn events(connection: &mut Connection, input: &[u8]) -> u32 {
+    let (mut used, mut seen, mut out) = (0, 0, Vec::new());
+    while let Ok(Some(event)) = connection.next(input, &mut used, &mut out) {
+        match event {
+            Event::Publish(publish) => take(&publish),
+            other => drop(black_box(other)),
+        }
+        seen += 1;
+    }
+    seen
 }
 
 #[inline]
@@ -58,43 +93,37 @@ fn take(publish: &Publish<'_>) {
 }
 
 /// The least of several rounds, to leave out what else the machine does.
-#[inline(never)]
-fn nanos_per_publish(
-    properties: &BasicProperties,
-    mut split: impl FnMut(&mut Connection, &[u8]) -> u32,
-) -> f64 {
-    let (batch, count) = batch(properties, 16);
+fn nanos_each(message: &[u8], split: impl Fn(&mut Connection, &[u8]) -> u32) -> f64 {
+    let count = u32::try_from(BATCH_BYTES / message.len()).expect("a batch is small");
+    let batch = message.repeat(count as usize);
     let mut connection = open_connection();
     let mut least = f64::INFINITY;
     for _ in 0..200 {
         let started = Instant::now();
         for _ in 0..10 {
-            assert_eq!(split(&mut connection, &batch), count);
+            assert_eq!(split(&mut connection, black_box(&batch)), count);
         }
         least = least.min(started.elapsed().as_secs_f64() * 1e9 / 10.0 / f64::from(count));
     }
     least
 }
 
-fn batch(properties: &BasicProperties, body_len: usize) -> (Vec<u8>, u32) {
+/// A publish of 16 bytes.
+fn publish(properties: &BasicProperties) -> Vec<u8> {
     let publish = basic::Publish {
-        exchange: ExchangeName::default(),
         routing_key: RoutingKey::new("orders").expect("it is short"),
         ..basic::Publish::default()
     };
-    let (mut batch, mut count) = (Vec::new(), 0);
-    while batch.len() < BATCH_BYTES {
-        frame::write_method_frame(CHANNEL, &publish, &mut batch);
-        frame::write_content(
-            CHANNEL,
-            &properties.to_bytes(),
-            &vec![b'x'; body_len],
-            131_072,
-            &mut batch,
-        );
-        count += 1;
-    }
-    (batch, count)
+    let mut out = Vec::new();
+    frame::write_method_frame(CHANNEL, &publish, &mut out);
+    frame::write_content(
+        CHANNEL,
+        &properties.to_bytes(),
+        &[b'x'; 16],
+        131_072,
+        &mut out,
+    );
+    out
 }
 
 fn open_connection() -> Connection {

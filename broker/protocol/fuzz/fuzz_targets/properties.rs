@@ -1,0 +1,5 @@
+//! See `amphora_protocol::fuzz::fuzz_properties`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| amphora_protocol::fuzz::fuzz_properties(data));
