@@ -101,6 +101,15 @@ impl<'a> Plan<'a> {
             .sum()
     }
 
+    /// Whether the group adds neither messages nor definitions.
+    pub(crate) fn only_shrinks(&self) -> bool {
+        self.definitions.values().all(Option::is_none)
+            && self
+                .records
+                .values()
+                .all(|change| matches!(change, RecordChange::Remove { .. }))
+    }
+
     fn remove(&mut self, queue: QueueId, record: RecordRef, stored: bool) {
         match self.records.entry(record.id) {
             Entry::Occupied(entry) => {

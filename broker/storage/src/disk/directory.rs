@@ -30,6 +30,11 @@ impl DataDirectory {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         if !path.is_dir() {
             create_private(path)?;
+            // An empty parent is the current directory.
+            let parent = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            sync_directory(parent.unwrap_or(Path::new(".")))?;
         }
         let lock = lock(path)?;
         let directory = Self {

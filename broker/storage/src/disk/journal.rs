@@ -235,3 +235,158 @@ fn read_array<const N: usize>(reader: &mut impl Read) -> io::Result<[u8; N]> {
     reader.read_exact(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use xxhash_rust::xxh3::xxh3_64;
+
+    use super::*;
+
+    /// A batch as the database writes it: the counters, and the values under keys of their own.
+    fn batch(group: u64, synced: u64, values: &[&[u8]]) -> Vec<u8> {
+        let counters = Counters {
+            group,
+            synced,
+            next_record: 0,
+        }
+        .encode();
+        let mut items = item(&counters::KEY, &counters);
+        for value in values {
+            items.extend(item(b"another key", value));
+        }
+        let count = u32::try_from(values.len() + 1).expect("few");
+        let start = [&[START][..], &count.to_le_bytes(), &[7; 8]].concat();
+        let end = [&[END][..], &xxh3_64(&items).to_le_bytes(), TRAILER].concat();
+        [start, items, end].concat()
+    }
+
+    fn item(key: &[u8], value: &[u8]) -> Vec<u8> {
+        let key_bytes = u16::try_from(key.len()).expect("short").to_le_bytes();
+        let bytes = u32::try_from(value.len()).expect("short").to_le_bytes();
+        [
+            &[ITEM, 0, 0][..],
+            &[9; 8],
+            &key_bytes,
+            &bytes,
+            &bytes,
+            key,
+            value,
+        ]
+        .concat()
+    }
+
+    fn scan_bytes(bytes: &[u8], limit: u64) -> Scan {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), bytes).expect("writable");
+        scan(file.path(), limit).expect("readable")
+    }
+
+    fn whole() -> (Vec<u8>, Vec<usize>) {
+        let mut bytes = Vec::new();
+        let ends = (1..=4).map(|group| {
+            bytes.extend(batch(group, group - 1, &[b"some value", b"", &[0; 50]]));
+            bytes.len()
+        });
+        let ends = ends.collect();
+        (bytes, ends)
+    }
+
+    #[test]
+    fn whole_batches_are_counted_and_zeros_behind_them_ignored() {
+        let (mut bytes, ends) = whole();
+        let expected = Scan {
+            end: ends[3] as u64,
+            last_group: Some(4),
+            rest: Rest::Empty,
+        };
+        assert_eq!(scan_bytes(&bytes, u64::MAX), expected);
+        bytes.resize(bytes.len() + 2 * READ_BUFFER_BYTES, 0);
+        assert_eq!(scan_bytes(&bytes, u64::MAX), expected);
+        assert_eq!(scan_bytes(&[], u64::MAX), Scan::default());
+        assert_eq!(scan_bytes(&[0; 100], u64::MAX), Scan::default());
+    }
+
+    #[test]
+    fn a_limit_ends_the_good_part() {
+        let (bytes, ends) = whole();
+        let expected = Scan {
+            end: ends[1] as u64,
+            last_group: Some(2),
+            rest: Rest::AboveLimit,
+        };
+        assert_eq!(scan_bytes(&bytes, 2), expected);
+    }
+
+    #[test]
+    fn truncated_anywhere_the_whole_batches_before_remain() {
+        let (bytes, ends) = whole();
+        for length in 0..bytes.len() {
+            let scan = scan_bytes(&bytes[..length], u64::MAX);
+            let complete = ends.iter().filter(|end| **end <= length).count();
+            let end = complete.checked_sub(1).map_or(0, |last| ends[last]);
+            let rest = if length == end {
+                Rest::Empty
+            } else {
+                Rest::Torn
+            };
+            assert_eq!((scan.end, scan.rest), (end as u64, rest), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_found_and_so_is_what_follows() {
+        let (bytes, ends) = whole();
+        for at in 0..bytes.len() {
+            // The sequence number is not covered by the checksum.
+            let in_batch = at - ends.iter().rfind(|end| **end <= at).unwrap_or(&0);
+            if (5..13).contains(&in_batch) {
+                continue;
+            }
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            let scan = scan_bytes(&damaged, u64::MAX);
+            let batch = ends.iter().filter(|end| **end <= at).count();
+            let rest = if batch == 3 {
+                Rest::Torn
+            } else {
+                Rest::Damaged { synced: 3 }
+            };
+            assert_eq!(
+                (scan.last_group.unwrap_or(0), scan.rest),
+                (batch as u64, rest),
+                "byte {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_journal_inside_a_message_is_no_batch() {
+        let mut bytes = batch(5, 4, &[]);
+        let end = bytes.len() as u64;
+        let body = [batch(3, 2, &[b"old"]), batch(5, 4, &[])].concat();
+        bytes.extend(batch(6, 5, &[&body]));
+        bytes.pop();
+        assert_eq!(
+            scan_bytes(&bytes, u64::MAX),
+            Scan {
+                end,
+                last_group: Some(5),
+                rest: Rest::Torn
+            }
+        );
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_harm() {
+        arbtest::arbtest(|u| {
+            let mut bytes = whole().0;
+            for _ in 0..u.int_in_range(1..=20)? {
+                let at = u.choose_index(bytes.len())?;
+                bytes[at] = *u.choose(&[0, 1, 2, 3, 4, 0xFF])?;
+            }
+            let scan = scan_bytes(&bytes, u64::MAX);
+            assert!(scan.end <= bytes.len() as u64);
+            Ok(())
+        });
+    }
+}

@@ -32,7 +32,7 @@ use directory::DataDirectory;
 use engine::Engine;
 use layout::{index, segment};
 pub use options::{OpenError, Options};
-use reclaim::Reclaimer;
+use reclaim::{Reclaimer, Waker};
 use writer::Writer;
 
 /// A [`Store`] on disk.
@@ -41,7 +41,8 @@ use writer::Writer;
 /// * `commit` with [`Durability::Fsync`] returns after an fdatasync of the one journal; with `Os` after a write to it.
 /// * After a failed commit nothing of its group is visible. The next commit reopens the database; when that succeeds, all that
 ///   was acknowledged is there and nothing that was not.
-/// * A commit that would leave less than [`Options::disk_reserve_bytes`] on the disk is refused without touching anything.
+/// * A commit that would leave less than [`Options::disk_reserve_bytes`] on the disk is refused without touching anything; one
+///   that only settles and removes may use three quarters of it.
 ///
 /// # Costs
 /// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind.
@@ -49,6 +50,7 @@ use writer::Writer;
 /// `recover` reads all definitions, settlements and index entries, about 1 µs each, but no data.
 pub struct FjallStore {
     shared: Arc<Shared>,
+    /// Declared last, for its thread ends only after `shared` is gone.
     _reclaimer: Reclaimer,
 }
 
@@ -58,6 +60,7 @@ struct Shared {
     writer: Mutex<Writer>,
     /// Held while tables are dropped.
     reclaiming: Mutex<()>,
+    waker: Waker,
     /// `None` only after a failed attempt to reopen.
     engine: RwLock<Option<Engine>>,
     /// Declared last, for its lock must outlive the engine.
@@ -78,15 +81,17 @@ impl FjallStore {
         Engine::create_if_absent(&directory, &options)?;
         let journal_bytes = repair::repair(&directory)?;
         let engine = Engine::open(&directory.database(), &options)?;
-        let writer = Writer::new(&engine, &directory, &options, journal_bytes)?;
+        let writer = Writer::new(&engine, &directory, journal_bytes)?;
+        let (waker, woken) = Waker::new();
         let shared = Arc::new(Shared {
             options,
             writer: Mutex::new(writer),
             reclaiming: Mutex::new(()),
+            waker,
             engine: RwLock::new(Some(engine)),
             directory,
         });
-        let reclaimer = Reclaimer::start(&shared)?;
+        let reclaimer = Reclaimer::start(&shared, woken)?;
         Ok(Self {
             shared,
             _reclaimer: reclaimer,
@@ -163,9 +168,9 @@ impl Shared {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Refuses what would leave too little on the disk.
-    fn require_space(&self, bytes: u64) -> Result<(), StoreError> {
-        let (free, reserve) = (self.free_bytes()?, self.options.disk_reserve_bytes);
+    /// Refuses what would leave less than the reserve on the disk.
+    fn require_space(&self, bytes: u64, reserve: u64) -> Result<(), StoreError> {
+        let free = self.free_bytes()?;
         if free >= reserve.saturating_add(bytes) {
             return Ok(());
         }

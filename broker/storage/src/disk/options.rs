@@ -18,7 +18,8 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// How long the journals may grow, which bounds the time that opening takes. At least 64 MiB, less counts as that.
     pub journal_bytes_max: u64,
-    /// What a commit must leave free on the disk; it is refused before it touches the database.
+    /// What a commit must leave free on the disk; else it is refused before it touches the database. A quarter of it when the
+    /// commit only settles and removes.
     pub disk_reserve_bytes: u64,
     /// After how many bytes of removed records the tables below the oldest record are dropped.
     pub reclaim_bytes: u64,

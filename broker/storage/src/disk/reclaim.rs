@@ -4,7 +4,7 @@
 //! But tables hold records by age, so all tables below the oldest record can be deleted whole. This is not journaled: after
 //! a crash such records may be back, which does no harm without index entries, and they are dropped the next time.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -14,28 +14,43 @@ use amphora_core::store::StoreError;
 use super::options::OpenError;
 use super::{Shared, unavailable};
 
-/// How often the thread looks whether something is due. Also how long a drained store must be quiet.
+/// How often the thread looks by itself, which is also how long a drained store must be quiet.
 const PERIOD: Duration = Duration::from_secs(1);
-/// A drained store is worth less removed data than [`Options::reclaim_bytes`](super::Options::reclaim_bytes) by this factor.
+/// A drained store is worth the work for less than [`Options::reclaim_bytes`](super::Options::reclaim_bytes), by this factor.
 const DRAINED_FACTOR: u64 = 8;
 
-/// The running thread; it ends when this is dropped.
+/// Wakes the thread when enough was removed.
+#[derive(Debug)]
+pub(super) struct Waker(SyncSender<()>);
+
+impl Waker {
+    pub(super) fn new() -> (Self, Receiver<()>) {
+        let (sender, receiver) = sync_channel(1);
+        (Self(sender), receiver)
+    }
+
+    /// Returns at once. The thread may be awake already, or may have ended because it panicked.
+    pub(super) fn wake(&self) {
+        match self.0.try_send(()) {
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
+    }
+}
+
+/// The running thread. It ends when the [`Waker`] is dropped, and dropping this waits for it.
 #[derive(Debug)]
 pub(super) struct Reclaimer {
-    stop: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Reclaimer {
-    pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, OpenError> {
-        let (stop, stopped) = sync_channel(0);
+    pub(super) fn start(shared: &Arc<Shared>, woken: Receiver<()>) -> Result<Self, OpenError> {
         let weak = Arc::downgrade(shared);
         let thread = Builder::new()
             .name("amphora-reclaim".to_owned())
-            .spawn(move || run(&weak, &stopped))
+            .spawn(move || run(&weak, &woken))
             .map_err(OpenError::io("start a thread for", shared.directory.path()))?;
         Ok(Self {
-            stop: Some(stop),
             thread: Some(thread),
         })
     }
@@ -43,7 +58,6 @@ impl Reclaimer {
 
 impl Drop for Reclaimer {
     fn drop(&mut self) {
-        self.stop = None;
         if self
             .thread
             .take()
@@ -54,32 +68,40 @@ impl Drop for Reclaimer {
     }
 }
 
-fn run(shared: &Weak<Shared>, stopped: &Receiver<()>) {
-    let mut removed_before = 0;
-    while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+fn run(shared: &Weak<Shared>, woken: &Receiver<()>) {
+    let mut drained_before = None;
+    while woken.recv_timeout(PERIOD) != Err(RecvTimeoutError::Disconnected) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        removed_before = reclaim_if_due(&shared, removed_before);
+        let (removed, drained) = {
+            let writer = shared.writer.lock();
+            (writer.removed_bytes(), writer.drained_by())
+        };
+        let quiet = drained.is_some() && drained == drained_before;
+        drained_before = drained;
+        if is_due(&shared, removed, quiet)
+            && let Err(error) = reclaim(&shared)
+        {
+            tracing::warn!(%error, "disk space could not be reclaimed");
+        }
     }
 }
 
-/// Reclaims if enough was removed, or less if nothing is left and nothing was removed since the last look.
-/// Answers how much was removed by now.
-fn reclaim_if_due(shared: &Shared, removed_before: u64) -> u64 {
-    let (removed, is_empty) = shared.writer.lock().removed();
-    let drained = is_empty && removed == removed_before;
-    let threshold = shared.options.reclaim_bytes / if drained { DRAINED_FACTOR } else { 1 };
-    if removed >= threshold.max(1)
-        && let Err(error) = reclaim(shared)
-    {
-        tracing::warn!(%error, "disk space could not be reclaimed");
-    }
-    removed
+/// Whether enough was removed or, if the store is drained and quiet, enough is left in its tables, all of it garbage.
+fn is_due(shared: &Shared, removed: u64, drained_and_quiet: bool) -> bool {
+    let threshold = shared.options.reclaim_bytes.max(1);
+    let tables_hold = |bytes| {
+        shared
+            .engine
+            .read()
+            .as_ref()
+            .is_some_and(|engine| engine.seg.disk_space() >= bytes)
+    };
+    removed >= threshold || drained_and_quiet && tables_hold(threshold.div_ceil(DRAINED_FACTOR))
 }
 
 fn reclaim(shared: &Shared) -> Result<(), StoreError> {
-    shared.with_engine(|engine| engine.await_flush(1).map_err(|error| unavailable(&error)))?;
     {
         let mut writer = shared.writer.lock();
         let Some(below) = writer.reclaimable() else {

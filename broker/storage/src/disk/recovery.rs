@@ -17,27 +17,34 @@ impl Writer {
     /// See [`Store::recover`](amphora_core::store::Store::recover).
     pub(super) fn recover(&mut self, shared: &Shared) -> Result<Recovered, StoreError> {
         self.reopen_if_failed(shared)?;
-        let entries = shared.with_engine(scan_index)?;
-        self.set_live(&entries);
+        let entries = self.scan_records(shared)?;
         let (transient, entries): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .partition(|entry| entry.record.transient);
-        if !transient.is_empty() {
-            let remove = |entry: IndexEntry| Write::Remove {
-                queue: entry.queue,
-                record: entry.record,
-            };
-            let group = CommitGroup {
-                writes: transient.into_iter().map(remove).collect(),
-            };
-            self.commit(shared, &group, Durability::Os)?;
-        }
+        self.remove_transient(shared, transient);
         let settlements = shared.with_engine(scan_settlements)?;
         Ok(Recovered {
             definitions: shared.with_engine(scan_definitions)?,
             queues: by_queue(entries, settlements),
             next_record: self.next_record(),
         })
+    }
+
+    /// If that fails, as on a full disk, they are left for the next start.
+    fn remove_transient(&mut self, shared: &Shared, entries: Vec<IndexEntry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let remove = |entry: IndexEntry| Write::Remove {
+            queue: entry.queue,
+            record: entry.record,
+        };
+        let group = CommitGroup {
+            writes: entries.into_iter().map(remove).collect(),
+        };
+        if let Err(error) = self.commit(shared, &group, Durability::Os) {
+            tracing::warn!(%error, "the messages that were only swapped out are not removed");
+        }
     }
 }
 

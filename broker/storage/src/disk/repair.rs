@@ -156,12 +156,11 @@ fn keep_aside(directory: &DataDirectory, journal: &Journal) -> Result<Kept, Open
         .unwrap_or_default()
         .to_string_lossy();
     let path = torn.join(format!("{name}.from-{}", journal.scan.end));
-    copy_rest(&journal.path, journal.scan.end, &path)
-        .map(|bytes| Kept {
-            path: path.clone(),
-            bytes,
-        })
-        .map_err(OpenError::io("copy the journal's end to", &path))
+    let bytes = copy_rest(&journal.path, journal.scan.end, &path)
+        .map_err(OpenError::io("copy the journal's end to", &path))?;
+    sync_directory(&torn)?;
+    sync_directory(directory.path())?;
+    Ok(Kept { path, bytes })
 }
 
 fn copy_rest(journal: &Path, offset: u64, copy: &Path) -> io::Result<u64> {
@@ -185,4 +184,70 @@ fn rewrite(path: &Path, bytes: u64) -> Result<(), OpenError> {
         })
         .and_then(|()| fs::rename(&new, path))
         .map_err(OpenError::io("rewrite", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use amphora_core::store::{
+        CommitGroup, Durability, QueueId, RecordId, RecordRef, Store, Write,
+    };
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{FjallStore, Options};
+
+    #[test]
+    fn a_group_that_was_written_but_not_acknowledged_is_taken_out() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let open = || FjallStore::open(home.path(), Options::default()).expect("opens");
+        let store = open();
+        for id in 1..=3 {
+            let record = RecordRef {
+                id: RecordId(id),
+                first: id,
+                last: id,
+                count: 1,
+                bytes: 1,
+                transient: false,
+            };
+            let append = Write::Append {
+                queue: QueueId(1),
+                record,
+                data: Bytes::from_static(b"x"),
+            };
+            store
+                .commit(
+                    &CommitGroup {
+                        writes: vec![append],
+                    },
+                    Durability::Fsync,
+                )
+                .expect("commits");
+        }
+        drop(store);
+
+        let directory = DataDirectory::open(home.path()).expect("is free");
+        let journal = directory.database().join("0.jnl");
+        let inode = || fs::metadata(&journal).expect("exists").ino();
+        let before = inode();
+        let bytes = repair_after_failure(&directory, 2).expect("repairs");
+        assert_ne!(
+            inode(),
+            before,
+            "whoever still writes to the old journal must not reach the new one"
+        );
+        assert_eq!(fs::metadata(&journal).expect("exists").len(), bytes);
+        drop(directory);
+
+        let recovered = open().recover().expect("recovers");
+        let ids: Vec<_> = recovered
+            .queues
+            .iter()
+            .flat_map(|queue| &queue.records)
+            .map(|record| record.id.0)
+            .collect();
+        assert_eq!((ids, recovered.next_record), (vec![1, 2], 3));
+    }
 }

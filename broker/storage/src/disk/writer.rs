@@ -6,14 +6,17 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::directory::DataDirectory;
 use super::engine::{Engine, describe};
 use super::layout::counters::{self, Counters};
-use super::layout::{definition, index, segment, settlement};
+use super::layout::index::{self, IndexEntry};
+use super::layout::{definition, segment, settlement};
 use super::live::LiveSet;
-use super::options::{OpenError, Options};
+use super::options::OpenError;
 use super::{Shared, recovery, repair, unavailable};
 use crate::plan::{Plan, RecordChange};
 
 /// What an entry takes in the memtable beside its key and value, about.
 const ENTRY_BYTES: u64 = 128;
+/// What must stay of the reserve when messages are only settled and removed.
+const CONSUMING_FACTOR: u64 = 4;
 /// How many memtables of a keyspace may wait to be flushed.
 const FLUSH_BACKLOG_MAX: usize = 2;
 
@@ -25,7 +28,7 @@ pub(super) struct Writer {
     live: Option<LiveSet>,
     /// What gathered in memory since the last checkpoint.
     unflushed_bytes: u64,
-    /// What was removed since the tables were last dropped.
+    /// What was removed since tables were last dropped.
     removed_bytes: u64,
     /// The database refused a write and must be opened anew.
     failed: bool,
@@ -33,12 +36,9 @@ pub(super) struct Writer {
 
 impl Writer {
     /// For a database that was just opened and whose newest journal holds that much.
-    ///
-    /// What a crash left behind counts as much as what is removed from now on, so the first look reclaims it.
     pub(super) fn new(
         engine: &Engine,
         directory: &DataDirectory,
-        options: &Options,
         journal_bytes: u64,
     ) -> Result<Self, OpenError> {
         let path = directory.database();
@@ -57,7 +57,7 @@ impl Writer {
             counters,
             live: None,
             unflushed_bytes: journal_bytes,
-            removed_bytes: options.reclaim_bytes,
+            removed_bytes: 0,
             failed: false,
         })
     }
@@ -73,8 +73,7 @@ impl Writer {
         let live = self.load_live(shared)?;
         let plan = Plan::new(group, |id| live.contains(id));
         check_keys(&plan)?;
-        // Once for the journal and once for the tables.
-        shared.require_space(plan.bytes().saturating_mul(2))?;
+        require_space(shared, &plan)?;
         let _no_reclaim = self
             .appends_out_of_order(&plan)
             .then(|| shared.reclaiming.lock());
@@ -86,22 +85,28 @@ impl Writer {
     /// The stored records, read from the index the first time.
     pub(super) fn load_live(&mut self, shared: &Shared) -> Result<&mut LiveSet, StoreError> {
         if self.live.is_none() {
-            let scan = shared.with_engine(recovery::scan_index)?;
-            self.set_live(&scan);
+            self.scan_records(shared)?;
         }
         Ok(self.live.get_or_insert_default())
     }
 
-    pub(super) fn set_live(&mut self, entries: &[index::IndexEntry]) {
+    /// Reads the index. What the tables hold beyond it counts as removed, and so is reclaimed in time.
+    pub(super) fn scan_records(&mut self, shared: &Shared) -> Result<Vec<IndexEntry>, StoreError> {
+        let (entries, table_bytes) = shared
+            .with_engine(|engine| Ok((recovery::scan_index(engine)?, engine.seg.disk_space())))?;
         let mut live = LiveSet::default();
-        for entry in entries {
+        let mut live_bytes = 0;
+        for entry in &entries {
             live.insert(entry.record.id);
+            live_bytes += u64::from(entry.record.bytes);
             self.counters.next_record = self
                 .counters
                 .next_record
                 .max(entry.record.id.0.saturating_add(1));
         }
         self.live = Some(live);
+        self.removed_bytes = table_bytes.saturating_sub(live_bytes);
+        Ok(entries)
     }
 
     pub(super) fn next_record(&self) -> u64 {
@@ -114,7 +119,8 @@ impl Writer {
             return Ok(());
         }
         // Until there is space, the failed database serves reads.
-        shared.require_space(repair::space_for_repair(&shared.directory))?;
+        let reserve = shared.options.disk_reserve_bytes;
+        shared.require_space(repair::space_for_repair(&shared.directory), reserve)?;
         let mut engine = shared.engine.write();
         *engine = None;
         let reopened = repair::repair_after_failure(&shared.directory, self.counters.group)
@@ -132,10 +138,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Flushes what gathered in memory and lets the journals go.
+    /// Flushes what gathered in memory and lets the journals go, unless flushing lags behind already.
     ///
     /// Of no consequence for what was committed: if it fails, the next commit opens the database anew.
     pub(super) fn checkpoint(&mut self, shared: &Shared) {
+        let is_idle = |engine: &Engine| engine.flush_backlog() < FLUSH_BACKLOG_MAX;
+        if self.failed || !shared.engine.read().as_ref().is_some_and(is_idle) {
+            return;
+        }
         let counters = Counters {
             group: self.counters.group + 1,
             ..self.counters
@@ -153,19 +163,22 @@ impl Writer {
         }
     }
 
-    /// The record below which none exists, so that the tables below it are garbage; `None` while that is unknown.
+    /// The record below which none exists, so that the tables below it are garbage; `None` while that is unknown or of no use.
     pub(super) fn reclaimable(&mut self) -> Option<RecordId> {
-        let lowest = self.live.as_ref()?.lowest();
+        let lowest = self.live.as_ref().filter(|_| !self.failed)?.lowest();
         self.removed_bytes = 0;
         Some(lowest.unwrap_or(RecordId(self.counters.next_record)))
     }
 
-    /// How much was removed since tables were dropped, and whether no record is left.
-    pub(super) fn removed(&self) -> (u64, bool) {
-        (
-            self.removed_bytes,
-            self.live.as_ref().is_some_and(LiveSet::is_empty),
-        )
+    /// What was removed since tables were last dropped.
+    pub(super) fn removed_bytes(&self) -> u64 {
+        self.removed_bytes
+    }
+
+    /// The last group, if no record is left after it.
+    pub(super) fn drained_by(&self) -> Option<u64> {
+        let is_empty = self.live.as_ref().is_some_and(LiveSet::is_empty);
+        is_empty.then_some(self.counters.group)
     }
 
     fn apply(
@@ -213,13 +226,10 @@ impl Writer {
                 }
             }
         }
-        let due = self.unflushed_bytes > shared.options.memtable_bytes;
-        let backlog = shared
-            .engine
-            .read()
-            .as_ref()
-            .map_or(0, Engine::flush_backlog);
-        if due && backlog < FLUSH_BACKLOG_MAX {
+        if self.removed_bytes >= shared.options.reclaim_bytes {
+            shared.waker.wake();
+        }
+        if self.unflushed_bytes > shared.options.memtable_bytes {
             self.checkpoint(shared);
         }
     }
@@ -236,6 +246,18 @@ impl Writer {
         tracing::error!(%error, "a write failed; the next commit opens the database anew");
         self.failed = true;
     }
+}
+
+/// Refuses what would use the reserve. Consuming may use a part of it, for that is how a full disk becomes empty.
+fn require_space(shared: &Shared, plan: &Plan<'_>) -> Result<(), StoreError> {
+    let reserve = shared.options.disk_reserve_bytes;
+    let reserve = if plan.only_shrinks() {
+        reserve / CONSUMING_FACTOR
+    } else {
+        reserve
+    };
+    // Once for the journal and once for the tables.
+    shared.require_space(plan.bytes().saturating_mul(2), reserve)
 }
 
 /// The database refuses longer keys by a panic.

@@ -18,7 +18,7 @@ const GROUP: u64 = 3;
 const BACKLOG: u64 = 40;
 const DIRECTORY: &str = "AMPHORA_CRASH_DIRECTORY";
 
-/// Little, so that flushes, journals' ends and dropped tables fall into the rounds.
+/// Little, so that flushes and dropped tables fall into the rounds.
 fn options() -> Options {
     Options {
         memtable_bytes: 64 * 1024,

@@ -4,11 +4,11 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
-use amphora_core::store::{Durability, QueueId, Store, StoreError};
+use amphora_core::store::{Durability, QueueId, RecordRef, Store, StoreError, Write};
 use amphora_storage::{FjallStore, Options};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::{Data, append, commit, data, group, ids, put, record, settle};
+use crate::{Data, append, commit, data, delete, forget, group, ids, put, record, remove, settle};
 
 const DIRECTORY: &str = "AMPHORA_FULL_DIRECTORY";
 const RECORD_BYTES: usize = 1_000_000;
@@ -31,6 +31,55 @@ fn a_commit_that_would_use_the_reserve_is_refused() {
     assert_eq!(ids(&store), [0; 0]);
     drop(store);
     commit(&home.open(), [append(1, 1, 10)]);
+}
+
+#[test]
+fn a_full_disk_can_be_consumed_from() {
+    let home = Data::new();
+    let bytes = data(2, 10);
+    let transient = RecordRef {
+        transient: true,
+        ..record(2, &bytes)
+    };
+    let store = home.open();
+    commit(
+        &store,
+        [
+            append(1, 1, 10),
+            Write::Append {
+                queue: QueueId(1),
+                record: transient,
+                data: bytes,
+            },
+        ],
+    );
+    let free = store.free_bytes().expect("known");
+    drop(store);
+    let store = home.open_with(Options {
+        disk_reserve_bytes: free * 2,
+        ..Options::default()
+    });
+    assert_eq!(ids(&store), [1]);
+    for writes in [
+        vec![append(1, 3, 10)],
+        vec![remove(1, 1, 10), put("k", "v")],
+    ] {
+        store
+            .commit(&group(writes), Durability::Fsync)
+            .expect_err("adds something");
+    }
+    commit(
+        &store,
+        [remove(1, 1, 10), settle(1, "x"), forget(2), delete("k")],
+    );
+    assert_eq!(ids(&store), [0; 0]);
+    drop(store);
+
+    let nothing_left = Options {
+        disk_reserve_bytes: u64::MAX,
+        ..Options::default()
+    };
+    assert_eq!(ids(&home.open_with(nothing_left)), [0; 0]);
 }
 
 /// Runs as a process of its own, whose files may not grow beyond a limit: the system cuts the write that crosses it, as on
@@ -86,7 +135,7 @@ fn limited_process() {
     commit(&store, writes);
     let expected: Vec<_> = (0..=refused).collect();
     assert_eq!(ids(&store), expected);
-    commit(&store, [crate::remove(1, refused, RECORD_BYTES)]);
+    commit(&store, [remove(1, refused, RECORD_BYTES)]);
     assert_eq!(ids(&store), acknowledged, "it was applied once");
     println!("survived {refused}");
 }

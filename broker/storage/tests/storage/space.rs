@@ -71,7 +71,7 @@ fn a_drained_store_shrinks_and_stays_usable() {
     for id in 0..100 {
         commit(&store, [remove(1, id, RECORD_BYTES)]);
     }
-    await_below(&tables, 200_000);
+    await_below(&tables, 1_000_000);
     assert_eq!(ids(&store), [0; 0]);
     commit(&store, [append(1, 100, RECORD_BYTES)]);
     drop(store);
