@@ -76,7 +76,7 @@ impl Session<'_> {
                 self.finish()?;
             }
         }
-        Ok(())
+        self.finish()
     }
 
     /// Writes to the log what one read brought, unless that was no publish.
