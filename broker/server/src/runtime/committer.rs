@@ -131,7 +131,9 @@ impl Committer {
         let wake = if urgent {
             !std::mem::replace(&mut work.urgent, true)
         } else {
-            !work.urgent && work.since.replace(Instant::now()).is_none()
+            let first = work.since.is_none();
+            work.since.get_or_insert_with(Instant::now);
+            first && !work.urgent
         };
         drop(work);
         if wake {

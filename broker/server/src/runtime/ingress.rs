@@ -351,7 +351,8 @@ impl Ingress {
     }
 }
 
-const MESSAGES_KEPT_MAX: usize = 16 << 10;
+/// A list of references above this size is not kept: a connection may have thousands.
+const MESSAGES_KEPT_MAX: usize = 4096;
 
 fn push(slots: &mut [Slot], active: &mut Vec<u32>, index: u32, message: MessageRef, bytes: usize) {
     if let Some(slot) = slots.get_mut(index as usize) {

@@ -9,7 +9,7 @@ use amphora_core::queue::Held;
 use amphora_core::topology::ConnectionId;
 use amphora_protocol::connection::{Connection, Event, Failure};
 use amphora_protocol::exception::{ConnectionException, Exception};
-use amphora_protocol::wire::method::{Method, basic, connection};
+use amphora_protocol::wire::method::{Method, connection};
 use amphora_protocol::wire::reply_code::ReplyCode;
 use amphora_protocol::wire::types::{ChannelNumber, ShortString, VhostName};
 use foldhash::fast::FixedState;
@@ -103,15 +103,22 @@ impl Session {
             entered.ingress.refresh();
         }
         loop {
+            while let Some(publish) = self.conversation.next_publish(input, &mut used) {
+                self.publish(input, publish);
+                self.flush_if_due(input);
+            }
+            while let Some((channel, ack)) = self.conversation.next_ack(input, &mut used) {
+                self.ack(channel, &ack);
+            }
             let next = self.conversation.next(input, &mut used, &mut self.replies);
             if !self.replies.is_empty() {
                 self.flush(input);
                 self.send_replies();
             }
             match next {
-                Ok(Some(Event::Publish(publish))) => self.publish(input, publish),
-                Ok(Some(Event::Method(channel, Method::Basic(basic::Method::Ack(ack))))) => {
-                    self.ack(channel, &ack);
+                Ok(Some(Event::Publish(publish))) => {
+                    self.publish(input, publish);
+                    self.flush_if_due(input);
                 }
                 Ok(Some(event)) => {
                     self.flush(input);
@@ -126,16 +133,19 @@ impl Session {
                     self.fail(failure)?;
                 }
             }
-            if self
-                .entered
-                .as_ref()
-                .is_some_and(|entered| entered.ingress.is_due())
-            {
-                self.flush(input);
-            }
         }
         self.flush(input);
         Ok(used)
+    }
+
+    fn flush_if_due(&mut self, input: &[u8]) {
+        if self
+            .entered
+            .as_ref()
+            .is_some_and(|entered| entered.ingress.is_due())
+        {
+            self.flush(input);
+        }
     }
 
     /// Hands on what was collected, settles what was acknowledged, confirms what may be confirmed, and writes.

@@ -4,7 +4,6 @@
 //! consumers that are bound with exactly its routing key (all of them for a fanout), and writes once per read and consumer.
 //! Nothing is stored, acknowledgements and prefetch are ignored, confirms come at once, and a consumer that does not
 //! read stops its publishers. What it reaches is what sockets and copying allow on this machine: the yardstick for a broker.
-//! Only with very many consumers it is none: few messages of a read are for the same one, and a broker may gather more.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -17,7 +16,7 @@ use anyhow::{Context, Result};
 use log::Log;
 use registry::Registry;
 
-pub(crate) mod log;
+mod log;
 mod publish;
 mod registry;
 mod router;

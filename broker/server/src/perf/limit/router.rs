@@ -59,11 +59,10 @@ impl<'a> Router<'a> {
         }
     }
 
-    /// Forgets what it has looked up if something was declared since; what was routed by that goes out first.
+    /// Forgets what it has looked up if something was declared since. Nothing may be waiting to be flushed.
     pub(super) fn refresh(&mut self) {
         let generation = self.registry.generation();
         if generation != self.generation {
-            self.flush();
             self.generation = generation;
             self.routes.clear();
             self.targets.clear();

@@ -76,7 +76,7 @@ impl Session<'_> {
                 self.finish()?;
             }
         }
-        self.finish()
+        Ok(())
     }
 
     /// Writes to the log what one read brought, unless that was no publish.
