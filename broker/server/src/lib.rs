@@ -3,8 +3,10 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod logging;
 pub mod management;
+mod nearest;
 pub mod perf;
 mod runtime;
 pub mod serve;

@@ -1,6 +1,6 @@
-//! The command line: `amphora serve`, `amphora perf`, and what talks to a running broker.
+//! The command line: `amphora serve`, `amphora ctl`, `amphora perf`.
 
-mod exit;
+pub(crate) mod exit;
 mod serve;
 
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
 pub use self::serve::ServeArgs;
-use crate::perf;
+use crate::{ctl, perf};
 
 /// An AMQP 0-9-1 broker.
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ pub struct Cli {
 enum Command {
     /// Runs the broker until it is told to stop (SIGTERM or SIGINT).
     Serve(ServeArgs),
+    /// Looks at a running broker and changes what is in it, through its management API.
+    Ctl(ctl::Args),
     Perf(perf::Args),
 }
 
@@ -31,6 +33,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Serve(args) => args.run(),
+            Command::Ctl(args) => ctl::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Perf(args) => perf::run(args)
                 .map(|()| ExitCode::SUCCESS)
                 .map_err(|error| Exit::Failed(format!("{error:#}"))),

@@ -24,7 +24,8 @@ pub struct ServeArgs {
         long,
         env = "AMPHORA_AMQP_LISTEN",
         value_name = "ADDR:PORT",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = address,
     )]
     amqp_listen: Vec<SocketAddr>,
     /// Listen here for AMQP over TLS; needs a certificate in the file.
@@ -32,7 +33,8 @@ pub struct ServeArgs {
         long,
         env = "AMPHORA_AMQPS_LISTEN",
         value_name = "ADDR:PORT",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = address,
     )]
     amqps_listen: Vec<SocketAddr>,
     /// Listen here for the management API [default: 127.0.0.1:15672].
@@ -40,7 +42,8 @@ pub struct ServeArgs {
         long,
         env = "AMPHORA_HTTP_LISTEN",
         value_name = "ADDR:PORT",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = address,
     )]
     http_listen: Vec<SocketAddr>,
     /// How log lines look [default: text].
@@ -94,6 +97,11 @@ impl ServeArgs {
             config.logging.format = format;
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "give an address and port such as 127.0.0.1:5672 or [::1]:5672")
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use serde::forward_to_deserialize_any;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use crate::nearest::nearest;
+
 /// What is wrong with one key.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -99,14 +101,6 @@ pub(super) fn from_table<'de, T: de::Deserialize<'de>>(
 ) -> Result<T, Problem> {
     let keys = Table::of(table.get_ref());
     T::deserialize(de::value::MapAccessDeserializer::new(keys))
-}
-
-/// The known name that `found` is probably a misspelling of.
-fn nearest(found: &str, known: &[&'static str]) -> Option<&'static str> {
-    let distance = |name: &&'static str| strsim::damerau_levenshtein(found, name);
-    let best = known.iter().copied().min_by_key(distance)?;
-    // Further away than half of the name it is another word, not a slip of the fingers.
-    (distance(&best) * 2 <= best.len()).then_some(best)
 }
 
 /// What was expected, in the words of the file rather than of Rust.

@@ -58,7 +58,7 @@ impl Caller {
             .iter()
             .any(|known| known.name == name)
         {
-            return Err(Refused::not_found());
+            return Err(Refused::no_vhost());
         }
         let closed = |_| Refused::not_authorised("User not authorised to access virtual host");
         self.identity.enter(name).map_err(closed)

@@ -26,6 +26,14 @@ impl Refused {
         }
     }
 
+    /// 404: no such virtual host, and so nothing in it.
+    pub(super) fn no_vhost() -> Self {
+        Self {
+            reason: "vhost_not_found".to_owned(),
+            ..Self::not_found()
+        }
+    }
+
     /// 400: the request makes no sense, or the broker refused it.
     pub(super) fn bad_request(reason: impl Into<String>) -> Self {
         Self::invalid("bad_request", reason)

@@ -40,6 +40,18 @@ impl ByteSize {
         self.0
     }
 
+    /// The amount for people, to two places: `1.46GiB`.
+    pub fn approximately(self) -> String {
+        let binary = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+        match binary.into_iter().find(|(_, shift)| self.0 >> shift > 0) {
+            Some((unit, shift)) => {
+                let hundredths = (u128::from(self.0) * 100) >> shift;
+                format!("{}.{:02}{unit}", hundredths / 100, hundredths % 100)
+            }
+            None => format!("{}B", self.0),
+        }
+    }
+
     /// Reads `64MiB`, `50 MB` or `4096`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let unit_at = text
@@ -129,6 +141,19 @@ mod tests {
         }
         for text in ["", "MiB", "-1MiB", "1.5MiB", "64mib", "64M", "99999999TiB"] {
             assert_eq!(ByteSize::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_rounded_for_people() {
+        let cases = [
+            (1_572_864_000, "1.46GiB"),
+            (1_048_576, "1.00MiB"),
+            (1_000, "1000B"),
+            (u64::MAX, "16777215.99TiB"),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(ByteSize(bytes).approximately(), text);
         }
     }
 

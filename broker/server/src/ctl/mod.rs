@@ -1,0 +1,189 @@
+//! `amphora ctl`: a client of the management API for the terminal and for scripts.
+//!
+//! Commands have RabbitMQ's names (`rabbitmqctl`), settings are written as `rabbitmqadmin` does: `name=orders durable=true`.
+
+mod client;
+mod definitions;
+mod lists;
+mod messages;
+mod output;
+mod settings;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+
+use clap::{Subcommand, ValueEnum};
+
+use self::client::Client;
+use self::output::Output;
+use crate::cli::exit::Exit;
+
+/// Looks at a running broker and changes what is in it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 refused by the broker, 2 wrong usage, 69 broker not reachable, 77 login refused."
+)]
+pub struct Args {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the broker is, and who asks.
+#[derive(Clone, Debug, clap::Args)]
+struct Connection {
+    /// The broker's management address.
+    #[arg(
+        long,
+        global = true,
+        env = "AMPHORA_URL",
+        default_value = "http://127.0.0.1:15672"
+    )]
+    url: String,
+    /// The user to log in as.
+    #[arg(
+        long,
+        global = true,
+        env = "AMPHORA_USERNAME",
+        default_value = "guest",
+        value_name = "USER"
+    )]
+    username: String,
+    /// The user's password.
+    #[arg(
+        long,
+        global = true,
+        env = "AMPHORA_PASSWORD",
+        default_value = "guest",
+        hide_env_values = true
+    )]
+    password: String,
+    /// The virtual host.
+    #[arg(
+        short = 'p',
+        long,
+        global = true,
+        env = "AMPHORA_VHOST",
+        default_value = "/"
+    )]
+    vhost: String,
+    /// How results are shown: as columns for people, or as JSON for programs.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "table|json", hide_possible_values = true)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "these are help texts, shown as they stand"
+)]
+#[command(rename_all = "snake_case")]
+enum Command {
+    /// name= [type=direct] [durable=true] [auto_delete=false] [internal=false] [arguments='{…}'].
+    DeclareExchange(Settings),
+    /// name= [durable=true] [auto_delete=false] [arguments='{…}'].
+    DeclareQueue(Settings),
+    /// queue= exchange= [routing_key=] [arguments='{…}'].
+    BindQueue(Settings),
+    /// queue= exchange= [routing_key=] [arguments='{…}'].
+    UnbindQueue(Settings),
+    /// source= destination= [routing_key=] [arguments='{…}'].
+    BindExchange(Settings),
+    /// source= destination= [routing_key=] [arguments='{…}'].
+    UnbindExchange(Settings),
+    /// name= [if_unused=false].
+    DeleteExchange(Settings),
+    /// name= [if_unused=false] [if_empty=false].
+    DeleteQueue(Settings),
+    /// name=: removes the messages that are ready.
+    PurgeQueue(Settings),
+    /// [exchange=] routing_key= [payload=, else standard input] [properties='{…}'] [payload_encoding=string].
+    Publish(Settings),
+    /// queue= [count=1] [ackmode=ack_requeue_true] [encoding=auto] [truncate=50000].
+    Get(Settings),
+    /// name= [reason=].
+    CloseConnection(Settings),
+    /// [COLUMN…]: the queues of the virtual host.
+    ListQueues(Columns),
+    /// [COLUMN…]: the exchanges of the virtual host.
+    ListExchanges(Columns),
+    /// [COLUMN…]: the bindings of the virtual host.
+    ListBindings(Columns),
+    /// [COLUMN…]: the consumers of the virtual host.
+    ListConsumers(Columns),
+    /// [COLUMN…]: all connections.
+    ListConnections(Columns),
+    /// [COLUMN…]: all channels.
+    ListChannels(Columns),
+    /// The broker: version, addresses, memory, alarms, totals.
+    Status,
+}
+
+/// What a command is told, as `key=value`. The first required one may be given without its key.
+#[derive(Clone, Debug, clap::Args)]
+struct Settings {
+    #[arg(value_name = "KEY=VALUE")]
+    words: Vec<String>,
+}
+
+/// Which columns a list has, in this order.
+#[derive(Clone, Debug, clap::Args)]
+struct Columns {
+    #[arg(value_name = "COLUMN")]
+    names: Vec<String>,
+}
+
+/// Runs a command; its result goes to standard output.
+pub(crate) fn run(args: &Args) -> Result<(), Exit> {
+    run_to(args, &mut std::io::stdout().lock())
+}
+
+fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
+    let Connection {
+        url,
+        username,
+        password,
+        vhost,
+        format,
+    } = &args.connection;
+    let client = Client::new(url, username, password, vhost)?;
+    let output = &mut Output::new(*format, out);
+    match &args.command {
+        Command::DeclareExchange(settings) => {
+            definitions::declare_exchange(&client, settings, output)
+        }
+        Command::DeclareQueue(settings) => definitions::declare_queue(&client, settings, output),
+        Command::BindQueue(settings) => definitions::bind_queue(&client, settings, output),
+        Command::UnbindQueue(settings) => definitions::unbind_queue(&client, settings, output),
+        Command::BindExchange(settings) => definitions::bind_exchange(&client, settings, output),
+        Command::UnbindExchange(settings) => {
+            definitions::unbind_exchange(&client, settings, output)
+        }
+        Command::DeleteExchange(settings) => {
+            definitions::delete_exchange(&client, settings, output)
+        }
+        Command::DeleteQueue(settings) => definitions::delete_queue(&client, settings, output),
+        Command::PurgeQueue(settings) => definitions::purge_queue(&client, settings, output),
+        Command::CloseConnection(settings) => {
+            definitions::close_connection(&client, settings, output)
+        }
+        Command::Publish(settings) => messages::publish(&client, settings, output),
+        Command::Get(settings) => messages::get(&client, settings, output),
+        Command::ListQueues(columns) => lists::QUEUES.show(&client, columns, output),
+        Command::ListExchanges(columns) => lists::EXCHANGES.show(&client, columns, output),
+        Command::ListBindings(columns) => lists::BINDINGS.show(&client, columns, output),
+        Command::ListConsumers(columns) => lists::CONSUMERS.show(&client, columns, output),
+        Command::ListConnections(columns) => lists::CONNECTIONS.show(&client, columns, output),
+        Command::ListChannels(columns) => lists::CHANNELS.show(&client, columns, output),
+        Command::Status => status::show(&client, output),
+    }
+}

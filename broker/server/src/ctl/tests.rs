@@ -1,0 +1,176 @@
+//! Commands against the management API over a socket, with a fake broker behind it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Parser;
+use expect_test::expect_file;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::auth::Users;
+use crate::config::{ByteSize, Durability, LoginFrom, User};
+use crate::management::fake::FakeBroker;
+use crate::management::{About, Api, Listener, serve};
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    ctl: Args,
+}
+
+/// Serves the API while `test` runs, on a thread of its own because `ctl` blocks.
+async fn with_broker<F>(test: F) -> anyhow::Result<()>
+where
+    F: FnOnce(&str, &FakeBroker) -> anyhow::Result<()> + Send + 'static,
+{
+    let broker = FakeBroker::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let about = About {
+        node: "amphora@test".to_owned(),
+        listeners: vec![Listener {
+            protocol: "http",
+            address: ([127, 0, 0, 1], 15672).into(),
+        }],
+        durability: Durability::Fsync,
+        message_size_max: ByteSize::mib(16),
+    };
+    let users = Users::seeded(&[User::guest()], LoginFrom::default())?;
+    let api = Api::new(broker.clone(), Arc::new(users), about);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, api, async { drop(stopped.await) }));
+    let outcome =
+        tokio::task::spawn_blocking(move || test(&format!("http://{address}"), &broker)).await?;
+    drop(stop);
+    server.await?;
+    outcome
+}
+
+/// Runs a line as a shell would, and returns what it shows, or why it failed.
+fn run(url: &str, line: &str) -> anyhow::Result<String> {
+    let mut words = vec!["ctl".to_owned(), "--url".to_owned(), url.to_owned()];
+    words.extend(split(line));
+    let args = match CommandLine::try_parse_from(words) {
+        Ok(command_line) => command_line.ctl,
+        Err(error) => {
+            return Ok(format!(
+                "usage: {}\n",
+                error.to_string().lines().next().unwrap_or_default()
+            ));
+        }
+    };
+    let mut out = Vec::new();
+    match run_to(&args, &mut out) {
+        Ok(()) => Ok(String::from_utf8(out)?),
+        Err(exit) => Ok(format!("{exit:?}\n").replace(url, "URL")),
+    }
+}
+
+/// Words are between spaces, or between single quotes.
+fn split(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match (c, words.last_mut()) {
+            ('\'', _) => quoted = !quoted,
+            (' ', _) if !quoted => words.push(String::new()),
+            (c, Some(word)) => word.push(c),
+            (_, None) => {}
+        }
+    }
+    words
+}
+
+/// Runs the commands of a transcript, which begin with `$`, and compares what stands below them.
+fn play(url: &str, name: &str) -> anyhow::Result<()> {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/ctl/transcripts/{name}.txt"));
+    let mut played = String::new();
+    for line in std::fs::read_to_string(&file)?.lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            write!(played, "{line}\n{}", run(url, command)?)?;
+        }
+    }
+    expect_file![file].assert_eq(&played);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_seed_scenario() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "seed")).await
+}
+
+#[tokio::test]
+async fn definitions() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "definitions")).await
+}
+
+#[tokio::test]
+async fn messages() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "messages")).await
+}
+
+#[tokio::test]
+async fn connections() -> anyhow::Result<()> {
+    with_broker(|url, broker| {
+        broker.connect("guest", 40_001);
+        play(url, "connections")?;
+        assert_eq!(broker.closed(), ["maintenance"]);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn refusals() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "refusals")).await
+}
+
+#[tokio::test]
+async fn status_is_for_people_or_programs() -> anyhow::Result<()> {
+    with_broker(|url, _| {
+        let shown = run(url, "status")?;
+        for line in [
+            "Node         amphora@test",
+            "Durability   fsync",
+            "Alarms       none",
+            "Queues       0",
+        ] {
+            assert!(
+                shown.lines().any(|shown| shown == line),
+                "{line} in {shown}"
+            );
+        }
+        let json: serde_json::Value = serde_json::from_str(&run(url, "status --format json")?)?;
+        assert_eq!(json["node"]["name"], "amphora@test");
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn only_http_addresses_are_understood() -> anyhow::Result<()> {
+    let shown = run("ftp://broker", "list_queues")?;
+    assert_eq!(
+        shown,
+        "Usage(\"--url URL: give an address such as http://127.0.0.1:15672\")\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_named() -> anyhow::Result<()> {
+    // Bound, so that nobody else is there, but not listening.
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    let url = format!("http://{}", socket.local_addr()?);
+    let shown = run(&url, "list_queues")?;
+    assert!(
+        shown.starts_with("Unavailable(\"the broker at URL cannot be reached: "),
+        "{shown}"
+    );
+    Ok(())
+}
