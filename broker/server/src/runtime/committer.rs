@@ -146,9 +146,11 @@ impl Committer {
         let mut work = self.work.lock();
         work.writes.extend(writes);
         work.urgent = true;
+        // Read before the group can be taken: a later epoch might wait for ever on an idle broker.
+        let epoch = self.open_epoch();
         drop(work);
         self.wake.notify_one();
-        self.open_epoch()
+        epoch
     }
 
     /// The group that holds all that was noted so far, or a later one.

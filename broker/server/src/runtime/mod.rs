@@ -16,6 +16,7 @@ mod methods;
 mod outbox;
 mod pager;
 mod peer;
+mod principal;
 mod publish;
 mod queue;
 mod random;

@@ -21,6 +21,7 @@ use super::channel::Channel;
 use super::info::ConnectionInfo;
 use super::ingress::Ingress;
 use super::peer::{Letter, Peer, Touched};
+use super::principal::Principal;
 use super::vhost::Handle;
 
 /// How a session ends.
@@ -63,6 +64,16 @@ pub(super) struct Entered {
     pub(super) access: VhostAccess,
     pub(super) ingress: Ingress,
     pub(super) exclusive: Vec<Handle>,
+}
+
+impl Entered {
+    pub(super) fn principal(&self, id: ConnectionId) -> Principal<'_> {
+        Principal {
+            access: &self.access,
+            vhost: &self.ingress.vhost,
+            id,
+        }
+    }
 }
 
 impl Session {

@@ -37,6 +37,16 @@ pub(super) struct Changed<T> {
     pub(super) epoch: u64,
 }
 
+impl<T> Changed<T> {
+    /// The result, once the change is durable.
+    pub(super) async fn durable(self, committer: &Committer) -> T {
+        if self.epoch > 0 {
+            committer.durable(self.epoch).await;
+        }
+        self.result
+    }
+}
+
 impl VirtualHost {
     pub(super) fn new(
         topology: Topology<Handle>,

@@ -40,7 +40,7 @@ impl Session {
             return self.consume_replies(channel, &consume);
         }
         consume.queue = self.queue_name(channel, consume.queue)?;
-        let queue = self.readable_queue(&consume.queue)?;
+        let queue = self.principal()?.readable_queue(&consume.queue)?;
         let options = ConsumerOptions {
             tag: consume.consumer_tag.clone(),
             no_ack: consume.no_ack,

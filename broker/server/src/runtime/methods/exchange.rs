@@ -1,12 +1,10 @@
 //! Class 40: exchanges.
 
-use amphora_core::binding::{Binding, Destination};
-use amphora_core::topology::ExchangeDeclaration;
+use amphora_core::binding::Binding;
 use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::method::exchange::{self, Method};
 use amphora_protocol::wire::types::ChannelNumber;
 
-use crate::auth::{Access, Resource};
 use crate::runtime::session::Session;
 
 impl Session {
@@ -44,28 +42,8 @@ impl Session {
         declare: exchange::Declare,
     ) -> Result<(), Exception> {
         let no_wait = declare.no_wait;
-        let declaration = ExchangeDeclaration::from(declare);
-        let entered = self.entered()?;
-        if !declaration.passive {
-            let name = &declaration.name;
-            entered
-                .access
-                .check(Access::Configure, Resource::Exchange(name))?;
-            let alternate = declaration.arguments.get("alternate-exchange");
-            if let Some(alternate) = alternate.and_then(|name| name.as_str()) {
-                entered
-                    .access
-                    .check(Access::Read, Resource::Exchange(name))?;
-                entered
-                    .access
-                    .check(Access::Write, Resource::Exchange(alternate))?;
-            }
-        }
-        let changed = entered
-            .ingress
-            .vhost
-            .change(|topology| Ok(((), topology.declare_exchange(declaration)?)))?;
-        self.defined(changed.epoch).await;
+        let changed = self.principal()?.declare_exchange(declare.into())?;
+        changed.durable(&self.broker.committer).await;
         if !no_wait {
             self.send(channel, exchange::DeclareOk {});
         }
@@ -77,16 +55,10 @@ impl Session {
         channel: ChannelNumber,
         delete: exchange::Delete,
     ) -> Result<(), Exception> {
-        let entered = self.entered()?;
-        let name = &delete.exchange;
-        entered
-            .access
-            .check(Access::Configure, Resource::Exchange(name))?;
-        let changed = entered
-            .ingress
-            .vhost
-            .change(|topology| Ok(((), topology.delete_exchange(name, delete.if_unused)?)))?;
-        self.defined(changed.epoch).await;
+        let changed = self
+            .principal()?
+            .delete_exchange(&delete.exchange, delete.if_unused)?;
+        changed.durable(&self.broker.committer).await;
         if !delete.no_wait {
             self.send(channel, exchange::DeleteOk {});
         }
@@ -94,39 +66,14 @@ impl Session {
     }
 
     pub(super) async fn bind(&mut self, binding: Binding) -> Result<(), Exception> {
-        let asker = self.id();
-        let entered = self.entered()?;
-        entered.check_binding(&binding)?;
-        let changed = entered
-            .ingress
-            .vhost
-            .change(|topology| Ok(((), topology.bind(binding, asker)?)))?;
-        self.defined(changed.epoch).await;
+        let changed = self.principal()?.bind(binding)?;
+        changed.durable(&self.broker.committer).await;
         Ok(())
     }
 
     pub(super) async fn unbind(&mut self, binding: &Binding) -> Result<(), Exception> {
-        let asker = self.id();
-        let entered = self.entered()?;
-        entered.check_binding(binding)?;
-        let changed = entered
-            .ingress
-            .vhost
-            .change(|topology| Ok(((), topology.unbind(binding, asker)?)))?;
-        self.defined(changed.epoch).await;
-        Ok(())
-    }
-}
-
-impl crate::runtime::session::Entered {
-    fn check_binding(&self, binding: &Binding) -> Result<(), Exception> {
-        let destination = match &binding.destination {
-            Destination::Queue(name) => Resource::Queue(name),
-            Destination::Exchange(name) => Resource::Exchange(name),
-        };
-        self.access.check(Access::Write, destination)?;
-        self.access
-            .check(Access::Read, Resource::Exchange(&binding.source))?;
+        let changed = self.principal()?.unbind(binding)?;
+        changed.durable(&self.broker.committer).await;
         Ok(())
     }
 }

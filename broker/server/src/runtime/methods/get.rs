@@ -18,7 +18,7 @@ impl Session {
         get: basic::Get,
     ) -> Result<(), Exception> {
         let name = self.queue_name(number, get.queue)?;
-        let queue = self.readable_queue(&name)?;
+        let queue = self.principal()?.readable_queue(&name)?;
         loop {
             // Registered before the look, so that a segment that comes back in between is not missed.
             let paged = queue.paged.notified();

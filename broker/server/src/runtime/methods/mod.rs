@@ -11,6 +11,8 @@ use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::method::{Method, access, channel, confirm, connection};
 use amphora_protocol::wire::types::{ChannelNumber, QueueName};
 
+use super::peer::Touched;
+use super::principal::Principal;
 use super::session::{Entered, Session};
 
 impl Session {
@@ -58,6 +60,23 @@ impl Session {
             .ok_or_else(super::publish::not_entered)
     }
 
+    fn principal(&self) -> Result<Principal<'_>, Exception> {
+        let entered = self
+            .entered
+            .as_ref()
+            .ok_or_else(super::publish::not_entered)?;
+        Ok(entered.principal(self.id()))
+    }
+
+    fn principal_and_touched(&mut self) -> Result<(Principal<'_>, &mut Touched), Exception> {
+        let id = self.id();
+        let entered = self
+            .entered
+            .as_ref()
+            .ok_or_else(super::publish::not_entered)?;
+        Ok((entered.principal(id), &mut self.touched))
+    }
+
     /// The queue that is meant: an empty name stands for the one that was declared last on the channel.
     fn queue_name(
         &mut self,
@@ -72,12 +91,5 @@ impl Session {
             amphora_protocol::exception::ChannelException::not_found("no previously declared queue")
                 .into()
         })
-    }
-
-    /// Waits until what was defined is durable; epoch 0 is nothing to wait for.
-    async fn defined(&self, epoch: u64) {
-        if epoch > 0 {
-            self.broker.committer.durable(epoch).await;
-        }
     }
 }

@@ -9,7 +9,6 @@ use amphora_protocol::wire::method::queue::{self, Method};
 use amphora_protocol::wire::types::{ChannelNumber, QueueName, RoutingKey};
 
 use super::exchange::unexpected;
-use crate::auth::{Access, Resource};
 use crate::runtime::reply_to::REPLY_TO_PREFIX;
 use crate::runtime::session::Session;
 use crate::runtime::vhost::{DeleteCondition, Handle, VirtualHost};
@@ -64,7 +63,6 @@ impl Session {
         channel: ChannelNumber,
         declare: queue::Declare,
     ) -> Result<(), Exception> {
-        let asker = self.id();
         let no_wait = declare.no_wait;
         let mut declaration = QueueDeclaration::from(declare);
         let name = declaration.name.clone();
@@ -79,27 +77,15 @@ impl Session {
         };
         declaration.name = name.clone();
         let exclusive = declaration.exclusive && !declaration.passive;
+        let changed = self.principal()?.declare_queue(declaration)?;
+        let queue = Arc::clone(&changed.result);
         let entered = self.entered()?;
-        if !declaration.passive {
-            entered
-                .access
-                .check(Access::Configure, Resource::Queue(&name))?;
-            let dead_letter = declaration.arguments.get("x-dead-letter-exchange");
-            if let Some(exchange) = dead_letter.and_then(|name| name.as_str()) {
-                entered.access.check(Access::Read, Resource::Queue(&name))?;
-                entered
-                    .access
-                    .check(Access::Write, Resource::Exchange(exchange))?;
-            }
-        }
-        let changed = entered.ingress.vhost.declare_queue(declaration, asker)?;
-        let queue = changed.result;
         let own = |other: &Handle| Arc::ptr_eq(other, &queue);
         if exclusive && !entered.exclusive.iter().any(own) {
             entered.exclusive.push(Arc::clone(&queue));
         }
         self.channel(channel)?.last_queue = Some(name.clone());
-        self.defined(changed.epoch).await;
+        changed.durable(&self.broker.committer).await;
         if !no_wait {
             let (message_count, consumer_count) = {
                 let state = queue.state.lock();
@@ -141,30 +127,20 @@ impl Session {
         channel: ChannelNumber,
         delete: queue::Delete,
     ) -> Result<(), Exception> {
-        let asker = self.id();
         let name = self.queue_name(channel, delete.queue)?;
-        let Self {
-            entered, touched, ..
-        } = self;
-        let entered = entered
-            .as_mut()
-            .ok_or_else(crate::runtime::publish::not_entered)?;
-        entered
-            .access
-            .check(Access::Configure, Resource::Queue(&name))?;
         let condition = DeleteCondition {
             if_unused: delete.if_unused,
             if_empty: delete.if_empty,
         };
-        let changed = entered
-            .ingress
-            .vhost
-            .delete_queue(&name, asker, condition, touched)?;
-        entered.exclusive.retain(|queue| queue.name != name);
-        self.defined(changed.epoch).await;
+        let (principal, touched) = self.principal_and_touched()?;
+        let changed = principal.delete_queue(&name, condition, touched)?;
+        self.entered()?
+            .exclusive
+            .retain(|queue| queue.name != name);
+        let ready = changed.durable(&self.broker.committer).await;
         if !delete.no_wait {
             let ok = queue::DeleteOk {
-                message_count: u32::try_from(changed.result).unwrap_or(u32::MAX),
+                message_count: u32::try_from(ready).unwrap_or(u32::MAX),
             };
             self.send(channel, ok);
         }
@@ -177,26 +153,14 @@ impl Session {
         purge: queue::Purge,
     ) -> Result<(), Exception> {
         let name = self.queue_name(channel, purge.queue)?;
-        let queue = self.readable_queue(&name)?;
-        let purged = queue.with(&self.broker.committer, &mut self.touched, |model, _| {
-            model.purge()
-        });
+        let (principal, touched) = self.principal_and_touched()?;
+        let purged = principal.purge_queue(&name, touched)?;
         if !purge.no_wait {
-            let purged = purged.map_or(0, |(purged, _)| purged);
             let ok = queue::PurgeOk {
                 message_count: u32::try_from(purged).unwrap_or(u32::MAX),
             };
             self.send(channel, ok);
         }
         Ok(())
-    }
-
-    /// A queue that the user may read from.
-    pub(super) fn readable_queue(&mut self, name: &QueueName) -> Result<Handle, Exception> {
-        let asker = self.id();
-        let entered = self.entered()?;
-        entered.access.check(Access::Read, Resource::Queue(name))?;
-        let topology = entered.ingress.vhost.topology();
-        Ok(topology.find_queue(name, asker)?.handle.clone())
     }
 }

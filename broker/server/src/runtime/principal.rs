@@ -1,0 +1,137 @@
+//! Who asks for something, and the commands that a method and a request to the management API have in common.
+
+use std::sync::Arc;
+
+use amphora_core::binding::{Binding, Destination};
+use amphora_core::topology::{ConnectionId, ExchangeDeclaration, QueueDeclaration};
+use amphora_protocol::exception::Exception;
+use amphora_protocol::wire::types::{ExchangeName, QueueName};
+
+use super::peer::Touched;
+use super::vhost::{Changed, DeleteCondition, Handle, VirtualHost};
+use crate::auth::{Access, Resource, VhostAccess};
+
+/// A user in a virtual host. Every command checks first what the user may do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Principal<'a> {
+    pub(super) access: &'a VhostAccess,
+    pub(super) vhost: &'a Arc<VirtualHost>,
+    /// On whose behalf exclusive queues are used; [`ConnectionId::NONE`] for the management API.
+    pub(super) id: ConnectionId,
+}
+
+impl Principal<'_> {
+    /// exchange.declare
+    pub(super) fn declare_exchange(
+        self,
+        declaration: ExchangeDeclaration,
+    ) -> Result<Changed<()>, Exception> {
+        if !declaration.passive {
+            let exchange = Resource::Exchange(&declaration.name);
+            self.access.check(Access::Configure, exchange)?;
+            let alternate = declaration.arguments.get("alternate-exchange");
+            if let Some(alternate) = alternate.and_then(|name| name.as_str()) {
+                self.access.check(Access::Read, exchange)?;
+                self.access
+                    .check(Access::Write, Resource::Exchange(alternate))?;
+            }
+        }
+        let changed = self
+            .vhost
+            .change(|topology| Ok(((), topology.declare_exchange(declaration)?)))?;
+        Ok(changed)
+    }
+
+    /// exchange.delete
+    pub(super) fn delete_exchange(
+        self,
+        name: &ExchangeName,
+        if_unused: bool,
+    ) -> Result<Changed<()>, Exception> {
+        self.access
+            .check(Access::Configure, Resource::Exchange(name))?;
+        let changed = self
+            .vhost
+            .change(|topology| Ok(((), topology.delete_exchange(name, if_unused)?)))?;
+        Ok(changed)
+    }
+
+    /// queue.declare, once the name is chosen.
+    pub(super) fn declare_queue(
+        self,
+        declaration: QueueDeclaration,
+    ) -> Result<Changed<Handle>, Exception> {
+        if !declaration.passive {
+            let queue = Resource::Queue(&declaration.name);
+            self.access.check(Access::Configure, queue)?;
+            let dead_letter = declaration.arguments.get("x-dead-letter-exchange");
+            if let Some(exchange) = dead_letter.and_then(|name| name.as_str()) {
+                self.access.check(Access::Read, queue)?;
+                self.access
+                    .check(Access::Write, Resource::Exchange(exchange))?;
+            }
+        }
+        Ok(self.vhost.declare_queue(declaration, self.id)?)
+    }
+
+    /// queue.delete. Returns how many messages were ready.
+    pub(super) fn delete_queue(
+        self,
+        name: &QueueName,
+        condition: DeleteCondition,
+        touched: &mut Touched,
+    ) -> Result<Changed<u64>, Exception> {
+        self.access
+            .check(Access::Configure, Resource::Queue(name))?;
+        Ok(self
+            .vhost
+            .delete_queue(name, self.id, condition, touched)?)
+    }
+
+    /// queue.purge. Returns how many messages were ready.
+    pub(super) fn purge_queue(
+        self,
+        name: &QueueName,
+        touched: &mut Touched,
+    ) -> Result<u64, Exception> {
+        let queue = self.readable_queue(name)?;
+        let purged = queue.with(&self.vhost.committer, touched, |model, _| model.purge());
+        Ok(purged.map_or(0, |(purged, _)| purged))
+    }
+
+    /// queue.bind, exchange.bind
+    pub(super) fn bind(self, binding: Binding) -> Result<Changed<()>, Exception> {
+        self.check_binding(&binding)?;
+        let changed = self
+            .vhost
+            .change(|topology| Ok(((), topology.bind(binding, self.id)?)))?;
+        Ok(changed)
+    }
+
+    /// queue.unbind, exchange.unbind
+    pub(super) fn unbind(self, binding: &Binding) -> Result<Changed<()>, Exception> {
+        self.check_binding(binding)?;
+        let changed = self
+            .vhost
+            .change(|topology| Ok(((), topology.unbind(binding, self.id)?)))?;
+        Ok(changed)
+    }
+
+    /// A queue that the user may read from.
+    pub(super) fn readable_queue(self, name: &QueueName) -> Result<Handle, Exception> {
+        self.access.check(Access::Read, Resource::Queue(name))?;
+        let topology = self.vhost.topology();
+        Ok(topology.find_queue(name, self.id)?.handle.clone())
+    }
+
+    fn check_binding(self, binding: &Binding) -> Result<(), Exception> {
+        let destination = match &binding.destination {
+            Destination::Queue(name) => Resource::Queue(name),
+            Destination::Exchange(name) => Resource::Exchange(name),
+        };
+        self.access.check(Access::Write, destination)?;
+        self.access
+            .check(Access::Read, Resource::Exchange(&binding.source))?;
+        Ok(())
+    }
+}
