@@ -10,6 +10,9 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::config::{LogFormat, Logging};
 
+/// Libraries whose news are the operator's only if they are bad. A level of their own brings the rest back.
+const TALKATIVE: [&str; 2] = ["fjall", "lsm_tree"];
+
 /// Why a level cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -44,14 +47,19 @@ pub(crate) fn targets(levels: &str) -> Result<Targets, LevelError> {
         Ok(level) if !name.is_empty() => Ok(level),
         _ => Err(LevelError(name.to_owned())),
     };
-    let mut targets = Targets::new().with_default(LevelFilter::INFO);
+    let mut default = LevelFilter::INFO;
+    let mut parts = Vec::new();
     for item in levels.split(',').map(str::trim) {
-        targets = match item.split_once('=') {
-            Some((part, name)) => targets.with_target(part, level(name)?),
-            None => targets.with_default(level(item)?),
-        };
+        match item.split_once('=') {
+            Some((part, name)) => parts.push((part, level(name)?)),
+            None => default = level(item)?,
+        }
     }
-    Ok(targets)
+    let quiet = default.min(LevelFilter::WARN);
+    Ok(Targets::new()
+        .with_default(default)
+        .with_targets(TALKATIVE.map(|part| (part, quiet)))
+        .with_targets(parts))
 }
 
 #[cfg(test)]
@@ -66,6 +74,16 @@ mod tests {
         assert!(targets.would_enable("amphora::management::queues", &Level::DEBUG));
         assert!(!targets.would_enable("amphora::runtime", &Level::INFO));
         assert!(targets.would_enable("amphora::runtime", &Level::WARN));
+        Ok(())
+    }
+
+    #[test]
+    fn libraries_say_what_is_wrong_and_the_rest_if_they_are_asked() -> Result<(), LevelError> {
+        let plain = targets("debug")?;
+        assert!(!plain.would_enable("lsm_tree::compaction", &Level::INFO));
+        assert!(plain.would_enable("lsm_tree::compaction", &Level::WARN));
+        assert!(!targets("error")?.would_enable("fjall", &Level::WARN));
+        assert!(targets("warn,fjall=debug")?.would_enable("fjall", &Level::DEBUG));
         Ok(())
     }
 

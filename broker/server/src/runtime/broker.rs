@@ -1,8 +1,10 @@
 //! The broker: virtual hosts, users, connections, and what was there before the last restart.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
 
 use amphora_core::store::Store;
 use amphora_protocol::exception::ConnectionException;
@@ -30,6 +32,8 @@ pub(crate) struct Broker {
     connections: Mutex<HashMap<u64, Arc<ConnectionInfo>>>,
     next_connection: AtomicU64,
     channels: AtomicU32,
+    pub(super) started: Instant,
+    pub(super) data_dir: PathBuf,
 }
 
 impl Broker {
@@ -56,6 +60,8 @@ impl Broker {
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
             channels: AtomicU32::new(0),
+            started: Instant::now(),
+            data_dir: config.data_dir.clone(),
         });
         Ok((broker, thread))
     }
@@ -109,6 +115,14 @@ impl Broker {
 
     pub(super) fn connections(&self) -> Vec<Arc<ConnectionInfo>> {
         self.connections.lock().values().cloned().collect()
+    }
+
+    pub(super) fn connection_count(&self) -> usize {
+        self.connections.lock().len()
+    }
+
+    pub(super) fn channel_count(&self) -> u32 {
+        self.channels.load(Ordering::Relaxed)
     }
 
     pub(super) fn admit_channel(&self) -> Result<(), ConnectionException> {

@@ -123,13 +123,13 @@ impl Session {
         self.settling.drain(|taken| {
             let mut positions = taken.positions.clone();
             positions.sort_unstable();
-            taken.queue.with(committer, touched, |model, sink| {
-                model.requeue(Held {
-                    consumer: taken.consumer,
-                    positions: &positions,
-                });
-                ((), model.dispatch(sink))
-            });
+            let held = Held {
+                consumer: taken.consumer,
+                positions: &positions,
+            };
+            taken
+                .queue
+                .release(committer, touched, held, Outcome::Requeue);
         });
         self.dispatch_windows();
     }

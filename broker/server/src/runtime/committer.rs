@@ -169,6 +169,14 @@ impl Committer {
         let _ = durable.wait_for(|&durable| durable >= epoch).await;
     }
 
+    /// Waits until all that was noted before the call is durable.
+    pub(super) async fn all_durable(&self) {
+        // What was noted is in the open group or in an earlier one.
+        let epoch = self.open_epoch();
+        self.hurry();
+        self.durable(epoch).await;
+    }
+
     /// The peer's confirms wait for an epoch; it is told when one has passed.
     pub(super) fn await_confirms(&self, peer: &Arc<Peer>) {
         let mut work = self.work.lock();

@@ -14,31 +14,35 @@ use parking_lot::Mutex;
 use super::peer::Peer;
 use super::vhost::VirtualHost;
 use crate::auth::Identity;
+use crate::management::snapshot::{ConnectionRef, TlsSnapshot};
 
 #[derive(Debug)]
 pub(super) struct ConnectionInfo {
     /// RabbitMQ's form: `peer:port -> host:port`.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) peer: Arc<Peer>,
     pub(super) client: SocketAddr,
     pub(super) server: SocketAddr,
-    pub(super) tls: bool,
+    pub(super) tls: Option<TlsSnapshot>,
     pub(super) connected_at: SystemTime,
     pub(super) received_bytes: AtomicU64,
     pub(super) blocked: AtomicBool,
     details: Mutex<Details>,
 }
 
-#[derive(Clone, Debug, Default)]
+/// What is known once the client has logged in, and what comes and goes.
+#[derive(Clone, Debug)]
 pub(super) struct Details {
-    pub(super) user: String,
-    pub(super) mechanism: String,
+    pub(super) user: Arc<str>,
+    pub(super) mechanism: &'static str,
     pub(super) vhost: VhostName,
     pub(super) properties: FieldTable,
-    pub(super) connection_name: Option<String>,
     pub(super) tuned: Option<Tuned>,
     pub(super) channels: BTreeMap<u16, Arc<ChannelInfo>>,
 }
+
+/// By which a client may have logged in.
+const MECHANISMS: [&str; 3] = ["PLAIN", "AMQPLAIN", "EXTERNAL"];
 
 /// What a listing shows of a channel.
 #[derive(Debug, Default)]
@@ -62,10 +66,10 @@ impl ConnectionInfo {
         peer: Arc<Peer>,
         client: SocketAddr,
         server: SocketAddr,
-        tls: bool,
+        tls: Option<TlsSnapshot>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            name: format!("{client} -> {server}"),
+            name: format!("{client} -> {server}").into(),
             peer,
             client,
             server,
@@ -73,7 +77,14 @@ impl ConnectionInfo {
             connected_at: SystemTime::now(),
             received_bytes: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
-            details: Mutex::default(),
+            details: Mutex::new(Details {
+                user: "".into(),
+                mechanism: "",
+                vhost: VhostName::default(),
+                properties: FieldTable::default(),
+                tuned: None,
+                channels: BTreeMap::new(),
+            }),
         })
     }
 
@@ -84,10 +95,10 @@ impl ConnectionInfo {
         client: &ClientProperties,
     ) {
         let mut details = self.details.lock();
-        identity.user().as_ref().clone_into(&mut details.user);
-        mechanism.clone_into(&mut details.mechanism);
+        details.user = Arc::clone(identity.user());
+        let known = MECHANISMS.into_iter().find(|known| *known == mechanism);
+        details.mechanism = known.unwrap_or_default();
         details.properties = client.table.clone();
-        details.connection_name.clone_from(&client.connection_name);
     }
 
     pub(super) fn entered(&self, vhost: &VirtualHost, tuned: &Tuned) {
@@ -96,8 +107,17 @@ impl ConnectionInfo {
         details.tuned = Some(*tuned);
     }
 
-    pub(super) fn user(&self) -> String {
-        self.details.lock().user.clone()
+    /// Empty before the login.
+    pub(super) fn user(&self) -> Arc<str> {
+        Arc::clone(&self.details.lock().user)
+    }
+
+    /// As others refer to it.
+    pub(super) fn reference(&self) -> ConnectionRef {
+        ConnectionRef {
+            name: Arc::clone(&self.name),
+            peer: self.client,
+        }
     }
 
     pub(super) fn details(&self) -> Details {

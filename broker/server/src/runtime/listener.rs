@@ -55,7 +55,7 @@ async fn welcome(
         certificate: None,
     };
     let id = broker.connection_id();
-    let (reader, writer, peer, encrypted) = match tls {
+    let (reader, writer, peer, encryption) = match tls {
         None => {
             let socket = Arc::new(socket);
             let peer = Peer::new(id, Some(Arc::clone(&socket)));
@@ -63,24 +63,25 @@ async fn welcome(
                 Reader::Plain(Arc::clone(&socket)),
                 Writer::Plain(socket),
                 peer,
-                false,
+                None,
             )
         }
         Some(acceptor) => {
             let deadline = broker.limits.handshake_timeout;
             let stream = timeout(deadline, acceptor.accept(socket)).await??;
             peer_info.certificate = crate::tls::peer_identity(stream.get_ref().1);
+            let encryption = crate::tls::describe(stream.get_ref().1);
             let (read, write) = tokio::io::split(stream);
             let peer = Peer::new(id, None);
             (
                 Reader::Tls(Box::new(read)),
                 Writer::Tls(Box::new(write)),
                 peer,
-                true,
+                Some(encryption),
             )
         }
     };
-    let info = ConnectionInfo::new(peer, client, server, encrypted);
+    let info = ConnectionInfo::new(peer, client, server, encryption);
     let offer = offer(&broker, &peer_info);
     serve(broker, reader, writer, info, offer, peer_info).await;
     Ok(())

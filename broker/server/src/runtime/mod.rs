@@ -3,6 +3,7 @@
 //! Locks are taken in the order topology, queue, outbox, at most one of each at a time; nothing is awaited, written to a
 //! socket or woken while one is held.
 
+mod backend;
 mod broker;
 mod buffers;
 mod channel;
@@ -23,6 +24,7 @@ mod random;
 mod recovery;
 mod reply_to;
 mod session;
+mod special;
 mod vhost;
 mod writer;
 
@@ -36,8 +38,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::auth::Users;
 use crate::config::Config;
+use crate::management::Backend;
 
-pub(crate) use broker::Broker;
+use broker::Broker;
 
 /// How long clients have to answer when the broker stops.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -70,6 +73,11 @@ impl Runtime {
         let broker = Arc::clone(&self.broker);
         self.listeners
             .push(tokio::spawn(listener::accept(broker, listener, tls)));
+    }
+
+    /// The broker as the management API sees it.
+    pub(crate) fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.broker) as Arc<dyn Backend>
     }
 
     /// Stops accepting, closes every connection with 320, commits, ends.

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use amphora_core::channel::SourceKey;
 use amphora_core::definition::QueueDefinition;
 use amphora_core::message::Delivery;
-use amphora_core::queue::{Accepted, Consumer, Effects, Queue, Room, Sink};
+use amphora_core::queue::{Accepted, Consumer, Effects, Held, Queue, Room, Sink};
 use amphora_core::store::QueueId;
 use amphora_protocol::wire::types::{ChannelNumber, QueueName};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::channel::Outcome;
 use super::committer::Committer;
 use super::outbox::OUTBOX_BYTES;
 use super::peer::{Peer, Touched};
@@ -101,6 +102,26 @@ impl SharedQueue {
         let starved = sink.starved;
         self.after(&mut state, committer, effects, starved);
         Some((result, effects))
+    }
+
+    /// Settles messages that were delivered, or puts them back, and delivers what that makes deliverable.
+    pub(super) fn release(
+        self: &Arc<Self>,
+        committer: &Arc<Committer>,
+        touched: &mut Touched,
+        held: Held<'_>,
+        outcome: Outcome,
+    ) {
+        self.with(committer, touched, |model, sink| {
+            let effects = match outcome {
+                Outcome::Ack | Outcome::Discard => model.settle(held),
+                Outcome::Requeue => {
+                    model.requeue(held);
+                    Effects::default()
+                }
+            };
+            ((), effects.and(model.dispatch(sink)))
+        });
     }
 
     fn after(

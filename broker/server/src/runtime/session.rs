@@ -17,7 +17,7 @@ use foldhash::fast::FixedState;
 use crate::auth::{Identity, PeerInfo, Refusal, VhostAccess};
 
 use super::broker::Broker;
-use super::channel::Channel;
+use super::channel::{Channel, Outcome};
 use super::info::ConnectionInfo;
 use super::ingress::Ingress;
 use super::peer::{Letter, Peer, Touched};
@@ -209,13 +209,11 @@ impl Session {
         }
         let (committer, touched) = (&self.broker.committer, &mut self.touched);
         self.settling.drain(|taken| {
-            taken.queue.with(committer, touched, |model, sink| {
-                let effects = model.settle(Held {
-                    consumer: taken.consumer,
-                    positions: &taken.positions,
-                });
-                ((), effects.and(model.dispatch(sink)))
-            });
+            let held = Held {
+                consumer: taken.consumer,
+                positions: &taken.positions,
+            };
+            taken.queue.release(committer, touched, held, Outcome::Ack);
         });
         self.dispatch_windows();
     }
@@ -379,6 +377,7 @@ impl Session {
                 let mut outbox = self.peer.outbox.lock();
                 outbox.frame_max = self.conversation.tuned().frame_max as usize;
                 drop(outbox);
+                let user = Arc::clone(access.user());
                 self.info.entered(&vhost, self.conversation.tuned());
                 self.entered = Some(Entered {
                     access,
@@ -386,7 +385,7 @@ impl Session {
                     exclusive: Vec::new(),
                 });
                 self.conversation.accept_open(&mut self.replies);
-                tracing::info!(connection = %self.info.name, vhost = %name, user = self.info.user(), "connection opened");
+                tracing::info!(connection = %self.info.name, vhost = %name, user = %user, "connection opened");
             }
             Err(exception) => {
                 let exception = exception.at(connection::CLASS_ID, connection::Open::METHOD_ID);

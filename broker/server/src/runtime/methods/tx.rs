@@ -55,11 +55,7 @@ impl Session {
             self.apply(channel, settlement)?;
         }
         self.flush(&[]);
-        // Everything was noted by now, so the open group has it or an earlier one.
-        let committer = &self.broker.committer;
-        let epoch = committer.open_epoch();
-        committer.hurry();
-        committer.durable(epoch).await;
+        self.broker.committer.all_durable().await;
         self.send(channel, tx::CommitOk {});
         Ok(())
     }

@@ -1,0 +1,109 @@
+//! Counts over the whole broker, and the state of the machine that it runs on.
+
+use std::sync::atomic::Ordering;
+
+use super::queues;
+use crate::management::snapshot::{
+    Churn, MessageCounts, MessageStats, NodeSnapshot, ObjectTotals, Overview, VhostSnapshot,
+};
+use crate::runtime::broker::Broker;
+use crate::runtime::vhost::VirtualHost;
+
+pub(super) fn overview(broker: &Broker) -> Overview {
+    let mut totals = ObjectTotals {
+        connections: broker.connection_count() as u64,
+        channels: broker.channel_count().into(),
+        ..ObjectTotals::default()
+    };
+    let mut messages = MessageCounts::default();
+    let mut stats = MessageStats::default();
+    for vhost in broker.vhosts() {
+        totals.exchanges += vhost.topology().exchanges().len() as u64;
+        for (_, queue) in queues::entries(&vhost) {
+            let state = queue.state.lock();
+            totals.queues += 1;
+            totals.consumers += state.model.consumer_count() as u64;
+            add(&mut messages, queues::messages(&state.model));
+            let queue = queues::stats(&state.model);
+            stats.deliver += queue.deliver;
+            stats.deliver_no_ack += queue.deliver_no_ack;
+            stats.get += queue.get;
+            stats.redeliver += queue.redeliver;
+        }
+    }
+    let counters = &broker.counters;
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    Overview {
+        totals,
+        messages,
+        message_stats: stats,
+        churn: Churn {
+            connections_opened: read(&counters.connections_opened),
+            connections_closed: read(&counters.connections_closed),
+            channels_opened: read(&counters.channels_opened),
+            channels_closed: read(&counters.channels_closed),
+            ..Churn::default()
+        },
+    }
+}
+
+pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
+    let mut messages = MessageCounts::default();
+    for (_, queue) in queues::entries(vhost) {
+        add(&mut messages, queues::messages(&queue.state.lock().model));
+    }
+    VhostSnapshot {
+        name: vhost.name.clone(),
+        description: String::new(),
+        messages,
+    }
+}
+
+pub(super) fn node(broker: &Broker) -> NodeSnapshot {
+    let limits = &broker.limits;
+    NodeSnapshot {
+        uptime: broker.started.elapsed(),
+        memory_used: memory_used().unwrap_or_else(|| broker.committer.memory() as u64),
+        memory_mark: limits.memory_mark.resolve(memory_total()),
+        memory_alarm: false,
+        disk_free: disk_free(&broker.data_dir),
+        disk_free_limit: limits.disk_free_limit.as_bytes(),
+        disk_alarm: broker.committer.is_failing(),
+        sockets_used: broker.connection_count() as u64,
+    }
+}
+
+fn add(sum: &mut MessageCounts, counts: MessageCounts) {
+    sum.ready_count += counts.ready_count;
+    sum.unacked_count += counts.unacked_count;
+    sum.ready_bytes += counts.ready_bytes;
+    sum.unacked_bytes += counts.unacked_bytes;
+    sum.persistent_count += counts.persistent_count;
+    sum.persistent_bytes += counts.persistent_bytes;
+}
+
+/// Free for this process on the disk of the data directory; 0 where that cannot be told.
+fn disk_free(data_dir: &std::path::Path) -> u64 {
+    rustix::fs::statvfs(data_dir).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Resident memory of this process, where the operating system tells.
+fn memory_used() -> Option<u64> {
+    bytes_in("/proc/self/status", "VmRSS:")
+}
+
+/// Memory of the machine; the control group's, if it grants less. 0 where that cannot be told.
+fn memory_total() -> u64 {
+    let machine = bytes_in("/proc/meminfo", "MemTotal:").unwrap_or(0);
+    let granted = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let granted = granted.and_then(|text| text.trim().parse().ok());
+    machine.min(granted.unwrap_or(u64::MAX))
+}
+
+/// An amount that a file of Linux's has in a line such as `MemTotal:  1024 kB`.
+fn bytes_in(file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let amount = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = amount.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib.saturating_mul(1024))
+}

@@ -1,0 +1,177 @@
+//! Single messages, published and fetched by a user without a connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amphora_core::message::Delivery;
+use amphora_core::queue::{self, Held};
+use amphora_core::store::Position;
+use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
+use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::commands::{enter, principal};
+use crate::auth::VhostAccess;
+use crate::management::backend::{Get, Got, Publish, Published, Settlement};
+use crate::runtime::broker::Broker;
+use crate::runtime::channel::Outcome;
+use crate::runtime::committer::Committer;
+use crate::runtime::ingress::{Ingress, Owned, names};
+use crate::runtime::peer::Touched;
+use crate::runtime::special;
+use crate::runtime::vhost::Handle;
+
+/// How long a publish waits for its confirm: as long as RabbitMQ's API.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(15);
+
+pub(super) async fn publish(
+    broker: &Broker,
+    by: &VhostAccess,
+    command: Publish,
+) -> Result<Published, Exception> {
+    let (size, size_max) = (command.body.len(), &broker.limits.message_size_max);
+    if size as u64 > size_max.as_bytes() {
+        let size_max = size_max.as_bytes();
+        let text = format!("message size {size} is larger than configured max size {size_max}");
+        return Err(ChannelException::precondition_failed(text).into());
+    }
+    let message = Owned {
+        target: target(&command.exchange, &command.routing_key),
+        properties: command.properties.to_bytes(),
+        body: command.body,
+    };
+    if special::check(by, &message.properties)? {
+        return Err(special::no_reply_consumer());
+    }
+    let mut ingress = Ingress::new(enter(broker, by)?);
+    let mut touched = Touched::default();
+    let left = special::publish(by, &mut ingress, message, &mut touched);
+    let flushed = ingress.flush(&[], &mut touched);
+    touched.finish(&broker.committer);
+    let routed = left?.is_none();
+    broker.counters.published(routed, true);
+    if !routed {
+        return Ok(Published::Unroutable);
+    }
+    if flushed.commit {
+        let durable = broker.committer.all_durable();
+        if tokio::time::timeout(CONFIRM_TIMEOUT, durable).await.is_err() {
+            return Ok(Published::Refused);
+        }
+    }
+    Ok(Published::Routed)
+}
+
+/// Exchange and routing key, each a short string as on the wire.
+fn target(exchange: &ExchangeName, routing_key: &RoutingKey) -> Bytes {
+    let mut target = BytesMut::with_capacity(2 + exchange.len() + routing_key.len());
+    for name in [exchange.as_str(), routing_key.as_str()] {
+        // A name is checked to be that short when it is made.
+        target.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        target.put_slice(name.as_bytes());
+    }
+    target.freeze()
+}
+
+pub(super) async fn get(
+    broker: &Broker,
+    by: &VhostAccess,
+    command: Get,
+) -> Result<Vec<Got>, Exception> {
+    let vhost = enter(broker, by)?;
+    let queue = principal(by, &vhost).readable_queue(&command.queue)?;
+    let mut fetched = Fetched {
+        queue,
+        committer: Arc::clone(&broker.committer),
+        positions: Vec::new(),
+        outcome: Outcome::Requeue,
+    };
+    let mut messages = Vec::new();
+    let mut bytes = 0;
+    while messages.len() < command.count as usize && bytes < command.bytes_max {
+        let Some(got) = fetched.next().await? else {
+            break;
+        };
+        bytes += got.body.len() as u64;
+        messages.push(got);
+    }
+    fetched.outcome = match command.settlement {
+        Settlement::Ack => Outcome::Ack,
+        Settlement::Requeue => Outcome::Requeue,
+        Settlement::Discard => Outcome::Discard,
+    };
+    Ok(messages)
+}
+
+/// Messages that were taken out of a queue. Whatever becomes of the request that asked for them, they are settled at
+/// its end: put back, unless it got as far as to say otherwise.
+struct Fetched {
+    queue: Handle,
+    committer: Arc<Committer>,
+    positions: Vec<Position>,
+    outcome: Outcome,
+}
+
+impl Fetched {
+    /// Takes the next message; waits if it must be read back from the store.
+    async fn next(&mut self) -> Result<Option<Got>, Exception> {
+        let queue = Arc::clone(&self.queue);
+        loop {
+            // Registered before the look, so that a segment that comes back in between is not missed.
+            let paged = queue.paged.notified();
+            match self.try_next()? {
+                queue::Get::Message(got) => return Ok(Some(got)),
+                queue::Get::Empty => return Ok(None),
+                queue::Get::Away => paged.await,
+            }
+        }
+    }
+
+    fn try_next(&mut self) -> Result<queue::Get<Got>, Exception> {
+        let mut touched = Touched::default();
+        let positions = &mut self.positions;
+        let got = self.queue.with(&self.committer, &mut touched, |model, _| {
+            model.get(false, |delivery, ready_count| {
+                positions.push(delivery.position);
+                copy(&delivery, ready_count)
+            })
+        });
+        touched.finish(&self.committer);
+        Ok(match got {
+            None | Some((queue::Get::Empty, _)) => queue::Get::Empty,
+            Some((queue::Get::Away, _)) => queue::Get::Away,
+            Some((queue::Get::Message(got), _)) => queue::Get::Message(got?),
+        })
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        let mut touched = Touched::default();
+        self.positions.sort_unstable();
+        let held = Held {
+            consumer: None,
+            positions: &self.positions,
+        };
+        let outcome = self.outcome;
+        self.queue
+            .release(&self.committer, &mut touched, held, outcome);
+        touched.finish(&self.committer);
+    }
+}
+
+fn copy(delivery: &Delivery<'_>, ready_count: u64) -> Result<Got, Exception> {
+    let message = &delivery.message;
+    let (exchange, routing_key) = names(message.target)?;
+    let properties = BasicProperties::decode(message.properties);
+    Ok(Got {
+        exchange: ExchangeName::new(exchange).unwrap_or_default(),
+        routing_key: RoutingKey::new(routing_key).unwrap_or_default(),
+        redelivered: delivery.redelivered,
+        ready_count,
+        properties: properties
+            .map_err(|error| ConnectionException::internal_error(error.to_string()))?,
+        body: Bytes::copy_from_slice(message.body.bytes()),
+    })
+}

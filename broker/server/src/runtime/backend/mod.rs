@@ -1,0 +1,132 @@
+//! The broker as the management API sees it.
+//!
+//! Listings take one lock after the other, each for as long as it takes to copy what is behind it. Commands go the way that
+//! methods go: see [`Principal`](super::principal::Principal).
+
+mod clients;
+mod commands;
+mod figures;
+mod messages;
+mod queues;
+mod topology;
+
+use amphora_protocol::wire::types::QueueName;
+
+use super::broker::Broker;
+use super::peer::Letter;
+use crate::auth::VhostAccess;
+use crate::management::Backend;
+use crate::management::backend::{
+    Bind, BindingFilter, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got,
+    Publish, Published, Reply,
+};
+use crate::management::snapshot::{
+    BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, ExchangeSnapshot,
+    NodeSnapshot, Overview, QueueSnapshot, VhostSnapshot,
+};
+
+impl Backend for Broker {
+    fn overview(&self) -> Overview {
+        figures::overview(self)
+    }
+
+    fn node(&self) -> NodeSnapshot {
+        figures::node(self)
+    }
+
+    fn vhosts(&self) -> Vec<VhostSnapshot> {
+        let vhosts = self.vhosts();
+        vhosts.iter().map(|vhost| figures::vhost(vhost)).collect()
+    }
+
+    fn exchanges(&self, vhost: &str) -> Vec<ExchangeSnapshot> {
+        let vhost = self.vhost(vhost);
+        vhost.map_or_else(Vec::new, |vhost| topology::exchanges(&vhost))
+    }
+
+    fn exchange(&self, vhost: &str, name: &str) -> Option<ExchangeSnapshot> {
+        topology::exchange(&*self.vhost(vhost)?, name)
+    }
+
+    fn queues(&self, vhost: &str) -> Vec<QueueSnapshot> {
+        let vhost = self.vhost(vhost);
+        vhost.map_or_else(Vec::new, |vhost| queues::queues(self, &vhost))
+    }
+
+    fn queue(&self, vhost: &str, name: &str) -> Option<QueueSnapshot> {
+        queues::queue(self, &*self.vhost(vhost)?, name)
+    }
+
+    fn bindings(&self, vhost: &str, filter: &BindingFilter) -> Vec<BindingSnapshot> {
+        let vhost = self.vhost(vhost);
+        vhost.map_or_else(Vec::new, |vhost| topology::bindings(&vhost, filter))
+    }
+
+    fn connections(&self) -> Vec<ConnectionSnapshot> {
+        clients::connections(self)
+    }
+
+    fn channels(&self) -> Vec<ChannelSnapshot> {
+        clients::channels(self)
+    }
+
+    fn consumers(&self, vhost: &str) -> Vec<ConsumerSnapshot> {
+        let vhost = self.vhost(vhost);
+        vhost.map_or_else(Vec::new, |vhost| queues::consumers(self, &vhost))
+    }
+
+    fn declare_exchange<'a>(
+        &'a self,
+        by: &'a VhostAccess,
+        command: DeclareExchange,
+    ) -> Reply<'a, ()> {
+        Box::pin(commands::declare_exchange(self, by, command))
+    }
+
+    fn delete_exchange<'a>(
+        &'a self,
+        by: &'a VhostAccess,
+        command: DeleteExchange,
+    ) -> Reply<'a, ()> {
+        Box::pin(commands::delete_exchange(self, by, command))
+    }
+
+    fn declare_queue<'a>(&'a self, by: &'a VhostAccess, command: DeclareQueue) -> Reply<'a, ()> {
+        Box::pin(commands::declare_queue(self, by, command))
+    }
+
+    fn delete_queue<'a>(&'a self, by: &'a VhostAccess, command: DeleteQueue) -> Reply<'a, ()> {
+        Box::pin(commands::delete_queue(self, by, command))
+    }
+
+    fn purge_queue<'a>(&'a self, by: &'a VhostAccess, queue: QueueName) -> Reply<'a, u64> {
+        Box::pin(commands::purge_queue(self, by, queue))
+    }
+
+    fn bind<'a>(&'a self, by: &'a VhostAccess, command: Bind) -> Reply<'a, ()> {
+        Box::pin(commands::bind(self, by, command))
+    }
+
+    fn unbind<'a>(&'a self, by: &'a VhostAccess, command: Bind) -> Reply<'a, ()> {
+        Box::pin(commands::unbind(self, by, command))
+    }
+
+    fn publish<'a>(&'a self, by: &'a VhostAccess, command: Publish) -> Reply<'a, Published> {
+        Box::pin(messages::publish(self, by, command))
+    }
+
+    fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>> {
+        Box::pin(messages::get(self, by, command))
+    }
+
+    fn close_connection(&self, name: &str, reason: &str) -> bool {
+        let connections = self.connections();
+        let found = connections
+            .iter()
+            .find(|connection| *connection.name == *name);
+        if let Some(connection) = found {
+            connection.peer.post(Letter::Close(reason.to_owned()));
+        }
+        found.is_some()
+    }
+}

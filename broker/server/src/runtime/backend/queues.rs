@@ -1,0 +1,141 @@
+//! Queues and their consumers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use amphora_core::definition::QueueDefinition;
+use amphora_core::queue::{ConsumerOptions, Queue};
+use amphora_protocol::wire::types::ChannelNumber;
+
+use crate::management::snapshot::{ConsumerSnapshot, MessageCounts, MessageStats, QueueSnapshot};
+use crate::runtime::broker::Broker;
+use crate::runtime::info::ConnectionInfo;
+use crate::runtime::queue::Subscriber;
+use crate::runtime::vhost::{Handle, VirtualHost};
+
+pub(super) fn queues(broker: &Broker, vhost: &VirtualHost) -> Vec<QueueSnapshot> {
+    let connections = by_id(broker);
+    entries(vhost)
+        .iter()
+        .map(|(definition, queue)| snapshot(vhost, definition, queue, &connections))
+        .collect()
+}
+
+pub(super) fn queue(broker: &Broker, vhost: &VirtualHost, name: &str) -> Option<QueueSnapshot> {
+    let (definition, queue) = {
+        let topology = vhost.topology();
+        let entry = topology.queue(name)?;
+        (Arc::clone(&entry.definition), Arc::clone(&entry.handle))
+    };
+    Some(snapshot(vhost, &definition, &queue, &by_id(broker)))
+}
+
+/// The queues of a virtual host.
+pub(super) fn entries(vhost: &VirtualHost) -> Vec<(Arc<QueueDefinition>, Handle)> {
+    let topology = vhost.topology();
+    let queues = topology.queues();
+    queues
+        .map(|entry| (Arc::clone(&entry.definition), Arc::clone(&entry.handle)))
+        .collect()
+}
+
+/// A queue's messages.
+pub(super) fn messages(model: &Queue<Subscriber>) -> MessageCounts {
+    MessageCounts {
+        ready_count: model.ready_count(),
+        unacked_count: model.unacked_count(),
+        ..MessageCounts::default()
+    }
+}
+
+/// What happened to a queue's messages.
+pub(super) fn stats(model: &Queue<Subscriber>) -> MessageStats {
+    let counters = model.counters();
+    MessageStats {
+        publish: counters.published,
+        deliver: counters.delivered,
+        deliver_no_ack: counters.delivered_no_ack,
+        get: counters.got,
+        redeliver: counters.redelivered,
+        ack: counters.acked,
+        ..MessageStats::default()
+    }
+}
+
+type Connections = HashMap<u64, Arc<ConnectionInfo>>;
+
+fn by_id(broker: &Broker) -> Connections {
+    let connections = broker.connections().into_iter();
+    connections
+        .map(|connection| (connection.peer.id, connection))
+        .collect()
+}
+
+fn snapshot(
+    vhost: &VirtualHost,
+    definition: &QueueDefinition,
+    queue: &Handle,
+    connections: &Connections,
+) -> QueueSnapshot {
+    let owner = definition.owner.and_then(|owner| connections.get(&owner.0));
+    let owner = owner.map(|connection| connection.reference());
+    let state = queue.state.lock();
+    let model = &state.model;
+    let exclusive = model
+        .consumers()
+        .find(|consumer| consumer.options.exclusive);
+    QueueSnapshot {
+        vhost: vhost.name.clone(),
+        name: definition.name.clone(),
+        durable: definition.durable,
+        auto_delete: definition.auto_delete,
+        owner,
+        arguments: definition.arguments.clone(),
+        messages: messages(model),
+        in_memory_count: 0,
+        memory: model.memory() as u64,
+        consumer_count: model.consumer_count() as u64,
+        exclusive_consumer: exclusive.map(|consumer| consumer.options.tag.clone()),
+        single_active_consumer: None,
+        idle_since: None,
+        message_stats: stats(model),
+    }
+}
+
+pub(super) fn consumers(broker: &Broker, vhost: &VirtualHost) -> Vec<ConsumerSnapshot> {
+    let connections = by_id(broker);
+    let mut consumers = Vec::new();
+    for (_, queue) in entries(vhost) {
+        for (id, channel, options) in subscriptions(&queue) {
+            // One whose connection is just going is left out.
+            let Some(connection) = connections.get(&id) else {
+                continue;
+            };
+            consumers.push(ConsumerSnapshot {
+                connection: connection.reference(),
+                channel,
+                user: connection.user(),
+                vhost: vhost.name.clone(),
+                queue: queue.name.clone(),
+                tag: options.tag,
+                ack_required: !options.no_ack,
+                exclusive: options.exclusive,
+                active: true,
+                prefetch_count: u16::try_from(options.prefetch).unwrap_or(u16::MAX),
+                arguments: options.arguments,
+            });
+        }
+    }
+    consumers
+}
+
+fn subscriptions(queue: &Handle) -> Vec<(u64, ChannelNumber, ConsumerOptions)> {
+    let state = queue.state.lock();
+    let consumers = state.model.consumers();
+    consumers
+        .map(|consumer| {
+            let to = &consumer.connection;
+            (to.peer.id, to.channel, consumer.options.clone())
+        })
+        .collect()
+}

@@ -1,0 +1,67 @@
+//! What exists in a virtual host: exchanges and bindings.
+
+use std::sync::Arc;
+
+use amphora_core::binding::{self, Binding};
+use amphora_core::definition::ExchangeDefinition;
+
+use crate::management::backend::BindingFilter;
+use crate::management::snapshot::{BindingSnapshot, Destination, ExchangeSnapshot};
+use crate::runtime::vhost::VirtualHost;
+
+pub(super) fn exchanges(vhost: &VirtualHost) -> Vec<ExchangeSnapshot> {
+    let definitions: Vec<_> = vhost.topology().exchanges().cloned().collect();
+    definitions
+        .iter()
+        .map(|exchange| snapshot(vhost, exchange))
+        .collect()
+}
+
+pub(super) fn exchange(vhost: &VirtualHost, name: &str) -> Option<ExchangeSnapshot> {
+    let exchange = vhost.topology().find_exchange(name).ok().map(Arc::clone)?;
+    Some(snapshot(vhost, &exchange))
+}
+
+fn snapshot(vhost: &VirtualHost, exchange: &ExchangeDefinition) -> ExchangeSnapshot {
+    ExchangeSnapshot {
+        vhost: vhost.name.clone(),
+        name: exchange.name.clone(),
+        kind: exchange.exchange_type.name().to_owned(),
+        durable: exchange.durable,
+        auto_delete: exchange.auto_delete,
+        internal: exchange.internal,
+        arguments: exchange.arguments.clone(),
+        published_in: 0,
+        published_out: 0,
+    }
+}
+
+pub(super) fn bindings(vhost: &VirtualHost, filter: &BindingFilter) -> Vec<BindingSnapshot> {
+    let mut bindings: Vec<Arc<Binding>> = {
+        let topology = vhost.topology();
+        match (&filter.source, &filter.destination) {
+            (_, Some(Destination::Queue(name))) => {
+                topology.bindings_by_destination(&binding::Destination::Queue(name.clone()))
+            }
+            (_, Some(Destination::Exchange(name))) => {
+                topology.bindings_by_destination(&binding::Destination::Exchange(name.clone()))
+            }
+            (Some(source), None) => topology.bindings_by_source(source),
+            (None, None) => topology.bindings().collect(),
+        }
+    };
+    if let Some(source) = &filter.source {
+        bindings.retain(|binding| binding.source == *source);
+    }
+    let view = |binding: &Arc<Binding>| BindingSnapshot {
+        vhost: vhost.name.clone(),
+        source: binding.source.clone(),
+        destination: match &binding.destination {
+            binding::Destination::Queue(name) => Destination::Queue(name.clone()),
+            binding::Destination::Exchange(name) => Destination::Exchange(name.clone()),
+        },
+        routing_key: binding.routing_key.clone(),
+        arguments: binding.arguments.table().clone(),
+    };
+    bindings.iter().map(view).collect()
+}

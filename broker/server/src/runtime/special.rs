@@ -1,0 +1,189 @@
+//! Messages that ask for more than to be routed by their key: several keys, direct replies, and properties that the broker
+//! vouches for.
+
+use amphora_core::message::{Body, Message};
+use amphora_core::route::Routed;
+use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
+use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::table::{FieldTable, FieldValue};
+use amphora_protocol::wire::types::ShortString;
+use bytes::Bytes;
+
+use crate::auth::{Access, Resource, VhostAccess};
+
+use super::ingress::{Ingress, LazyHeaders, Owned, names};
+use super::peer::Touched;
+use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
+
+const HEADERS: u16 = 1 << 13;
+const REPLY_TO_FLAG: u16 = 1 << 9;
+const EXPIRATION: u16 = 1 << 8;
+const USER_ID: u16 = 1 << 4;
+/// Properties that the broker itself must look at. A message without them is never parsed.
+pub(super) const WATCHED: u16 = HEADERS | REPLY_TO_FLAG | EXPIRATION | USER_ID;
+
+/// RabbitMQ's upper bound of an expiration: ten years.
+const EXPIRATION_MS_MAX: u64 = 315_360_000_000;
+
+/// Publishes a message by the general way. It comes back if it reaches nobody.
+pub(super) fn publish(
+    access: &VhostAccess,
+    ingress: &mut Ingress,
+    mut message: Owned,
+    touched: &mut Touched,
+) -> Result<Option<Owned>, Exception> {
+    let target = message.target.clone();
+    let (exchange, key) = names(&target)?;
+    access.check(Access::Write, Resource::Exchange(exchange))?;
+    if exchange.is_empty() && key.starts_with(REPLY_TO_PREFIX) {
+        let requesters = &ingress.vhost.reply_consumers;
+        let delivered = requesters.deliver(key, borrowed(&message), touched);
+        return Ok((!delivered).then_some(message));
+    }
+    let copies = Copies::of(&message.properties)?;
+    let mut keys = vec![key];
+    keys.extend(copies.keys.iter().map(String::as_str));
+    let mut routed = Routed::default();
+    {
+        let headers = LazyHeaders::new(&message.properties);
+        ingress
+            .vhost
+            .topology()
+            .route(exchange, &keys, &headers, &mut routed)?;
+    }
+    if routed.queues.is_empty() {
+        return Ok(Some(message));
+    }
+    if let Some(properties) = copies.without_bcc {
+        message.properties = properties;
+    }
+    ingress.collect_for(routed.queues, message);
+    Ok(None)
+}
+
+/// Checks the properties that the broker looks at. Says whether the requester's address is to be filled in.
+pub(super) fn check(access: &VhostAccess, properties: &[u8]) -> Result<bool, Exception> {
+    let properties = RawProperties::new(properties).map_err(syntax)?;
+    if let Some(expiration) = properties.expiration().map_err(syntax)? {
+        check_expiration(expiration)?;
+    }
+    if let Some(user) = properties.user_id().map_err(syntax)? {
+        let own = access.user();
+        if user != &**own && !access.identity().may_impersonate() {
+            return Err(ChannelException::precondition_failed(format!(
+                "user_id property set to '{user}' but authenticated user was '{own}'"
+            ))
+            .into());
+        }
+    }
+    Ok(properties.reply_to().map_err(syntax)? == Some(REPLY_TO))
+}
+
+/// The properties with the requester's own address in the place of the name that all requesters use.
+pub(super) fn with_reply_to(properties: &[u8], name: &str) -> Result<Bytes, Exception> {
+    let raw = RawProperties::new(properties).map_err(syntax)?;
+    let mut decoded = raw.decode().map_err(syntax)?;
+    decoded.reply_to = Some(ShortString::cut(name));
+    Ok(decoded.to_bytes())
+}
+
+/// Why a request for direct replies cannot be published.
+pub(super) fn no_reply_consumer() -> Exception {
+    ChannelException::precondition_failed("fast reply consumer does not exist").into()
+}
+
+/// Whether the message goes to somebody who waits for a direct reply: default exchange, key with the prefix.
+pub(super) fn is_reply(target: &[u8]) -> bool {
+    target.first() == Some(&0)
+        && target
+            .get(2..)
+            .is_some_and(|key| key.starts_with(REPLY_TO_PREFIX.as_bytes()))
+}
+
+pub(super) fn borrowed(message: &Owned) -> Message<'_> {
+    Message {
+        target: &message.target,
+        properties: &message.properties,
+        body: Body::Shared(&message.body),
+        persistent: false,
+    }
+}
+
+/// Further routing keys of a message, from its headers.
+#[derive(Debug, Default)]
+struct Copies {
+    keys: Vec<String>,
+    /// The properties without the header that nobody may see.
+    without_bcc: Option<Bytes>,
+}
+
+impl Copies {
+    fn of(properties: &[u8]) -> Result<Self, Exception> {
+        let raw = RawProperties::new(properties).map_err(syntax)?;
+        if !raw.has_headers()
+            || !mentions_copies(raw.headers_raw().map_err(syntax)?.unwrap_or_default())
+        {
+            return Ok(Self::default());
+        }
+        let headers = raw.headers().map_err(syntax)?.unwrap_or_default();
+        let mut copies = Self::default();
+        for name in ["CC", "BCC"] {
+            copies.add(&headers, name)?;
+        }
+        if headers.get("BCC").is_some() {
+            let mut decoded = raw.decode().map_err(syntax)?;
+            if let Some(headers) = &mut decoded.headers {
+                headers.remove("BCC");
+            }
+            copies.without_bcc = Some(decoded.to_bytes());
+        }
+        Ok(copies)
+    }
+
+    fn add(&mut self, headers: &FieldTable, name: &str) -> Result<(), Exception> {
+        let Some(value) = headers.get(name) else {
+            return Ok(());
+        };
+        let keys = value.as_array().and_then(|keys| {
+            keys.iter()
+                .map(|key| key.as_str().map(str::to_owned))
+                .collect::<Option<Vec<_>>>()
+        });
+        match keys {
+            Some(keys) => self.keys.extend(keys),
+            None => {
+                return Err(ChannelException::precondition_failed(format!(
+                    "invalid message: {{unacceptable_type_in_header,{name},{}}}",
+                    FieldValue::type_name(value)
+                ))
+                .into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A quick look, so that headers without copies are not decoded.
+fn mentions_copies(headers: &[u8]) -> bool {
+    headers.windows(3).any(|name| name == [2, b'C', b'C'])
+        || headers.windows(4).any(|name| name == [3, b'B', b'C', b'C'])
+}
+
+/// An expiration is a decimal number of milliseconds. The texts are RabbitMQ's.
+fn check_expiration(expiration: &str) -> Result<(), Exception> {
+    let digits = expiration.bytes().take_while(u8::is_ascii_digit).count();
+    let reason = match expiration.get(digits..) {
+        _ if digits == 0 => "no_integer".to_owned(),
+        Some("") => match expiration.parse::<u64>() {
+            Ok(ms) if ms <= EXPIRATION_MS_MAX => return Ok(()),
+            _ => format!("{{value_too_big,{expiration}}}"),
+        },
+        rest => format!("{{leftover_string,\"{}\"}}", rest.unwrap_or_default()),
+    };
+    let text = format!("invalid expiration '{expiration}': {reason}");
+    Err(ChannelException::precondition_failed(text).into())
+}
+
+fn syntax(error: impl std::fmt::Display) -> Exception {
+    ConnectionException::syntax_error(error.to_string()).into()
+}
