@@ -83,9 +83,7 @@ impl Principal<'_> {
     ) -> Result<Changed<u64>, Exception> {
         self.access
             .check(Access::Configure, Resource::Queue(name))?;
-        Ok(self
-            .vhost
-            .delete_queue(name, self.id, condition, touched)?)
+        Ok(self.vhost.delete_queue(name, self.id, condition, touched)?)
     }
 
     /// queue.purge. Returns how many messages were ready.

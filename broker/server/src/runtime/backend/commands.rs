@@ -9,7 +9,9 @@ use amphora_protocol::wire::method::{exchange, queue};
 use amphora_protocol::wire::types::{QueueName, ShortString};
 
 use crate::auth::VhostAccess;
-use crate::management::backend::{Bind, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue};
+use crate::management::backend::{
+    Bind, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue,
+};
 use crate::management::snapshot::Destination;
 use crate::runtime::broker::Broker;
 use crate::runtime::peer::Touched;
@@ -90,14 +92,14 @@ pub(super) async fn delete_queue(
     Ok(())
 }
 
-pub(super) async fn purge_queue(
+pub(super) fn purge_queue(
     broker: &Broker,
     by: &VhostAccess,
-    queue: QueueName,
+    queue: &QueueName,
 ) -> Result<u64, Exception> {
     let vhost = enter(broker, by)?;
     let mut touched = Touched::default();
-    let purged = principal(by, &vhost).purge_queue(&queue, &mut touched);
+    let purged = principal(by, &vhost).purge_queue(queue, &mut touched);
     touched.finish(&broker.committer);
     purged
 }

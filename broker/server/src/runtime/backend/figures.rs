@@ -16,19 +16,19 @@ pub(super) fn overview(broker: &Broker) -> Overview {
         ..ObjectTotals::default()
     };
     let mut messages = MessageCounts::default();
-    let mut stats = MessageStats::default();
+    let mut message_stats = MessageStats::default();
     for vhost in broker.vhosts() {
         totals.exchanges += vhost.topology().exchanges().len() as u64;
         for (_, queue) in queues::entries(&vhost) {
-            let state = queue.state.lock();
+            let queue = queue.state.lock();
             totals.queues += 1;
-            totals.consumers += state.model.consumer_count() as u64;
-            add(&mut messages, queues::messages(&state.model));
-            let queue = queues::stats(&state.model);
-            stats.deliver += queue.deliver;
-            stats.deliver_no_ack += queue.deliver_no_ack;
-            stats.get += queue.get;
-            stats.redeliver += queue.redeliver;
+            totals.consumers += queue.model.consumer_count() as u64;
+            add(&mut messages, queues::messages(&queue.model));
+            let stats = queues::stats(&queue.model);
+            message_stats.deliver += stats.deliver;
+            message_stats.deliver_no_ack += stats.deliver_no_ack;
+            message_stats.get += stats.get;
+            message_stats.redeliver += stats.redeliver;
         }
     }
     let counters = &broker.counters;
@@ -36,7 +36,7 @@ pub(super) fn overview(broker: &Broker) -> Overview {
     Overview {
         totals,
         messages,
-        message_stats: stats,
+        message_stats,
         churn: Churn {
             connections_opened: read(&counters.connections_opened),
             connections_closed: read(&counters.connections_closed),

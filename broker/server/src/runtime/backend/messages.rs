@@ -56,7 +56,10 @@ pub(super) async fn publish(
     }
     if flushed.commit {
         let durable = broker.committer.all_durable();
-        if tokio::time::timeout(CONFIRM_TIMEOUT, durable).await.is_err() {
+        if tokio::time::timeout(CONFIRM_TIMEOUT, durable)
+            .await
+            .is_err()
+        {
             return Ok(Published::Refused);
         }
     }

@@ -100,7 +100,7 @@ impl Backend for Broker {
     }
 
     fn purge_queue<'a>(&'a self, by: &'a VhostAccess, queue: QueueName) -> Reply<'a, u64> {
-        Box::pin(commands::purge_queue(self, by, queue))
+        Box::pin(async move { commands::purge_queue(self, by, &queue) })
     }
 
     fn bind<'a>(&'a self, by: &'a VhostAccess, command: Bind) -> Reply<'a, ()> {

@@ -134,9 +134,7 @@ impl Session {
         };
         let (principal, touched) = self.principal_and_touched()?;
         let changed = principal.delete_queue(&name, condition, touched)?;
-        self.entered()?
-            .exclusive
-            .retain(|queue| queue.name != name);
+        self.entered()?.exclusive.retain(|queue| queue.name != name);
         let ready = changed.durable(&self.broker.committer).await;
         if !delete.no_wait {
             let ok = queue::DeleteOk {
