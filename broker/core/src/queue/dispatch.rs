@@ -102,14 +102,14 @@ impl<C> Queue<C> {
             let Some(position) = self.next_ready() else {
                 return (assigned, None);
             };
-            let cost = match self.log.at(position) {
+            let (cost, bytes) = match self.log.at(position) {
                 At::Message {
                     message,
                     redelivered,
                 } => {
-                    let cost = message.cost();
+                    let sizes = (message.cost(), message.body.len());
                     self.counters.redelivered += u64::from(redelivered);
-                    cost
+                    sizes
                 }
                 At::Away => return (assigned, Some(position)),
                 At::Settled => {
@@ -122,7 +122,7 @@ impl<C> Queue<C> {
             if !self.consumers.assign(position, cost, false) {
                 return (assigned, None);
             }
-            self.take_ready(position);
+            self.take_ready(position, bytes);
             assigned += 1;
         }
         (assigned, None)
@@ -160,6 +160,8 @@ impl<C> Queue<C> {
         }
         if !refused.is_empty() {
             self.ready += refused.len() as u64;
+            let lengths = refused.iter().map(|&position| self.log.body_len(position));
+            self.ready_bytes += lengths.sum::<u64>();
             self.returned.extend(refused);
         }
         Effects {

@@ -29,6 +29,8 @@ pub(super) struct Log {
     spare: Option<Block>,
     /// Bytes of memory held by all segments but the last.
     resident: usize,
+    /// The bodies of all segments that are [unread](Segment::unread), in bytes.
+    pub(super) unread_bytes: u64,
 }
 
 /// What stands at a position.
@@ -43,10 +45,12 @@ pub(super) enum At<'a> {
 }
 
 impl Log {
-    pub(super) fn recovered(segments: VecDeque<Segment>, tail: Position) -> Self {
+    /// A log whose messages are all unread; `bytes` is the length of their bodies.
+    pub(super) fn recovered(segments: VecDeque<Segment>, tail: Position, bytes: u64) -> Self {
         Self {
             segments,
             tail,
+            unread_bytes: bytes,
             ..Self::default()
         }
     }
@@ -74,12 +78,8 @@ impl Log {
             let spare = self.spare.take().unwrap_or_default();
             self.open_segment(spare);
         }
-        if let Some(segment) = self.segments.back_mut()
-            && let Some(block) = &mut segment.block
-        {
-            block.push(message, flags);
-            segment.len += 1;
-            segment.live += 1;
+        if let Some(segment) = self.segments.back_mut() {
+            segment.push(message, flags);
         }
         self.tail += 1;
     }
@@ -91,13 +91,13 @@ impl Log {
         self.segments.push_back(segment);
     }
 
-    /// Lets a segment's block go if it can be read back, unless it is the last.
-    pub(super) fn page_out(&mut self, at: usize) {
+    /// Lets a segment's block go if it can be read back, unless it is the last. Messages from `head` on are held by nobody.
+    pub(super) fn page_out(&mut self, at: usize, head: Position) {
         if at + 1 < self.segments.len()
             && let Some(segment) = self.segments.get_mut(at)
         {
             let before = segment.memory();
-            if segment.page_out() {
+            if segment.page_out(segment.base < head) {
                 self.resident -= before;
             }
         }
@@ -108,7 +108,11 @@ impl Log {
         if let Some(at) = self.find(base) {
             let is_last = at + 1 == self.segments.len();
             if let Some(segment) = self.segments.get_mut(at) {
+                let unread = segment.unread;
                 segment.page_in(block);
+                if unread {
+                    self.unread_bytes = self.unread_bytes.saturating_sub(segment.live_bytes);
+                }
                 self.resident += if is_last { 0 } else { segment.memory() };
             }
         }
@@ -216,27 +220,29 @@ impl Log {
         self.tail
     }
 
-    /// Marks a message as done with. Returns the length of its body, or nothing if it was settled before.
-    pub(super) fn settle(&mut self, position: Position) -> Option<usize> {
-        let at = self.find(position)?;
-        let segment = self.segments.get_mut(at)?;
-        let index = segment.index(position);
-        if !segment.settle(index) {
-            return None;
-        }
-        let body = segment
-            .block
-            .as_ref()
-            .map_or(0, |block| block.body_len(index));
-        if segment.live == 0 {
+    /// Marks a message as done with; false if it was before.
+    pub(super) fn settle(&mut self, position: Position) -> bool {
+        let Some(at) = self.find(position) else {
+            return false;
+        };
+        let Some(segment) = self.segments.get_mut(at) else {
+            return false;
+        };
+        let settled = segment.settle(segment.index(position));
+        if settled && segment.live == 0 {
             self.drained(at);
         }
-        Some(body)
+        settled
     }
 
-    /// Settles everything from `from` on that no one holds, without looking at messages one by one where possible.
-    pub(super) fn settle_from(&mut self, from: Position) -> u64 {
-        let mut settled = 0;
+    /// Length of the body at `position`, which is in memory or held by a consumer.
+    pub(super) fn body_len(&self, position: Position) -> u64 {
+        let segment = self.find(position).and_then(|at| self.segments.get(at));
+        segment.map_or(0, |segment| segment.body_len(segment.index(position)))
+    }
+
+    /// Settles everything from `from` on, without looking at messages one by one where possible.
+    pub(super) fn settle_from(&mut self, from: Position) {
         let mut at = self
             .segments
             .partition_point(|segment| segment.end() <= from);
@@ -247,11 +253,10 @@ impl Log {
                 segment.index(from)
             };
             if first == 0 {
-                settled += u64::from(segment.live);
-                segment.live = 0;
+                segment.settle_all();
             } else {
                 for index in first..segment.len as usize {
-                    settled += u64::from(segment.settle(index));
+                    segment.settle(index);
                 }
             }
             if segment.live == 0 && segment.len > 0 {
@@ -263,7 +268,6 @@ impl Log {
             }
             at += 1;
         }
-        settled
     }
 
     /// Settles everything in the segment that begins at `base`.
@@ -271,7 +275,7 @@ impl Log {
         if let Some(at) = self.find(base)
             && let Some(segment) = self.segments.get_mut(at)
         {
-            segment.live = 0;
+            segment.settle_all();
             self.drained(at);
         }
     }
@@ -283,6 +287,14 @@ impl Log {
         let Some(segment) = self.segments.get_mut(at) else {
             return;
         };
+        if segment.unread {
+            let lost: u64 = segment
+                .records
+                .iter()
+                .map(|record| u64::from(record.bytes))
+                .sum();
+            self.unread_bytes = self.unread_bytes.saturating_sub(lost);
+        }
         self.obsolete.append(&mut segment.records);
         if let (true, Some(block)) = (is_last, &mut segment.block) {
             block.clear();

@@ -5,6 +5,7 @@
 
 mod block;
 mod consumers;
+mod contents;
 mod dispatch;
 mod log;
 mod persist;
@@ -21,6 +22,7 @@ use crate::message::{Batch, Delivery};
 use crate::store::{Position, QueueId};
 
 pub use consumers::{Accepted, Consumer, ConsumerKey, ConsumerOptions, Held, Room};
+pub use contents::Contents;
 pub use persist::{PageIn, RecordIds};
 pub use recovery::{RecoveryError, recover};
 
@@ -87,8 +89,12 @@ pub struct Counters {
     pub delivered: u64,
     /// Deliveries to consumers that do not.
     pub delivered_no_ack: u64,
-    /// basic.get, with and without acknowledgement.
+    /// basic.get that is to be acknowledged.
     pub got: u64,
+    /// basic.get that is not.
+    pub got_no_ack: u64,
+    /// basic.get that found nothing.
+    pub got_nothing: u64,
     /// Deliveries of messages that had been delivered before.
     pub redelivered: u64,
     /// Messages acknowledged.
@@ -106,6 +112,8 @@ pub struct Queue<C> {
     /// Delivered before and ready again.
     returned: BTreeSet<Position>,
     ready: u64,
+    /// The bodies of the ready messages, in bytes.
+    ready_bytes: u64,
     unacked: u64,
     consumers: Consumers<C>,
     counters: Counters,
@@ -124,6 +132,7 @@ impl<C> Queue<C> {
             head: 0,
             returned: BTreeSet::new(),
             ready: 0,
+            ready_bytes: 0,
             unacked: 0,
             consumers: Consumers::default(),
             counters: Counters::default(),
@@ -182,6 +191,7 @@ impl<C> Queue<C> {
             persistent |= message.persistent;
             queue.log.append(&message, queue.durable);
             queue.ready += 1;
+            queue.ready_bytes += message.body.len() as u64;
         };
         let direct = self.deliver_directly(batch, sink, &mut append);
         for index in direct..batch.len() {
@@ -216,7 +226,7 @@ impl<C> Queue<C> {
     pub fn settle(&mut self, held: Held<'_>) -> Effects {
         let mut settled = 0;
         for &position in held.positions {
-            settled += u64::from(self.log.settle(position).is_some());
+            settled += u64::from(self.log.settle(position));
         }
         self.unacked = self.unacked.saturating_sub(settled);
         self.counters.acked += settled;
@@ -240,6 +250,7 @@ impl<C> Queue<C> {
             }
             segment.add_flags(index, block::REDELIVERED);
             self.ready += 1;
+            self.ready_bytes += segment.body_len(index);
             self.unacked = self.unacked.saturating_sub(1);
             self.returned.insert(position);
         }
@@ -261,6 +272,7 @@ impl<C> Queue<C> {
         take: impl FnOnce(Delivery<'_>, u64) -> R,
     ) -> (Get<R>, Effects) {
         let Some(position) = self.next_ready() else {
+            self.counters.got_nothing += 1;
             return (Get::Empty, Effects::default());
         };
         let remaining = self.ready - 1;
@@ -271,8 +283,8 @@ impl<C> Queue<C> {
         else {
             return (Get::Away, self.want(position));
         };
-        self.counters.got += 1;
         self.counters.redelivered += u64::from(redelivered);
+        let bytes = message.body.len();
         let result = take(
             Delivery {
                 position,
@@ -281,10 +293,12 @@ impl<C> Queue<C> {
             },
             remaining,
         );
-        self.take_ready(position);
+        self.take_ready(position, bytes);
         if no_ack {
+            self.counters.got_no_ack += 1;
             self.log.settle(position);
         } else {
+            self.counters.got += 1;
             self.unacked += 1;
         }
         let effects = Effects {
@@ -303,6 +317,7 @@ impl<C> Queue<C> {
         self.log.settle_from(self.head);
         self.head = self.log.tail();
         self.ready = 0;
+        self.ready_bytes = 0;
         let effects = Effects {
             settle: self.durable,
             ..Effects::default()
@@ -324,14 +339,15 @@ impl<C> Queue<C> {
         (self.head < self.log.tail()).then_some(self.head)
     }
 
-    /// A ready message is ready no more.
-    fn take_ready(&mut self, position: Position) {
+    /// A ready message with a body of `bytes` is ready no more.
+    fn take_ready(&mut self, position: Position, bytes: usize) {
         if position == self.head {
             self.head += 1;
         } else {
             self.returned.remove(&position);
         }
         self.ready -= 1;
+        self.ready_bytes = self.ready_bytes.saturating_sub(bytes as u64);
     }
 
     fn release(&mut self, held: Held<'_>) {

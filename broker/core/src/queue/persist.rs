@@ -111,7 +111,7 @@ impl<C> Queue<C> {
         for index in 0..self.log.segments.len() {
             let near = index >= head && index < head + HEAD_SEGMENTS;
             if !near {
-                self.log.page_out(index);
+                self.log.page_out(index, self.head);
             }
         }
     }
@@ -185,19 +185,26 @@ impl<C> Queue<C> {
         let segment = self.log.segment_of(base).filter(|s| s.base == base)?;
         let (first, end, live) = (segment.base, segment.end(), u64::from(segment.live));
         let came_back: Vec<Position> = self.returned.range(first..end).copied().collect();
-        let ahead = if first >= self.head {
-            live
+        let before = self.log.live_bytes();
+        let (ready, ready_bytes) = if first >= self.head {
+            (live, None)
         } else {
-            (self.head..end)
-                .filter(|&position| !matches!(self.log.at(position), At::Settled))
-                .count() as u64
+            let ahead =
+                (self.head..end).filter(|&position| !matches!(self.log.at(position), At::Settled));
+            let lengths: Vec<u64> = ahead
+                .chain(came_back.iter().copied())
+                .map(|position| self.log.body_len(position))
+                .collect();
+            (lengths.len() as u64, Some(lengths.iter().sum()))
         };
-        let ready = came_back.len() as u64 + ahead;
         for position in came_back {
             self.returned.remove(&position);
         }
         self.log.drop_segment(base);
+        // All of a segment that nobody has come to is ready.
+        let ready_bytes = ready_bytes.unwrap_or_else(|| before - self.log.live_bytes());
         self.ready = self.ready.saturating_sub(ready);
+        self.ready_bytes = self.ready_bytes.saturating_sub(ready_bytes);
         self.unacked = self.unacked.saturating_sub(live.saturating_sub(ready));
         Some((first, end - 1))
     }

@@ -58,12 +58,13 @@ pub fn recover<C>(recovered: RecoveredQueue) -> Result<Queue<C>, RecoveryError> 
     let head = segments
         .front()
         .map_or(tail, |segment: &Segment| segment.base);
-    let mut log = Log::recovered(segments, tail);
+    let mut log = Log::recovered(segments, tail, settlement.bytes);
     log.obsolete = gone;
     let mut queue = Queue {
         log,
         head,
         ready,
+        ready_bytes: settlement.bytes,
         returned: BTreeSet::new(),
         persist: persist::Progress::default(),
         ..Queue::new(queue_id, true)

@@ -1,8 +1,9 @@
 //! A stretch of a queue's log: its messages in memory, in the store, or both.
 
+use crate::message::Message;
 use crate::store::{Position, RecordRef};
 
-use super::block::{Block, LASTING, SETTLED, SPILLED, STORED};
+use super::block::{Block, LASTING, PERSISTENT, SETTLED, SPILLED, STORED};
 
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -11,10 +12,20 @@ pub(super) struct Segment {
     pub(super) len: u32,
     /// How many of them are not settled.
     pub(super) live: u32,
+    /// The bodies of these, in bytes. Not known as long as the segment is [unread](Self::unread).
+    pub(super) live_bytes: u64,
+    /// Those of the live ones that survive a restart.
+    pub(super) persistent: u32,
+    /// Their bodies, in bytes.
+    pub(super) persistent_bytes: u64,
+    /// The messages are from before the restart and were not read since.
+    pub(super) unread: bool,
     /// The messages, unless they are only in the store.
     pub(super) block: Option<Block>,
     /// While the block is away: the lasting flags, or nothing if all are live, stored and never delivered.
     marks: Vec<u8>,
+    /// While the block is away: the bodies' lengths, if some of the messages are held by consumers.
+    lengths: Vec<u32>,
     /// Where the messages are stored, by first position.
     pub(super) records: Vec<RecordRef>,
     /// A reader has been asked to bring the block back.
@@ -27,8 +38,13 @@ impl Segment {
             base,
             len: 0,
             live: 0,
+            live_bytes: 0,
+            persistent: 0,
+            persistent_bytes: 0,
+            unread: false,
             block: Some(Block::default()),
             marks: Vec::new(),
+            lengths: Vec::new(),
             records: Vec::new(),
             requested: false,
         }
@@ -42,8 +58,13 @@ impl Segment {
             base,
             len: u32::try_from(end - base).unwrap_or(u32::MAX),
             live,
+            live_bytes: 0,
+            persistent: live,
+            persistent_bytes: 0,
+            unread: true,
             block: None,
             marks,
+            lengths: Vec::new(),
             records,
             requested: false,
         }
@@ -86,18 +107,58 @@ impl Segment {
         }
     }
 
+    /// Puts a message at the end, if the block is there.
+    pub(super) fn push(&mut self, message: &Message<'_>, flags: u16) {
+        let Some(block) = &mut self.block else {
+            return;
+        };
+        block.push(message, flags);
+        let bytes = message.body.len() as u64;
+        self.len += 1;
+        self.live += 1;
+        self.live_bytes += bytes;
+        if flags & PERSISTENT != 0 {
+            self.persistent += 1;
+            self.persistent_bytes += bytes;
+        }
+    }
+
     /// Marks one message settled; false if it was already.
     pub(super) fn settle(&mut self, index: usize) -> bool {
-        if self.flags(index) & SETTLED != 0 {
+        let flags = self.flags(index);
+        if flags & SETTLED != 0 {
             return false;
         }
+        let bytes = self.body_len(index);
         self.add_flags(index, SETTLED);
         self.live = self.live.saturating_sub(1);
+        self.live_bytes = self.live_bytes.saturating_sub(bytes);
+        if flags & (PERSISTENT | STORED) != 0 {
+            self.persistent = self.persistent.saturating_sub(1);
+            self.persistent_bytes = self.persistent_bytes.saturating_sub(bytes);
+        }
         true
     }
 
-    /// Lets the block go, if everything that is live in it is in the store. Returns whether it went.
-    pub(super) fn page_out(&mut self) -> bool {
+    /// Marks everything settled that is not, without looking at it.
+    pub(super) fn settle_all(&mut self) {
+        self.live = 0;
+        self.live_bytes = 0;
+        self.persistent = 0;
+        self.persistent_bytes = 0;
+    }
+
+    /// Length of the body at `index`; 0 if the block is away and nobody holds the message.
+    pub(super) fn body_len(&self, index: usize) -> u64 {
+        match &self.block {
+            Some(block) => block.body_len(index) as u64,
+            None => self.lengths.get(index).copied().unwrap_or(0).into(),
+        }
+    }
+
+    /// Lets the block go, if everything that is live in it is in the store. Returns whether it went. `held`: consumers
+    /// hold some of the messages, which may be settled before the block is back.
+    pub(super) fn page_out(&mut self, held: bool) -> bool {
         let Some(block) = &self.block else {
             return false;
         };
@@ -116,6 +177,12 @@ impl Segment {
                 .map(|index| mark(block.flags(index)))
                 .collect()
         };
+        if held {
+            let lengths = (0..block.len()).map(|index| block.body_len(index));
+            self.lengths = lengths
+                .map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
+                .collect();
+        }
         self.block = None;
         self.requested = false;
         true
@@ -124,6 +191,7 @@ impl Segment {
     /// Takes the block back. Positions that the store did not have are settled: they were before the restart.
     pub(super) fn page_in(&mut self, mut block: Block) {
         let mut live = 0;
+        let mut bytes = 0;
         for index in 0..self.len as usize {
             // What the store did not have must not count as stored: see `settlement`.
             let absent = block.flags(index) & (SETTLED | STORED | SPILLED) == SETTLED;
@@ -131,11 +199,25 @@ impl Segment {
                 index,
                 self.flags(index) & if absent { !STORED } else { LASTING },
             );
-            live += u32::from(block.flags(index) & SETTLED == 0);
+            if block.flags(index) & SETTLED == 0 {
+                live += 1;
+                bytes += block.body_len(index) as u64;
+            }
         }
         debug_assert_eq!(live, self.live, "segment at {} lost count", self.base);
         self.live = live;
+        if std::mem::take(&mut self.unread) {
+            // Only what survives a restart is read after it.
+            self.live_bytes = bytes;
+            self.persistent_bytes = bytes;
+        }
+        debug_assert_eq!(
+            bytes, self.live_bytes,
+            "segment at {} lost bytes",
+            self.base
+        );
         self.marks = Vec::new();
+        self.lengths = Vec::new();
         self.block = Some(block);
         self.requested = false;
     }

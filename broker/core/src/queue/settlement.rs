@@ -1,11 +1,12 @@
 //! What of a queue's stored messages is done with, as the store keeps it.
 //!
-//! Layout, version 1, numbers of variable length:
+//! Layout, version 2, numbers of variable length:
 //! ```text
-//! u8 version = 1
+//! u8 version = 2
 //! floor: every position below is settled
 //! head: positions below were delivered before
 //! tail: the position that the next message gets
+//! bytes: of the bodies of all messages that are stored and not settled
 //! count of ranges, each: distance from the end of the one before (from `floor` for the first), length - 1
 //! ```
 //! Ranges hold only positions that are in a record, so that a record's live messages can be counted without reading it.
@@ -18,13 +19,14 @@ use crate::store::Position;
 use super::block::{SETTLED, STORED};
 use super::log::Log;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settlement {
     pub(super) floor: Position,
     pub(super) head: Position,
     pub(super) tail: Position,
+    pub(super) bytes: u64,
     /// First and last position, ascending.
     pub(super) ranges: Vec<(Position, Position)>,
 }
@@ -55,6 +57,7 @@ pub(super) fn encode(log: &Log, head: Position) -> Bytes {
         floor,
         head,
         tail: log.tail(),
+        bytes: log.persistent().1,
         ranges,
     }
     .to_bytes()
@@ -66,6 +69,7 @@ impl Settlement {
         put_varint(&mut out, self.floor);
         put_varint(&mut out, self.head);
         put_varint(&mut out, self.tail);
+        put_varint(&mut out, self.bytes);
         put_varint(&mut out, self.ranges.len() as u64);
         let mut end = self.floor;
         for &(first, last) in &self.ranges {
@@ -85,6 +89,7 @@ impl Settlement {
             floor: reader.varint()?,
             head: reader.varint()?,
             tail: reader.varint()?,
+            bytes: reader.varint()?,
             ranges: Vec::new(),
         };
         let overflow = Malformed("a position is too large");
@@ -113,6 +118,7 @@ mod tests {
                 floor: u.int_in_range(0..=1 << 30)?,
                 head: u.int_in_range(0..=1 << 40)?,
                 tail: u.int_in_range(0..=1 << 40)?,
+                bytes: u.arbitrary()?,
                 ranges: Vec::new(),
             };
             let mut end = settlement.floor;

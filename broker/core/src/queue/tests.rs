@@ -128,6 +128,7 @@ impl Disk {
 #[derive(Clone, Copy)]
 struct Known {
     number: u64,
+    size: u64,
     persistent: bool,
     delivered: bool,
     /// The committer has seen it.
@@ -188,7 +189,11 @@ impl World {
         let mut bodies = Vec::new();
         for _ in 0..u.int_in_range(1..=20)? {
             let mut body = self.next_number.to_be_bytes().to_vec();
-            let size = if u.ratio(1, 10)? { 200_000 } else { 8 };
+            let size = if u.ratio(1, 10)? {
+                200_000
+            } else {
+                u.int_in_range(8..=40)?
+            };
             body.resize(size, 1);
             let persistent = u.arbitrary()?;
             let position = self.published;
@@ -196,6 +201,7 @@ impl World {
                 position,
                 Known {
                     number: self.next_number,
+                    size: size as u64,
                     persistent,
                     delivered: false,
                     durable: false,
@@ -515,6 +521,7 @@ impl World {
             self.queue.log.walked_memory(),
             "(11) memory"
         );
+        self.check_contents();
         for &(key, connection, no_ack, prefetch) in &self.consumers {
             let mine = self.held.get(&key).map_or(0, BTreeSet::len);
             if prefetch > 0 {
@@ -537,6 +544,29 @@ impl World {
     }
 }
 
+impl World {
+    fn check_contents(&self) {
+        let held = self.all_held();
+        let sum = |wanted: &dyn Fn(Position, &Known) -> bool| {
+            let known = self.live.iter().filter(|(at, known)| wanted(**at, known));
+            known.fold((0, 0), |(count, bytes), (_, known)| {
+                (count + 1, bytes + known.size)
+            })
+        };
+        let (persistent_count, persistent_bytes) = sum(&|_, known| known.persistent);
+        let contents = self.queue.contents();
+        let expected = Contents {
+            ready_bytes: sum(&|at, _| !held.contains(&at)).1,
+            unacked_bytes: sum(&|at, _| held.contains(&at)).1,
+            persistent_count,
+            persistent_bytes,
+            ..contents
+        };
+        assert_eq!(contents, expected, "(11) contents");
+        assert!(contents.in_memory_count <= self.live.len() as u64);
+    }
+}
+
 #[test]
 fn random_operations_keep_the_invariants() {
     arbtest::arbtest(|u| {
@@ -549,4 +579,44 @@ fn random_operations_keep_the_invariants() {
     .size_min(1 << 10)
     .size_max(1 << 14)
     .budget_ms(5_000);
+}
+
+#[test]
+fn what_is_lost_counts_no_more() {
+    let mut world = World::new();
+    let bodies = |count| Bodies((0..count).map(|_| (vec![1; 200_000], true)).collect());
+    world.queue.publish(&bodies(40), &mut world.connections);
+    let mut held = Vec::new();
+    for _ in 0..9 {
+        let (got, _) = world.queue.get(false, |delivery, _| delivery.position);
+        let Get::Message(position) = got else {
+            panic!("{got:?}")
+        };
+        held.push(position);
+    }
+    world.queue.requeue(Held {
+        consumer: None,
+        positions: &held[3..4],
+    });
+    world.commit(true);
+    let away: Vec<Position> = world
+        .queue
+        .log
+        .segments
+        .iter()
+        .filter(|segment| segment.block.is_none())
+        .map(|segment| segment.base)
+        .collect();
+    assert!(away.len() > 3, "{away:?}");
+    for base in away {
+        world.queue.lose(base).expect("is there");
+        let contents = world.queue.contents();
+        assert_eq!(
+            (contents.ready_bytes, contents.unacked_bytes),
+            (
+                world.queue.ready_count() * 200_000,
+                world.queue.unacked_count() * 200_000
+            )
+        );
+    }
 }

@@ -41,10 +41,14 @@ pub(super) fn entries(vhost: &VirtualHost) -> Vec<(Arc<QueueDefinition>, Handle)
 
 /// A queue's messages.
 pub(super) fn messages(model: &Queue<Subscriber>) -> MessageCounts {
+    let contents = model.contents();
     MessageCounts {
         ready_count: model.ready_count(),
         unacked_count: model.unacked_count(),
-        ..MessageCounts::default()
+        ready_bytes: contents.ready_bytes,
+        unacked_bytes: contents.unacked_bytes,
+        persistent_count: contents.persistent_count,
+        persistent_bytes: contents.persistent_bytes,
     }
 }
 
@@ -56,6 +60,8 @@ pub(super) fn stats(model: &Queue<Subscriber>) -> MessageStats {
         deliver: counters.delivered,
         deliver_no_ack: counters.delivered_no_ack,
         get: counters.got,
+        get_no_ack: counters.got_no_ack,
+        get_empty: counters.got_nothing,
         redeliver: counters.redelivered,
         ack: counters.acked,
         ..MessageStats::default()
@@ -92,7 +98,7 @@ fn snapshot(
         owner,
         arguments: definition.arguments.clone(),
         messages: messages(model),
-        in_memory_count: 0,
+        in_memory_count: model.contents().in_memory_count,
         memory: model.memory() as u64,
         consumer_count: model.consumer_count() as u64,
         exclusive_consumer: exclusive.map(|consumer| consumer.options.tag.clone()),
