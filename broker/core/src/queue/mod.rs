@@ -325,11 +325,6 @@ impl<C> Queue<C> {
         (purged, effects)
     }
 
-    /// Gives back memory that is kept for speed. To be called when the queue has been quiet.
-    pub fn trim(&mut self) {
-        self.log.trim();
-    }
-
     /// The next message to go out: one that came back, else the head.
     fn next_ready(&mut self) -> Option<Position> {
         if let Some(&position) = self.returned.first() {

@@ -103,6 +103,7 @@ impl<C> Queue<C> {
         if !spill {
             return;
         }
+        self.log.trim();
         let next = self.next_ready().unwrap_or(self.log.tail());
         let head = self
             .log

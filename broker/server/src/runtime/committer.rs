@@ -230,6 +230,11 @@ impl Committer {
         self.uncommitted.load(Ordering::Relaxed) > UNCOMMITTED_MAX
     }
 
+    /// Whether messages come faster than they can be moved to the disk.
+    pub(super) fn is_swamped(&self) -> bool {
+        self.memory() > 2 * self.memory_mark
+    }
+
     pub(super) fn is_short_of_memory(&self) -> bool {
         self.memory() > self.memory_mark
     }

@@ -62,6 +62,8 @@ enum Gate {
     Over,
     /// The disk cannot follow.
     Behind,
+    /// Memory is short, and what could leave it has not left yet.
+    Swamped,
     /// The store takes nothing.
     Failing,
 }
@@ -93,6 +95,7 @@ pub(super) async fn serve(
         end: 0,
         received: false,
         told_blocked: false,
+        paused: false,
     };
     let end = connection.run().await;
     connection.session.leave();
@@ -138,6 +141,8 @@ struct Run {
     /// Something was read since the timer looked last.
     received: bool,
     told_blocked: bool,
+    /// The pause before this read has been made.
+    paused: bool,
 }
 
 impl Run {
@@ -163,6 +168,7 @@ impl Run {
                 },
                 () = wait(&self.session, gate), if gate != Gate::Open => {
                     self.session.over = None;
+                    self.paused = true;
                     Ok(())
                 }
                 () = peer.attention.notified() => self.session.read_letters(),
@@ -184,6 +190,7 @@ impl Run {
 
     async fn received(&mut self, count: usize) -> Result<(), End> {
         self.received = true;
+        self.paused = false;
         self.end += count;
         self.session
             .info
@@ -240,6 +247,8 @@ impl Run {
             Gate::Over
         } else if committer.is_behind() {
             Gate::Behind
+        } else if committer.is_swamped() && !self.paused {
+            Gate::Swamped
         } else {
             Gate::Open
         }
@@ -296,6 +305,11 @@ async fn wait(session: &Session, gate: Gate) {
             if committer.is_behind() {
                 relieved.await;
             }
+        }
+        Gate::Swamped => {
+            let relieved = committer.relieved.notified();
+            committer.hurry();
+            let _ = tokio::time::timeout(BRAKE_MAX, relieved).await;
         }
         Gate::Failing => {
             let changed = committer.failing_changed.notified();

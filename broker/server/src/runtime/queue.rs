@@ -139,6 +139,9 @@ impl SharedQueue {
         }
         let memory = state.model.memory();
         committer.account(&mut state.memory, memory);
+        if memory >= SPILL_BYTES_MIN && committer.is_short_of_memory() {
+            committer.note(self, &mut state.dirty, true);
+        }
         let over = starved && memory > OVER_BYTES;
         if over != self.over.load(Ordering::Relaxed) {
             self.over.store(over, Ordering::Relaxed);
@@ -152,6 +155,9 @@ impl SharedQueue {
 /// A queue with consumers whose connections are full may hold this much before its publishers are slowed down: memory
 /// that is still warm is cheaper than memory that is not.
 const OVER_BYTES: usize = 1 << 20;
+
+/// A queue with less than this has nothing worth moving to the disk.
+const SPILL_BYTES_MIN: usize = 256 << 10;
 
 /// Gives a queue's messages to the outboxes of its consumers.
 #[derive(Debug)]
