@@ -11,6 +11,7 @@ mod load;
 mod user;
 mod value;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged, and how.
     pub logging: Logging,
+    /// Sent to clients in `connection.start`, beside or instead of the broker's own.
+    pub server_properties: BTreeMap<String, String>,
     /// The users that exist at the first start.
     pub users: Vec<User>,
 }
@@ -132,6 +135,7 @@ impl Default for Config {
             tls: Tls::default(),
             limits: Limits::default(),
             logging: Logging::default(),
+            server_properties: BTreeMap::new(),
             users: vec![User::guest()],
         }
     }

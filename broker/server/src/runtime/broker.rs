@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use amphora_core::store::Store;
 use amphora_protocol::exception::ConnectionException;
+use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::VhostName;
 use anyhow::Context;
 use parking_lot::{Mutex, RwLock};
@@ -28,6 +29,7 @@ pub(crate) struct Broker {
     pub(crate) committer: Arc<Committer>,
     pub(crate) users: Arc<Users>,
     pub(crate) limits: Limits,
+    pub(super) server_properties: FieldTable,
     pub(super) counters: Counters,
     connections: Mutex<HashMap<u64, Arc<ConnectionInfo>>>,
     next_connection: AtomicU64,
@@ -56,6 +58,7 @@ impl Broker {
             committer,
             users,
             limits: config.limits.clone(),
+            server_properties: super::listener::server_properties(&config.server_properties),
             counters: Counters::default(),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),

@@ -12,6 +12,7 @@ use amphora_protocol::wire::method::connection::{Blocked, Unblocked};
 use amphora_protocol::wire::types::{ChannelNumber, ShortString};
 use tokio::io::{AsyncReadExt, ReadHalf};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 
@@ -77,14 +78,14 @@ pub(super) async fn serve(
     offer: Offer,
     peer_info: PeerInfo,
 ) {
-    broker.admit(&info);
     let peer = Arc::clone(&info.peer);
     let committer = Arc::clone(&broker.committer);
-    let writing = tokio::spawn(write_outbox(
-        Arc::clone(&peer),
-        writer,
-        Arc::clone(&committer),
-    ));
+    broker.admit(&info);
+    let _farewell = Farewell {
+        broker: Arc::clone(&broker),
+        info: Arc::clone(&info),
+        writing: tokio::spawn(write_outbox(Arc::clone(&peer), writer, committer)),
+    };
     let conversation = Connection::new(offer, Instant::now());
     let session = Session::new(broker, peer, Arc::clone(&info), conversation, peer_info);
     let mut connection = Run {
@@ -100,8 +101,6 @@ pub(super) async fn serve(
     let end = connection.run().await;
     connection.session.leave();
     close(&connection.session.peer).await;
-    writing.abort();
-    connection.session.broker.release(&info);
     match end {
         End::Closed => tracing::info!(connection = %info.name, "connection closed"),
         End::Dropped(reason) => {
@@ -129,7 +128,21 @@ async fn close(peer: &Arc<Peer>) {
         }
     };
     let _ = tokio::time::timeout(Duration::from_secs(1), written).await;
-    peer.outbox.lock().closed = true;
+}
+
+/// Takes the connection away from those who know it, also if its task panics.
+struct Farewell {
+    broker: Arc<Broker>,
+    info: Arc<ConnectionInfo>,
+    writing: JoinHandle<()>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.info.peer.outbox.lock().closed = true;
+        self.writing.abort();
+        self.broker.release(&self.info);
+    }
 }
 
 struct Run {

@@ -407,8 +407,11 @@ fn slice(buffer: &[u8], offset: u32, len: u32) -> &[u8] {
     &buffer[offset as usize..offset as usize + len as usize]
 }
 
-/// Where `part`, a slice of `buffer`, begins in it.
+/// Where `part`, a slice of `buffer`, begins in it. An empty one may lie anywhere.
 fn offset(buffer: &[u8], part: &[u8]) -> u32 {
+    if part.is_empty() {
+        return 0;
+    }
     small(part.as_ptr().addr() - buffer.as_ptr().addr())
 }
 

@@ -1,5 +1,6 @@
 //! Accepts clients.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,14 +95,14 @@ fn offer(broker: &Broker, peer: &PeerInfo) -> Offer {
         frame_max: limits.frame_max,
         heartbeat: limits.heartbeat,
         mechanisms: Users::mechanisms(peer).to_owned(),
-        server_properties: server_properties(),
+        server_properties: broker.server_properties.clone(),
         message_size_max: limits.message_size_max.as_bytes(),
         handshake_timeout: limits.handshake_timeout,
     }
 }
 
-/// What RabbitMQ's clients look for.
-fn server_properties() -> FieldTable {
+/// What RabbitMQ's clients look for, and what the operator adds or changes.
+pub(super) fn server_properties(configured: &BTreeMap<String, String>) -> FieldTable {
     let text = |text: &'static str| FieldValue::LongString(Bytes::from_static(text.as_bytes()));
     let mut capabilities = FieldTable::new();
     for name in CAPABILITIES {
@@ -120,6 +121,11 @@ fn server_properties() -> FieldTable {
         ("product", text("Amphora")),
         ("version", text(env!("CARGO_PKG_VERSION"))),
     ] {
+        properties.push(ShortString::cut(name), value);
+    }
+    for (name, value) in configured {
+        let value = FieldValue::LongString(Bytes::copy_from_slice(value.as_bytes()));
+        properties.remove(name);
         properties.push(ShortString::cut(name), value);
     }
     properties

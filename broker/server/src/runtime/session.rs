@@ -76,6 +76,13 @@ impl Entered {
     }
 }
 
+/// What the connection holds goes back to its queues, also if its task panics.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
 impl Session {
     pub(super) fn new(
         broker: Arc<Broker>,
