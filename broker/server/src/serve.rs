@@ -1,132 +1,153 @@
 //! The life of a broker: everything is put together here, runs, and is taken down.
+//!
+//! 1. The addresses are claimed, so that a second broker fails at once, and not after it has read a store.
+//! 2. The store is opened and the users' passwords are hashed.
+//! 3. The runtime rebuilds what the store has.
+//! 4. Clients are let in, and the line `ready` is logged.
+//! 5. SIGTERM or SIGINT: no new clients, the old ones are told (320), what they published is committed, the end.
 
-use std::net::SocketAddr;
+mod machine;
+mod sockets;
+mod stop;
+
 use std::sync::Arc;
+use std::time::Duration;
 
+use amphora_core::store::Store;
 use amphora_storage::{FjallStore, Options};
 use anyhow::Context;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
+use self::sockets::{Claimed, Open};
+use self::stop::Stop;
 use crate::auth::Users;
-use crate::config::Config;
-use crate::management::{self, About, Api, Listener};
+use crate::config::{Config, ConfigError};
+use crate::management::{self, About, Api};
 use crate::runtime::Runtime;
 use crate::tls;
 
-/// Runs a broker until it is told to stop by SIGTERM or SIGINT.
-///
-/// # Errors
-/// The storage cannot be opened, or an address cannot be listened on.
-pub fn run(config: &Config) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(config))
+/// How long what is left of the tasks may take when everything else is done.
+const LAST_TASKS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why a broker did not run, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration names something that cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The machine, or the data, does not let it.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
-    let users = Arc::new(Users::seeded(&config.users, config.tls.login_from)?);
+/// Runs a broker until it is told to stop by SIGTERM or SIGINT, and returns when all is put away.
+///
+/// # Errors
+/// The configuration cannot be used, an address cannot be listened on, the data directory is in use or damaged, or a second signal
+/// cut the end short.
+pub fn run(config: &Config) -> Result<(), ServeError> {
+    let tls = if config.listeners.amqps.is_empty() {
+        None
+    } else {
+        Some(tls::acceptor(&config.tls)?)
+    };
+    machine::raise_open_files_limit();
+    let tasks = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let outcome = tasks.block_on(serve(config, tls));
+    tasks.shutdown_timeout(LAST_TASKS_TIMEOUT);
+    Ok(outcome?)
+}
+
+async fn serve(config: &Config, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
+    let mut stop = Stop::new()?;
+    let claimed = Claimed::all(&config.listeners)?;
+    let (store, users) = tokio::try_join!(open_store(config), seed_users(config))?;
+    let mut runtime = Runtime::start(config, store, users.clone())?;
+
+    let open = claimed.open()?;
+    let api = Api::new(runtime.backend(), users, about(config, &open));
+    log_ready(config, &open);
+    for listener in open.amqp {
+        runtime.listen(listener, None);
+    }
+    for listener in open.amqps {
+        runtime.listen(listener, tls.clone());
+    }
+    let (stopped, is_stopped) = watch::channel(());
+    let mut http = JoinSet::new();
+    for listener in open.http {
+        let mut is_stopped = is_stopped.clone();
+        http.spawn(management::serve(listener, api.clone(), async move {
+            // The sender says nothing, it only goes.
+            let _ = is_stopped.changed().await;
+        }));
+    }
+
+    tracing::info!(signal = %stop.signalled().await, "stopping");
+    let end = async {
+        // First, because its commands need a broker that commits.
+        drop(stopped);
+        http.join_all().await;
+        runtime.shutdown().await;
+    };
+    tokio::select! {
+        () = end => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        signal = stop.signalled() => anyhow::bail!("cut short by a second {signal}; what was confirmed is safe"),
+    }
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let options = Options {
         disk_reserve_bytes: config.limits.disk_free_limit.as_bytes(),
         ..Options::default()
     };
-    let store = Arc::new(FjallStore::open(&config.data_dir, options)?);
-    // Listened for before anything is promised to anybody.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut runtime = Runtime::start(config, store, Arc::clone(&users))?;
-    let sockets = Sockets::bind(config).await?;
-    let about = About {
-        node: node_name(),
-        listeners: sockets.addresses.clone(),
+    let data_dir = config.data_dir.clone();
+    let store = tokio::task::spawn_blocking(move || FjallStore::open(data_dir, options)).await??;
+    Ok(Arc::new(store))
+}
+
+async fn seed_users(config: &Config) -> anyhow::Result<Arc<Users>> {
+    let (users, login_from) = (config.users.clone(), config.tls.login_from);
+    let users = tokio::task::spawn_blocking(move || Users::seeded(&users, login_from)).await??;
+    Ok(Arc::new(users))
+}
+
+fn about(config: &Config, open: &Open) -> About {
+    About {
+        node: format!("amphora@{}", machine::host_name()),
+        listeners: open.listeners(),
         durability: config.durability,
         message_size_max: config.limits.message_size_max,
+    }
+}
+
+/// The line that says that clients may come, and what they may count on.
+fn log_ready(config: &Config, open: &Open) {
+    let listening = |protocol: &str| {
+        let listeners = open
+            .listeners()
+            .into_iter()
+            .filter(|listener| listener.protocol == protocol);
+        let addresses: Vec<_> = listeners
+            .map(|listener| listener.address.to_string())
+            .collect();
+        (!addresses.is_empty()).then(|| tracing::field::display(addresses.join(",")))
     };
-    let api = Api::new(runtime.backend(), users, about);
-    for listener in sockets.amqp {
-        runtime.listen(listener, None);
-    }
-    for listener in sockets.amqps {
-        runtime.listen(listener, Some(tls::acceptor(&config.tls)?));
-    }
-    let stopping = Arc::new(Notify::new());
-    let mut http = JoinSet::new();
-    for listener in sockets.http {
-        let stop = Arc::clone(&stopping).notified_owned();
-        http.spawn(management::serve(listener, api.clone(), stop));
-    }
     tracing::info!(
-        amqp = ?addresses(&sockets.addresses, "amqp"),
-        amqps = ?addresses(&sockets.addresses, "amqp/ssl"),
-        http = ?addresses(&sockets.addresses, "http"),
+        amqp = listening("amqp"),
+        amqps = listening("amqp/ssl"),
+        http = listening("http"),
         durability = %config.durability,
+        data_dir = %std::path::absolute(&config.data_dir).unwrap_or_default().display(),
+        version = %env!("CARGO_PKG_VERSION"),
         "ready"
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping");
-    stopping.notify_waiters();
-    http.join_all().await;
-    runtime.shutdown().await;
-    Ok(())
-}
-
-/// Everything that is listened on, with the ports that the system chose where the configuration says 0.
-struct Sockets {
-    amqp: Vec<TcpListener>,
-    amqps: Vec<TcpListener>,
-    http: Vec<TcpListener>,
-    addresses: Vec<Listener>,
-}
-
-impl Sockets {
-    async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let listeners = &config.listeners;
-        let mut addresses = Vec::new();
-        Ok(Self {
-            amqp: bind(&listeners.amqp, "amqp", &mut addresses).await?,
-            amqps: bind(&listeners.amqps, "amqp/ssl", &mut addresses).await?,
-            http: bind(&listeners.http, "http", &mut addresses).await?,
-            addresses,
-        })
-    }
-}
-
-async fn bind(
-    wanted: &[SocketAddr],
-    protocol: &'static str,
-    addresses: &mut Vec<Listener>,
-) -> anyhow::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
-    for address in wanted {
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address}"))?;
-        let address = listener.local_addr()?;
-        addresses.push(Listener { protocol, address });
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-fn addresses(listeners: &[Listener], protocol: &str) -> Vec<SocketAddr> {
-    listeners
-        .iter()
-        .filter(|listener| listener.protocol == protocol)
-        .map(|listener| listener.address)
-        .collect()
-}
-
-/// As RabbitMQ names its nodes: the program's name, and the host's as the system has it.
-fn node_name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match host.trim().split('.').next() {
-        Some(host) if !host.is_empty() => format!("amphora@{host}"),
-        _ => "amphora@localhost".to_owned(),
-    }
 }

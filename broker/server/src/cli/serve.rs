@@ -8,7 +8,8 @@ use clap::Args;
 
 use super::exit::Exit;
 use crate::config::{Config, ConfigError, LogFormat};
-use crate::{logging, serve};
+use crate::logging;
+use crate::serve::{self, ServeError};
 
 /// What `amphora serve` accepts. Everything else is in the file that `--config` names.
 #[derive(Args, Clone, Debug, Default)]
@@ -62,8 +63,11 @@ impl ServeArgs {
         let usage = |error: &dyn std::error::Error| Exit::Usage(error.to_string());
         let config = self.into_config().map_err(|error| usage(&error))?;
         logging::init(&config.logging).map_err(|error| usage(&error))?;
-        serve::run(&config).map_err(|error| Exit::Failed(format!("{error:#}")))?;
-        Ok(ExitCode::SUCCESS)
+        match serve::run(&config) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(ServeError::Config(error)) => Err(Exit::Usage(error.to_string())),
+            Err(error) => Err(Exit::Failed(error.to_string())),
+        }
     }
 
     /// The configuration that results from file, environment and flags.
