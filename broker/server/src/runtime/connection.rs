@@ -196,6 +196,8 @@ impl Run {
                     sleep(SILENT_CLOSE_DELAY).await;
                     return End::Silence;
                 }
+                // However a socket ends after the goodbye, it ends as it should.
+                Err(_) if self.session.closed => return End::Closed,
                 Err(end) => return end,
             }
         }
@@ -204,6 +206,9 @@ impl Run {
     async fn received(&mut self, count: usize) -> Result<(), End> {
         self.received = true;
         self.paused = false;
+        if self.session.closed {
+            return Ok(());
+        }
         self.end += count;
         self.session
             .info

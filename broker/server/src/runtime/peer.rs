@@ -22,8 +22,13 @@ use super::queue::SharedQueue;
 /// What others have to tell a connection's task.
 #[derive(Debug)]
 pub(super) enum Letter {
-    /// The server has cancelled the consumer; the client is told already.
-    Cancelled(ChannelNumber, ConsumerTag),
+    /// The server has cancelled the consumer.
+    Cancelled {
+        channel: ChannelNumber,
+        tag: ConsumerTag,
+        /// The client knows.
+        told: bool,
+    },
     /// Close the connection with 320 and this text.
     Close(String),
 }

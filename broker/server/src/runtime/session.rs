@@ -9,9 +9,9 @@ use amphora_core::queue::Held;
 use amphora_core::topology::ConnectionId;
 use amphora_protocol::connection::{Connection, Event, Failure};
 use amphora_protocol::exception::{ConnectionException, Exception};
-use amphora_protocol::wire::method::{Method, connection};
+use amphora_protocol::wire::method::{Method, basic, connection};
 use amphora_protocol::wire::reply_code::ReplyCode;
-use amphora_protocol::wire::types::{ChannelNumber, ShortString, VhostName};
+use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag, ShortString, VhostName};
 use foldhash::fast::FixedState;
 
 use crate::auth::{Identity, PeerInfo, Refusal, VhostAccess};
@@ -54,6 +54,8 @@ pub(super) struct Session {
     /// Some channel has a prefetch of its own (basic.qos with `global`).
     pub(super) windows: bool,
     pub(super) entered: Option<Entered>,
+    /// The client has said goodbye.
+    pub(super) closed: bool,
     peer_info: PeerInfo,
     identity: Option<Identity>,
 }
@@ -105,6 +107,7 @@ impl Session {
             over: None,
             windows: false,
             entered: None,
+            closed: false,
             peer_info,
             identity: None,
         }
@@ -270,10 +273,9 @@ impl Session {
                 reply_text,
             } => {
                 tracing::debug!(connection = %self.info.name, reply_code, %reply_text, "closed by the client");
+                // The client hangs up when it has read the answer; until then, what it still sends is read and dropped.
+                self.closed = true;
                 self.leave();
-                self.send_replies();
-                self.finish();
-                return Err(End::Closed);
             }
             Event::CloseOk => return Err(End::Closed),
         }
@@ -320,11 +322,10 @@ impl Session {
         }
         for letter in self.peer.letters() {
             match letter {
-                Letter::Cancelled(channel, tag) => {
-                    if let Some(channel) = self.channels.get_mut(&channel) {
-                        channel.consumers.remove(&tag);
-                    }
+                Letter::Cancelled { channel, tag, told } => {
+                    self.consumer_cancelled(channel, tag, told)
                 }
+                Letter::Close(_) if self.closed => return Err(End::Closed),
                 Letter::Close(text) => {
                     self.leave();
                     let exception = ConnectionException::new(ReplyCode::ConnectionForced, text);
@@ -335,6 +336,21 @@ impl Session {
         }
         self.finish();
         Ok(())
+    }
+
+    /// The server has cancelled a consumer, because its queue is gone.
+    fn consumer_cancelled(&mut self, number: ChannelNumber, tag: ConsumerTag, told: bool) {
+        let Some(channel) = self.channels.get_mut(&number) else {
+            return;
+        };
+        let known = channel.consumers.remove(&tag).is_some();
+        if known && !told && self.peer.cancel_notify.load(Ordering::Relaxed) {
+            let cancel = basic::Cancel {
+                consumer_tag: tag,
+                no_wait: true,
+            };
+            self.send(number, cancel);
+        }
     }
 
     async fn login(&mut self, mechanism: &ShortString, response: &[u8]) -> Result<(), End> {

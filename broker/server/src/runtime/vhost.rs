@@ -137,7 +137,7 @@ impl VirtualHost {
             let changes = topology.remove_queue(name).map(|(_, changes)| changes);
             Ok((queue, changes.unwrap_or_default()))
         })?;
-        let ready = self.bury(&deleted.result, touched);
+        let ready = self.bury(&deleted.result, asker, touched);
         Ok(Changed {
             result: ready,
             epoch: deleted.epoch,
@@ -161,12 +161,13 @@ impl VirtualHost {
             Ok((true, changes.unwrap_or_default()))
         });
         if removed.is_ok_and(|removed| removed.result) {
-            self.bury(queue, touched);
+            self.bury(queue, ConnectionId::NONE, touched);
         }
     }
 
-    /// The queue is in the topology no more: its consumers are told, its messages go.
-    fn bury(&self, queue: &Handle, touched: &mut Touched) -> u64 {
+    /// The queue is in the topology no more: its consumers are told, its messages go. Those of the connection that
+    /// deletes it are told after the answer to its request, by that connection itself.
+    fn bury(&self, queue: &Handle, by: ConnectionId, touched: &mut Touched) -> u64 {
         let mut state = queue.state.lock();
         let state = &mut *state;
         state.deleted = true;
@@ -183,10 +184,11 @@ impl VirtualHost {
                 continue;
             };
             let peer = &subscriber.peer;
+            let told = peer.id != by.0;
             let mut outbox = peer.outbox.lock();
             if let Some(channel) = outbox.channel(subscriber.channel) {
                 channel.unacked.close_source(subscriber.source);
-                if peer.cancel_notify.load(Ordering::Relaxed) {
+                if told && peer.cancel_notify.load(Ordering::Relaxed) {
                     let cancel = basic::Cancel {
                         consumer_tag: tag.clone(),
                         no_wait: true,
@@ -196,7 +198,11 @@ impl VirtualHost {
             }
             peer.publish_size(&outbox);
             drop(outbox);
-            peer.post(Letter::Cancelled(subscriber.channel, tag));
+            peer.post(Letter::Cancelled {
+                channel: subscriber.channel,
+                tag,
+                told,
+            });
             touched.add(peer);
         }
         ready
