@@ -38,6 +38,8 @@ pub struct Confirms {
     published: u64,
     /// Publishes answered.
     answered: u64,
+    /// Publishes answered with an ack.
+    confirmed: u64,
     waiting: VecDeque<Run>,
 }
 
@@ -45,6 +47,11 @@ impl Confirms {
     /// Publishes that have no answer yet.
     pub fn unconfirmed(&self) -> u64 {
         self.published - self.answered
+    }
+
+    /// Publishes that were confirmed.
+    pub fn confirmed(&self) -> u64 {
+        self.confirmed
     }
 
     /// Notes `count` publishes whose messages are durable with `epoch`; an epoch that has passed already is fine.
@@ -120,7 +127,9 @@ impl Confirms {
     }
 
     fn answer(&mut self, run: Run, answer: &mut impl FnMut(Release)) {
-        let multiple = run.last - self.answered > 1;
+        let count = run.last - self.answered;
+        let multiple = count > 1;
+        self.confirmed += if run.accepted { count } else { 0 };
         self.answered = run.last;
         let sequence = run.last;
         answer(if run.accepted {

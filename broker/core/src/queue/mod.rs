@@ -101,6 +101,19 @@ pub struct Counters {
     pub acked: u64,
 }
 
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, more: Self) {
+        self.published += more.published;
+        self.delivered += more.delivered;
+        self.delivered_no_ack += more.delivered_no_ack;
+        self.got += more.got;
+        self.got_no_ack += more.got_no_ack;
+        self.got_nothing += more.got_nothing;
+        self.redelivered += more.redelivered;
+        self.acked += more.acked;
+    }
+}
+
 /// One queue's state, for consumers on connections `C`.
 #[derive(Debug)]
 pub struct Queue<C> {

@@ -113,11 +113,26 @@ impl Broker {
         self.counters
             .connections_closed
             .fetch_add(1, Ordering::Relaxed);
-        self.connections.lock().remove(&info.peer.id);
+        let mut connections = self.connections.lock();
+        if connections.remove(&info.peer.id).is_some() {
+            let confirmed = info.peer.confirmed();
+            self.counters
+                .confirmed
+                .fetch_add(confirmed, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn connections(&self) -> Vec<Arc<ConnectionInfo>> {
         self.connections.lock().values().cloned().collect()
+    }
+
+    /// Publishes that were confirmed, on whichever connection.
+    pub(super) fn confirmed(&self) -> u64 {
+        let connections = self.connections.lock();
+        let open = connections
+            .values()
+            .map(|connection| connection.peer.confirmed());
+        open.sum::<u64>() + self.counters.confirmed.load(Ordering::Relaxed)
     }
 
     pub(super) fn connection_count(&self) -> usize {

@@ -30,6 +30,15 @@ pub(super) struct Channel {
     pub(super) info: Arc<ChannelInfo>,
 }
 
+impl Channel {
+    /// Begins the next transaction; what the last one still holds is forgotten.
+    pub(super) fn begin(&mut self) {
+        self.transaction = Some(Transaction::default());
+        self.info.uncommitted.set(0);
+        self.info.uncommitted_acks.set(0);
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct ChannelConsumer {
     pub(super) queue: Handle,

@@ -172,6 +172,8 @@ impl Run {
             }
             let gate = self.gate();
             self.tell_blocked(gate == Gate::Failing);
+            let slowed = matches!(gate, Gate::Over | Gate::Behind);
+            self.session.info.slowed.store(slowed, Ordering::Relaxed);
             self.make_room();
             let result = tokio::select! {
                 read = self.reader.read(&mut self.buffer[self.end..]), if gate == Gate::Open => match read {

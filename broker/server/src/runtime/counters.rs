@@ -1,34 +1,89 @@
-//! What the whole broker has done since its start.
+//! What happened since the start: counters that cost the data path as little as can be.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use amphora_core::queue::Counters as Counted;
+use parking_lot::Mutex;
+
+/// A number that one task keeps and others read: a plain addition, no locked instruction.
+#[derive(Debug, Default)]
+pub(super) struct Figure(AtomicU64);
+
+impl Figure {
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Only for the task that keeps the number.
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Only for the task that keeps the number.
+    pub(super) fn add(&self, count: u64) {
+        self.set(self.get().wrapping_add(count));
+    }
+}
+
+/// What the whole broker has done since its start.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(super) connections_opened: AtomicU64,
     pub(super) connections_closed: AtomicU64,
     pub(super) channels_opened: AtomicU64,
     pub(super) channels_closed: AtomicU64,
-    published: AtomicU64,
-    returned: AtomicU64,
-    dropped: AtomicU64,
-    acked: AtomicU64,
+    pub(super) published: AtomicU64,
+    pub(super) returned: AtomicU64,
+    pub(super) dropped: AtomicU64,
+    pub(super) acked: AtomicU64,
+    /// On connections that are gone.
+    pub(super) confirmed: AtomicU64,
 }
 
 impl Counters {
-    /// Takes note of a publish and of what became of it.
-    pub(super) fn published(&self, routed: bool, mandatory: bool) {
-        self.published.fetch_add(1, Ordering::Relaxed);
-        if !routed {
-            let unroutable = if mandatory {
-                &self.returned
-            } else {
-                &self.dropped
-            };
-            unroutable.fetch_add(1, Ordering::Relaxed);
+    /// Takes over what was gathered, which begins anew.
+    pub(super) fn take(&self, tally: &mut Tally) {
+        let tally = std::mem::take(tally);
+        for (counter, count) in [
+            (&self.published, tally.published),
+            (&self.returned, tally.returned),
+            (&self.dropped, tally.dropped),
+            (&self.acked, tally.acked),
+        ] {
+            if count > 0 {
+                counter.fetch_add(count, Ordering::Relaxed);
+            }
         }
     }
+}
 
-    pub(super) fn acked(&self, count: u64) {
-        self.acked.fetch_add(count, Ordering::Relaxed);
+/// What one task has done since it told the broker.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) published: u64,
+    pub(super) returned: u64,
+    pub(super) dropped: u64,
+    pub(super) acked: u64,
+}
+
+impl Tally {
+    /// Takes note of a publish and of what became of it.
+    pub(super) fn publish(&mut self, routed: bool, mandatory: bool) {
+        self.published += 1;
+        match (routed, mandatory) {
+            (true, _) => {}
+            (false, true) => self.returned += 1,
+            (false, false) => self.dropped += 1,
+        }
     }
+}
+
+/// What the queues of a virtual host have seen.
+#[derive(Debug, Default)]
+pub(super) struct QueueTotals {
+    pub(super) declared: AtomicU64,
+    pub(super) created: AtomicU64,
+    pub(super) deleted: AtomicU64,
+    /// What those counted that are deleted.
+    pub(super) buried: Mutex<Counted>,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::SystemTime;
 
 use amphora_protocol::connection::{ClientProperties, Tuned};
@@ -11,6 +11,7 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ChannelNumber, VhostName};
 use parking_lot::Mutex;
 
+use super::counters::Figure;
 use super::peer::Peer;
 use super::vhost::VirtualHost;
 use crate::auth::Identity;
@@ -26,7 +27,12 @@ pub(super) struct ConnectionInfo {
     pub(super) tls: Option<TlsSnapshot>,
     pub(super) connected_at: SystemTime,
     pub(super) received_bytes: AtomicU64,
+    /// An alarm is on, and nothing is read.
     pub(super) blocked: AtomicBool,
+    /// Reading pauses until queues or the disk have caught up.
+    pub(super) slowed: AtomicBool,
+    /// Somebody has said goodbye.
+    pub(super) closing: AtomicBool,
     details: Mutex<Details>,
 }
 
@@ -47,17 +53,23 @@ const MECHANISMS: [&str; 3] = ["PLAIN", "AMQPLAIN", "EXTERNAL"];
 /// What a listing shows of a channel.
 #[derive(Debug, Default)]
 pub(super) struct ChannelInfo {
-    pub(super) prefetch: AtomicU32,
-    pub(super) window: AtomicU32,
     pub(super) confirm: AtomicBool,
     pub(super) transactional: AtomicBool,
-    pub(super) consumers: AtomicU32,
-    pub(super) published: AtomicU64,
+    pub(super) prefetch: Figure,
+    pub(super) window: Figure,
+    pub(super) consumers: Figure,
+    pub(super) published: Figure,
+    pub(super) returned: Figure,
+    pub(super) dropped: Figure,
+    /// Publishes in the open transaction.
+    pub(super) uncommitted: Figure,
+    /// Acknowledgements in the open transaction.
+    pub(super) uncommitted_acks: Figure,
 }
 
 impl ChannelInfo {
     pub(super) fn has_window(&self) -> bool {
-        self.window.load(Ordering::Relaxed) > 0
+        self.window.get() > 0
     }
 }
 
@@ -77,6 +89,8 @@ impl ConnectionInfo {
             connected_at: SystemTime::now(),
             received_bytes: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
+            slowed: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             details: Mutex::new(Details {
                 user: "".into(),
                 mechanism: "",

@@ -23,10 +23,23 @@ pub(super) const OUTBOX_BYTES: usize = 256 << 10;
 pub(super) struct ChannelOut {
     pub(super) unacked: Unacked<Arc<SharedQueue>>,
     pub(super) confirms: Confirms,
+    pub(super) traffic: Traffic,
     /// basic.qos with `global`: messages in flight on the whole channel at most; 0 is no limit.
     pub(super) window: u32,
     /// Queues to be dispatched when the window opens.
     pub(super) starved: Vec<Arc<SharedQueue>>,
+}
+
+/// How many messages went out on a channel, and how many were acknowledged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) delivered: u64,
+    pub(super) delivered_no_ack: u64,
+    pub(super) got: u64,
+    pub(super) got_no_ack: u64,
+    pub(super) got_nothing: u64,
+    pub(super) redelivered: u64,
+    pub(super) acked: u64,
 }
 
 impl ChannelOut {
@@ -54,6 +67,8 @@ pub(super) struct Outbox {
     /// Queues to be dispatched when there is room again.
     pub(super) starved: Vec<Arc<SharedQueue>>,
     pub(super) frame_max: usize,
+    /// Publishes that were confirmed on all channels, closed ones too.
+    pub(super) confirmed: u64,
     channels: Vec<Option<Box<ChannelOut>>>,
 }
 
@@ -68,6 +83,7 @@ impl Default for Outbox {
             spare: Buffers::default(),
             starved: Vec::new(),
             frame_max: 4096,
+            confirmed: 0,
             channels: Vec::new(),
         }
     }
@@ -211,9 +227,11 @@ impl Outbox {
             if channel.confirms.next_epoch().is_none() {
                 continue;
             }
+            let confirmed = channel.confirms.confirmed();
             release(&mut channel.confirms, &mut |answer| {
                 write_method_frame(ChannelNumber(number), &confirm(answer), flat);
             });
+            self.confirmed += channel.confirms.confirmed() - confirmed;
             waits |= channel.confirms.next_epoch().is_some();
         }
         self.size += flat.len() - before;

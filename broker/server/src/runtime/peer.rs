@@ -39,6 +39,8 @@ pub(super) struct Peer {
     pub(super) outbox: Mutex<Outbox>,
     /// [`Outbox::size`], readable without the lock.
     size: AtomicUsize,
+    /// [`Outbox::confirmed`], likewise.
+    confirmed: AtomicU64,
     /// Wakes the writer task.
     pub(super) wake: Notify,
     /// The socket, if others than the writer task may write to it.
@@ -62,6 +64,7 @@ impl Peer {
             id,
             outbox: Mutex::default(),
             size: AtomicUsize::new(0),
+            confirmed: AtomicU64::new(0),
             wake: Notify::new(),
             direct,
             sent: AtomicBool::new(false),
@@ -78,8 +81,13 @@ impl Peer {
         self.size.load(Ordering::Relaxed)
     }
 
+    pub(super) fn confirmed(&self) -> u64 {
+        self.confirmed.load(Ordering::Relaxed)
+    }
+
     pub(super) fn publish_size(&self, outbox: &Outbox) {
         self.size.store(outbox.size, Ordering::Relaxed);
+        self.confirmed.store(outbox.confirmed, Ordering::Relaxed);
     }
 
     /// Appends a method.

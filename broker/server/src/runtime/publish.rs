@@ -1,7 +1,5 @@
 //! basic.publish: from the input to the queues, and back if no queue takes the message.
 
-use std::sync::atomic::Ordering;
-
 use amphora_protocol::connection::{Content, Publish};
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::method::basic;
@@ -34,7 +32,7 @@ impl Session {
         self.publishes = true;
         let channel = self.channel(number)?;
         let (confirm, transactional) = (channel.confirm, channel.transaction.is_some());
-        channel.info.published.fetch_add(1, Ordering::Relaxed);
+        channel.info.published.add(1);
         let flags = content
             .properties()
             .first_chunk()
@@ -48,8 +46,10 @@ impl Session {
         if transactional {
             let message = self.checked(number, &content)?;
             self.check_target(&message.target)?;
-            if let Some(transaction) = &mut self.channel(number)?.transaction {
+            let channel = self.channel(number)?;
+            if let Some(transaction) = &mut channel.transaction {
                 transaction.publishes.push((message, mandatory));
+                channel.info.uncommitted.add(1);
             }
             return Ok(());
         }
@@ -68,9 +68,7 @@ impl Session {
             }
             outcome
         };
-        self.broker
-            .counters
-            .published(outcome == Outcome::Routed, mandatory);
+        self.count_publish(number, outcome, mandatory);
         if confirm {
             self.expect_confirm(number);
         }
@@ -102,10 +100,22 @@ impl Session {
         mandatory: bool,
     ) -> Result<(), Exception> {
         let outcome = self.route_special(number, message, mandatory)?;
-        self.broker
-            .counters
-            .published(outcome == Outcome::Routed, mandatory);
+        self.count_publish(number, outcome, mandatory);
         Ok(())
+    }
+
+    fn count_publish(&mut self, number: ChannelNumber, outcome: Outcome, mandatory: bool) {
+        let routed = outcome == Outcome::Routed;
+        self.tally.publish(routed, mandatory);
+        if !routed && let Ok(channel) = self.channel(number) {
+            let info = &channel.info;
+            let unroutable = if mandatory {
+                &info.returned
+            } else {
+                &info.dropped
+            };
+            unroutable.add(1);
+        }
     }
 
     /// The general way: several routing keys, direct replies.

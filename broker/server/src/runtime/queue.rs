@@ -192,13 +192,25 @@ impl Sink<Subscriber> for Delivering<'_> {
             Some(channel) => channel.window_left(),
         };
         let mut accepted = Accepted::All;
-        for (taken, delivery) in deliveries.enumerate() {
+        let (mut taken, mut redelivered) = (0, 0);
+        for delivery in deliveries {
             if window == 0 || outbox.size >= OUTBOX_BYTES {
                 accepted = Accepted::First(taken);
                 break;
             }
             window -= 1;
+            taken += 1;
+            redelivered += u64::from(delivery.redelivered);
             outbox.deliver(to.channel, &to.prefix, source, &delivery);
+        }
+        if let Some(channel) = outbox.channel(to.channel) {
+            let traffic = &mut channel.traffic;
+            traffic.redelivered += redelivered;
+            if source.is_some() {
+                traffic.delivered += taken as u64;
+            } else {
+                traffic.delivered_no_ack += taken as u64;
+            }
         }
         to.peer.publish_size(&outbox);
         drop(outbox);

@@ -18,6 +18,7 @@ use crate::auth::{Identity, PeerInfo, Refusal, VhostAccess};
 
 use super::broker::Broker;
 use super::channel::{Channel, Outcome};
+use super::counters::Tally;
 use super::info::ConnectionInfo;
 use super::ingress::Ingress;
 use super::peer::{Letter, Peer, Touched};
@@ -56,6 +57,8 @@ pub(super) struct Session {
     pub(super) entered: Option<Entered>,
     /// The client has said goodbye.
     pub(super) closed: bool,
+    /// What the broker's counters do not know of yet.
+    pub(super) tally: Tally,
     peer_info: PeerInfo,
     identity: Option<Identity>,
 }
@@ -108,6 +111,7 @@ impl Session {
             windows: false,
             entered: None,
             closed: false,
+            tally: Tally::default(),
             peer_info,
             identity: None,
         }
@@ -181,6 +185,7 @@ impl Session {
             self.note_confirms(false);
         }
         self.settle();
+        self.broker.counters.take(&mut self.tally);
         self.finish();
     }
 
@@ -323,7 +328,7 @@ impl Session {
         for letter in self.peer.letters() {
             match letter {
                 Letter::Cancelled { channel, tag, told } => {
-                    self.consumer_cancelled(channel, tag, told)
+                    self.consumer_cancelled(channel, tag, told);
                 }
                 Letter::Close(_) if self.closed => return Err(End::Closed),
                 Letter::Close(text) => {
@@ -344,6 +349,7 @@ impl Session {
             return;
         };
         let known = channel.consumers.remove(&tag).is_some();
+        channel.info.consumers.set(channel.consumers.len() as u64);
         if known && !told && self.peer.cancel_notify.load(Ordering::Relaxed) {
             let cancel = basic::Cancel {
                 consumer_tag: tag,
@@ -419,6 +425,7 @@ impl Session {
 
     /// Lets go of everything that the connection holds.
     pub(super) fn leave(&mut self) {
+        self.info.closing.store(true, Ordering::Relaxed);
         let numbers: Vec<ChannelNumber> = self.channels.keys().copied().collect();
         for number in numbers {
             self.close_channel(number);

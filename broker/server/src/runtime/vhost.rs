@@ -13,6 +13,7 @@ use amphora_protocol::wire::types::{QueueName, VhostName};
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::committer::Committer;
+use super::counters::QueueTotals;
 use super::peer::{Letter, Touched};
 use super::queue::{SharedQueue, Subscriber};
 use super::reply_to::ReplyConsumers;
@@ -28,6 +29,7 @@ pub(super) struct VirtualHost {
     pub(super) committer: Arc<Committer>,
     queue_ids: Arc<AtomicU32>,
     pub(super) reply_consumers: ReplyConsumers,
+    pub(super) totals: QueueTotals,
 }
 
 /// What a change of definitions came to, and the epoch that makes it durable (0 if it need not be).
@@ -60,6 +62,7 @@ impl VirtualHost {
             committer,
             queue_ids,
             reply_consumers: ReplyConsumers::default(),
+            totals: QueueTotals::default(),
         })
     }
 
@@ -103,6 +106,7 @@ impl VirtualHost {
                 .clone();
             return Ok(Changed { result, epoch: 0 });
         }
+        self.totals.declared.fetch_add(1, Ordering::Relaxed);
         self.change(|topology| {
             let parsed = match topology.check_queue(&declaration, asker)? {
                 Declared::Exists(queue) => return Ok((queue, Changes::default())),
@@ -113,6 +117,7 @@ impl VirtualHost {
             let model = Queue::<Subscriber>::new(id, definition.durable);
             let queue = SharedQueue::new(&definition, self.name.as_str().into(), model);
             let changes = topology.insert_queue(definition, queue.clone());
+            self.totals.created.fetch_add(1, Ordering::Relaxed);
             Ok((queue, changes))
         })
     }
@@ -171,6 +176,8 @@ impl VirtualHost {
         let mut state = queue.state.lock();
         let state = &mut *state;
         state.deleted = true;
+        self.totals.deleted.fetch_add(1, Ordering::Relaxed);
+        *self.totals.buried.lock() += state.model.counters();
         let ready = state.model.ready_count();
         let consumers: Vec<_> = state
             .model

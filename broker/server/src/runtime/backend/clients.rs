@@ -1,6 +1,6 @@
 //! Connections and their channels.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use amphora_protocol::wire::types::ChannelNumber;
 
@@ -14,13 +14,29 @@ use crate::runtime::outbox::ChannelOut;
 /// Those that are in a virtual host: a client that is still logging in is none of a listing's business.
 pub(super) fn connections(broker: &Broker) -> Vec<ConnectionSnapshot> {
     let connections = broker.connections();
+    let alarm = broker.committer.is_failing();
     connections
         .iter()
-        .filter_map(|connection| snapshot(connection))
+        .filter_map(|connection| snapshot(connection, alarm))
         .collect()
 }
 
-fn snapshot(connection: &ConnectionInfo) -> Option<ConnectionSnapshot> {
+fn state(connection: &ConnectionInfo, alarm: bool) -> ConnectionState {
+    let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+    if is(&connection.closing) {
+        ConnectionState::Closing
+    } else if is(&connection.blocked) {
+        ConnectionState::Blocked
+    } else if alarm {
+        ConnectionState::Blocking
+    } else if is(&connection.slowed) {
+        ConnectionState::Flow
+    } else {
+        ConnectionState::Running
+    }
+}
+
+fn snapshot(connection: &ConnectionInfo, alarm: bool) -> Option<ConnectionSnapshot> {
     let details = connection.details();
     let tuned = details.tuned?;
     let peer = &connection.peer;
@@ -31,11 +47,7 @@ fn snapshot(connection: &ConnectionInfo) -> Option<ConnectionSnapshot> {
         vhost: details.vhost,
         auth_mechanism: details.mechanism,
         tls: connection.tls.clone(),
-        state: if connection.blocked.load(Ordering::Relaxed) {
-            ConnectionState::Blocked
-        } else {
-            ConnectionState::Running
-        },
+        state: state(connection, alarm),
         channel_count: u32::try_from(details.channels.len()).unwrap_or(u32::MAX),
         channel_max: tuned.channel_max,
         frame_max: tuned.frame_max,
@@ -69,7 +81,7 @@ fn channel(
     info: &ChannelInfo,
     out: &ChannelOut,
 ) -> ChannelSnapshot {
-    let prefetch = |limit: u32| u16::try_from(limit).unwrap_or(u16::MAX);
+    let prefetch = |limit: u64| u16::try_from(limit).unwrap_or(u16::MAX);
     ChannelSnapshot {
         connection: connection.reference(),
         number,
@@ -77,16 +89,25 @@ fn channel(
         vhost: details.vhost.clone(),
         transactional: info.transactional.load(Ordering::Relaxed),
         confirm: info.confirm.load(Ordering::Relaxed),
-        consumer_count: info.consumers.load(Ordering::Relaxed).into(),
+        consumer_count: info.consumers.get(),
         unacked_count: out.unacked.len() as u64,
         unconfirmed_count: out.confirms.unconfirmed(),
-        uncommitted_count: 0,
-        uncommitted_ack_count: 0,
-        prefetch_count: prefetch(info.prefetch.load(Ordering::Relaxed)),
-        global_prefetch_count: prefetch(info.window.load(Ordering::Relaxed)),
+        uncommitted_count: info.uncommitted.get(),
+        uncommitted_ack_count: info.uncommitted_acks.get(),
+        prefetch_count: prefetch(info.prefetch.get()),
+        global_prefetch_count: prefetch(info.window.get()),
         message_stats: MessageStats {
-            publish: info.published.load(Ordering::Relaxed),
-            ..MessageStats::default()
+            publish: info.published.get(),
+            confirm: out.confirms.confirmed(),
+            return_unroutable: info.returned.get(),
+            drop_unroutable: info.dropped.get(),
+            deliver: out.traffic.delivered,
+            deliver_no_ack: out.traffic.delivered_no_ack,
+            get: out.traffic.got,
+            get_no_ack: out.traffic.got_no_ack,
+            get_empty: out.traffic.got_nothing,
+            redeliver: out.traffic.redelivered,
+            ack: out.traffic.acked,
         },
     }
 }

@@ -1,6 +1,8 @@
 //! Counts over the whole broker, and the state of the machine that it runs on.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use amphora_core::queue::Counters;
 
 use super::queues;
 use crate::management::snapshot::{
@@ -16,35 +18,51 @@ pub(super) fn overview(broker: &Broker) -> Overview {
         ..ObjectTotals::default()
     };
     let mut messages = MessageCounts::default();
-    let mut message_stats = MessageStats::default();
+    let mut counted = Counters::default();
+    let mut churn = churn(broker);
     for vhost in broker.vhosts() {
         totals.exchanges += vhost.topology().exchanges().len() as u64;
+        churn.queues_declared += read(&vhost.totals.declared);
+        churn.queues_created += read(&vhost.totals.created);
+        churn.queues_deleted += read(&vhost.totals.deleted);
+        counted += *vhost.totals.buried.lock();
         for (_, queue) in queues::entries(&vhost) {
             let queue = queue.state.lock();
             totals.queues += 1;
             totals.consumers += queue.model.consumer_count() as u64;
             add(&mut messages, queues::messages(&queue.model));
-            let stats = queues::stats(&queue.model);
-            message_stats.deliver += stats.deliver;
-            message_stats.deliver_no_ack += stats.deliver_no_ack;
-            message_stats.get += stats.get;
-            message_stats.redeliver += stats.redeliver;
+            counted += queue.model.counters();
         }
     }
     let counters = &broker.counters;
-    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     Overview {
         totals,
         messages,
-        message_stats,
-        churn: Churn {
-            connections_opened: read(&counters.connections_opened),
-            connections_closed: read(&counters.connections_closed),
-            channels_opened: read(&counters.channels_opened),
-            channels_closed: read(&counters.channels_closed),
-            ..Churn::default()
+        message_stats: MessageStats {
+            publish: read(&counters.published),
+            confirm: broker.confirmed(),
+            return_unroutable: read(&counters.returned),
+            drop_unroutable: read(&counters.dropped),
+            ack: read(&counters.acked),
+            ..queues::stats(&counted)
         },
+        churn,
     }
+}
+
+fn churn(broker: &Broker) -> Churn {
+    let counters = &broker.counters;
+    Churn {
+        connections_opened: read(&counters.connections_opened),
+        connections_closed: read(&counters.connections_closed),
+        channels_opened: read(&counters.channels_opened),
+        channels_closed: read(&counters.channels_closed),
+        ..Churn::default()
+    }
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }
 
 pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {

@@ -17,6 +17,7 @@ use crate::management::backend::{Get, Got, Publish, Published, Settlement};
 use crate::runtime::broker::Broker;
 use crate::runtime::channel::Outcome;
 use crate::runtime::committer::Committer;
+use crate::runtime::counters::Tally;
 use crate::runtime::ingress::{Ingress, Owned, names};
 use crate::runtime::peer::Touched;
 use crate::runtime::special;
@@ -50,7 +51,9 @@ pub(super) async fn publish(
     let flushed = ingress.flush(&[], &mut touched);
     touched.finish(&broker.committer);
     let routed = left?.is_none();
-    broker.counters.published(routed, true);
+    let mut tally = Tally::default();
+    tally.publish(routed, true);
+    broker.counters.take(&mut tally);
     if !routed {
         return Ok(Published::Unroutable);
     }

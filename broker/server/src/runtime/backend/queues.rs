@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amphora_core::definition::QueueDefinition;
-use amphora_core::queue::{ConsumerOptions, Queue};
+use amphora_core::queue::{ConsumerOptions, Counters, Queue};
 use amphora_protocol::wire::types::ChannelNumber;
 
 use crate::management::snapshot::{ConsumerSnapshot, MessageCounts, MessageStats, QueueSnapshot};
@@ -52,9 +52,8 @@ pub(super) fn messages(model: &Queue<Subscriber>) -> MessageCounts {
     }
 }
 
-/// What happened to a queue's messages.
-pub(super) fn stats(model: &Queue<Subscriber>) -> MessageStats {
-    let counters = model.counters();
+/// What happened to the messages of a queue, or of several.
+pub(super) fn stats(counters: &Counters) -> MessageStats {
     MessageStats {
         publish: counters.published,
         deliver: counters.delivered,
@@ -104,7 +103,7 @@ fn snapshot(
         exclusive_consumer: exclusive.map(|consumer| consumer.options.tag.clone()),
         single_active_consumer: None,
         idle_since: None,
-        message_stats: stats(model),
+        message_stats: stats(&model.counters()),
     }
 }
 

@@ -62,7 +62,7 @@ impl Session {
         if qos.global {
             self.windows = true;
             let state = self.channel(channel)?;
-            state.info.window.store(count, Ordering::Relaxed);
+            state.info.window.set(count.into());
             let mut outbox = self.peer.outbox.lock();
             let starved = outbox.channel(channel).map(|out| {
                 out.window = count;
@@ -77,7 +77,7 @@ impl Session {
         } else {
             let state = self.channel(channel)?;
             state.prefetch = count;
-            state.info.prefetch.store(count, Ordering::Relaxed);
+            state.info.prefetch.set(count.into());
         }
         self.send(channel, basic::QosOk {});
         Ok(())
@@ -133,16 +133,14 @@ impl Session {
     fn gather(&mut self, channel: ChannelNumber, settlement: Settlement) -> Result<(), Exception> {
         let Settlement { tag, multiple, .. } = settlement;
         let mut outbox = self.peer.outbox.lock();
-        let taken = match outbox.channel(channel) {
-            Some(out) => out
-                .unacked
-                .take(channel.0, tag, multiple, &mut self.settling),
-            None => Err(UnknownTag(tag)),
-        };
-        drop(outbox);
-        let count = taken.map_err(|UnknownTag(tag)| unknown_tag(tag))?;
+        let out = outbox.channel(channel).ok_or_else(|| unknown_tag(tag))?;
+        let count = out
+            .unacked
+            .take(channel.0, tag, multiple, &mut self.settling)
+            .map_err(|UnknownTag(tag)| unknown_tag(tag))?;
         if settlement.outcome == Outcome::Ack {
-            self.broker.counters.acked(count as u64);
+            out.traffic.acked += count as u64;
+            self.tally.acked += count as u64;
         }
         Ok(())
     }
@@ -153,9 +151,11 @@ impl Session {
         channel: ChannelNumber,
         settlement: Settlement,
     ) -> Result<bool, Exception> {
-        match &mut self.channel(channel)?.transaction {
+        let state = self.channel(channel)?;
+        match &mut state.transaction {
             Some(transaction) => {
                 transaction.settlements.push(settlement);
+                state.info.uncommitted_acks.add(1);
                 Ok(true)
             }
             None => Ok(false),

@@ -1,7 +1,6 @@
 //! Consumers: basic.consume, basic.cancel.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use amphora_core::queue::{ConsumerOptions, Effects};
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
@@ -113,7 +112,6 @@ impl Session {
             .into());
         };
         let channel = self.channel(number)?;
-        channel.info.consumers.fetch_add(1, Ordering::Relaxed);
         channel.consumers.insert(
             tag,
             ChannelConsumer {
@@ -122,6 +120,7 @@ impl Session {
                 source,
             },
         );
+        channel.info.consumers.set(channel.consumers.len() as u64);
         Ok(())
     }
 
@@ -162,7 +161,7 @@ impl Session {
     ) -> Result<(), Exception> {
         let channel = self.channel(number)?;
         if let Some(consumer) = channel.consumers.remove(&cancel.consumer_tag) {
-            channel.info.consumers.fetch_sub(1, Ordering::Relaxed);
+            channel.info.consumers.set(channel.consumers.len() as u64);
             consumer
                 .queue
                 .with(&self.broker.committer, &mut self.touched, |model, _| {

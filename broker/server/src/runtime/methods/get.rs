@@ -25,6 +25,9 @@ impl Session {
             match self.try_get(number, &queue, get.no_ack)? {
                 Get::Message(()) => return Ok(()),
                 Get::Empty => {
+                    if let Some(out) = self.peer.outbox.lock().channel(number) {
+                        out.traffic.got_nothing += 1;
+                    }
                     self.send(number, basic::GetEmpty {});
                     return Ok(());
                 }
@@ -55,6 +58,13 @@ impl Session {
                     Some(source) => out.unacked.push(source, delivery.position),
                     None => out.unacked.next_tag(),
                 };
+                let traffic = &mut out.traffic;
+                traffic.redelivered += u64::from(delivery.redelivered);
+                *(if no_ack {
+                    &mut traffic.got_no_ack
+                } else {
+                    &mut traffic.got
+                }) += 1;
                 let (exchange, key) = names(delivery.message.target).unwrap_or_default();
                 let ok = basic::GetOk {
                     delivery_tag: DeliveryTag(tag),

@@ -8,7 +8,6 @@ use amphora_protocol::wire::method::tx::{self, Method};
 use amphora_protocol::wire::types::ChannelNumber;
 
 use super::exchange::unexpected;
-use crate::runtime::channel::Transaction;
 use crate::runtime::session::Session;
 
 impl Session {
@@ -34,7 +33,7 @@ impl Session {
                 if state.transaction.is_none() {
                     return Err(failed("channel is not transactional"));
                 }
-                state.transaction = Some(Transaction::default());
+                state.begin();
                 self.send(channel, tx::RollbackOk {});
                 Ok(())
             }
@@ -47,7 +46,7 @@ impl Session {
         let Some(transaction) = state.transaction.take() else {
             return Err(failed("channel is not transactional"));
         };
-        state.transaction = Some(Transaction::default());
+        state.begin();
         for (message, mandatory) in transaction.publishes {
             self.publish_owned(channel, message, mandatory)?;
         }
