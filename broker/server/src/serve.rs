@@ -16,15 +16,14 @@ use std::time::Duration;
 use amphora_core::store::Store;
 use amphora_storage::{FjallStore, Options};
 use anyhow::Context;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use self::sockets::{Claimed, Open};
+use self::sockets::Claimed;
 use self::stop::Stop;
 use crate::auth::Users;
 use crate::config::{Config, ConfigError};
-use crate::management::{self, About, Api};
+use crate::management::{self, About, Api, Listener};
 use crate::runtime::Runtime;
 use crate::tls;
 
@@ -70,29 +69,26 @@ async fn serve(config: &Config, tls: Option<TlsAcceptor>) -> anyhow::Result<()> 
     let mut runtime = Runtime::start(config, store, users.clone())?;
 
     let open = claimed.open()?;
-    let api = Api::new(runtime.backend(), users, about(config, &open));
-    log_ready(config, &open);
+    let listeners = open.listeners();
+    let api = Api::new(runtime.backend(), users, about(config, listeners.clone()));
+    let http = open
+        .http
+        .into_iter()
+        .map(TcpListener::into_std)
+        .collect::<Result<_, _>>()?;
+    let management = management::Server::start(http, api).context("cannot start a thread")?;
     for listener in open.amqp {
         runtime.listen(listener, None);
     }
     for listener in open.amqps {
         runtime.listen(listener, tls.clone());
     }
-    let (stopped, is_stopped) = watch::channel(());
-    let mut http = JoinSet::new();
-    for listener in open.http {
-        let mut is_stopped = is_stopped.clone();
-        http.spawn(management::serve(listener, api.clone(), async move {
-            // The sender says nothing, it only goes.
-            let _ = is_stopped.changed().await;
-        }));
-    }
+    log_ready(config, &listeners);
 
     tracing::info!(signal = %stop.signalled().await, "stopping");
     let end = async {
         // First, because its commands need a broker that commits.
-        drop(stopped);
-        http.join_all().await;
+        tokio::task::spawn_blocking(|| management.stop()).await.ok();
         runtime.shutdown().await;
     };
     tokio::select! {
@@ -120,21 +116,20 @@ async fn seed_users(config: &Config) -> anyhow::Result<Arc<Users>> {
     Ok(Arc::new(users))
 }
 
-fn about(config: &Config, open: &Open) -> About {
+fn about(config: &Config, listeners: Vec<Listener>) -> About {
     About {
         node: format!("amphora@{}", machine::host_name()),
-        listeners: open.listeners(),
+        listeners,
         durability: config.durability,
         message_size_max: config.limits.message_size_max,
     }
 }
 
 /// The line that says that clients may come, and what they may count on.
-fn log_ready(config: &Config, open: &Open) {
+fn log_ready(config: &Config, listeners: &[Listener]) {
     let listening = |protocol: &str| {
-        let listeners = open
-            .listeners()
-            .into_iter()
+        let listeners = listeners
+            .iter()
             .filter(|listener| listener.protocol == protocol);
         let addresses: Vec<_> = listeners
             .map(|listener| listener.address.to_string())

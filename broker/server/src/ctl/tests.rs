@@ -1,19 +1,18 @@
 //! Commands against the management API over a socket, with a fake broker behind it.
 
 use std::fmt::Write as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser;
 use expect_test::expect_file;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use super::*;
 use crate::auth::Users;
 use crate::config::{ByteSize, Durability, LoginFrom, User};
 use crate::management::fake::FakeBroker;
-use crate::management::{About, Api, Listener, serve};
+use crate::management::{About, Api, Listener, Server};
 
 #[derive(Parser)]
 struct CommandLine {
@@ -21,14 +20,12 @@ struct CommandLine {
     ctl: Args,
 }
 
-/// Serves the API while `test` runs, on a thread of its own because `ctl` blocks.
-async fn with_broker<F>(test: F) -> anyhow::Result<()>
-where
-    F: FnOnce(&str, &FakeBroker) -> anyhow::Result<()> + Send + 'static,
-{
+/// Serves the API while `test` runs.
+fn with_broker(test: impl FnOnce(&str, &FakeBroker) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let broker = FakeBroker::new();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let url = format!("http://{}", listener.local_addr()?);
     let about = About {
         node: "amphora@test".to_owned(),
         listeners: vec![Listener {
@@ -39,13 +36,12 @@ where
         message_size_max: ByteSize::mib(16),
     };
     let users = Users::seeded(&[User::guest()], LoginFrom::default())?;
-    let api = Api::new(broker.clone(), Arc::new(users), about);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, api, async { drop(stopped.await) }));
-    let outcome =
-        tokio::task::spawn_blocking(move || test(&format!("http://{address}"), &broker)).await?;
-    drop(stop);
-    server.await?;
+    let server = Server::start(
+        vec![listener],
+        Api::new(broker.clone(), Arc::new(users), about),
+    )?;
+    let outcome = test(&url, &broker);
+    server.stop();
     outcome
 }
 
@@ -98,39 +94,38 @@ fn play(url: &str, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn the_seed_scenario() -> anyhow::Result<()> {
-    with_broker(|url, _| play(url, "seed")).await
+#[test]
+fn the_seed_scenario() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "seed"))
 }
 
-#[tokio::test]
-async fn definitions() -> anyhow::Result<()> {
-    with_broker(|url, _| play(url, "definitions")).await
+#[test]
+fn definitions() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "definitions"))
 }
 
-#[tokio::test]
-async fn messages() -> anyhow::Result<()> {
-    with_broker(|url, _| play(url, "messages")).await
+#[test]
+fn messages() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "messages"))
 }
 
-#[tokio::test]
-async fn connections() -> anyhow::Result<()> {
+#[test]
+fn connections() -> anyhow::Result<()> {
     with_broker(|url, broker| {
         broker.connect("guest", 40_001);
         play(url, "connections")?;
         assert_eq!(broker.closed(), ["maintenance"]);
         Ok(())
     })
-    .await
 }
 
-#[tokio::test]
-async fn refusals() -> anyhow::Result<()> {
-    with_broker(|url, _| play(url, "refusals")).await
+#[test]
+fn refusals() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "refusals"))
 }
 
-#[tokio::test]
-async fn status_is_for_people_or_programs() -> anyhow::Result<()> {
+#[test]
+fn status_is_for_people_or_programs() -> anyhow::Result<()> {
     with_broker(|url, _| {
         let shown = run(url, "status")?;
         for line in [
@@ -148,7 +143,6 @@ async fn status_is_for_people_or_programs() -> anyhow::Result<()> {
         assert_eq!(json["node"]["name"], "amphora@test");
         Ok(())
     })
-    .await
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::table::FieldTable;
-use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey};
+use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, VhostName};
 use bytes::Bytes;
 
 use super::snapshot::{
@@ -29,7 +29,9 @@ pub trait Backend: Send + Sync + 'static {
     fn overview(&self) -> Overview;
     /// The state of the one node.
     fn node(&self) -> NodeSnapshot;
-    /// All virtual hosts.
+    /// The names of all virtual hosts. Asked for with every request, and so cheaper than [`Backend::vhosts`].
+    fn vhost_names(&self) -> Vec<VhostName>;
+    /// All virtual hosts, with what is in them counted.
     fn vhosts(&self) -> Vec<VhostSnapshot>;
     /// All exchanges of a virtual host, the default exchange included.
     fn exchanges(&self, vhost: &str) -> Vec<ExchangeSnapshot>;

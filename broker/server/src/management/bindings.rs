@@ -63,7 +63,7 @@ async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused>
     let vhosts = caller.vhosts();
     let bindings = vhosts
         .iter()
-        .flat_map(|vhost| caller.backend().bindings(&vhost.name, &every));
+        .flat_map(|vhost| caller.backend().bindings(vhost, &every));
     listing.list(bindings.map(|binding| view(&binding)).collect(), ORDER)
 }
 

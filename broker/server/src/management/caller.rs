@@ -11,7 +11,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::backend::Backend;
 use super::refused::Refused;
-use super::snapshot::VhostSnapshot;
 use super::{About, Api};
 use crate::auth::{Denial, Identity, PeerInfo, Users, VhostAccess};
 
@@ -43,21 +42,16 @@ impl Caller {
     }
 
     /// The virtual hosts that are open to the user.
-    pub(super) fn vhosts(&self) -> Vec<VhostSnapshot> {
-        let mut vhosts = self.backend().vhosts();
-        vhosts.retain(|vhost| self.may_enter(&vhost.name));
-        vhosts
+    pub(super) fn vhosts(&self) -> Vec<VhostName> {
+        let mut names = self.backend().vhost_names();
+        names.retain(|name| self.may_enter(name));
+        names
     }
 
     /// Enters a virtual host, to change something there or to look around.
     pub(super) fn enter(&self, vhost: &str) -> Result<VhostAccess, Refused> {
         let name = VhostName::new(vhost).map_err(|_| Refused::not_found())?;
-        if !self
-            .backend()
-            .vhosts()
-            .iter()
-            .any(|known| known.name == name)
-        {
+        if !self.backend().vhost_names().contains(&name) {
             return Err(Refused::no_vhost());
         }
         let closed = |_| Refused::not_authorised("User not authorised to access virtual host");
@@ -88,7 +82,7 @@ impl Caller {
         }
     }
 
-    fn may_enter(&self, vhost: &str) -> bool {
+    pub(super) fn may_enter(&self, vhost: &str) -> bool {
         self.identity.permissions(vhost).is_some()
     }
 }

@@ -23,9 +23,7 @@ pub(super) fn routes() -> Router<Api> {
 
 async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
     let vhosts = caller.vhosts();
-    let consumers = vhosts
-        .iter()
-        .flat_map(|vhost| consumers(&caller, &vhost.name));
+    let consumers = vhosts.iter().flat_map(|vhost| consumers(&caller, vhost));
     listing.list(
         consumers.map(|consumer| view(&caller, &consumer)).collect(),
         ORDER,

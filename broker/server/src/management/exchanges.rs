@@ -35,7 +35,7 @@ async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused>
     let vhosts = caller.vhosts();
     let exchanges = vhosts
         .iter()
-        .flat_map(|vhost| caller.backend().exchanges(&vhost.name));
+        .flat_map(|vhost| caller.backend().exchanges(vhost));
     listing.list(exchanges.map(|exchange| view(&exchange)).collect(), ORDER)
 }
 

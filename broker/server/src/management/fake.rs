@@ -101,6 +101,10 @@ impl Backend for FakeBroker {
         self.0.lock().node
     }
 
+    fn vhost_names(&self) -> Vec<VhostName> {
+        vec![vhost()]
+    }
+
     fn vhosts(&self) -> Vec<VhostSnapshot> {
         vec![VhostSnapshot {
             name: vhost(),

@@ -41,7 +41,7 @@ use axum::response::Response;
 
 pub use self::backend::Backend;
 use self::refused::Refused;
-pub use self::server::serve;
+pub use self::server::Server;
 use crate::auth::Users;
 use crate::config::{ByteSize, Durability};
 

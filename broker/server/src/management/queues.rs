@@ -38,7 +38,7 @@ async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused>
     let vhosts = caller.vhosts();
     let queues = vhosts
         .iter()
-        .flat_map(|vhost| caller.backend().queues(&vhost.name));
+        .flat_map(|vhost| caller.backend().queues(vhost));
     listing.list(queues.map(|queue| view(&caller, &queue)).collect(), ORDER)
 }
 

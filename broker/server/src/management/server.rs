@@ -1,8 +1,10 @@
 //! The HTTP server: accepts, bounds, and hands each request to the router with its peer.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +16,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::Api;
@@ -32,15 +35,65 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long to wait after an `accept` that failed, most likely because there are no more files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves the API until `stop` is done, then finishes what is under way.
-pub async fn serve(listener: TcpListener, api: Api, stop: impl Future<Output = ()>) {
-    let router = api.router();
+/// The API, served on a thread of its own: a long list is made without a client of the broker waiting for it.
+#[derive(Debug)]
+pub struct Server {
+    stop: watch::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    /// Serves the API on these listeners, which must be non-blocking.
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub fn start(listeners: Vec<std::net::TcpListener>, api: Api) -> io::Result<Self> {
+        let tasks = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, is_stopped) = watch::channel(());
+        let router = api.router();
+        let serve = async move {
+            let mut servers = JoinSet::new();
+            for listener in listeners {
+                servers.spawn(serve(listener, router.clone(), is_stopped.clone()));
+            }
+            drop(is_stopped);
+            servers.join_all().await;
+        };
+        let thread = std::thread::Builder::new().name("management".to_owned());
+        let thread = thread.spawn(move || {
+            tasks.block_on(serve);
+            // A password that is still being hashed is nobody's any more.
+            tasks.shutdown_background();
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Takes no more requests, and returns when those under way are done, or after a while. Blocks.
+    pub fn stop(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the management API did not end as it should");
+        }
+    }
+}
+
+/// Serves on one listener until the sender of `is_stopped` is gone, then finishes what is under way.
+async fn serve(
+    listener: std::net::TcpListener,
+    router: Router,
+    mut is_stopped: watch::Receiver<()>,
+) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "cannot serve the management API"),
+    };
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
-            () = &mut stop => break,
+            _ = is_stopped.changed() => break,
             accepted = accept(&listener, &places) => accepted,
         };
         let (stream, peer, place) = accepted;
@@ -96,4 +149,48 @@ async fn respond(
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(Peer(peer));
     router.oneshot(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::auth::Users;
+    use crate::config::{ByteSize, Durability, LoginFrom};
+    use crate::management::About;
+    use crate::management::fake::FakeBroker;
+
+    fn start() -> anyhow::Result<(Server, SocketAddr)> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let about = About {
+            node: "amphora@test".to_owned(),
+            listeners: vec![],
+            durability: Durability::Fsync,
+            message_size_max: ByteSize::mib(1),
+        };
+        let users = Users::seeded(&[], LoginFrom::default())?;
+        let api = Api::new(FakeBroker::new(), Arc::new(users), about);
+        Ok((Server::start(vec![listener], api)?, address))
+    }
+
+    #[test]
+    fn a_client_that_keeps_its_connection_does_not_keep_the_broker() -> anyhow::Result<()> {
+        let (server, address) = start()?;
+        let mut client = TcpStream::connect(address)?;
+        client.write_all(b"GET /page.css HTTP/1.1\r\nhost: broker\r\n\r\n")?;
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer)?;
+        assert_eq!(&answer, b"HTTP/1.1 200");
+
+        let asked = std::time::Instant::now();
+        server.stop();
+        assert!(asked.elapsed() < DRAIN_TIMEOUT);
+        client.read_to_end(&mut Vec::new())?;
+        assert!(TcpStream::connect(address).is_err());
+        Ok(())
+    }
 }

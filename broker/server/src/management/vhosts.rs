@@ -22,11 +22,7 @@ pub(super) fn routes() -> Router<Api> {
 
 async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
     listing.list(
-        caller
-            .vhosts()
-            .iter()
-            .map(|vhost| view(&caller, vhost))
-            .collect(),
+        open(&caller).map(|vhost| view(&caller, &vhost)).collect(),
         &["name"],
     )
 }
@@ -37,10 +33,7 @@ async fn show(
     listing: Listing,
 ) -> Result<Response, Refused> {
     caller.enter(&name)?;
-    let vhost = caller
-        .vhosts()
-        .into_iter()
-        .find(|vhost| vhost.name.as_str() == name);
+    let vhost = open(&caller).find(|vhost| vhost.name.as_str() == name);
     Ok(listing.one(view(&caller, &vhost.ok_or_else(Refused::not_found)?)))
 }
 
@@ -56,6 +49,11 @@ async fn list_permissions(
         .flat_map(|user| super::users::permissions(user))
         .filter(|shown| shown["vhost"] == name);
     listing.list(inside.collect(), &["user"])
+}
+
+fn open(caller: &Caller) -> impl Iterator<Item = VhostSnapshot> {
+    let vhosts = caller.backend().vhosts().into_iter();
+    vhosts.filter(|vhost| caller.may_enter(&vhost.name))
 }
 
 fn view(caller: &Caller, vhost: &VhostSnapshot) -> Value {

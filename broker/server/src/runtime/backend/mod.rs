@@ -10,7 +10,7 @@ mod messages;
 mod queues;
 mod topology;
 
-use amphora_protocol::wire::types::QueueName;
+use amphora_protocol::wire::types::{QueueName, VhostName};
 
 use super::broker::Broker;
 use super::peer::Letter;
@@ -32,6 +32,11 @@ impl Backend for Broker {
 
     fn node(&self) -> NodeSnapshot {
         figures::node(self)
+    }
+
+    fn vhost_names(&self) -> Vec<VhostName> {
+        let vhosts = self.vhosts();
+        vhosts.iter().map(|vhost| vhost.name.clone()).collect()
     }
 
     fn vhosts(&self) -> Vec<VhostSnapshot> {
