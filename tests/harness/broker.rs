@@ -1,0 +1,251 @@
+//! A broker in a process of its own, on the loopback interface, with a data directory of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::client::{Client, Login};
+use crate::log::Log;
+
+/// Any free port of the loopback interface: the broker says which one it is.
+const ANYWHERE: &str = "127.0.0.1:0";
+
+/// What is special about a broker.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Its configuration file, without listeners and data directory.
+    pub config: String,
+    /// It listens for AMQP over TLS, too; the file must name a certificate.
+    pub tls: bool,
+    /// The data is on a disk rather than in memory, where syncing costs nothing.
+    pub on_disk: bool,
+    /// The data is in a directory that another broker has.
+    pub data_dir: Option<PathBuf>,
+    /// It listens for AMQP here rather than at a free port.
+    pub amqp: Option<SocketAddr>,
+}
+
+/// A broker that runs, or did and can again. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Broker {
+    settings: Settings,
+    folder: TempDir,
+    running: Option<Running>,
+    /// What it logged before it was ended.
+    past: String,
+}
+
+#[derive(Debug)]
+struct Running {
+    process: Child,
+    log: Arc<Log>,
+    ready: Ready,
+}
+
+/// What a broker says when clients may come.
+#[derive(Debug, Default, Deserialize)]
+struct Ready {
+    amqp: Option<SocketAddr>,
+    amqps: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+}
+
+impl Broker {
+    /// Starts one with everything as by default.
+    pub fn start() -> anyhow::Result<Self> {
+        Self::with(Settings::default())
+    }
+
+    /// Starts one with an empty data directory, and returns when it is ready.
+    pub fn with(settings: Settings) -> anyhow::Result<Self> {
+        let mut broker = Self::prepare(settings)?;
+        broker.restart()?;
+        Ok(broker)
+    }
+
+    /// All that a broker needs, without starting one.
+    pub fn prepare(settings: Settings) -> anyhow::Result<Self> {
+        let folder = if settings.on_disk {
+            tempfile::tempdir()
+        } else {
+            tempfile::tempdir_in(memory())
+        };
+        Ok(Self {
+            settings,
+            folder: folder?,
+            running: None,
+            past: String::new(),
+        })
+    }
+
+    /// Starts it on the data directory that it had, at new addresses, and returns when it is ready.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.kill()?;
+        let running = self.running.insert(self.spawn()?);
+        let line = running.log.line("\"message\":\"ready\"")?;
+        running.ready = serde_json::from_str(&line)?;
+        Ok(())
+    }
+
+    /// Starts one that is expected not to become ready. Returns how it ended, and what it said.
+    pub fn refuse(&mut self) -> anyhow::Result<(ExitStatus, String)> {
+        let mut running = self.spawn()?;
+        let ended = running.log.end();
+        if ended.is_err() {
+            running.process.kill()?;
+        }
+        let status = running.process.wait()?;
+        ended?;
+        Ok((status, running.log.text()))
+    }
+
+    /// Ends it as a crash would, with SIGKILL. Nothing happens if it does not run.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(mut running) = self.running.take() {
+            running.process.kill()?;
+            running.process.wait()?;
+            running.log.end()?;
+            self.past.push_str(&running.log.text());
+            self.past.push_str("\n---- SIGKILL ----\n");
+        }
+        Ok(())
+    }
+
+    /// Asks it to stop (SIGTERM). To be followed by [`Broker::end`].
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.running()?.process.id())?;
+        let pid = Pid::from_raw(pid).context("no process has number 0")?;
+        kill_process(pid, Signal::TERM)?;
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself. Returns how, and what it said.
+    pub fn end(&mut self) -> anyhow::Result<(ExitStatus, String)> {
+        self.running()?.log.end()?;
+        let mut running = self.running.take().context("it runs")?;
+        Ok((running.process.wait()?, running.log.text()))
+    }
+
+    /// A client that is logged in and in the virtual host `/`.
+    pub fn connect(&self) -> anyhow::Result<Client> {
+        self.login(&Login::default())
+    }
+
+    /// A client that introduced itself in this way.
+    pub fn login(&self, login: &Login) -> anyhow::Result<Client> {
+        let mut client = self.dial()?;
+        client.login(login)?;
+        Ok(client)
+    }
+
+    /// A client that has said nothing yet.
+    pub fn dial(&self) -> anyhow::Result<Client> {
+        Client::dial(self.amqp()?)
+    }
+
+    /// Where it speaks AMQP.
+    pub fn amqp(&self) -> anyhow::Result<SocketAddr> {
+        self.running()?
+            .ready
+            .amqp
+            .context("it does not listen for AMQP")
+    }
+
+    /// Where it speaks AMQP over TLS, if it was asked to.
+    pub fn amqps(&self) -> anyhow::Result<SocketAddr> {
+        self.running()?
+            .ready
+            .amqps
+            .context("it does not listen for TLS")
+    }
+
+    /// Where it speaks HTTP.
+    pub fn http(&self) -> anyhow::Result<SocketAddr> {
+        self.running()?
+            .ready
+            .http
+            .context("it does not listen for HTTP")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        Ok(self.running()?.process.id())
+    }
+
+    /// Where it keeps its data.
+    pub fn data_dir(&self) -> PathBuf {
+        let own = || self.folder.path().join("data");
+        self.settings.data_dir.clone().unwrap_or_else(own)
+    }
+
+    /// Waits until it has logged a line with this text in it.
+    pub fn logged(&self, text: &str) -> anyhow::Result<String> {
+        self.running()?.log.line(text)
+    }
+
+    fn spawn(&self) -> anyhow::Result<Running> {
+        let config = self.folder.path().join("amphora.toml");
+        std::fs::write(&config, &self.settings.config)?;
+        let mut command = Command::new(crate::binary()?);
+        command.args(["serve", "--log-format=json", "--config"]);
+        command.arg(&config).arg("--data-dir").arg(self.data_dir());
+        command.args(["--http-listen", ANYWHERE, "--amqp-listen"]);
+        match self.settings.amqp {
+            Some(address) => command.arg(address.to_string()),
+            None => command.arg(ANYWHERE),
+        };
+        if self.settings.tls {
+            command.args(["--amqps-listen", ANYWHERE]);
+        }
+        // What the environment says of a broker is meant for another one.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"AMPHORA_") {
+                command.env_remove(name);
+            }
+        }
+        let mut process = command
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let log = process.stderr.take().context("its log is not to be had")?;
+        Ok(Running {
+            process,
+            log: Log::follow(log),
+            ready: Ready::default(),
+        })
+    }
+
+    fn running(&self) -> anyhow::Result<&Running> {
+        self.running.as_ref().context("the broker does not run")
+    }
+}
+
+impl Drop for Broker {
+    #[expect(
+        clippy::print_stderr,
+        reason = "shown for a test that fails, to understand it"
+    )]
+    fn drop(&mut self) {
+        // It may have ended by itself, and then there is nothing to be done.
+        let _ = self.kill();
+        eprintln!("---- what the broker logged ----\n{}", self.past);
+    }
+}
+
+/// A file system without a disk, if there is one.
+fn memory() -> PathBuf {
+    let shared = Path::new("/dev/shm");
+    if shared.is_dir() {
+        shared.to_owned()
+    } else {
+        std::env::temp_dir()
+    }
+}

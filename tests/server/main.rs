@@ -1,0 +1,3 @@
+//! The broker as its users meet it: its process, its sockets, its bytes.
+
+mod process;
