@@ -1,17 +1,15 @@
 //! From a connection's input to queues: publishes are collected per queue while a batch of input is parsed, and each
 //! queue is locked once for all of them.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use amphora_core::exchange::MessageHeaders;
+use amphora_core::exchange::LazyHeaders;
 use amphora_core::message::{Batch, Body, Message, SHARED_BODY_MIN};
 use amphora_core::route::Routed;
 use amphora_protocol::connection::{Content, split_target};
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
-use amphora_protocol::wire::table::FieldTable;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
@@ -269,6 +267,8 @@ impl Ingress {
             may_write(exchange)?;
         }
         self.last_route = Route::PerMessage;
+        let properties = RawProperties::new(properties)
+            .map_err(|error| ConnectionException::frame_error(error.to_string()))?;
         let headers = LazyHeaders::new(properties);
         self.vhost
             .topology()
@@ -443,35 +443,5 @@ pub(super) fn is_persistent(properties: &[u8]) -> bool {
         RawProperties::new(properties)
             .and_then(RawProperties::delivery_mode)
             .is_ok_and(|mode| mode == Some(2))
-    }
-}
-
-/// Headers that are decoded when somebody asks.
-#[derive(Debug)]
-pub(super) struct LazyHeaders<'a> {
-    properties: &'a [u8],
-    table: OnceCell<FieldTable>,
-}
-
-impl<'a> LazyHeaders<'a> {
-    pub(super) fn new(properties: &'a [u8]) -> Self {
-        Self {
-            properties,
-            table: OnceCell::new(),
-        }
-    }
-}
-
-impl MessageHeaders for LazyHeaders<'_> {
-    fn table(&self) -> Result<&FieldTable, Exception> {
-        if let Some(table) = self.table.get() {
-            return Ok(table);
-        }
-        let table = RawProperties::new(self.properties)
-            .and_then(RawProperties::headers)
-            .map_err(|error| {
-                Exception::from(ConnectionException::syntax_error(error.to_string()))
-            })?;
-        Ok(self.table.get_or_init(|| table.unwrap_or_default()))
     }
 }

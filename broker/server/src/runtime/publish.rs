@@ -7,11 +7,11 @@ use amphora_protocol::wire::reply_code::ReplyCode;
 use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, RoutingKey, ShortString};
 use bytes::Bytes;
 
-use crate::auth::{Access, Resource};
+use crate::auth::{Access, Resource, VhostAccess};
 
 use super::ingress::{Outcome, Owned, names};
 use super::session::Session;
-use super::special;
+use super::special::{self, Asks};
 
 impl Session {
     pub(super) fn publish(&mut self, input: &[u8], publish: Publish<'_>) {
@@ -42,9 +42,9 @@ impl Session {
             // What was collected before must not be overtaken by the answer.
             self.flush(input);
         }
-        let special = reply || flags & special::WATCHED != 0;
         if transactional {
-            let message = self.checked(number, &content)?;
+            let asks = special::check(self.access()?, content.properties())?;
+            let message = self.rewritten(number, &content, asks)?;
             self.check_target(&message.target)?;
             let channel = self.channel(number)?;
             if let Some(transaction) = &mut channel.transaction {
@@ -53,18 +53,19 @@ impl Session {
             }
             return Ok(());
         }
-        let outcome = if special {
-            let message = self.checked(number, &content)?;
+        let asks = if flags & special::WATCHED == 0 {
+            Asks::default()
+        } else {
+            special::check(self.access()?, content.properties())?
+        };
+        let outcome = if reply || asks.reply_address || asks.copies {
+            let message = self.rewritten(number, &content, asks)?;
             self.route_special(number, message, mandatory)?
         } else {
-            let unroutable = if mandatory {
-                Some(owned(&content))
-            } else {
-                None
-            };
+            let again = mandatory.then(|| content.clone());
             let outcome = self.collect(input, content)?;
-            if let (Outcome::Unroutable, Some(message)) = (outcome, unroutable) {
-                self.give_back(number, &message);
+            if let (Outcome::Unroutable, Some(content)) = (outcome, again) {
+                self.give_back(number, &owned(&content));
             }
             outcome
         };
@@ -152,15 +153,20 @@ impl Session {
         Ok(())
     }
 
-    /// Checks the properties that the broker looks at, and fills in the requester's address.
-    fn checked(
+    fn access(&self) -> Result<&VhostAccess, Exception> {
+        let entered = self.entered.as_ref().ok_or_else(not_entered)?;
+        Ok(&entered.access)
+    }
+
+    /// The message as it goes on: with the requester's own address, if it asks for that.
+    fn rewritten(
         &mut self,
         number: ChannelNumber,
         content: &Content<'_>,
+        asks: Asks,
     ) -> Result<Owned, Exception> {
         let mut message = owned(content);
-        let entered = self.entered.as_ref().ok_or_else(not_entered)?;
-        if special::check(&entered.access, content.properties())? {
+        if asks.reply_address {
             let name = self.channel(number)?.reply_consumer.as_ref();
             let (_, name) = name.ok_or_else(special::no_reply_consumer)?;
             message.properties = special::with_reply_to(&message.properties, name)?;

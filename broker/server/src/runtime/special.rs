@@ -1,17 +1,17 @@
 //! Messages that ask for more than to be routed by their key: several keys, direct replies, and properties that the broker
 //! vouches for.
 
+use amphora_core::exchange::{LazyHeaders, MessageHeaders, sender_selected_keys};
 use amphora_core::message::{Body, Message};
 use amphora_core::route::Routed;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
-use amphora_protocol::wire::table::{FieldTable, FieldValue};
 use amphora_protocol::wire::types::ShortString;
 use bytes::Bytes;
 
 use crate::auth::{Access, Resource, VhostAccess};
 
-use super::ingress::{Ingress, LazyHeaders, Owned, names};
+use super::ingress::{Ingress, Owned, names};
 use super::peer::Touched;
 use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 
@@ -40,29 +40,41 @@ pub(super) fn publish(
         let delivered = requesters.deliver(key, borrowed(&message), touched);
         return Ok((!delivered).then_some(message));
     }
-    let copies = Copies::of(&message.properties)?;
+    let properties = message.properties.clone();
+    let raw = RawProperties::new(&properties).map_err(syntax)?;
+    let headers = LazyHeaders::new(raw);
     let mut keys = vec![key];
-    keys.extend(copies.keys.iter().map(String::as_str));
+    if mentions_copies(raw)? {
+        let table = headers.table()?;
+        sender_selected_keys(table, &mut keys)?;
+        if table.get("BCC").is_some() {
+            message.properties = without_bcc(raw)?;
+        }
+    }
     let mut routed = Routed::default();
-    {
-        let headers = LazyHeaders::new(&message.properties);
-        ingress
-            .vhost
-            .topology()
-            .route(exchange, &keys, &headers, &mut routed)?;
-    }
+    ingress
+        .vhost
+        .topology()
+        .route(exchange, &keys, &headers, &mut routed)?;
     if routed.queues.is_empty() {
-        return Ok(Some(message));
-    }
-    if let Some(properties) = copies.without_bcc {
         message.properties = properties;
+        return Ok(Some(message));
     }
     ingress.collect_for(routed.queues, message);
     Ok(None)
 }
 
-/// Checks the properties that the broker looks at. Says whether the requester's address is to be filled in.
-pub(super) fn check(access: &VhostAccess, properties: &[u8]) -> Result<bool, Exception> {
+/// What a message wants of the broker beside its routing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asks {
+    /// Its `reply-to` stands for the requester's own address.
+    pub(super) reply_address: bool,
+    /// Its headers name further routing keys.
+    pub(super) copies: bool,
+}
+
+/// Checks the properties that the broker looks at.
+pub(super) fn check(access: &VhostAccess, properties: &[u8]) -> Result<Asks, Exception> {
     let properties = RawProperties::new(properties).map_err(syntax)?;
     if let Some(expiration) = properties.expiration().map_err(syntax)? {
         check_expiration(expiration)?;
@@ -76,7 +88,10 @@ pub(super) fn check(access: &VhostAccess, properties: &[u8]) -> Result<bool, Exc
             .into());
         }
     }
-    Ok(properties.reply_to().map_err(syntax)? == Some(REPLY_TO))
+    Ok(Asks {
+        reply_address: properties.reply_to().map_err(syntax)? == Some(REPLY_TO),
+        copies: mentions_copies(properties)?,
+    })
 }
 
 /// The properties with the requester's own address in the place of the name that all requesters use.
@@ -109,64 +124,20 @@ pub(super) fn borrowed(message: &Owned) -> Message<'_> {
     }
 }
 
-/// Further routing keys of a message, from its headers.
-#[derive(Debug, Default)]
-struct Copies {
-    keys: Vec<String>,
-    /// The properties without the header that nobody may see.
-    without_bcc: Option<Bytes>,
+/// A quick look, so that headers without further routing keys are not decoded.
+fn mentions_copies(properties: RawProperties<'_>) -> Result<bool, Exception> {
+    let headers = properties.headers_raw().map_err(syntax)?;
+    let headers = headers.unwrap_or_default();
+    Ok(headers.contains(&b'C') && headers.windows(2).any(|name| name == b"CC"))
 }
 
-impl Copies {
-    fn of(properties: &[u8]) -> Result<Self, Exception> {
-        let raw = RawProperties::new(properties).map_err(syntax)?;
-        if !raw.has_headers()
-            || !mentions_copies(raw.headers_raw().map_err(syntax)?.unwrap_or_default())
-        {
-            return Ok(Self::default());
-        }
-        let headers = raw.headers().map_err(syntax)?.unwrap_or_default();
-        let mut copies = Self::default();
-        for name in ["CC", "BCC"] {
-            copies.add(&headers, name)?;
-        }
-        if headers.get("BCC").is_some() {
-            let mut decoded = raw.decode().map_err(syntax)?;
-            if let Some(headers) = &mut decoded.headers {
-                headers.remove("BCC");
-            }
-            copies.without_bcc = Some(decoded.to_bytes());
-        }
-        Ok(copies)
+/// Nobody may see whom else the message went to.
+fn without_bcc(properties: RawProperties<'_>) -> Result<Bytes, Exception> {
+    let mut decoded = properties.decode().map_err(syntax)?;
+    if let Some(headers) = &mut decoded.headers {
+        headers.remove("BCC");
     }
-
-    fn add(&mut self, headers: &FieldTable, name: &str) -> Result<(), Exception> {
-        let Some(value) = headers.get(name) else {
-            return Ok(());
-        };
-        let keys = value.as_array().and_then(|keys| {
-            keys.iter()
-                .map(|key| key.as_str().map(str::to_owned))
-                .collect::<Option<Vec<_>>>()
-        });
-        match keys {
-            Some(keys) => self.keys.extend(keys),
-            None => {
-                return Err(ChannelException::precondition_failed(format!(
-                    "invalid message: {{unacceptable_type_in_header,{name},{}}}",
-                    FieldValue::type_name(value)
-                ))
-                .into());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A quick look, so that headers without copies are not decoded.
-fn mentions_copies(headers: &[u8]) -> bool {
-    headers.windows(3).any(|name| name == [2, b'C', b'C'])
-        || headers.windows(4).any(|name| name == [3, b'B', b'C', b'C'])
+    Ok(decoded.to_bytes())
 }
 
 /// An expiration is a decimal number of milliseconds. The texts are RabbitMQ's.

@@ -42,7 +42,7 @@ pub(super) async fn publish(
         properties: command.properties.to_bytes(),
         body: command.body,
     };
-    if special::check(by, &message.properties)? {
+    if special::check(by, &message.properties)?.reply_address {
         return Err(special::no_reply_consumer());
     }
     let mut ingress = Ingress::new(enter(broker, by)?);
