@@ -16,6 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use super::committer::Committer;
 use super::counters::Counters;
 use super::info::ConnectionInfo;
+use super::memory::{self, MemoryAlarm};
 use super::vhost::VirtualHost;
 use crate::auth::{Identity, Users, VhostAccess};
 use crate::config::{Config, Limits};
@@ -31,6 +32,7 @@ pub(crate) struct Broker {
     pub(crate) limits: Limits,
     pub(super) server_properties: FieldTable,
     pub(super) counters: Counters,
+    pub(super) memory: MemoryAlarm,
     connections: Mutex<HashMap<u64, Arc<ConnectionInfo>>>,
     next_connection: AtomicU64,
     channels: AtomicU32,
@@ -60,6 +62,7 @@ impl Broker {
             limits: config.limits.clone(),
             server_properties: super::listener::server_properties(&config.server_properties),
             counters: Counters::default(),
+            memory: MemoryAlarm::new(config.limits.memory_mark.resolve(memory::total())),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
             channels: AtomicU32::new(0),

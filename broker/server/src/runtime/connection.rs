@@ -67,6 +67,8 @@ enum Gate {
     Swamped,
     /// The store takes nothing.
     Failing,
+    /// The process uses more memory than it may.
+    Short,
 }
 
 /// Serves a client until it is gone.
@@ -171,7 +173,11 @@ impl Run {
                 timer.as_mut().reset(at.into());
             }
             let gate = self.gate();
-            self.tell_blocked(gate == Gate::Failing);
+            self.tell_blocked(match gate {
+                Gate::Failing => Some("low on disk"),
+                Gate::Short => Some("low on memory"),
+                Gate::Open | Gate::Over | Gate::Behind | Gate::Swamped => None,
+            });
             let slowed = matches!(gate, Gate::Over | Gate::Behind);
             self.session.info.slowed.store(slowed, Ordering::Relaxed);
             self.make_room();
@@ -263,6 +269,8 @@ impl Run {
             Gate::Open
         } else if committer.is_failing() {
             Gate::Failing
+        } else if self.session.broker.memory.is_short() {
+            Gate::Short
         } else if self.session.over.is_some() {
             Gate::Over
         } else if committer.is_behind() {
@@ -275,15 +283,16 @@ impl Run {
     }
 
     /// connection.blocked, connection.unblocked
-    fn tell_blocked(&mut self, blocked: bool) {
+    fn tell_blocked(&mut self, reason: Option<&'static str>) {
+        let blocked = reason.is_some();
         if blocked == self.told_blocked {
             return;
         }
         self.told_blocked = blocked;
         self.session.info.blocked.store(blocked, Ordering::Relaxed);
         if self.session.peer.blocked_notify.load(Ordering::Relaxed) {
-            if blocked {
-                let reason = ShortString::cut("low on disk");
+            if let Some(reason) = reason {
+                let reason = ShortString::cut(reason);
                 self.session.send(ChannelNumber(0), Blocked { reason });
             } else {
                 self.session.send(ChannelNumber(0), Unblocked {});
@@ -331,6 +340,7 @@ async fn wait(session: &Session, gate: Gate) {
             committer.hurry();
             let _ = tokio::time::timeout(BRAKE_MAX, relieved).await;
         }
+        Gate::Short => session.broker.memory.wait().await,
         Gate::Failing => {
             let changed = committer.failing_changed.notified();
             if committer.is_failing() {

@@ -13,6 +13,7 @@ mod counters;
 mod info;
 mod ingress;
 mod listener;
+mod memory;
 mod methods;
 mod outbox;
 mod pager;

@@ -81,9 +81,10 @@ pub(super) fn node(broker: &Broker) -> NodeSnapshot {
     let limits = &broker.limits;
     NodeSnapshot {
         uptime: broker.started.elapsed(),
-        memory_used: memory_used().unwrap_or_else(|| broker.committer.memory() as u64),
-        memory_mark: limits.memory_mark.resolve(memory_total()),
-        memory_alarm: false,
+        memory_used: crate::runtime::memory::used()
+            .unwrap_or_else(|| broker.committer.memory() as u64),
+        memory_mark: broker.memory.mark(),
+        memory_alarm: broker.memory.is_short(),
         disk_free: disk_free(&broker.data_dir),
         disk_free_limit: limits.disk_free_limit.as_bytes(),
         disk_alarm: broker.committer.is_failing(),
@@ -103,25 +104,4 @@ fn add(sum: &mut MessageCounts, counts: MessageCounts) {
 /// Free for this process on the disk of the data directory; 0 where that cannot be told.
 fn disk_free(data_dir: &std::path::Path) -> u64 {
     rustix::fs::statvfs(data_dir).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-/// Resident memory of this process, where the operating system tells.
-fn memory_used() -> Option<u64> {
-    bytes_in("/proc/self/status", "VmRSS:")
-}
-
-/// Memory of the machine; the control group's, if it grants less. 0 where that cannot be told.
-fn memory_total() -> u64 {
-    let machine = bytes_in("/proc/meminfo", "MemTotal:").unwrap_or(0);
-    let granted = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let granted = granted.and_then(|text| text.trim().parse().ok());
-    machine.min(granted.unwrap_or(u64::MAX))
-}
-
-/// An amount that a file of Linux's has in a line such as `MemTotal:  1024 kB`.
-fn bytes_in(file: &str, name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let amount = text.lines().find_map(|line| line.strip_prefix(name))?;
-    let kib: u64 = amount.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib.saturating_mul(1024))
 }
