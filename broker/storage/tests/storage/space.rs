@@ -51,7 +51,8 @@ fn tables_below_the_oldest_record_go() {
     for id in 0..250 {
         commit(&store, [remove(1, id, RECORD_BYTES)]);
     }
-    await_below(&tables, 8_000_000);
+    // A table that still has one live record stays whole, and how large tables grow is up to compaction.
+    await_below(&tables, 15_000_000);
     assert_eq!(ids(&store), (250..300).collect::<Vec<_>>());
     drop(store);
     assert_eq!(
