@@ -1,0 +1,173 @@
+//! What a listing says of queues while clients work on them.
+
+use amphora_protocol::wire::method::{Method, basic, confirm, queue};
+use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::types::{ConsumerTag, DeliveryTag, QueueName, RoutingKey};
+use amphora_tests::{Broker, Client};
+use anyhow::{bail, ensure};
+use serde_json::json;
+
+use crate::api::{Api, columns, only};
+
+const COLUMNS: [&str; 7] = [
+    "messages_ready",
+    "messages_unacknowledged",
+    "message_bytes_ready",
+    "message_bytes_unacknowledged",
+    "messages_persistent",
+    "message_bytes_persistent",
+    "consumers",
+];
+
+/// Publishes bodies of these sizes, each second one persistent, and waits for the confirms.
+fn publish(client: &mut Client, sizes: &[usize]) -> anyhow::Result<()> {
+    for (index, &size) in sizes.iter().enumerate() {
+        let publish = basic::Publish {
+            routing_key: RoutingKey::new("q")?,
+            ..basic::Publish::default()
+        };
+        let properties = BasicProperties {
+            delivery_mode: Some(if index % 2 == 0 { 2 } else { 1 }),
+            ..BasicProperties::default()
+        };
+        client.publish(1, &publish, &properties, &vec![7; size])?;
+    }
+    let mut confirmed = 0;
+    while confirmed < sizes.len() as u64 {
+        match client.method(1)? {
+            Method::Basic(basic::Method::Ack(ack)) => confirmed = ack.delivery_tag.0,
+            other => bail!("{other:?} where a confirm belongs"),
+        }
+    }
+    Ok(())
+}
+
+fn open(broker: &Broker) -> anyhow::Result<Client> {
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    let declare = queue::Declare {
+        queue: QueueName::new("q")?,
+        durable: true,
+        ..queue::Declare::default()
+    };
+    client.call(1, &declare)?;
+    client.call(1, &confirm::Select::default())?;
+    Ok(client)
+}
+
+/// Takes `count` messages without acknowledging them.
+fn consume(client: &mut Client, count: u16) -> anyhow::Result<()> {
+    client.open(2)?;
+    let qos = basic::Qos {
+        prefetch_count: count,
+        ..basic::Qos::default()
+    };
+    client.call(2, &qos)?;
+    let consume = basic::Consume {
+        queue: QueueName::new("q")?,
+        consumer_tag: ConsumerTag::new("tag")?,
+        ..basic::Consume::default()
+    };
+    client.call(2, &consume)?;
+    for _ in 0..count {
+        client.message(2)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn messages_and_their_bytes_are_counted_exactly_and_through_a_crash() -> anyhow::Result<()> {
+    let mut broker = Broker::start()?;
+    let mut client = open(&broker)?;
+    publish(&mut client, &[1, 10, 100, 1_000, 10_000])?;
+    let api = Api::of(&broker)?;
+    let queue = api.get("/queues/%2F/q")?;
+    assert_eq!(columns(&queue, COLUMNS), [5, 0, 11_111, 0, 3, 10_101, 0]);
+
+    consume(&mut client, 2)?;
+    let queue = api.get("/queues/%2F/q")?;
+    assert_eq!(columns(&queue, COLUMNS), [3, 2, 11_100, 11, 3, 10_101, 1]);
+
+    let ack = basic::Ack {
+        delivery_tag: DeliveryTag(1),
+        multiple: false,
+    };
+    client.send(2, &ack)?;
+    client.message(2)?;
+    publish(&mut client, &[5])?;
+    let queue = api.get("/queues/%2F/q")?;
+    assert_eq!(columns(&queue, COLUMNS), [3, 2, 11_005, 110, 3, 10_105, 1]);
+    let totals = &api.get("/overview")?["queue_totals"];
+    assert_eq!(totals["messages"], 5);
+
+    broker.restart()?;
+    let api = Api::of(&broker)?;
+    let queue = api.get("/queues/%2F/q")?;
+    assert_eq!(columns(&queue, COLUMNS), [3, 0, 10_105, 0, 3, 10_105, 0]);
+    Ok(())
+}
+
+#[test]
+fn what_happened_to_messages_is_counted_and_outlives_their_queue() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let mut client = open(&broker)?;
+    publish(&mut client, &[1, 2, 3])?;
+    consume(&mut client, 2)?;
+    let nack = basic::Nack {
+        delivery_tag: DeliveryTag(2),
+        multiple: true,
+        requeue: true,
+    };
+    client.send(2, &nack)?;
+    for _ in 0..2 {
+        client.message(2)?;
+    }
+    let names = ["publish", "deliver", "redeliver", "ack"];
+    let api = Api::of(&broker)?;
+    let stats = &api.get("/queues/%2F/q")?["message_stats"];
+    assert_eq!(columns(stats, names), [3, 4, 2, 0]);
+
+    let ack = basic::Ack {
+        delivery_tag: DeliveryTag(0),
+        multiple: true,
+    };
+    client.send(2, &ack)?;
+    client.message(2)?;
+    api.run("DELETE", "/queues/%2F/q", &json!(null))?;
+    let overview = api.get("/overview")?;
+    let stats = &overview["message_stats"];
+    assert_eq!(columns(stats, names), [3, 5, 2, 2]);
+    assert_eq!(stats["confirm"], 3);
+    let churn = ["queue_declared", "queue_created", "queue_deleted"];
+    assert_eq!(columns(&overview["churn_rates"], churn), [1, 1, 1]);
+    match client.method(2)? {
+        Method::Basic(basic::Method::Cancel(cancel)) => assert_eq!(cancel.consumer_tag, "tag"),
+        other => bail!("{other:?} where basic.cancel belongs"),
+    }
+    Ok(())
+}
+
+#[test]
+fn an_exclusive_queue_is_shown_with_its_owner_and_is_nobody_elses() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    let declare = queue::Declare {
+        queue: QueueName::new("mine")?,
+        exclusive: true,
+        ..queue::Declare::default()
+    };
+    client.call(1, &declare)?;
+    let api = Api::of(&broker)?;
+    let owner = &api.get("/queues/%2F/mine")?["owner_pid_details"];
+    let connections = api.get("/connections")?;
+    assert_eq!(owner["name"], only(&connections)?["name"]);
+    let question = json!({ "count": 1, "ackmode": "ack_requeue_true", "encoding": "auto" });
+    let (status, answer) = api.call("POST", "/queues/%2F/mine/get", &question)?;
+    ensure!(status == 400, "{status} {answer}");
+    assert_eq!(
+        answer["reason"],
+        "cannot obtain exclusive access to locked queue 'mine' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration."
+    );
+    Ok(())
+}
