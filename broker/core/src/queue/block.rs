@@ -20,6 +20,9 @@ pub(super) const STORED: u16 = 16;
 /// Is in a record that only relieves memory, or in one of that kind that the committer has taken.
 pub(super) const SPILLED: u16 = 32;
 
+/// The time at which it expires stands in front of its properties, in 8 bytes.
+const EXPIRES: u16 = 64;
+
 /// What of the flags outlives the block when it leaves memory.
 pub(super) const LASTING: u16 = SETTLED | REDELIVERED | STORED | SPILLED;
 
@@ -31,6 +34,9 @@ struct Entry {
     target: u16,
     flags: u16,
 }
+
+/// What [`EXPIRES`] puts in front of the properties.
+const EXPIRES_BYTES: usize = size_of::<u64>();
 
 /// Targets above this number are found through a map.
 const TARGETS_SEARCHED: usize = 8;
@@ -63,11 +69,15 @@ impl Block {
             || self.targets.len() >= usize::from(u16::MAX)
     }
 
-    pub(super) fn push(&mut self, message: &Message<'_>, flags: u16) {
+    pub(super) fn push(&mut self, message: &Message<'_>, flags: u16, expires_at: Option<u64>) {
         let target = self.intern(message.target);
         let offset = length(self.data.len());
-        self.data.extend_from_slice(message.properties);
         let mut flags = flags;
+        if let Some(at) = expires_at {
+            self.data.extend_from_slice(&at.to_le_bytes());
+            flags |= EXPIRES;
+        }
+        self.data.extend_from_slice(message.properties);
         match message.body {
             Body::Inline(body) if body.len() < SHARED_BODY_MIN => {
                 self.data.extend_from_slice(body);
@@ -103,7 +113,12 @@ impl Block {
 
     pub(super) fn message(&self, index: usize) -> Option<Message<'_>> {
         let entry = self.entries.get(index)?;
-        let (_, rest) = self.data.split_at_checked(entry.offset as usize)?;
+        let before = if entry.flags & EXPIRES == 0 {
+            0
+        } else {
+            EXPIRES_BYTES
+        };
+        let rest = self.data.get(entry.offset as usize + before..)?;
         let (properties, rest) = rest.split_at_checked(entry.properties as usize)?;
         let body = if entry.flags & SHARED != 0 {
             let number = u32::from_le_bytes(*rest.first_chunk()?);
@@ -117,6 +132,16 @@ impl Block {
             body,
             persistent: entry.flags & PERSISTENT != 0,
         })
+    }
+
+    /// When the message at `index` expires, if it does.
+    pub(super) fn expires_at(&self, index: usize) -> Option<u64> {
+        let entry = self.entries.get(index)?;
+        if entry.flags & EXPIRES == 0 {
+            return None;
+        }
+        let at = self.data.get(entry.offset as usize..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*at))
     }
 
     /// Length of the body at `index`.
@@ -209,14 +234,15 @@ mod tests {
     fn small_and_large_bodies_come_back() {
         let large = vec![9; SHARED_BODY_MIN];
         let mut block = Block::default();
-        block.push(&message(b"\x00\x01q", b"small"), 0);
-        block.push(&message(b"\x00\x01q", &large), PERSISTENT);
+        block.push(&message(b"\x00\x01q", b"small"), 0, Some(7));
+        block.push(&message(b"\x00\x01q", &large), PERSISTENT, None);
         block.push_absent();
         assert_eq!(block.message(0).expect("there").body.bytes(), b"small");
         let second = block.message(1).expect("there");
         assert!(matches!(second.body, Body::Shared(_)));
         assert_eq!(second.body.bytes(), large);
         assert!(second.persistent);
+        assert_eq!((block.expires_at(0), block.expires_at(1)), (Some(7), None));
         assert_eq!(block.flags(2), SETTLED);
         assert_eq!(block.body_len(1), SHARED_BODY_MIN);
     }
@@ -227,7 +253,7 @@ mod tests {
         let targets: Vec<[u8; 2]> = (0..200u8).map(|n| [n, n]).collect();
         for round in 0..3 {
             for target in &targets {
-                block.push(&message(target, &[round]), 0);
+                block.push(&message(target, &[round]), 0, None);
             }
         }
         for (index, target) in targets.iter().cycle().take(600).enumerate() {
@@ -235,7 +261,7 @@ mod tests {
         }
         assert_eq!(block.targets.len(), 200);
         block.clear();
-        block.push(&message(b"xy", b"z"), 0);
+        block.push(&message(b"xy", b"z"), 0, None);
         assert_eq!(block.message(0).expect("there").target, b"xy");
     }
 }

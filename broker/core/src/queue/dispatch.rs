@@ -20,6 +20,7 @@ impl<C> Queue<C> {
         if self.consumers.len() == 0 {
             return effects;
         }
+        let expired = self.counters.expired;
         self.consumers.refresh(|consumer| sink.room(consumer));
         while self.ready > 0 {
             if !self.consumers.any_available() {
@@ -29,6 +30,7 @@ impl<C> Queue<C> {
                 break;
             }
             let (assigned, away) = self.assign();
+            effects.settle |= self.durable && self.counters.expired > expired;
             if assigned > 0 {
                 effects = effects.and(self.encode(sink));
             }
@@ -119,6 +121,9 @@ impl<C> Queue<C> {
                     continue;
                 }
             };
+            if self.discard_if_overdue(position, bytes) {
+                continue;
+            }
             if !self.consumers.assign(position, cost, false) {
                 return (assigned, None);
             }

@@ -60,7 +60,7 @@ impl Log {
         self.tail
     }
 
-    pub(super) fn append(&mut self, message: &Message<'_>, durable: bool) {
+    pub(super) fn append(&mut self, message: &Message<'_>, durable: bool, expires_at: Option<u64>) {
         let flags = if durable && message.persistent {
             PERSISTENT
         } else {
@@ -79,7 +79,7 @@ impl Log {
             self.open_segment(spare);
         }
         if let Some(segment) = self.segments.back_mut() {
-            segment.push(message, flags);
+            segment.push(message, flags, expires_at);
         }
         self.tail += 1;
     }
@@ -187,6 +187,12 @@ impl Log {
             }),
             At::Away | At::Settled => None,
         }
+    }
+
+    /// When the message at `position` expires, if it does and is in memory.
+    pub(super) fn expires_at(&self, position: Position) -> Option<u64> {
+        let segment = self.find(position).and_then(|at| self.segments.get(at))?;
+        segment.block.as_ref()?.expires_at(segment.index(position))
     }
 
     /// The first position from `from` on that is not settled, or the tail.

@@ -7,6 +7,7 @@ mod block;
 mod consumers;
 mod contents;
 mod dispatch;
+mod expiry;
 mod log;
 mod persist;
 mod record;
@@ -99,6 +100,8 @@ pub struct Counters {
     pub redelivered: u64,
     /// Messages acknowledged.
     pub acked: u64,
+    /// Messages whose time to live ran out before anybody took them.
+    pub expired: u64,
 }
 
 impl std::ops::AddAssign for Counters {
@@ -132,6 +135,7 @@ pub struct Queue<C> {
     counters: Counters,
     wanted: Vec<PageIn>,
     persist: persist::Progress,
+    expiry: expiry::Expiry,
     exclusive_consumer: bool,
 }
 
@@ -151,6 +155,7 @@ impl<C> Queue<C> {
             counters: Counters::default(),
             wanted: Vec::new(),
             persist: persist::Progress::default(),
+            expiry: expiry::Expiry::default(),
             exclusive_consumer: false,
         }
     }
@@ -202,7 +207,8 @@ impl<C> Queue<C> {
         let mut append = |queue: &mut Self, index| {
             let message = batch.message(index);
             persistent |= message.persistent;
-            queue.log.append(&message, queue.durable);
+            let expires_at = queue.expiry_of(message.properties);
+            queue.log.append(&message, queue.durable, expires_at);
             queue.ready += 1;
             queue.ready_bytes += message.body.len() as u64;
         };
@@ -229,6 +235,7 @@ impl<C> Queue<C> {
     /// Lets a consumer go. What it holds stays held: by its channel.
     pub fn cancel(&mut self, key: ConsumerKey) -> Option<C> {
         let consumer = self.consumers.remove(key)?;
+        self.renew();
         if consumer.options.exclusive {
             self.exclusive_consumer = false;
         }
@@ -284,9 +291,11 @@ impl<C> Queue<C> {
         no_ack: bool,
         take: impl FnOnce(Delivery<'_>, u64) -> R,
     ) -> (Get<R>, Effects) {
+        self.renew();
+        let expired = self.expire();
         let Some(position) = self.next_ready() else {
             self.counters.got_nothing += 1;
-            return (Get::Empty, Effects::default());
+            return (Get::Empty, expired);
         };
         let remaining = self.ready - 1;
         let log::At::Message {
@@ -294,7 +303,7 @@ impl<C> Queue<C> {
             redelivered,
         } = self.log.at(position)
         else {
-            return (Get::Away, self.want(position));
+            return (Get::Away, expired.and(self.want(position)));
         };
         self.counters.redelivered += u64::from(redelivered);
         let bytes = message.body.len();

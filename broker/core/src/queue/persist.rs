@@ -152,14 +152,14 @@ impl<C> Queue<C> {
             return Ok(());
         };
         let mut block = Block::default();
-        let mut messages: Vec<(Position, Message<'_>)> = Vec::new();
+        let mut messages: Vec<(Position, Message<'_>, Option<u64>)> = Vec::new();
         for record in data {
-            read_record(record, |position, message| {
-                messages.push((position, message));
+            read_record(record, |position, message, expires_at| {
+                messages.push((position, message, expires_at));
             })?;
         }
-        messages.sort_by_key(|&(position, _)| position);
-        for (position, message) in messages {
+        messages.sort_by_key(|&(position, ..)| position);
+        for (position, message, expires_at) in messages {
             let index = segment.index(position);
             if index >= segment.len as usize || index < block.len() {
                 return Err(Malformed("a record holds a position that is not its own"));
@@ -172,7 +172,8 @@ impl<C> Queue<C> {
             } else {
                 SPILLED
             };
-            block.push(&message, flags);
+            block.push(&message, flags, expires_at);
+            self.expiry.messages |= expires_at.is_some();
         }
         while block.len() < segment.len as usize {
             block.push_absent();
@@ -309,7 +310,8 @@ fn take_segment(
         if alone {
             finish(&mut writer);
         }
-        writer.push(segment.base + index as Position, &message);
+        let expires_at = block.expires_at(index);
+        writer.push(segment.base + index as Position, &message, expires_at);
         if alone || writer.len() >= RECORD_BYTES {
             finish(&mut writer);
         }

@@ -7,7 +7,8 @@
 //! count of messages
 //! per message:
 //!   distance of its position from the one before (from `first` for the first)
-//!   u8 flags: 1 persistent, 2 a new target follows
+//!   u8 flags: 1 persistent, 2 a new target follows, 4 expires
+//!   if flag 4, when it expires: milliseconds since the Unix epoch
 //!   target: if flag 2, length and bytes (it gets the next number); else the number of a target that was given before
 //!   length of properties, length of body
 //!   properties, body
@@ -22,6 +23,7 @@ use crate::store::Position;
 const VERSION: u8 = 1;
 const PERSISTENT: u8 = 1;
 const NEW_TARGET: u8 = 2;
+const EXPIRES: u8 = 4;
 
 /// Builds the data of one record.
 #[derive(Debug, Default)]
@@ -34,7 +36,12 @@ pub(super) struct RecordWriter {
 }
 
 impl RecordWriter {
-    pub(super) fn push(&mut self, position: Position, message: &Message<'_>) {
+    pub(super) fn push(
+        &mut self,
+        position: Position,
+        message: &Message<'_>,
+        expires_at: Option<u64>,
+    ) {
         if self.count == 0 {
             self.first = position;
             self.last = position;
@@ -42,16 +49,24 @@ impl RecordWriter {
         put_varint(&mut self.messages, position - self.last);
         self.last = position;
         self.count += 1;
-        let flags = if message.persistent { PERSISTENT } else { 0 };
+        let mut flags = if message.persistent { PERSISTENT } else { 0 };
+        if expires_at.is_some() {
+            flags |= EXPIRES;
+        }
         let known = self
             .targets
             .iter()
             .rposition(|target| **target == *message.target);
+        if known.is_none() {
+            flags |= NEW_TARGET;
+        }
+        self.messages.push(flags);
+        if let Some(at) = expires_at {
+            put_varint(&mut self.messages, at);
+        }
         if let Some(number) = known {
-            self.messages.push(flags);
             put_varint(&mut self.messages, number as u64);
         } else {
-            self.messages.push(flags | NEW_TARGET);
             put_slice(&mut self.messages, message.target);
             // A long table would make the search above slow; targets beyond it are simply spelled out.
             if self.targets.len() < 64 {
@@ -89,7 +104,7 @@ impl RecordWriter {
 /// Walks the messages of a record.
 pub(super) fn read_record<'a>(
     data: &'a [u8],
-    mut each: impl FnMut(Position, Message<'a>),
+    mut each: impl FnMut(Position, Message<'a>, Option<u64>),
 ) -> Result<(), Malformed> {
     let mut reader = Reader::new(data);
     if reader.byte()? != VERSION {
@@ -104,6 +119,11 @@ pub(super) fn read_record<'a>(
             .checked_add(distance)
             .ok_or(Malformed("a position is too large"))?;
         let flags = reader.byte()?;
+        let expires_at = if flags & EXPIRES == 0 {
+            None
+        } else {
+            Some(reader.varint()?)
+        };
         let target = if flags & NEW_TARGET != 0 {
             let target = reader.slice()?;
             if targets.len() < 64 {
@@ -125,7 +145,7 @@ pub(super) fn read_record<'a>(
             body: Body::Inline(reader.bytes(body)?),
             persistent: flags & PERSISTENT != 0,
         };
-        each(position, message);
+        each(position, message, expires_at);
     }
     if reader.rest().is_empty() {
         Ok(())
@@ -138,11 +158,11 @@ pub(super) fn read_record<'a>(
 mod tests {
     use super::*;
 
-    type Plain = (Position, Vec<u8>, Vec<u8>, Vec<u8>, bool);
+    type Plain = (Position, Vec<u8>, Vec<u8>, Vec<u8>, bool, Option<u64>);
 
     fn write(messages: &[Plain]) -> Bytes {
         let mut writer = RecordWriter::default();
-        for (position, target, properties, body, persistent) in messages {
+        for (position, target, properties, body, persistent, expires_at) in messages {
             writer.push(
                 *position,
                 &Message {
@@ -151,6 +171,7 @@ mod tests {
                     body: Body::Inline(body),
                     persistent: *persistent,
                 },
+                *expires_at,
             );
         }
         writer.finish().3
@@ -158,13 +179,14 @@ mod tests {
 
     fn read(data: &Bytes) -> Result<Vec<Plain>, Malformed> {
         let mut messages = Vec::new();
-        read_record(data, |position, message| {
+        read_record(data, |position, message, expires_at| {
             messages.push((
                 position,
                 message.target.to_vec(),
                 message.properties.to_vec(),
                 message.body.bytes().to_vec(),
                 message.persistent,
+                expires_at,
             ));
         })?;
         Ok(messages)
@@ -180,7 +202,8 @@ mod tests {
                 let target = vec![u.int_in_range(0..=80)?; u.int_in_range(0..=3)?];
                 let properties = vec![0; u.int_in_range(0..=5)?];
                 let body = vec![7; u.int_in_range(0..=200)?];
-                messages.push((position, target, properties, body, u.arbitrary()?));
+                let (persistent, expires_at) = u.arbitrary()?;
+                messages.push((position, target, properties, body, persistent, expires_at));
             }
             let data = write(&messages);
             assert_eq!(read(&data).as_ref(), Ok(&messages));

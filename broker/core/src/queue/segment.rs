@@ -108,11 +108,11 @@ impl Segment {
     }
 
     /// Puts a message at the end, if the block is there.
-    pub(super) fn push(&mut self, message: &Message<'_>, flags: u16) {
+    pub(super) fn push(&mut self, message: &Message<'_>, flags: u16, expires_at: Option<u64>) {
         let Some(block) = &mut self.block else {
             return;
         };
-        block.push(message, flags);
+        block.push(message, flags, expires_at);
         let bytes = message.body.len() as u64;
         self.len += 1;
         self.live += 1;

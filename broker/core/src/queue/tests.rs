@@ -1,6 +1,7 @@
 //! Random operations on a queue against a naive model, with the invariants of the architecture page.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::ConsumerTag;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::message::{Body, Message};
+use crate::queue_arguments::QueueArguments;
 use crate::store::{CommitGroup, RecordId, RecordRef, RecoveredQueue, Write};
 
 /// A delivery as a connection saw it: position, redelivered, and the number in the body.
@@ -74,7 +76,16 @@ impl Sink<usize> for Connections {
     }
 }
 
-struct Bodies(Vec<(Vec<u8>, bool)>);
+/// Body, persistence, and time to live.
+struct Bodies(Vec<(Vec<u8>, bool, Option<u8>)>);
+
+/// Properties with a delivery mode and an expiration of one digit.
+const EXPIRING: [[u8; 5]; 4] = [
+    [0x11, 0, 2, 1, b'0'],
+    [0x11, 0, 2, 1, b'1'],
+    [0x11, 0, 2, 1, b'2'],
+    [0x11, 0, 2, 1, b'3'],
+];
 
 impl Batch for Bodies {
     fn len(&self) -> usize {
@@ -82,14 +93,14 @@ impl Batch for Bodies {
     }
 
     fn message(&self, index: usize) -> Message<'_> {
-        let (body, persistent) = &self.0[index];
+        let (body, persistent, ttl) = &self.0[index];
         Message {
             target: if body[7] % 2 == 0 {
                 b"\x00\x01q"
             } else {
                 b"\x01x\x01k"
             },
-            properties: &[0x10, 0, 2],
+            properties: ttl.map_or(&[0x10, 0, 2], |ttl| &EXPIRING[usize::from(ttl)]),
             body: Body::Inline(body),
             persistent: *persistent,
         }
@@ -129,6 +140,7 @@ impl Disk {
 struct Known {
     number: u64,
     size: u64,
+    expires_at: Option<u64>,
     persistent: bool,
     delivered: bool,
     /// The committer has seen it.
@@ -137,6 +149,10 @@ struct Known {
 
 struct World {
     queue: Queue<usize>,
+    arguments: QueueArguments,
+    now: u64,
+    /// Those that the queue has reported since it was made.
+    expired: u64,
     connections: Connections,
     consumers: Vec<(ConsumerKey, usize, bool, u32)>,
     held: HashMap<ConsumerKey, BTreeSet<Position>>,
@@ -150,9 +166,14 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(arguments: QueueArguments) -> Self {
+        let mut queue = Queue::new(QueueId(1), true);
+        queue.configure(&arguments);
         Self {
-            queue: Queue::new(QueueId(1), true),
+            queue,
+            arguments,
+            now: 1000,
+            expired: 0,
             connections: Connections::default(),
             consumers: Vec::new(),
             held: HashMap::new(),
@@ -167,6 +188,8 @@ impl World {
     }
 
     fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        self.now += u.int_in_range(0..=2)?;
+        self.queue.tell_time(self.now);
         match u.int_in_range(0..=15)? {
             0..=4 => self.publish(u)?,
             5 => self.consume(u)?,
@@ -181,6 +204,7 @@ impl World {
             _ => {}
         }
         self.drain();
+        self.expire();
         self.check();
         Ok(())
     }
@@ -196,12 +220,24 @@ impl World {
             };
             body.resize(size, 1);
             let persistent = u.arbitrary()?;
+            let ttl: Option<u8> = if u.ratio(1, 4)? {
+                Some(u.int_in_range(0..=3)?)
+            } else {
+                None
+            };
+            let own = ttl.map(u64::from);
+            let of_queue = self
+                .arguments
+                .message_ttl
+                .map(|ttl| u64::from(ttl.subsec_millis()));
+            let shorter = [own, of_queue].into_iter().flatten().min();
             let position = self.published;
             self.live.insert(
                 position,
                 Known {
                     number: self.next_number,
                     size: size as u64,
+                    expires_at: shorter.map(|ttl| self.now + ttl),
                     persistent,
                     delivered: false,
                     durable: false,
@@ -209,7 +245,7 @@ impl World {
             );
             self.next_number += 1;
             self.published += 1;
-            bodies.push((body, persistent));
+            bodies.push((body, persistent, ttl));
         }
         self.queue.publish(&Bodies(bodies), &mut self.connections);
         Ok(())
@@ -437,6 +473,9 @@ impl World {
             .retain(|_, known| known.persistent && known.durable);
         self.settled += before - self.live.len() as u64;
         self.queue = recover(recovered).expect("recovers");
+        self.queue.configure(&self.arguments);
+        self.queue.tell_time(self.now);
+        self.expired = 0;
         self.consumers.clear();
         self.held.clear();
         self.got.clear();
@@ -502,10 +541,47 @@ impl World {
             .get_mut(&position)
             .expect("(2) delivered after it was settled");
         assert_eq!(known.number, number, "content of {position}");
+        assert!(
+            known.expires_at.is_none_or(|at| at >= self.now),
+            "(12) {position} was delivered after its time"
+        );
         if !redelivered {
             assert!(!known.delivered, "(4) {position} was delivered before");
         }
         known.delivered = true;
+    }
+
+    /// What has expired goes, here and there.
+    fn expire(&mut self) {
+        loop {
+            self.queue.expire();
+            if self.queue.wanted.is_empty() {
+                break;
+            }
+            self.page_in();
+            self.drain();
+        }
+        let held = self.all_held();
+        let (now, log) = (self.now, &self.queue.log);
+        let before = self.live.len() as u64;
+        self.live.retain(|position, known| {
+            known.expires_at.is_none_or(|at| at > now)
+                || held.contains(position)
+                || !matches!(log.at(*position), log::At::Settled)
+        });
+        let gone = before - self.live.len() as u64;
+        self.settled += gone;
+        self.expired += gone;
+        assert_eq!(self.queue.counters().expired, self.expired, "(12) expired");
+        let mut ready = self.live.iter().filter(|(at, _)| !held.contains(at));
+        let first = ready.next().and_then(|(_, known)| known.expires_at);
+        if self.queue.keeps_time() {
+            assert!(
+                first.is_none_or(|at| at > now),
+                "(12) an expired head stays"
+            );
+            assert_eq!(self.queue.deadline(), first, "(12) nobody wakes the queue");
+        }
     }
 
     fn check(&mut self) {
@@ -570,7 +646,11 @@ impl World {
 #[test]
 fn random_operations_keep_the_invariants() {
     arbtest::arbtest(|u| {
-        let mut world = World::new();
+        let mut arguments = QueueArguments::default();
+        if u.ratio(1, 3)? {
+            arguments.message_ttl = Some(Duration::from_millis(u.int_in_range(0..=4)?));
+        }
+        let mut world = World::new(arguments);
         for _ in 0..u.int_in_range(1..=60)? {
             world.step(u)?;
         }
@@ -583,8 +663,8 @@ fn random_operations_keep_the_invariants() {
 
 #[test]
 fn what_is_lost_counts_no_more() {
-    let mut world = World::new();
-    let bodies = |count| Bodies((0..count).map(|_| (vec![1; 200_000], true)).collect());
+    let mut world = World::new(QueueArguments::default());
+    let bodies = |count| Bodies((0..count).map(|_| (vec![1; 200_000], true, None)).collect());
     world.queue.publish(&bodies(40), &mut world.connections);
     let mut held = Vec::new();
     for _ in 0..9 {
@@ -619,4 +699,39 @@ fn what_is_lost_counts_no_more() {
             )
         );
     }
+}
+
+#[test]
+fn a_queue_is_abandoned_when_its_lease_ends() {
+    let mut world = World::new(QueueArguments {
+        expires: Some(Duration::from_millis(10)),
+        ..QueueArguments::default()
+    });
+    let queue = &mut world.queue;
+    queue.tell_time(100);
+    queue.renew();
+    assert_eq!(queue.deadline(), Some(110));
+    queue.tell_time(109);
+    assert!(!queue.is_abandoned());
+    let (got, _) = queue.get(true, |_, _| ());
+    assert_eq!(got, Get::Empty);
+    queue.tell_time(110);
+    assert!(!queue.is_abandoned(), "basic.get renews the lease");
+    let options = ConsumerOptions {
+        tag: ConsumerTag::default(),
+        no_ack: true,
+        exclusive: false,
+        priority: 0,
+        prefetch: 0,
+        arguments: FieldTable::default(),
+    };
+    let key = queue.consume(0, options);
+    queue.tell_time(200);
+    assert!(!queue.is_abandoned());
+    assert_eq!(queue.deadline(), None);
+    queue.cancel(key);
+    queue.tell_time(209);
+    assert!(!queue.is_abandoned());
+    queue.tell_time(210);
+    assert!(queue.is_abandoned());
 }

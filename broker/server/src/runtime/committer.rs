@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use super::peer::{Peer, Touched};
 use super::queue::SharedQueue;
+use super::timers::Timers;
 
 /// Acknowledgements alone are not urgent: they are gathered for this long.
 const SETTLE_DELAY: Duration = Duration::from_millis(20);
@@ -66,6 +67,7 @@ pub(crate) struct Committer {
     failing: AtomicBool,
     pub(super) failing_changed: Notify,
     paging: tokio::runtime::Handle,
+    pub(super) timers: Timers,
     pub(crate) counters: CommitCounters,
 }
 
@@ -102,6 +104,7 @@ impl Committer {
             failing: AtomicBool::new(false),
             failing_changed: Notify::new(),
             paging: tokio::runtime::Handle::current(),
+            timers: Timers::default(),
             counters: CommitCounters::default(),
         });
         let runner = Arc::clone(&committer);

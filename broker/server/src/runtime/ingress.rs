@@ -15,6 +15,8 @@ use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
 use super::peer::Touched;
+use super::special;
+use super::timers::now_ms;
 use super::vhost::{Handle, VirtualHost};
 
 /// Input that is collected at most before it is handed on, if it goes to few queues: what is collected is still in the
@@ -92,6 +94,8 @@ pub(super) struct Ingress {
     owned: Vec<Owned>,
     routed: Routed<Handle>,
     collected: usize,
+    /// Some of the messages expire.
+    expiring: bool,
 }
 
 impl Ingress {
@@ -108,6 +112,7 @@ impl Ingress {
             owned: Vec::new(),
             routed: Routed::default(),
             collected: 0,
+            expiring: false,
         }
     }
 
@@ -160,6 +165,7 @@ impl Ingress {
             return Ok(Outcome::Unroutable);
         }
         let persistent = is_persistent(content.properties());
+        self.expiring |= special::expires(content.properties());
         let message = match content {
             Content::Inline {
                 target,
@@ -311,6 +317,7 @@ impl Ingress {
     /// Collects a message for queues that were found apart from the cache.
     pub(super) fn collect_for(&mut self, queues: Vec<Handle>, message: Owned) {
         let persistent = is_persistent(&message.properties);
+        self.expiring |= special::expires(&message.properties);
         let message = self.own(persistent, message);
         self.last_route = Route::PerMessage;
         self.last_target.clear();
@@ -322,6 +329,7 @@ impl Ingress {
     pub(super) fn flush(&mut self, buffer: &[u8], touched: &mut Touched) -> Flushed {
         let mut flushed = Flushed::default();
         let committer = &self.vhost.committer;
+        let now = std::mem::take(&mut self.expiring).then(now_ms);
         for index in self.active.drain(..) {
             let Some(slot) = self.slots.get_mut(index as usize) else {
                 continue;
@@ -332,6 +340,9 @@ impl Ingress {
                 messages: &slot.messages,
             };
             let effects = slot.queue.with(committer, touched, |model, sink| {
+                if let Some(now) = now {
+                    model.tell_time(now);
+                }
                 ((), model.publish(&batch, sink))
             });
             if effects.is_some_and(|((), effects)| effects.commit) {

@@ -26,6 +26,7 @@ mod recovery;
 mod reply_to;
 mod session;
 mod special;
+mod timers;
 mod vhost;
 mod writer;
 
@@ -51,6 +52,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub(crate) struct Runtime {
     broker: Arc<Broker>,
     committer: JoinHandle<()>,
+    timers: tokio::task::JoinHandle<()>,
     listeners: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -63,6 +65,7 @@ impl Runtime {
     ) -> anyhow::Result<Self> {
         let (broker, committer) = Broker::recover(config, store, users)?;
         Ok(Self {
+            timers: tokio::spawn(timers::run(Arc::clone(&broker))),
             broker,
             committer,
             listeners: Vec::new(),
@@ -98,6 +101,7 @@ impl Runtime {
         if tokio::time::timeout(FAREWELL, gone).await.is_err() {
             tracing::warn!("some clients did not say goodbye");
         }
+        self.timers.abort();
         self.broker.committer.stop();
         let committer = self.committer;
         let ended = tokio::task::spawn_blocking(move || committer.join()).await;

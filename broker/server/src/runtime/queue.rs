@@ -16,6 +16,7 @@ use super::channel::Outcome;
 use super::committer::Committer;
 use super::outbox::OUTBOX_BYTES;
 use super::peer::{Peer, Touched};
+use super::timers::now_ms;
 
 /// Where a consumer's messages go.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(super) struct QueueState {
     pub(super) dirty: bool,
     /// Bytes of memory that the committer's gauge counts for this queue.
     pub(super) memory: usize,
+    /// When the queue is to be woken: see [`super::timers`].
+    pub(super) alarm: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -57,8 +60,11 @@ impl SharedQueue {
     pub(super) fn new(
         definition: &QueueDefinition,
         vhost: Arc<str>,
-        model: Queue<Subscriber>,
+        mut model: Queue<Subscriber>,
     ) -> Arc<Self> {
+        model.configure(&definition.parsed);
+        model.tell_time(now_ms());
+        model.renew();
         Arc::new(Self {
             id: definition.id,
             name: definition.name.clone(),
@@ -69,6 +75,7 @@ impl SharedQueue {
                 deleted: false,
                 dirty: false,
                 memory: 0,
+                alarm: None,
             }),
             over: AtomicBool::new(false),
             low: Notify::new(),
@@ -98,8 +105,14 @@ impl SharedQueue {
             touched,
             starved: false,
         };
-        let (result, effects) = change(&mut state.model, &mut sink);
+        if state.model.keeps_time() {
+            state.model.tell_time(now_ms());
+        }
+        let (result, mut effects) = change(&mut state.model, &mut sink);
         let starved = sink.starved;
+        if state.model.keeps_time() {
+            effects = effects.and(self.keep_time(&mut state, committer));
+        }
         self.after(&mut state, committer, effects, starved);
         Some((result, effects))
     }
@@ -122,6 +135,18 @@ impl SharedQueue {
             };
             ((), effects.and(model.dispatch(sink)))
         });
+    }
+
+    /// Lets go what has expired, and sees that the queue is woken when something else does.
+    fn keep_time(self: &Arc<Self>, state: &mut QueueState, committer: &Committer) -> Effects {
+        let effects = state.model.expire();
+        let now = state.model.time();
+        // One that is due has rung, or rings in vain.
+        state.alarm = state.alarm.filter(|&at| at > now);
+        if let Some(deadline) = state.model.deadline() {
+            committer.timers.set(self, &mut state.alarm, deadline);
+        }
+        effects
     }
 
     fn after(

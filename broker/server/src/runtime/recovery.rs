@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use amphora_core::definition::{Definition, QueueDefinition};
-use amphora_core::queue::{Queue, RecoveryError, recover};
+use amphora_core::queue::{Effects, Queue, RecoveryError, recover};
 use amphora_core::store::{QueueId, Recovered, RecoveredQueue, Write};
 use amphora_core::topology::Topology;
 use amphora_protocol::wire::table::FieldTable;
@@ -13,6 +13,7 @@ use amphora_protocol::wire::types::VhostName;
 use anyhow::bail;
 
 use super::committer::Committer;
+use super::peer::Touched;
 use super::queue::{SharedQueue, Subscriber};
 use super::vhost::{Handle, VirtualHost};
 
@@ -43,7 +44,12 @@ pub(super) fn rebuild(
         let (topology, problems) =
             Topology::<Handle>::recover(name.clone(), definitions, |definition| {
                 let model = models.take(definition, &name);
-                SharedQueue::new(definition, name.as_str().into(), model)
+                let queue = SharedQueue::new(definition, name.as_str().into(), model);
+                // One that keeps time looks for what has expired meanwhile.
+                queue.with(committer, &mut Touched::default(), |_, _| {
+                    ((), Effects::default())
+                });
+                queue
             });
         for problem in problems {
             tracing::warn!(vhost = %name, %problem, "left out");

@@ -140,6 +140,13 @@ fn without_bcc(properties: RawProperties<'_>) -> Result<Bytes, Exception> {
     Ok(decoded.to_bytes())
 }
 
+/// Whether the message has an expiration.
+#[inline]
+pub(super) fn expires(properties: &[u8]) -> bool {
+    let flags = properties.first_chunk();
+    flags.is_some_and(|flags| u16::from_be_bytes(*flags) & EXPIRATION != 0)
+}
+
 /// An expiration is a decimal number of milliseconds. The texts are RabbitMQ's.
 fn check_expiration(expiration: &str) -> Result<(), Exception> {
     let digits = expiration.bytes().take_while(u8::is_ascii_digit).count();

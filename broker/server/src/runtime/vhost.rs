@@ -149,15 +149,18 @@ impl VirtualHost {
         })
     }
 
-    /// Deletes an auto-delete queue whose last consumer is gone.
+    /// Deletes an auto-delete queue whose last consumer is gone, or a queue that was not used for as long as it may be.
     pub(super) fn delete_if_unused(&self, queue: &Handle, touched: &mut Touched) {
-        if !queue.auto_delete {
+        let is_unused = |model: &Queue<Subscriber>| {
+            (queue.auto_delete && model.consumer_count() == 0) || model.is_abandoned()
+        };
+        if !is_unused(&queue.state.lock().model) {
             return;
         }
         let removed = self.change(|topology| {
             let current = topology.queue(&queue.name).map(|entry| &entry.handle);
             let same = current.is_some_and(|current| Arc::ptr_eq(current, queue));
-            if !same || queue.state.lock().model.consumer_count() > 0 {
+            if !same || !is_unused(&queue.state.lock().model) {
                 return Ok((false, Changes::default()));
             }
             let changes = topology
@@ -185,6 +188,7 @@ impl VirtualHost {
             .map(|consumer| (consumer.key, consumer.options.tag.clone()))
             .collect();
         self.committer.account(&mut state.memory, 0);
+        self.committer.timers.clear(queue.id, &mut state.alarm);
         self.committer.note(queue, &mut state.dirty, false);
         for (key, tag) in consumers {
             let Some(subscriber) = state.model.cancel(key) else {

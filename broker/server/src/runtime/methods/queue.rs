@@ -86,11 +86,13 @@ impl Session {
         }
         self.channel(channel)?.last_queue = Some(name.clone());
         changed.durable(&self.broker.committer).await;
+        let counts = queue.with(&self.broker.committer, &mut self.touched, |model, _| {
+            model.renew();
+            let expired = model.expire();
+            ((model.ready_count(), model.consumer_count()), expired)
+        });
         if !no_wait {
-            let (message_count, consumer_count) = {
-                let state = queue.state.lock();
-                (state.model.ready_count(), state.model.consumer_count())
-            };
+            let ((message_count, consumer_count), _) = counts.unwrap_or_default();
             let ok = queue::DeclareOk {
                 queue: name,
                 message_count: u32::try_from(message_count).unwrap_or(u32::MAX),
