@@ -23,8 +23,11 @@ pub(super) const SPILLED: u16 = 32;
 /// The time at which it expires stands in front of its properties, in 8 bytes.
 const EXPIRES: u16 = 64;
 
+/// The message's level of priority: see [`super::levels`].
+const LEVEL: u16 = 0xff00;
+
 /// What of the flags outlives the block when it leaves memory.
-pub(super) const LASTING: u16 = SETTLED | REDELIVERED | STORED | SPILLED;
+pub(super) const LASTING: u16 = SETTLED | REDELIVERED | STORED | SPILLED | LEVEL;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {

@@ -167,7 +167,9 @@ impl<C> Queue<C> {
             self.ready += refused.len() as u64;
             let lengths = refused.iter().map(|&position| self.log.body_len(position));
             self.ready_bytes += lengths.sum::<u64>();
-            self.returned.extend(refused);
+            for position in refused {
+                self.relist(position);
+            }
         }
         Effects {
             settle: self.durable && no_ack,

@@ -10,7 +10,8 @@ use amphora_protocol::wire::properties::RawProperties;
 use crate::queue_arguments::QueueArguments;
 use crate::store::Position;
 
-use super::log::At;
+use super::levels::Levels;
+use super::log::{At, Log};
 use super::{Effects, Queue};
 
 /// The property flag of `expiration`.
@@ -42,6 +43,10 @@ impl<C> Queue<C> {
         self.expiry.ttl = arguments.message_ttl.map(millis);
         self.expiry.lease = arguments.expires.map(millis);
         self.expiry.messages = self.expiry.ttl.is_some();
+        if let Some(max) = arguments.max_priority.filter(|&max| max > 0) {
+            self.levels = Some(Box::new(Levels::new(max, &self.log)));
+            self.head = self.log.tail();
+        }
     }
 
     /// Whether it must be [told the time](Self::tell_time) before a change, and [`expire`](Self::expire) is due after it.
@@ -141,6 +146,14 @@ impl<C> Queue<C> {
         }
         self.take_ready(position, bytes);
         self.log.settle(position);
+    }
+}
+
+impl Log {
+    /// When the message at `position` expires, if it does and is in memory.
+    pub(super) fn expires_at(&self, position: Position) -> Option<u64> {
+        let segment = self.find(position).and_then(|at| self.segments.get(at))?;
+        segment.block.as_ref()?.expires_at(segment.index(position))
     }
 }
 

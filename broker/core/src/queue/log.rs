@@ -129,7 +129,7 @@ impl Log {
     }
 
     /// The segment that covers `position`.
-    fn find(&self, position: Position) -> Option<usize> {
+    pub(super) fn find(&self, position: Position) -> Option<usize> {
         let covers = |segment: &Segment| segment.base <= position && position < segment.end();
         if self.segments.get(self.hint.get()).is_some_and(covers) {
             return Some(self.hint.get());
@@ -187,12 +187,6 @@ impl Log {
             }),
             At::Away | At::Settled => None,
         }
-    }
-
-    /// When the message at `position` expires, if it does and is in memory.
-    pub(super) fn expires_at(&self, position: Position) -> Option<u64> {
-        let segment = self.find(position).and_then(|at| self.segments.get(at))?;
-        segment.block.as_ref()?.expires_at(segment.index(position))
     }
 
     /// The first position from `from` on that is not settled, or the tail.

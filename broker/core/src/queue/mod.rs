@@ -8,6 +8,7 @@ mod consumers;
 mod contents;
 mod dispatch;
 mod expiry;
+mod levels;
 mod log;
 mod persist;
 mod record;
@@ -127,6 +128,8 @@ pub struct Queue<C> {
     head: Position,
     /// Delivered before and ready again.
     returned: BTreeSet<Position>,
+    /// Only if the queue has priorities; `returned` is empty then.
+    levels: Option<Box<levels::Levels>>,
     ready: u64,
     /// The bodies of the ready messages, in bytes.
     ready_bytes: u64,
@@ -148,6 +151,7 @@ impl<C> Queue<C> {
             log: Log::default(),
             head: 0,
             returned: BTreeSet::new(),
+            levels: None,
             ready: 0,
             ready_bytes: 0,
             unacked: 0,
@@ -209,6 +213,7 @@ impl<C> Queue<C> {
             persistent |= message.persistent;
             let expires_at = queue.expiry_of(message.properties);
             queue.log.append(&message, queue.durable, expires_at);
+            queue.enlist(message.properties);
             queue.ready += 1;
             queue.ready_bytes += message.body.len() as u64;
         };
@@ -272,7 +277,7 @@ impl<C> Queue<C> {
             self.ready += 1;
             self.ready_bytes += segment.body_len(index);
             self.unacked = self.unacked.saturating_sub(1);
-            self.returned.insert(position);
+            self.relist(position);
         }
         // A head that steps back costs nothing, a set of a million positions does.
         while self
@@ -336,6 +341,9 @@ impl<C> Queue<C> {
         for position in std::mem::take(&mut self.returned) {
             self.log.settle(position);
         }
+        if let Some(levels) = &mut self.levels {
+            levels.purge(&mut self.log);
+        }
         self.log.settle_from(self.head);
         self.head = self.log.tail();
         self.ready = 0;
@@ -349,6 +357,9 @@ impl<C> Queue<C> {
 
     /// The next message to go out: one that came back, else the head.
     fn next_ready(&mut self) -> Option<Position> {
+        if let Some(levels) = &self.levels {
+            return levels.first(&self.log);
+        }
         if let Some(&position) = self.returned.first() {
             return Some(position);
         }
@@ -358,7 +369,9 @@ impl<C> Queue<C> {
 
     /// A ready message with a body of `bytes` is ready no more.
     fn take_ready(&mut self, position: Position, bytes: usize) {
-        if position == self.head {
+        if let Some(levels) = &mut self.levels {
+            levels.remove(position);
+        } else if position == self.head {
             self.head += 1;
         } else {
             self.returned.remove(&position);

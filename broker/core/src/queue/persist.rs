@@ -86,7 +86,11 @@ impl<C> Queue<C> {
             });
         }
         if self.durable {
-            let settlement = settlement::encode(&self.log, self.head);
+            let delivered_to = match &self.levels {
+                Some(levels) => levels.delivered_to(),
+                None => self.head,
+            };
+            let settlement = settlement::encode(&self.log, delivered_to);
             if settlement != self.persist.settlement {
                 self.persist.settlement = settlement.clone();
                 group.writes.push(Write::Settle {
@@ -172,13 +176,16 @@ impl<C> Queue<C> {
             } else {
                 SPILLED
             };
-            block.push(&message, flags, expires_at);
+            let level = self.levels.as_ref();
+            let level = level.map_or(0, |levels| levels.flags_of(message.properties));
+            block.push(&message, flags | level, expires_at);
             self.expiry.messages |= expires_at.is_some();
         }
         while block.len() < segment.len as usize {
             block.push_absent();
         }
         self.log.page_in(base, block);
+        self.enlist_segment(base);
         Ok(())
     }
 
@@ -186,9 +193,13 @@ impl<C> Queue<C> {
     pub fn lose(&mut self, base: Position) -> Option<(Position, Position)> {
         let segment = self.log.segment_of(base).filter(|s| s.base == base)?;
         let (first, end, live) = (segment.base, segment.end(), u64::from(segment.live));
-        let came_back: Vec<Position> = self.returned.range(first..end).copied().collect();
+        let came_back: Vec<Position> = match &self.levels {
+            Some(levels) => levels.range(first..end),
+            None => self.returned.range(first..end).copied().collect(),
+        };
+        let unread = self.levels.as_mut().is_some_and(|l| l.forget_unread(first));
         let before = self.log.live_bytes();
-        let (ready, ready_bytes) = if first >= self.head {
+        let (ready, ready_bytes) = if unread || first >= self.head {
             (live, None)
         } else {
             let ahead =
@@ -200,7 +211,12 @@ impl<C> Queue<C> {
             (lengths.len() as u64, Some(lengths.iter().sum()))
         };
         for position in came_back {
-            self.returned.remove(&position);
+            match &mut self.levels {
+                Some(levels) => levels.remove(position),
+                None => {
+                    self.returned.remove(&position);
+                }
+            }
         }
         self.log.drop_segment(base);
         // All of a segment that nobody has come to is ready.

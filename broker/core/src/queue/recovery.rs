@@ -7,7 +7,7 @@ use crate::store::{Position, QueueId, RecordRef, RecoveredQueue};
 
 use super::block::{REDELIVERED, SETTLED, STORED};
 use super::log::{Log, SEGMENT_BYTES};
-use super::segment::{Segment, mark};
+use super::segment::Segment;
 use super::settlement::Settlement;
 use super::{Queue, persist};
 
@@ -120,7 +120,7 @@ fn segment(records: Vec<RecordRef>, settlement: &Settlement) -> Segment {
             .get(settled.partition_point(|&(_, last)| last < position))
             .is_some_and(|&(start, _)| start <= position);
         let delivered = position < settlement.head;
-        mark(STORED | if done { SETTLED } else { 0 } | if delivered { REDELIVERED } else { 0 })
+        STORED | if done { SETTLED } else { 0 } | if delivered { REDELIVERED } else { 0 }
     });
     Segment::stored(records, marks.collect(), live)
 }

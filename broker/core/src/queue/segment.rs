@@ -23,7 +23,7 @@ pub(super) struct Segment {
     /// The messages, unless they are only in the store.
     pub(super) block: Option<Block>,
     /// While the block is away: the lasting flags, or nothing if all are live, stored and never delivered.
-    marks: Vec<u8>,
+    marks: Vec<u16>,
     /// While the block is away: the bodies' lengths, if some of the messages are held by consumers.
     lengths: Vec<u32>,
     /// Where the messages are stored, by first position.
@@ -51,7 +51,7 @@ impl Segment {
     }
 
     /// A segment whose messages are in the store; `marks` says which positions are absent or settled.
-    pub(super) fn stored(records: Vec<RecordRef>, marks: Vec<u8>, live: u32) -> Self {
+    pub(super) fn stored(records: Vec<RecordRef>, marks: Vec<u16>, live: u32) -> Self {
         let base = records.first().map_or(0, |record| record.first);
         let end = records.last().map_or(base, |record| record.last + 1);
         Self {
@@ -87,10 +87,7 @@ impl Segment {
         match &self.block {
             Some(block) => block.flags(index),
             None if self.marks.is_empty() => STORED,
-            None => self
-                .marks
-                .get(index)
-                .map_or(SETTLED, |&mark| u16::from(mark)),
+            None => self.marks.get(index).copied().unwrap_or(SETTLED),
         }
     }
 
@@ -100,10 +97,10 @@ impl Segment {
             return;
         }
         if self.marks.is_empty() {
-            self.marks = vec![mark(STORED); self.len as usize];
+            self.marks = vec![STORED; self.len as usize];
         }
         if let Some(at) = self.marks.get_mut(index) {
-            *at |= mark(flags);
+            *at |= flags & LASTING;
         }
     }
 
@@ -174,7 +171,7 @@ impl Segment {
             Vec::new()
         } else {
             (0..block.len())
-                .map(|index| mark(block.flags(index)))
+                .map(|index| block.flags(index) & LASTING)
                 .collect()
         };
         if held {
@@ -226,9 +223,4 @@ impl Segment {
     pub(super) fn memory(&self) -> usize {
         self.block.as_ref().map_or(0, Block::memory)
     }
-}
-
-/// The lasting flags in a byte; all of them lie in the low one.
-pub(super) fn mark(flags: u16) -> u8 {
-    (flags & LASTING) as u8
 }

@@ -1,5 +1,7 @@
 //! Random operations on a queue against a naive model, with the invariants of the architecture page.
 
+mod scenarios;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -76,16 +78,16 @@ impl Sink<usize> for Connections {
     }
 }
 
-/// Body, persistence, and time to live.
-struct Bodies(Vec<(Vec<u8>, bool, Option<u8>)>);
+/// A body, whether it is persistent, and the properties.
+struct Bodies(Vec<(Vec<u8>, bool, Vec<u8>)>);
 
-/// Properties with a delivery mode and an expiration of one digit.
-const EXPIRING: [[u8; 5]; 4] = [
-    [0x11, 0, 2, 1, b'0'],
-    [0x11, 0, 2, 1, b'1'],
-    [0x11, 0, 2, 1, b'2'],
-    [0x11, 0, 2, 1, b'3'],
-];
+/// Properties with a delivery mode, a priority, and a time to live of one digit.
+fn properties(priority: u8, ttl: Option<u8>) -> Vec<u8> {
+    match ttl {
+        None => vec![0x18, 0, 2, priority],
+        Some(ttl) => vec![0x19, 0, 2, priority, 1, b'0' + ttl],
+    }
+}
 
 impl Batch for Bodies {
     fn len(&self) -> usize {
@@ -93,14 +95,14 @@ impl Batch for Bodies {
     }
 
     fn message(&self, index: usize) -> Message<'_> {
-        let (body, persistent, ttl) = &self.0[index];
+        let (body, persistent, properties) = &self.0[index];
         Message {
             target: if body[7] % 2 == 0 {
                 b"\x00\x01q"
             } else {
                 b"\x01x\x01k"
             },
-            properties: ttl.map_or(&[0x10, 0, 2], |ttl| &EXPIRING[usize::from(ttl)]),
+            properties,
             body: Body::Inline(body),
             persistent: *persistent,
         }
@@ -141,6 +143,7 @@ struct Known {
     number: u64,
     size: u64,
     expires_at: Option<u64>,
+    priority: u8,
     persistent: bool,
     delivered: bool,
     /// The committer has seen it.
@@ -219,7 +222,7 @@ impl World {
                 u.int_in_range(8..=40)?
             };
             body.resize(size, 1);
-            let persistent = u.arbitrary()?;
+            let (persistent, priority) = (u.arbitrary()?, u.int_in_range(0..=3)?);
             let ttl: Option<u8> = if u.ratio(1, 4)? {
                 Some(u.int_in_range(0..=3)?)
             } else {
@@ -238,6 +241,7 @@ impl World {
                     number: self.next_number,
                     size: size as u64,
                     expires_at: shorter.map(|ttl| self.now + ttl),
+                    priority: priority.min(self.arguments.max_priority.unwrap_or(0)),
                     persistent,
                     delivered: false,
                     durable: false,
@@ -245,7 +249,7 @@ impl World {
             );
             self.next_number += 1;
             self.published += 1;
-            bodies.push((body, persistent, ttl));
+            bodies.push((body, persistent, properties(priority, ttl)));
         }
         self.queue.publish(&Bodies(bodies), &mut self.connections);
         Ok(())
@@ -358,6 +362,8 @@ impl World {
 
     fn get(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let no_ack: bool = u.arbitrary()?;
+        self.expire();
+        let first = self.first_ready().map(|(at, _)| at);
         let (got, _) = self.queue.get(no_ack, |delivery, remaining| {
             let number = u64::from_be_bytes(
                 *delivery
@@ -374,6 +380,7 @@ impl World {
             Get::Away => self.page_in(),
             Get::Message((seen, remaining)) => {
                 assert_eq!(remaining, self.queue.ready_count());
+                assert_eq!(Some(seen.0), first, "(13) out of order");
                 self.saw(seen);
                 if no_ack {
                     self.live.remove(&seen.0);
@@ -551,6 +558,15 @@ impl World {
         known.delivered = true;
     }
 
+    /// What goes out next: higher priorities first, then in the order of positions.
+    fn first_ready(&self) -> Option<(Position, Known)> {
+        let held = self.all_held();
+        let ready = self.live.iter().filter(|(at, _)| !held.contains(at));
+        ready
+            .map(|(&at, &known)| (at, known))
+            .min_by_key(|(at, known)| (std::cmp::Reverse(known.priority), *at))
+    }
+
     /// What has expired goes, here and there.
     fn expire(&mut self) {
         loop {
@@ -573,8 +589,7 @@ impl World {
         self.settled += gone;
         self.expired += gone;
         assert_eq!(self.queue.counters().expired, self.expired, "(12) expired");
-        let mut ready = self.live.iter().filter(|(at, _)| !held.contains(at));
-        let first = ready.next().and_then(|(_, known)| known.expires_at);
+        let first = self.first_ready().and_then(|(_, known)| known.expires_at);
         if self.queue.keeps_time() {
             assert!(
                 first.is_none_or(|at| at > now),
@@ -650,6 +665,9 @@ fn random_operations_keep_the_invariants() {
         if u.ratio(1, 3)? {
             arguments.message_ttl = Some(Duration::from_millis(u.int_in_range(0..=4)?));
         }
+        if u.arbitrary()? {
+            arguments.max_priority = Some(u.int_in_range(1..=2)?);
+        }
         let mut world = World::new(arguments);
         for _ in 0..u.int_in_range(1..=60)? {
             world.step(u)?;
@@ -659,79 +677,4 @@ fn random_operations_keep_the_invariants() {
     .size_min(1 << 10)
     .size_max(1 << 14)
     .budget_ms(5_000);
-}
-
-#[test]
-fn what_is_lost_counts_no_more() {
-    let mut world = World::new(QueueArguments::default());
-    let bodies = |count| Bodies((0..count).map(|_| (vec![1; 200_000], true, None)).collect());
-    world.queue.publish(&bodies(40), &mut world.connections);
-    let mut held = Vec::new();
-    for _ in 0..9 {
-        let (got, _) = world.queue.get(false, |delivery, _| delivery.position);
-        let Get::Message(position) = got else {
-            panic!("{got:?}")
-        };
-        held.push(position);
-    }
-    world.queue.requeue(Held {
-        consumer: None,
-        positions: &held[3..4],
-    });
-    world.commit(true);
-    let away: Vec<Position> = world
-        .queue
-        .log
-        .segments
-        .iter()
-        .filter(|segment| segment.block.is_none())
-        .map(|segment| segment.base)
-        .collect();
-    assert!(away.len() > 3, "{away:?}");
-    for base in away {
-        world.queue.lose(base).expect("is there");
-        let contents = world.queue.contents();
-        assert_eq!(
-            (contents.ready_bytes, contents.unacked_bytes),
-            (
-                world.queue.ready_count() * 200_000,
-                world.queue.unacked_count() * 200_000
-            )
-        );
-    }
-}
-
-#[test]
-fn a_queue_is_abandoned_when_its_lease_ends() {
-    let mut world = World::new(QueueArguments {
-        expires: Some(Duration::from_millis(10)),
-        ..QueueArguments::default()
-    });
-    let queue = &mut world.queue;
-    queue.tell_time(100);
-    queue.renew();
-    assert_eq!(queue.deadline(), Some(110));
-    queue.tell_time(109);
-    assert!(!queue.is_abandoned());
-    let (got, _) = queue.get(true, |_, _| ());
-    assert_eq!(got, Get::Empty);
-    queue.tell_time(110);
-    assert!(!queue.is_abandoned(), "basic.get renews the lease");
-    let options = ConsumerOptions {
-        tag: ConsumerTag::default(),
-        no_ack: true,
-        exclusive: false,
-        priority: 0,
-        prefetch: 0,
-        arguments: FieldTable::default(),
-    };
-    let key = queue.consume(0, options);
-    queue.tell_time(200);
-    assert!(!queue.is_abandoned());
-    assert_eq!(queue.deadline(), None);
-    queue.cancel(key);
-    queue.tell_time(209);
-    assert!(!queue.is_abandoned());
-    queue.tell_time(210);
-    assert!(queue.is_abandoned());
 }

@@ -164,7 +164,7 @@ impl Ingress {
         if count == 0 {
             return Ok(Outcome::Unroutable);
         }
-        let persistent = is_persistent(content.properties());
+        let persistent = special::is_persistent(content.properties());
         self.expiring |= special::expires(content.properties());
         let message = match content {
             Content::Inline {
@@ -316,7 +316,7 @@ impl Ingress {
 
     /// Collects a message for queues that were found apart from the cache.
     pub(super) fn collect_for(&mut self, queues: Vec<Handle>, message: Owned) {
-        let persistent = is_persistent(&message.properties);
+        let persistent = special::is_persistent(&message.properties);
         self.expiring |= special::expires(&message.properties);
         let message = self.own(persistent, message);
         self.last_route = Route::PerMessage;
@@ -433,26 +433,4 @@ fn small(len: usize) -> u32 {
 
 pub(super) fn names(target: &[u8]) -> Result<(&str, &str), Exception> {
     split_target(target).map_err(|error| ConnectionException::frame_error(error.to_string()).into())
-}
-
-const DELIVERY_MODE: u16 = 1 << 12;
-/// The properties that stand before the delivery mode.
-const BEFORE_DELIVERY_MODE: u16 = 0b111 << 13;
-
-/// Whether the delivery mode is 2. Most messages have it first in the list, or not at all.
-#[inline]
-pub(super) fn is_persistent(properties: &[u8]) -> bool {
-    let Some(&flags) = properties.first_chunk() else {
-        return false;
-    };
-    let flags = u16::from_be_bytes(flags);
-    if flags & DELIVERY_MODE == 0 {
-        false
-    } else if flags & BEFORE_DELIVERY_MODE == 0 {
-        properties.get(2) == Some(&2)
-    } else {
-        RawProperties::new(properties)
-            .and_then(RawProperties::delivery_mode)
-            .is_ok_and(|mode| mode == Some(2))
-    }
 }

@@ -140,6 +140,28 @@ fn without_bcc(properties: RawProperties<'_>) -> Result<Bytes, Exception> {
     Ok(decoded.to_bytes())
 }
 
+const DELIVERY_MODE: u16 = 1 << 12;
+/// The properties that stand before the delivery mode.
+const BEFORE_DELIVERY_MODE: u16 = 0b111 << 13;
+
+/// Whether the delivery mode is 2. Most messages have it first in the list, or not at all.
+#[inline]
+pub(super) fn is_persistent(properties: &[u8]) -> bool {
+    let Some(&flags) = properties.first_chunk() else {
+        return false;
+    };
+    let flags = u16::from_be_bytes(flags);
+    if flags & DELIVERY_MODE == 0 {
+        false
+    } else if flags & BEFORE_DELIVERY_MODE == 0 {
+        properties.get(2) == Some(&2)
+    } else {
+        RawProperties::new(properties)
+            .and_then(RawProperties::delivery_mode)
+            .is_ok_and(|mode| mode == Some(2))
+    }
+}
+
 /// Whether the message has an expiration.
 #[inline]
 pub(super) fn expires(properties: &[u8]) -> bool {

@@ -1,0 +1,156 @@
+//! The order of a queue with priorities: higher levels first, within one by position.
+//!
+//! All that is ready in such a queue is listed here, so that what comes back finds its place by itself. `Queue::head` stays
+//! at the log's end. After a restart, segments are listed when they have been read; nothing is delivered before all are.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use amphora_protocol::wire::properties::RawProperties;
+
+use crate::store::Position;
+
+use super::Queue;
+use super::block::SETTLED;
+use super::log::Log;
+
+/// The property flag of `priority`.
+const PRIORITY: u16 = 1 << 11;
+
+/// A message's level stands in the upper half of its flags.
+const LEVEL_SHIFT: u32 = 8;
+
+#[derive(Debug)]
+pub(super) struct Levels {
+    /// What is ready, by level; the last is served first.
+    ready: Vec<BTreeSet<Position>>,
+    /// Where segments begin that were not read since the restart: all that is live in them is ready.
+    unread: BTreeSet<Position>,
+    /// Nothing from here on was ever delivered.
+    delivered_to: Position,
+}
+
+impl Levels {
+    /// Levels from 0 to `max` for the messages of `log`, of which none is held.
+    pub(super) fn new(max: u8, log: &Log) -> Self {
+        Self {
+            ready: vec![BTreeSet::new(); usize::from(max) + 1],
+            unread: log.segments.iter().map(|segment| segment.base).collect(),
+            delivered_to: 0,
+        }
+    }
+
+    /// The flags that a message with these properties has for its level: what is above the highest counts as the highest.
+    pub(super) fn flags_of(&self, properties: &[u8]) -> u16 {
+        let flags = properties.first_chunk().copied();
+        if flags.is_none_or(|flags| u16::from_be_bytes(flags) & PRIORITY == 0) {
+            return 0;
+        }
+        let priority = RawProperties::new(properties).and_then(RawProperties::priority);
+        let priority = priority.ok().flatten().unwrap_or(0);
+        let max = u8::try_from(self.ready.len() - 1).unwrap_or(u8::MAX);
+        u16::from(priority.min(max)) << LEVEL_SHIFT
+    }
+
+    /// A message with these flags is ready.
+    pub(super) fn insert(&mut self, position: Position, flags: u16) {
+        if let Some(level) = self.ready.get_mut(usize::from(flags >> LEVEL_SHIFT)) {
+            level.insert(position);
+        }
+    }
+
+    /// The message is ready no more. Costs little for one that is next.
+    pub(super) fn remove(&mut self, position: Position) {
+        let found = self
+            .ready
+            .iter_mut()
+            .rev()
+            .any(|level| level.remove(&position));
+        debug_assert!(found, "position {position} is not ready");
+        self.delivered_to = self.delivered_to.max(position + 1);
+    }
+
+    /// The next to go out; one that is away, if it cannot be known.
+    pub(super) fn first(&self, log: &Log) -> Option<Position> {
+        if let Some(&base) = self.unread.first() {
+            return Some(log.next_live(base));
+        }
+        self.ready
+            .iter()
+            .rev()
+            .find_map(|level| level.first().copied())
+    }
+
+    /// What is listed as ready of a stretch of the log.
+    pub(super) fn range(&self, positions: Range<Position>) -> Vec<Position> {
+        let levels = self.ready.iter();
+        levels
+            .flat_map(|level| level.range(positions.clone()).copied())
+            .collect()
+    }
+
+    /// The segment is gone. True if nothing of it was listed.
+    pub(super) fn forget_unread(&mut self, base: Position) -> bool {
+        self.unread.remove(&base)
+    }
+
+    pub(super) fn delivered_to(&self) -> Position {
+        self.delivered_to
+    }
+
+    /// Empties itself and settles all that was ready.
+    pub(super) fn purge(&mut self, log: &mut Log) {
+        for position in self.ready.iter_mut().flat_map(std::mem::take) {
+            log.settle(position);
+        }
+        for base in std::mem::take(&mut self.unread) {
+            log.drop_segment(base);
+        }
+    }
+}
+
+impl<C> Queue<C> {
+    /// Lists the message that was just appended, if the queue has priorities.
+    pub(super) fn enlist(&mut self, properties: &[u8]) {
+        let Some(levels) = &mut self.levels else {
+            return;
+        };
+        let position = self.log.tail() - 1;
+        let flags = levels.flags_of(properties);
+        if let Some(segment) = self.log.segment_of(position) {
+            segment.add_flags(segment.index(position), flags);
+        }
+        levels.insert(position, flags);
+        self.head = self.log.tail();
+    }
+
+    /// Lists the messages of a segment that came back for the first time since the restart.
+    pub(super) fn enlist_segment(&mut self, base: Position) {
+        let Some(levels) = &mut self.levels else {
+            return;
+        };
+        if !levels.unread.remove(&base) {
+            return;
+        }
+        let Some(segment) = self.log.segment_of(base) else {
+            return;
+        };
+        for position in segment.base..segment.end() {
+            let flags = segment.flags(segment.index(position));
+            if flags & SETTLED == 0 {
+                levels.insert(position, flags);
+            }
+        }
+    }
+
+    /// A message that is not settled is ready again.
+    pub(super) fn relist(&mut self, position: Position) {
+        let Some(levels) = &mut self.levels else {
+            self.returned.insert(position);
+            return;
+        };
+        if let Some(segment) = self.log.segment_of(position) {
+            levels.insert(position, segment.flags(segment.index(position)));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What random operations seldom come to.
+
+use super::*;
+
+#[test]
+fn what_is_lost_counts_no_more() {
+    for max_priority in [None, Some(2)] {
+        let mut world = World::new(QueueArguments {
+            max_priority,
+            ..QueueArguments::default()
+        });
+        lose_what_is_away(&mut world);
+    }
+}
+
+fn lose_what_is_away(world: &mut World) {
+    let bodies = (0..40).map(|n| (vec![1; 200_000], true, properties(n / 10, None)));
+    let bodies = Bodies(bodies.collect());
+    world.queue.publish(&bodies, &mut world.connections);
+    let mut held = Vec::new();
+    for _ in 0..9 {
+        let (got, _) = world.queue.get(false, |delivery, _| delivery.position);
+        let Get::Message(position) = got else {
+            panic!("{got:?}")
+        };
+        held.push(position);
+    }
+    world.queue.requeue(Held {
+        consumer: None,
+        positions: &held[3..4],
+    });
+    world.commit(true);
+    let away: Vec<Position> = world
+        .queue
+        .log
+        .segments
+        .iter()
+        .filter(|segment| segment.block.is_none())
+        .map(|segment| segment.base)
+        .collect();
+    assert!(away.len() > 3, "{away:?}");
+    for base in away {
+        world.queue.lose(base).expect("is there");
+        let contents = world.queue.contents();
+        assert_eq!(
+            (contents.ready_bytes, contents.unacked_bytes),
+            (
+                world.queue.ready_count() * 200_000,
+                world.queue.unacked_count() * 200_000
+            )
+        );
+    }
+}
+
+#[test]
+fn a_queue_is_abandoned_when_its_lease_ends() {
+    let mut world = World::new(QueueArguments {
+        expires: Some(Duration::from_millis(10)),
+        ..QueueArguments::default()
+    });
+    let queue = &mut world.queue;
+    queue.tell_time(100);
+    queue.renew();
+    assert_eq!(queue.deadline(), Some(110));
+    queue.tell_time(109);
+    assert!(!queue.is_abandoned());
+    let (got, _) = queue.get(true, |_, _| ());
+    assert_eq!(got, Get::Empty);
+    queue.tell_time(110);
+    assert!(!queue.is_abandoned(), "basic.get renews the lease");
+    let options = ConsumerOptions {
+        tag: ConsumerTag::default(),
+        no_ack: true,
+        exclusive: false,
+        priority: 0,
+        prefetch: 0,
+        arguments: FieldTable::default(),
+    };
+    let key = queue.consume(0, options);
+    queue.tell_time(200);
+    assert!(!queue.is_abandoned());
+    assert_eq!(queue.deadline(), None);
+    queue.cancel(key);
+    queue.tell_time(209);
+    assert!(!queue.is_abandoned());
+    queue.tell_time(210);
+    assert!(queue.is_abandoned());
+}
