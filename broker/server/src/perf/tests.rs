@@ -14,11 +14,11 @@ fn check(line: &str) -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || limit::serve(&listener, None));
-    // A count is to end the load, not the clock of a machine that has other things to do.
+    // A count is to end the load, and the last message the wait for it, not the clock of a busy machine.
     let clock = if line.contains("--count") && !line.contains("--duration") {
-        "--duration 60s"
+        "--duration 60s --settle 60s"
     } else {
-        ""
+        "--settle 60s"
     };
     let options = options(&format!("{line} {clock} --uri amqp://{address}")).unwrap();
     let outcome = engine::run(
