@@ -58,7 +58,7 @@ def main() -> int:
 
 def declares_by_ctl(broker: Broker) -> None:
     """Exchange, queue and binding come to be by the command line, and are there for clients."""
-    url = f"http://guest:guest@127.0.0.1:{broker.address.http_port}"
+    url = f"http://127.0.0.1:{broker.address.http_port}"
     for line in DECLARATIONS:
         command = [broker.binary, "ctl", "--url", url, *line.split()]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=30)

@@ -48,7 +48,7 @@ def run_suite(suite: Suite, options: argparse.Namespace) -> Verdict:
         verdict.complaints.append(f"could not be run: {error}")
     verdict.seconds = time.monotonic() - started
     if not options.no_expectations:
-        verdict.judge(known)
+        verdict.judge(known, suite.tests)
     return verdict
 
 

@@ -28,13 +28,17 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class Suite:
-    """A client library's own tests, and how to run them."""
+    """A client library's own tests, and how to run them.
+
+    `tests` is how many there are: fewer would mean that some were lost without a word.
+    """
 
     name: str
     library: str
     version: str
     tool: str
     source: dict[str, Any]
+    tests: int
     timeout_s: int
     quick: bool = False
     arguments: list[str] = field(default_factory=list)

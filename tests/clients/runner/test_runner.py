@@ -17,7 +17,7 @@ class Judging(unittest.TestCase):
 
     def complaints(self, results: tools.Results, expectations: Expectations) -> list[str]:
         verdict = Verdict("a-suite", "1.0", results=results)
-        verdict.judge(expectations)
+        verdict.judge(expectations, tests=len(results))
         return verdict.complaints
 
     def test_all_as_expected(self):
@@ -34,6 +34,11 @@ class Judging(unittest.TestCase):
     def test_expectation_of_a_test_that_is_gone(self):
         complaints = self.complaints({}, Expectations(flaky={"a": "why"}))
         self.assertEqual(complaints, ["expected, but did not run: a"])
+
+    def test_tests_that_are_lost(self):
+        verdict = Verdict("a-suite", "1.0", results={"a": "passed"})
+        verdict.judge(Expectations(), tests=2)
+        self.assertEqual(verdict.complaints, ["1 tests ran, where there are 2"])
 
     def test_flaky_test_that_failed_every_time(self):
         complaints = self.complaints({"a": "failed"}, Expectations(flaky={"a": "why"}))
@@ -77,6 +82,7 @@ test hangs ...
     </testsuite>
     <testcase name="waits"><skipped/></testcase>
   </testsuite>
+  <undefined name="Given up"><testcase name="works"/></undefined>
   <testcase name="/sources/test/x.test.js"><failure/></testcase>
 </testsuites>"""
         )
@@ -87,6 +93,8 @@ test hangs ...
                 "Outer > inner > works'": "passed",
                 "Outer > inner > breaks": "failed",
                 "Outer > waits": "skipped",
+                "Given up": "failed",
+                "Given up > works": "passed",
                 "test/x.test.js": "failed",
             },
         )

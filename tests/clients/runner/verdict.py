@@ -29,8 +29,10 @@ class Verdict:
         """Nothing unexpected happened."""
         return not self.complaints
 
-    def judge(self, expectations: Expectations) -> None:
-        """Add a complaint for each unexpected failure, unexpected pass and unknown test."""
+    def judge(self, expectations: Expectations, tests: int) -> None:
+        """Add a complaint for each unexpected failure or pass, unknown or lost test."""
+        if len(self.results) != tests:
+            self.complaints.append(f"{len(self.results)} tests ran, where there are {tests}")
         for test, outcome in sorted(self.results.items()):
             if outcome == FAILED and test not in expectations.failures:
                 self.complaints.append(f"failed: {test}")
