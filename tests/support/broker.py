@@ -64,6 +64,7 @@ class Broker:
 
     binary: Path
     log: Path
+    config: Path | None = None
     address: Address = field(init=False)
     process: subprocess.Popen | None = field(default=None, init=False)
     data_dir: Path = field(init=False)
@@ -100,6 +101,8 @@ class Broker:
             *listen,
             f"--http-listen=127.0.0.1:{self.address.http_port}",
         ]
+        if self.config:
+            command.append(f"--config={self.config}")
         # What the environment says of a broker is meant for another one.
         env = {name: text for name, text in os.environ.items() if not name.startswith("AMPHORA_")}
         with self.log.open("ab") as log:

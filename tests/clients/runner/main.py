@@ -87,7 +87,8 @@ def _broker(options: argparse.Namespace, suite: Suite) -> Iterator[tuple[Address
         yield options.broker, None
         return
     log = cache_dir() / "results" / f"{suite.name}.broker.log"
-    with Broker(options.start, log) as broker:
+    config = suite.folder / "broker.toml"
+    with Broker(options.start, log, config if config.exists() else None) as broker:
         yield broker.address, broker
 
 
