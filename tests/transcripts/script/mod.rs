@@ -1,0 +1,163 @@
+//! Conversations as text. A script is its own transcript: what the clients say is said, and what the broker answers is
+//! compared to the lines that say what it should. `UPDATE_EXPECT=1` writes down what it does answer.
+//!
+//! ```text
+//! a1 > basic.publish routing_key=q mandatory "hello"     client a says this on its channel 1
+//! a1 < basic.return reply_code=312 …                     and this is what it receives
+//! a < nothing                                            it receives nothing more, on any channel
+//! a < end                                                the broker has hung up
+//! a hangs up                                             client a has hung up
+//! a connects vhost=/ without=basic.nack                  client a introduces itself in a special way
+//! the broker crashes                                     SIGKILL, and a new start on the same data
+//! ```
+//!
+//! Clients and channels are opened when they are first mentioned. A client answers `channel.close` and `connection.close`
+//! as it should, and what comes next on that channel, or of that client, opens it again. Names that the broker makes up
+//! are numbered: `amq.gen-$1`. At the end of a script, what the clients have received beside it is added to it.
+
+mod actor;
+mod grammar;
+mod names;
+mod place;
+mod text;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use amphora_tests::Login;
+use anyhow::{Context, bail};
+use expect_test::Expect;
+
+use actor::{Actor, Heard};
+use names::Names;
+use place::Place;
+
+/// Plays the script, with nothing there before.
+pub(crate) fn check(script: &Expect) -> anyhow::Result<()> {
+    let mut stage = Stage {
+        place: Place::find()?,
+        actors: BTreeMap::new(),
+        names: Names::default(),
+        played: String::new(),
+    };
+    for line in script.data().trim().lines() {
+        let line = line.trim();
+        stage.play(line).with_context(|| line.to_owned())?;
+    }
+    stage.leftovers()?;
+    script.assert_eq(&stage.played);
+    Ok(())
+}
+
+struct Stage {
+    place: Place,
+    actors: BTreeMap<char, Actor>,
+    names: Names,
+    played: String,
+}
+
+impl Stage {
+    fn play(&mut self, line: &str) -> anyhow::Result<()> {
+        if line.is_empty() || line.starts_with('#') {
+            self.say(line);
+            return Ok(());
+        }
+        if line == "the broker crashes" {
+            self.say(line);
+            self.actors.clear();
+            return self.place.crash();
+        }
+        let (place, rest) = line.split_once(' ').context("who?")?;
+        let name = place.chars().next().context("who?")?;
+        match rest.split_once(' ').unwrap_or((rest, "")) {
+            (">", said) => {
+                self.say(line);
+                let channel = place.get(1..).unwrap_or_default().parse()?;
+                let said = self.names.actual(said);
+                self.actor(name)?.say(channel, &said)
+            }
+            ("<", "nothing") => self.expect_nothing(name),
+            ("<", _) => {
+                let heard = self.actor(name)?.hear()?;
+                self.note(name, &heard);
+                Ok(())
+            }
+            ("connects", how) => {
+                self.say(line);
+                let client = self.place.login(&login(how)?)?;
+                self.actors.insert(name, Actor::new(client));
+                Ok(())
+            }
+            ("hangs", "up") => {
+                self.say(line);
+                self.actors.remove(&name).context("it is not there")?;
+                Ok(())
+            }
+            _ => bail!("what?"),
+        }
+    }
+
+    fn actor(&mut self, name: char) -> anyhow::Result<&mut Actor> {
+        if !self.actors.contains_key(&name) {
+            self.actors
+                .insert(name, Actor::new(self.place.login(&Login::default())?));
+        }
+        self.actors.get_mut(&name).context("it was just inserted")
+    }
+
+    /// Has the broker answer something else, and takes note of all that it said before.
+    fn expect_nothing(&mut self, name: char) -> anyhow::Result<()> {
+        let before = self.actor(name)?.barrier()?;
+        if before.is_empty() {
+            self.say(&format!("{name} < nothing"));
+        }
+        for heard in before {
+            self.note(name, &heard);
+        }
+        Ok(())
+    }
+
+    /// What nobody asked for. Twice, because what one client's last words do to another is known only when they are
+    /// answered.
+    fn leftovers(&mut self) -> anyhow::Result<()> {
+        for _ in 0..2 {
+            for name in self.actors.keys().copied().collect::<Vec<_>>() {
+                for heard in self.actor(name)?.barrier()? {
+                    self.note(name, &heard);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, name: char, heard: &Heard) {
+        let text = self.names.shown(&self.place.at_home(&heard.text));
+        match heard.channel {
+            0 => self.say(&format!("{name} < {text}")),
+            channel => self.say(&format!("{name}{channel} < {text}")),
+        }
+        if heard.is_end {
+            self.actors.remove(&name);
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        // A String takes anything.
+        let _ = writeln!(self.played, "{line}");
+    }
+}
+
+fn login(how: &str) -> anyhow::Result<Login> {
+    let mut login = Login::default();
+    for word in how.split_whitespace() {
+        match word.split_once('=') {
+            Some(("vhost", name)) => name.clone_into(&mut login.vhost),
+            Some(("without", capability)) => {
+                login.capabilities.retain(|known| *known != capability);
+            }
+            _ => bail!("{word}?"),
+        }
+    }
+    Ok(login)
+}

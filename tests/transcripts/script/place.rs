@@ -1,0 +1,89 @@
+//! Where a script is played: at a broker of its own, or, to see what another one says, in a virtual host of its own there.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use amphora_tests::{Broker, Client, Login};
+use anyhow::{Context, bail};
+
+/// Names another broker, as the addresses of its AMQP and HTTP listeners with a comma between them: with RabbitMQ's, this
+/// shows where the scripts are not true of RabbitMQ.
+const ELSEWHERE: &str = "AMPHORA_SCRIPTS_AT";
+
+/// `guest:guest`
+const AUTHORIZATION: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
+
+#[derive(Debug)]
+pub(super) enum Place {
+    Own(Box<Broker>),
+    Elsewhere { amqp: SocketAddr, vhost: String },
+}
+
+impl Place {
+    pub(super) fn find() -> anyhow::Result<Self> {
+        match std::env::var(ELSEWHERE) {
+            Ok(addresses) => Self::elsewhere(&addresses),
+            Err(_) => Ok(Self::Own(Box::new(Broker::start()?))),
+        }
+    }
+
+    pub(super) fn login(&self, login: &Login) -> anyhow::Result<Client> {
+        match self {
+            Self::Own(broker) => broker.login(login),
+            Self::Elsewhere { amqp, vhost } => {
+                let mut client = Client::dial(*amqp)?;
+                client.login(&Login {
+                    vhost: vhost.clone(),
+                    ..login.clone()
+                })?;
+                Ok(client)
+            }
+        }
+    }
+
+    pub(super) fn crash(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Own(broker) => broker.restart(),
+            Self::Elsewhere { .. } => bail!("the other broker is not ours to kill"),
+        }
+    }
+
+    /// What the broker says, as if it were said in `/`.
+    pub(super) fn at_home(&self, line: &str) -> String {
+        match self {
+            Self::Own(_) => line.to_owned(),
+            Self::Elsewhere { vhost, .. } => line.replace(vhost, "/"),
+        }
+    }
+
+    fn elsewhere(addresses: &str) -> anyhow::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let (amqp, http) = addresses.split_once(',').context(ELSEWHERE)?;
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let vhost = format!("scripts-{}-{count}", std::process::id());
+        put(http, &format!("vhosts/{vhost}"), "")?;
+        let everything = r#"{"configure":".*","write":".*","read":".*"}"#;
+        put(http, &format!("permissions/{vhost}/guest"), everything)?;
+        Ok(Self::Elsewhere {
+            amqp: amqp.parse()?,
+            vhost,
+        })
+    }
+}
+
+fn put(http: &str, path: &str, body: &str) -> anyhow::Result<()> {
+    let mut socket = TcpStream::connect(http)?;
+    let length = body.len();
+    write!(
+        socket,
+        "PUT /api/{path} HTTP/1.1\r\nHost: {http}\r\nAuthorization: {AUTHORIZATION}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    if !answer.starts_with("HTTP/1.1 2") {
+        bail!("PUT {path}: {answer}");
+    }
+    Ok(())
+}
