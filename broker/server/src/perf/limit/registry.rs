@@ -61,7 +61,13 @@ impl Peer {
     }
 
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write_when(bytes, || ())
+    }
+
+    /// Does something, and writes before anybody else can: what the others write because of it comes after `bytes`.
+    pub(super) fn write_when(&self, bytes: &[u8], happens: impl FnOnce()) -> io::Result<()> {
         let _turn = lock(&self.writing);
+        happens();
         (&self.stream).write_all(bytes)
     }
 }

@@ -262,15 +262,21 @@ impl Session<'_> {
         let name = arguments.name().unwrap_or_default();
         let tag = arguments.name().unwrap_or_default();
         let waits = arguments.octet().unwrap_or_default() & 1 << 3 == 0;
-        self.send_if(waits, Call::new(frame.channel, basic::CONSUME_OK).name(tag))?;
-        self.registry.consume(
-            name,
-            Consumer {
-                peer: Arc::clone(&self.peer),
-                channel: frame.channel,
-                tag: tag.to_owned(),
-            },
-        );
+        let consumer = Consumer {
+            peer: Arc::clone(&self.peer),
+            channel: frame.channel,
+            tag: tag.to_owned(),
+        };
+        let answer = if waits {
+            Call::new(frame.channel, basic::CONSUME_OK)
+                .name(tag)
+                .finish()
+        } else {
+            Vec::new()
+        };
+        // Who has read the answer may publish at once, and the answer comes before the first delivery.
+        self.peer
+            .write_when(&answer, || self.registry.consume(name, consumer))?;
         Ok(())
     }
 
