@@ -25,6 +25,7 @@ class Address:
     user: str = "guest"
     password: str = "guest"
     http_port: int | None = None
+    tls_port: int | None = None
 
     @classmethod
     def parse(cls, uri: str) -> "Address":
@@ -59,12 +60,13 @@ class Broker:
     """A broker process with its own data directory and ports on the loopback interface.
 
     The data directory outlives `stop` and `kill`, so that `start` can be a restart;
-    leaving the `with` block removes it.
+    leaving the `with` block removes it. With `tls`, `config` must name certificates.
     """
 
     binary: Path
     log: Path
     config: Path | None = None
+    tls: bool = False
     address: Address = field(init=False)
     process: subprocess.Popen | None = field(default=None, init=False)
     data_dir: Path = field(init=False)
@@ -72,8 +74,13 @@ class Broker:
     def __enter__(self) -> "Broker":
         self.binary = self.binary.absolute()
         self.data_dir = Path(tempfile.mkdtemp(prefix="amphora-data-"))
-        amqp_port, http_port = _free_ports(2)
-        self.address = Address("127.0.0.1", amqp_port, http_port=http_port)
+        amqp_port, http_port, tls_port = _free_ports(3)
+        self.address = Address(
+            "127.0.0.1",
+            amqp_port,
+            http_port=http_port,
+            tls_port=tls_port if self.tls else None,
+        )
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_bytes(b"")
         try:
@@ -103,6 +110,8 @@ class Broker:
         ]
         if self.config:
             command.append(f"--config={self.config}")
+        if self.address.tls_port:
+            command.append(f"--amqps-listen=127.0.0.1:{self.address.tls_port}")
         # What the environment says of a broker is meant for another one.
         env = {name: text for name, text in os.environ.items() if not name.startswith("AMPHORA_")}
         with self.log.open("ab") as log:

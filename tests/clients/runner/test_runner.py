@@ -1,6 +1,8 @@
 """Of the runner itself: `python3 -m unittest discover --start-directory tests/clients/runner`."""
 
+import socket
 import sys
+import time
 import unittest
 from pathlib import Path
 from xml.etree import ElementTree
@@ -8,8 +10,10 @@ from xml.etree import ElementTree
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from clients.runner import suite, tools
+from clients.runner.relay import DELAY_S, slowed
 from clients.runner.suite import Expectations
 from clients.runner.verdict import Verdict
+from support.broker import Address
 
 
 class Judging(unittest.TestCase):
@@ -100,6 +104,27 @@ test hangs ...
         )
 
 
+class Slowing(unittest.TestCase):
+    """The relay for flaky tests."""
+
+    def test_relays_both_ways_and_late(self):
+        with socket.create_server(("127.0.0.1", 0)) as broker:
+            address = Address("127.0.0.1", broker.getsockname()[1])
+            with (
+                slowed(address) as slow,
+                socket.create_connection((slow.host, slow.port)) as client,
+            ):
+                accepted, _ = broker.accept()
+                with accepted:
+                    client.sendall(b"question")
+                    self.assertEqual(accepted.recv(8), b"question")
+                    asked = time.monotonic()
+                    accepted.sendall(b"answer")
+                    self.assertEqual(client.recv(6), b"answer")
+                    self.assertGreaterEqual(time.monotonic() - asked, DELAY_S)
+                self.assertEqual(client.recv(1), b"")
+
+
 class Suites(unittest.TestCase):
     """The files of all suites."""
 
@@ -108,6 +133,7 @@ class Suites(unittest.TestCase):
             with self.subTest(name):
                 loaded = suite.load(name)
                 suite.load_expectations(loaded)
+                suite.load_expectations(loaded.with_tls())
                 self.assertIn(loaded.tool, tools.TOOLS)
 
 

@@ -45,6 +45,7 @@ class Run:
             "port": self.address.port,
             "user": self.address.user,
             "password": self.address.password,
+            "tls_port": self.address.tls_port or 0,
             "suite": self.suite.folder,
             "sources": self.sources,
         }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from .suite import Expectations
 from .tools import FAILED, PASSED, SKIPPED, Results
 
-FLAKY_ATTEMPTS = 6
+FLAKY_ATTEMPTS = 4
 
 
 @dataclass

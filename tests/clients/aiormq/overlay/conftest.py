@@ -11,7 +11,10 @@ from yarl import URL
 def rabbitmq_container():
     return SimpleNamespace(
         host=os.environ["BROKER_HOST"],
-        ports={"5672/tcp": int(os.environ["BROKER_PORT"]), "5671/tcp": 1},
+        ports={
+            "5672/tcp": int(os.environ["BROKER_PORT"]),
+            "5671/tcp": int(os.environ["BROKER_TLS_PORT"]),
+        },
     )
 
 

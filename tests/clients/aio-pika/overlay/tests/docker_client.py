@@ -33,7 +33,10 @@ class DockerClient:
             raise RuntimeError(f"only the broker is there, not {image}")
         return ContainerInfo(
             id="broker",
-            ports={"5672/tcp": int(os.environ["BROKER_PORT"]), "5671/tcp": 0},
+            ports={
+                "5672/tcp": int(os.environ["BROKER_PORT"]),
+                "5671/tcp": int(os.environ["BROKER_TLS_PORT"]),
+            },
             host=os.environ["BROKER_HOST"],
         )
 
