@@ -2,10 +2,12 @@
 
 use amphora_protocol::wire::method::{Method, basic, confirm, queue};
 use amphora_protocol::wire::properties::BasicProperties;
-use amphora_protocol::wire::types::{ConsumerTag, DeliveryTag, QueueName, RoutingKey};
+use amphora_protocol::wire::types::{
+    ConsumerTag, DeliveryTag, ExchangeName, QueueName, RoutingKey,
+};
 use amphora_tests::{Broker, Client};
 use anyhow::{bail, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::{Api, columns, only};
 
@@ -169,5 +171,44 @@ fn an_exclusive_queue_is_shown_with_its_owner_and_is_nobody_elses() -> anyhow::R
         answer["reason"],
         "cannot obtain exclusive access to locked queue 'mine' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration."
     );
+    Ok(())
+}
+
+#[test]
+fn an_exchange_counts_what_came_in_and_where_it_went() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    let declaration = json!({ "type": "fanout" });
+    api.run("PUT", "/exchanges/%2F/x", &declaration)?;
+    for queue in ["a", "b"] {
+        api.run("PUT", &format!("/queues/%2F/{queue}"), &json!({}))?;
+        let binding = json!({ "routing_key": "" });
+        api.run("POST", &format!("/bindings/%2F/e/x/q/{queue}"), &binding)?;
+    }
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    for exchange in ["x", "x", "", "amq.direct"] {
+        let publish = basic::Publish {
+            exchange: ExchangeName::new(exchange)?,
+            routing_key: RoutingKey::new("a")?,
+            ..basic::Publish::default()
+        };
+        client.publish(1, &publish, &BasicProperties::default(), b"one")?;
+    }
+    // Answered when all that went before is dealt with.
+    client.call(1, &basic::Qos::default())?;
+    let counted = |exchange: &str| -> anyhow::Result<[Value; 2]> {
+        let exchange = api.get(&format!("/exchanges/%2F/{exchange}"))?;
+        Ok(columns(
+            &exchange["message_stats"],
+            ["publish_in", "publish_out"],
+        ))
+    };
+    assert_eq!(counted("x")?, [2, 4]);
+    assert_eq!(counted("amq.default")?, [1, 1]);
+    assert_eq!(counted("amq.direct")?, [1, 0]);
+    api.run("DELETE", "/exchanges/%2F/x", &json!(null))?;
+    api.run("PUT", "/exchanges/%2F/x", &declaration)?;
+    assert_eq!(counted("x")?, [0, 0]);
     Ok(())
 }

@@ -138,6 +138,17 @@ impl Broker {
         open.sum::<u64>() + self.counters.confirmed.load(Ordering::Relaxed)
     }
 
+    /// Why publishers are blocked, if they are: in the words of `connection.blocked`.
+    pub(super) fn alarm(&self) -> Option<&'static str> {
+        if self.committer.is_failing() {
+            Some("low on disk")
+        } else if self.memory.is_short() {
+            Some("low on memory")
+        } else {
+            None
+        }
+    }
+
     pub(super) fn connection_count(&self) -> usize {
         self.connections.lock().len()
     }

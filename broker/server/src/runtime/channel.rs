@@ -9,8 +9,8 @@ use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag, QueueName};
 use foldhash::fast::RandomState;
 
+use super::batch::Owned;
 use super::info::ChannelInfo;
-use super::ingress::Owned;
 use super::session::Session;
 use super::vhost::Handle;
 

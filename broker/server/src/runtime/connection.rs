@@ -178,7 +178,7 @@ impl Run {
                 Gate::Short => Some("low on memory"),
                 Gate::Open | Gate::Over | Gate::Behind | Gate::Swamped => None,
             });
-            let slowed = matches!(gate, Gate::Over | Gate::Behind);
+            let slowed = matches!(gate, Gate::Over | Gate::Behind | Gate::Swamped);
             self.session.info.slowed.store(slowed, Ordering::Relaxed);
             self.make_room();
             let result = tokio::select! {

@@ -5,18 +5,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amphora_core::exchange::LazyHeaders;
-use amphora_core::message::{Batch, Body, Message, SHARED_BODY_MIN};
+use amphora_core::message::SHARED_BODY_MIN;
 use amphora_core::route::Routed;
 use amphora_protocol::connection::{Content, split_target};
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
-use bytes::Bytes;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
+use super::batch::{Collected, MessageRef, Owned, small};
 use super::peer::Touched;
 use super::special;
 use super::timers::now_ms;
+use super::traffic::Gathered;
 use super::vhost::{Handle, VirtualHost};
 
 /// Input that is collected at most before it is handed on, if it goes to few queues: what is collected is still in the
@@ -27,28 +28,6 @@ const FEW_QUEUES: usize = 4;
 /// Routes that are remembered.
 const ROUTES_MAX: usize = 4096;
 
-/// A message in the input buffer, or among the `owned` ones.
-#[derive(Clone, Copy, Debug)]
-struct MessageRef {
-    target: u32,
-    properties: u32,
-    body: u32,
-    body_len: u32,
-    properties_len: u32,
-    target_len: u16,
-    persistent: bool,
-    /// Index into `owned`, one up; 0 for a message that lies in the buffer.
-    owned: u32,
-}
-
-/// A message that does not lie in the input buffer in one piece, or not as it goes on.
-#[derive(Clone, Debug)]
-pub(super) struct Owned {
-    pub(super) target: Bytes,
-    pub(super) properties: Bytes,
-    pub(super) body: Bytes,
-}
-
 #[derive(Debug)]
 struct Slot {
     queue: Handle,
@@ -58,10 +37,30 @@ struct Slot {
 
 /// Where messages with one target go.
 #[derive(Clone, Debug)]
-enum Route {
+struct Route {
+    /// Where the message is counted.
+    exchange: u32,
+    to: To,
+}
+
+#[derive(Clone, Debug)]
+enum To {
     Slots(SmallVec<[u32; 4]>),
     /// Depends on more than the target.
     PerMessage,
+}
+
+impl Route {
+    fn per_message(exchange: u32) -> Self {
+        Self {
+            exchange,
+            to: To::PerMessage,
+        }
+    }
+
+    fn is_fixed(&self) -> bool {
+        matches!(self.to, To::Slots(_))
+    }
 }
 
 /// What became of a message at its routing.
@@ -94,6 +93,7 @@ pub(super) struct Ingress {
     owned: Vec<Owned>,
     routed: Routed<Handle>,
     collected: usize,
+    traffic: Gathered,
     /// Some of the messages expire.
     expiring: bool,
 }
@@ -104,7 +104,7 @@ impl Ingress {
             generation: vhost.generation(),
             vhost,
             last_target: Vec::new(),
-            last_route: Route::PerMessage,
+            last_route: Route::per_message(0),
             routes: HashMap::default(),
             slots: Vec::new(),
             slot_of: HashMap::default(),
@@ -112,6 +112,7 @@ impl Ingress {
             owned: Vec::new(),
             routed: Routed::default(),
             collected: 0,
+            traffic: Gathered::default(),
             expiring: false,
         }
     }
@@ -131,7 +132,8 @@ impl Ingress {
 
     fn forget(&mut self) {
         self.last_target.clear();
-        self.last_route = Route::PerMessage;
+        self.last_route = Route::per_message(0);
+        self.traffic.forget();
         self.routes.clear();
         self.slots.clear();
         self.slot_of.clear();
@@ -143,7 +145,7 @@ impl Ingress {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.active.is_empty()
+        self.active.is_empty() && self.traffic.is_empty()
     }
 
     /// Collects a message that lies in `buffer`, or was put together. `may_write` is asked once for each new exchange.
@@ -157,10 +159,11 @@ impl Ingress {
         may_write: impl FnOnce(&str) -> Result<(), Exception>,
     ) -> Result<Outcome, Exception> {
         self.resolve(content.target(), content.properties(), may_write)?;
-        let count = match &self.last_route {
-            Route::Slots(slots) => slots.len(),
-            Route::PerMessage => self.routed.queues.len(),
+        let count = match &self.last_route.to {
+            To::Slots(slots) => slots.len(),
+            To::PerMessage => self.routed.queues.len(),
         };
+        self.traffic.count(self.last_route.exchange, count);
         if count == 0 {
             return Ok(Outcome::Unroutable);
         }
@@ -171,70 +174,31 @@ impl Ingress {
                 target,
                 properties,
                 body,
-            } if body.len() < SHARED_BODY_MIN => MessageRef {
-                target: offset(buffer, target),
-                target_len: u16::try_from(target.len()).unwrap_or(u16::MAX),
-                properties: offset(buffer, properties),
-                properties_len: small(properties.len()),
-                body: offset(buffer, body),
-                body_len: small(body.len()),
-                persistent,
-                owned: 0,
-            },
-            Content::Inline {
-                target,
-                properties,
-                body,
-            } => self.own(
-                persistent,
-                Owned {
-                    target: Bytes::copy_from_slice(target),
-                    properties: Bytes::copy_from_slice(properties),
-                    body: Bytes::copy_from_slice(body),
-                },
-            ),
-            Content::Assembled {
-                target,
-                properties,
-                body,
-            } => self.own(
-                persistent,
-                Owned {
-                    target,
-                    properties,
-                    body,
-                },
-            ),
+            } if body.len() < SHARED_BODY_MIN => {
+                MessageRef::within(buffer, target, properties, body, persistent)
+            }
+            content => self.own(Owned::from(content), persistent),
         };
         self.add(message);
         Ok(Outcome::Routed)
     }
 
-    fn own(&mut self, persistent: bool, message: Owned) -> MessageRef {
-        let (properties_len, body_len) = (message.properties.len(), message.body.len());
+    fn own(&mut self, message: Owned, persistent: bool) -> MessageRef {
+        let reference = MessageRef::owned(self.owned.len(), &message, persistent);
         self.owned.push(message);
-        MessageRef {
-            target: 0,
-            target_len: 0,
-            properties: 0,
-            properties_len: small(properties_len),
-            body: 0,
-            body_len: small(body_len),
-            persistent,
-            owned: small(self.owned.len()),
-        }
+        reference
     }
 
     fn add(&mut self, message: MessageRef) {
-        let bytes = (message.properties_len + message.body_len) as usize + 32;
+        let bytes = message.cost();
         self.collected += bytes;
-        match &self.last_route {
-            Route::Slots(slots) => {
+        match &self.last_route.to {
+            To::Slots(slots) => {
                 for &slot in slots {
                     push(&mut self.slots, &mut self.active, slot, message, bytes);
                 }
             }
-            Route::PerMessage => {
+            To::PerMessage => {
                 let queues = std::mem::take(&mut self.routed.queues);
                 for queue in &queues {
                     let slot = self.slot(queue);
@@ -252,33 +216,31 @@ impl Ingress {
         properties: &[u8],
         may_write: impl FnOnce(&str) -> Result<(), Exception>,
     ) -> Result<(), Exception> {
-        if let Route::Slots(_) = self.last_route
-            && self.last_target == target
-        {
+        if self.last_target == target && self.last_route.is_fixed() {
             return Ok(());
         }
-        let known = self.routes.get(target).cloned();
-        if let Some(Route::Slots(_)) = &known {
-            self.last_target.clear();
+        self.last_target.clear();
+        let known = self.routes.get(target);
+        if let Some(route) = known.filter(|route| route.is_fixed()) {
             self.last_target.extend_from_slice(target);
-        } else {
-            self.last_target.clear();
-        }
-        if let Some(route @ Route::Slots(_)) = known {
-            self.last_route = route;
+            self.last_route.clone_from(route);
             return Ok(());
         }
         let (exchange, key) = names(target)?;
-        if known.is_none() {
+        let number = known.map(|route| route.exchange);
+        if number.is_none() {
             may_write(exchange)?;
         }
-        self.last_route = Route::PerMessage;
+        self.last_route = Route::per_message(number.unwrap_or_default());
         let properties = RawProperties::new(properties)
             .map_err(|error| ConnectionException::frame_error(error.to_string()))?;
         let headers = LazyHeaders::new(properties);
         self.vhost
             .topology()
             .route(exchange, &[key], &headers, &mut self.routed)?;
+        if number.is_none() {
+            self.last_route.exchange = self.traffic.number(&self.vhost.exchanges, exchange);
+        }
         self.remember(target);
         Ok(())
     }
@@ -288,16 +250,15 @@ impl Ingress {
             self.routes.clear();
         }
         if self.routed.depends_on_headers {
-            self.routes.insert(target.into(), Route::PerMessage);
+            self.routes.insert(target.into(), self.last_route.clone());
             return;
         }
         let queues = std::mem::take(&mut self.routed.queues);
         let slots: SmallVec<[u32; 4]> = queues.iter().map(|queue| self.slot(queue)).collect();
         self.routed.queues = queues;
-        let route = Route::Slots(slots);
-        self.routes.insert(target.into(), route.clone());
+        self.last_route.to = To::Slots(slots);
+        self.routes.insert(target.into(), self.last_route.clone());
         self.last_target.extend_from_slice(target);
-        self.last_route = route;
     }
 
     fn slot(&mut self, queue: &Handle) -> u32 {
@@ -314,12 +275,18 @@ impl Ingress {
         slot
     }
 
+    /// Counts a message that was routed apart from the cache, to so many queues.
+    pub(super) fn count(&mut self, exchange: &str, queues: usize) {
+        let number = self.traffic.number(&self.vhost.exchanges, exchange);
+        self.traffic.count(number, queues);
+    }
+
     /// Collects a message for queues that were found apart from the cache.
     pub(super) fn collect_for(&mut self, queues: Vec<Handle>, message: Owned) {
         let persistent = special::is_persistent(&message.properties);
         self.expiring |= special::expires(&message.properties);
-        let message = self.own(persistent, message);
-        self.last_route = Route::PerMessage;
+        let message = self.own(message, persistent);
+        self.last_route = Route::per_message(0);
         self.last_target.clear();
         self.routed.queues = queues;
         self.add(message);
@@ -335,7 +302,7 @@ impl Ingress {
                 continue;
             };
             let batch = Collected {
-                buffer,
+                input: buffer,
                 owned: &self.owned,
                 messages: &slot.messages,
             };
@@ -358,6 +325,7 @@ impl Ingress {
         }
         self.owned.clear();
         self.collected = 0;
+        self.traffic.tell();
         flushed
     }
 }
@@ -373,62 +341,6 @@ fn push(slots: &mut [Slot], active: &mut Vec<u32>, index: u32, message: MessageR
         slot.messages.push(message);
         slot.bytes += bytes;
     }
-}
-
-/// Messages for one queue.
-#[derive(Debug)]
-struct Collected<'a> {
-    buffer: &'a [u8],
-    owned: &'a [Owned],
-    messages: &'a [MessageRef],
-}
-
-impl Batch for Collected<'_> {
-    fn len(&self) -> usize {
-        self.messages.len()
-    }
-
-    #[inline]
-    fn message(&self, index: usize) -> Message<'_> {
-        let message = self.messages[index];
-        if let Some(owned) = message.owned.checked_sub(1) {
-            let owned = &self.owned[owned as usize];
-            let body = if owned.body.len() < SHARED_BODY_MIN {
-                Body::Inline(&owned.body)
-            } else {
-                Body::Shared(&owned.body)
-            };
-            return Message {
-                target: &owned.target,
-                properties: &owned.properties,
-                body,
-                persistent: message.persistent,
-            };
-        }
-        Message {
-            target: slice(self.buffer, message.target, message.target_len.into()),
-            properties: slice(self.buffer, message.properties, message.properties_len),
-            body: Body::Inline(slice(self.buffer, message.body, message.body_len)),
-            persistent: message.persistent,
-        }
-    }
-}
-
-fn slice(buffer: &[u8], offset: u32, len: u32) -> &[u8] {
-    &buffer[offset as usize..offset as usize + len as usize]
-}
-
-/// Where `part`, a slice of `buffer`, begins in it. An empty one may lie anywhere.
-fn offset(buffer: &[u8], part: &[u8]) -> u32 {
-    if part.is_empty() {
-        return 0;
-    }
-    small(part.as_ptr().addr() - buffer.as_ptr().addr())
-}
-
-/// A length or an index within one batch of input, or of one message: at most 512 MiB.
-fn small(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 pub(super) fn names(target: &[u8]) -> Result<(&str, &str), Exception> {

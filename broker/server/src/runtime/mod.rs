@@ -4,6 +4,7 @@
 //! socket or woken while one is held.
 
 mod backend;
+mod batch;
 mod broker;
 mod buffers;
 mod channel;
@@ -27,6 +28,7 @@ mod reply_to;
 mod session;
 mod special;
 mod timers;
+mod traffic;
 mod vhost;
 mod writer;
 

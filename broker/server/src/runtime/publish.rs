@@ -5,11 +5,11 @@ use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::reply_code::ReplyCode;
 use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, RoutingKey, ShortString};
-use bytes::Bytes;
 
 use crate::auth::{Access, Resource, VhostAccess};
 
-use super::ingress::{Outcome, Owned, names};
+use super::batch::Owned;
+use super::ingress::{Outcome, names};
 use super::session::Session;
 use super::special::{self, Asks};
 
@@ -65,7 +65,7 @@ impl Session {
             let again = mandatory.then(|| content.clone());
             let outcome = self.collect(input, content)?;
             if let (Outcome::Unroutable, Some(content)) = (outcome, again) {
-                self.give_back(number, &owned(&content));
+                self.give_back(number, &content.into());
             }
             outcome
         };
@@ -165,7 +165,7 @@ impl Session {
         content: &Content<'_>,
         asks: Asks,
     ) -> Result<Owned, Exception> {
-        let mut message = owned(content);
+        let mut message = Owned::from(content.clone());
         if asks.reply_address {
             let name = self.channel(number)?.reply_consumer.as_ref();
             let (_, name) = name.ok_or_else(special::no_reply_consumer)?;
@@ -188,29 +188,6 @@ impl Session {
         self.peer.publish_size(&outbox);
         drop(outbox);
         self.touched.add(&self.peer);
-    }
-}
-
-fn owned(content: &Content<'_>) -> Owned {
-    match content {
-        Content::Inline {
-            target,
-            properties,
-            body,
-        } => Owned {
-            target: Bytes::copy_from_slice(target),
-            properties: Bytes::copy_from_slice(properties),
-            body: Bytes::copy_from_slice(body),
-        },
-        Content::Assembled {
-            target,
-            properties,
-            body,
-        } => Owned {
-            target: target.clone(),
-            properties: properties.clone(),
-            body: body.clone(),
-        },
     }
 }
 

@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use crate::auth::{Access, Resource, VhostAccess};
 
-use super::ingress::{Ingress, Owned, names};
+use super::batch::Owned;
+use super::ingress::{Ingress, names};
 use super::peer::Touched;
 use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 
@@ -56,6 +57,7 @@ pub(super) fn publish(
         .vhost
         .topology()
         .route(exchange, &keys, &headers, &mut routed)?;
+    ingress.count(exchange, routed.queues.len());
     if routed.queues.is_empty() {
         message.properties = properties;
         return Ok(Some(message));

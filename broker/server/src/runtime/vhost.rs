@@ -17,6 +17,7 @@ use super::counters::QueueTotals;
 use super::peer::{Letter, Touched};
 use super::queue::{SharedQueue, Subscriber};
 use super::reply_to::ReplyConsumers;
+use super::traffic::Exchanges;
 
 pub(super) type Handle = Arc<SharedQueue>;
 
@@ -30,6 +31,7 @@ pub(super) struct VirtualHost {
     queue_ids: Arc<AtomicU32>,
     pub(super) reply_consumers: ReplyConsumers,
     pub(super) totals: QueueTotals,
+    pub(super) exchanges: Exchanges,
 }
 
 /// What a change of definitions came to, and the epoch that makes it durable (0 if it need not be).
@@ -55,6 +57,8 @@ impl VirtualHost {
         committer: Arc<Committer>,
         queue_ids: Arc<AtomicU32>,
     ) -> Arc<Self> {
+        let names = topology.exchanges();
+        let exchanges = Exchanges::of(names.map(|exchange| exchange.name.clone()));
         Arc::new(Self {
             name: topology.vhost().clone(),
             generation: AtomicU64::new(topology.generation()),
@@ -63,6 +67,7 @@ impl VirtualHost {
             queue_ids,
             reply_consumers: ReplyConsumers::default(),
             totals: QueueTotals::default(),
+            exchanges,
         })
     }
 
@@ -83,6 +88,7 @@ impl VirtualHost {
         let (result, changes) = change(&mut topology)?;
         self.generation
             .store(topology.generation(), Ordering::Release);
+        self.exchanges.follow(&changes);
         let writes: Vec<_> = changes.writes(&self.name).collect();
         let epoch = if writes.is_empty() {
             0

@@ -14,7 +14,7 @@ use crate::runtime::outbox::ChannelOut;
 /// Those that are in a virtual host: a client that is still logging in is none of a listing's business.
 pub(super) fn connections(broker: &Broker) -> Vec<ConnectionSnapshot> {
     let connections = broker.connections();
-    let alarm = broker.committer.is_failing();
+    let alarm = broker.alarm().is_some();
     connections
         .iter()
         .filter_map(|connection| snapshot(connection, alarm))

@@ -14,11 +14,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::commands::{enter, principal};
 use crate::auth::VhostAccess;
 use crate::management::backend::{Get, Got, Publish, Published, Settlement};
+use crate::runtime::batch::Owned;
 use crate::runtime::broker::Broker;
 use crate::runtime::channel::Outcome;
 use crate::runtime::committer::Committer;
 use crate::runtime::counters::Tally;
-use crate::runtime::ingress::{Ingress, Owned, names};
+use crate::runtime::ingress::{Ingress, names};
 use crate::runtime::peer::Touched;
 use crate::runtime::special;
 use crate::runtime::vhost::Handle;
@@ -36,6 +37,10 @@ pub(super) async fn publish(
         let size_max = size_max.as_bytes();
         let text = format!("message size {size} is larger than configured max size {size_max}");
         return Err(ChannelException::precondition_failed(text).into());
+    }
+    if let Some(reason) = broker.alarm() {
+        let text = format!("publishers are blocked: {reason}");
+        return Err(ConnectionException::resource_error(text).into());
     }
     let message = Owned {
         target: target(&command.exchange, &command.routing_key),

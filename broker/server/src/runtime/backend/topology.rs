@@ -1,12 +1,14 @@
 //! What exists in a virtual host: exchanges and bindings.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use amphora_core::binding::{self, Binding};
 use amphora_core::definition::ExchangeDefinition;
 
 use crate::management::backend::BindingFilter;
 use crate::management::snapshot::{BindingSnapshot, Destination, ExchangeSnapshot};
+use crate::runtime::traffic::Traffic;
 use crate::runtime::vhost::VirtualHost;
 
 pub(super) fn exchanges(vhost: &VirtualHost) -> Vec<ExchangeSnapshot> {
@@ -23,6 +25,8 @@ pub(super) fn exchange(vhost: &VirtualHost, name: &str) -> Option<ExchangeSnapsh
 }
 
 fn snapshot(vhost: &VirtualHost, exchange: &ExchangeDefinition) -> ExchangeSnapshot {
+    let traffic = vhost.exchanges.get(&exchange.name).unwrap_or_default();
+    let read = |counter: fn(&Traffic) -> &AtomicU64| counter(&traffic).load(Ordering::Relaxed);
     ExchangeSnapshot {
         vhost: vhost.name.clone(),
         name: exchange.name.clone(),
@@ -31,8 +35,8 @@ fn snapshot(vhost: &VirtualHost, exchange: &ExchangeDefinition) -> ExchangeSnaps
         auto_delete: exchange.auto_delete,
         internal: exchange.internal,
         arguments: exchange.arguments.clone(),
-        published_in: 0,
-        published_out: 0,
+        published_in: read(|traffic| &traffic.received),
+        published_out: read(|traffic| &traffic.routed),
     }
 }
 

@@ -1,0 +1,149 @@
+//! The messages of one batch of input, where they lie: in the input itself, or put together apart from it.
+
+use amphora_core::message::{Batch, Body, Message, SHARED_BODY_MIN};
+use amphora_protocol::connection::Content;
+use bytes::Bytes;
+
+/// A message that does not lie in the input buffer in one piece, or not as it goes on.
+#[derive(Clone, Debug)]
+pub(super) struct Owned {
+    pub(super) target: Bytes,
+    pub(super) properties: Bytes,
+    pub(super) body: Bytes,
+}
+
+impl From<Content<'_>> for Owned {
+    fn from(content: Content<'_>) -> Self {
+        match content {
+            Content::Inline {
+                target,
+                properties,
+                body,
+            } => Self {
+                target: Bytes::copy_from_slice(target),
+                properties: Bytes::copy_from_slice(properties),
+                body: Bytes::copy_from_slice(body),
+            },
+            Content::Assembled {
+                target,
+                properties,
+                body,
+            } => Self {
+                target,
+                properties,
+                body,
+            },
+        }
+    }
+}
+
+/// A message in the input, or among the [`Owned`] ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MessageRef {
+    target: u32,
+    properties: u32,
+    body: u32,
+    body_len: u32,
+    properties_len: u32,
+    target_len: u16,
+    persistent: bool,
+    /// Index among the owned ones, one up; 0 for a message that lies in the input.
+    owned: u32,
+}
+
+impl MessageRef {
+    /// A message whose parts are slices of `input`.
+    pub(super) fn within(
+        input: &[u8],
+        target: &[u8],
+        properties: &[u8],
+        body: &[u8],
+        persistent: bool,
+    ) -> Self {
+        Self {
+            target: offset(input, target),
+            target_len: u16::try_from(target.len()).unwrap_or(u16::MAX),
+            properties: offset(input, properties),
+            properties_len: small(properties.len()),
+            body: offset(input, body),
+            body_len: small(body.len()),
+            persistent,
+            owned: 0,
+        }
+    }
+
+    /// The message that follows `before` others among the owned ones.
+    pub(super) fn owned(before: usize, message: &Owned, persistent: bool) -> Self {
+        Self {
+            target: 0,
+            target_len: 0,
+            properties: 0,
+            properties_len: small(message.properties.len()),
+            body: 0,
+            body_len: small(message.body.len()),
+            persistent,
+            owned: small(before + 1),
+        }
+    }
+
+    /// What the message adds to a batch, roughly.
+    pub(super) fn cost(&self) -> usize {
+        (self.properties_len + self.body_len) as usize + 32
+    }
+}
+
+/// The messages of a batch that go into one queue.
+#[derive(Debug)]
+pub(super) struct Collected<'a> {
+    pub(super) input: &'a [u8],
+    pub(super) owned: &'a [Owned],
+    pub(super) messages: &'a [MessageRef],
+}
+
+impl Batch for Collected<'_> {
+    fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    #[inline]
+    fn message(&self, index: usize) -> Message<'_> {
+        let message = self.messages[index];
+        if let Some(owned) = message.owned.checked_sub(1) {
+            let owned = &self.owned[owned as usize];
+            let body = if owned.body.len() < SHARED_BODY_MIN {
+                Body::Inline(&owned.body)
+            } else {
+                Body::Shared(&owned.body)
+            };
+            return Message {
+                target: &owned.target,
+                properties: &owned.properties,
+                body,
+                persistent: message.persistent,
+            };
+        }
+        Message {
+            target: slice(self.input, message.target, message.target_len.into()),
+            properties: slice(self.input, message.properties, message.properties_len),
+            body: Body::Inline(slice(self.input, message.body, message.body_len)),
+            persistent: message.persistent,
+        }
+    }
+}
+
+fn slice(input: &[u8], offset: u32, len: u32) -> &[u8] {
+    &input[offset as usize..offset as usize + len as usize]
+}
+
+/// Where `part`, a slice of `input`, begins in it. An empty one may lie anywhere.
+fn offset(input: &[u8], part: &[u8]) -> u32 {
+    if part.is_empty() {
+        return 0;
+    }
+    small(part.as_ptr().addr() - input.as_ptr().addr())
+}
+
+/// A length or an index within one batch of input, or of one message: at most 512 MiB.
+pub(super) fn small(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,126 @@
+//! How many messages each exchange has routed, gathered by those who publish.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use amphora_core::topology::{Change, Changes};
+use amphora_protocol::wire::types::ExchangeName;
+use foldhash::fast::FixedState;
+use parking_lot::RwLock;
+
+/// What one exchange has routed.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    /// Messages that were published to it.
+    pub(super) received: AtomicU64,
+    /// The queues that they went to, each counted.
+    pub(super) routed: AtomicU64,
+}
+
+/// The exchanges of a virtual host.
+#[derive(Debug, Default)]
+pub(super) struct Exchanges(RwLock<HashMap<ExchangeName, Arc<Traffic>>>);
+
+impl Exchanges {
+    /// Those that exist when the virtual host comes to be.
+    pub(super) fn of(names: impl Iterator<Item = ExchangeName>) -> Self {
+        Self(RwLock::new(
+            names.map(|name| (name, Arc::default())).collect(),
+        ))
+    }
+
+    /// Follows the topology: an exchange that is declared anew begins at 0.
+    pub(super) fn follow(&self, changes: &Changes) {
+        for change in &changes.0 {
+            match change {
+                Change::ExchangeCreated(exchange) => {
+                    self.0.write().insert(exchange.name.clone(), Arc::default());
+                }
+                Change::ExchangeDeleted(exchange) => {
+                    self.0.write().remove(&exchange.name);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Arc<Traffic>> {
+        self.0.read().get(name).cloned()
+    }
+}
+
+/// What one publisher has routed since it told the exchanges: they are shared, and a message must not cost an atomic
+/// operation.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    numbers: HashMap<Box<str>, u32, FixedState>,
+    counts: Vec<Count>,
+    /// The numbers of the exchanges that something was counted for.
+    counted: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Count {
+    of: Arc<Traffic>,
+    received: u64,
+    routed: u64,
+}
+
+impl Gathered {
+    /// The number that the exchange has until [`Gathered::forget`].
+    pub(super) fn number(&mut self, exchanges: &Exchanges, name: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        let number = u32::try_from(self.counts.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(name.into(), number);
+        self.counts.push(Count {
+            // One that is gone by now is counted for nobody.
+            of: exchanges.get(name).unwrap_or_default(),
+            received: 0,
+            routed: 0,
+        });
+        number
+    }
+
+    /// Counts a message that went from the exchange to so many queues.
+    #[inline]
+    pub(super) fn count(&mut self, exchange: u32, queues: usize) {
+        if let Some(count) = self.counts.get_mut(exchange as usize) {
+            if count.received == 0 {
+                self.counted.push(exchange);
+            }
+            count.received += 1;
+            count.routed += queues as u64;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.counted.is_empty()
+    }
+
+    /// Hands on all that was counted.
+    pub(super) fn tell(&mut self) {
+        for exchange in self.counted.drain(..) {
+            if let Some(Count {
+                of,
+                received,
+                routed,
+            }) = self.counts.get_mut(exchange as usize)
+            {
+                of.received
+                    .fetch_add(std::mem::take(received), Ordering::Relaxed);
+                of.routed
+                    .fetch_add(std::mem::take(routed), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Forgets the exchanges, which may not be the same any more.
+    pub(super) fn forget(&mut self) {
+        self.tell();
+        self.counts.clear();
+        self.numbers.clear();
+    }
+}
