@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
@@ -91,6 +92,15 @@ impl Broker {
         let line = running.log.line("\"message\":\"ready\"")?;
         running.ready = serde_json::from_str(&line)?;
         Ok(())
+    }
+
+    /// Starts it on the data directory that it had, and kills it before, while or after it becomes ready.
+    pub fn start_and_kill(&mut self, after: Duration) -> anyhow::Result<()> {
+        self.kill()?;
+        self.running = Some(self.spawn()?);
+        // Not an event but a moment: any.
+        std::thread::sleep(after);
+        self.kill()
     }
 
     /// Starts one that is expected not to become ready. Returns how it ended, and what it said.

@@ -143,7 +143,8 @@ fn what_was_delivered_and_not_acknowledged_comes_again_after_a_crash() -> anyhow
         a1 > basic.get queue=q
         a1 < basic.get-ok delivery_tag=2 routing_key=q "two" delivery_mode=2
         a1 > basic.ack delivery_tag=1
-        # Whatever is confirmed is on the disk, and with it what was acknowledged before.
+        a < nothing
+        # What is confirmed is on the disk, and with it what was acknowledged before.
         a1 > basic.publish routing_key=q "three" delivery_mode=2
         a1 < basic.ack delivery_tag=3
         the broker crashes
