@@ -5,6 +5,7 @@ pub mod channel;
 pub mod codec;
 pub mod definition;
 pub mod exchange;
+pub mod hook;
 pub mod message;
 pub mod queue;
 pub mod queue_arguments;

@@ -89,6 +89,18 @@ impl<'a> RawProperties<'a> {
         self.find(flag::HEADERS, Cursor::long_bytes)
     }
 
+    /// All but the headers: the flags without theirs, and the list before and behind them.
+    pub fn without_headers(self) -> Result<(u16, &'a [u8], &'a [u8]), WireError> {
+        if !self.has_headers() {
+            return Ok((self.flags, self.list, &[]));
+        }
+        let mut cursor = self.walk(flag::HEADERS)?;
+        let before = self.list.len() - cursor.rest().len();
+        FieldTable::skip(&mut cursor, TABLE_DEPTH_MAX)?;
+        let before = self.list.get(..before).unwrap_or_default();
+        Ok((self.flags & !flag::HEADERS, before, cursor.rest()))
+    }
+
     /// 1 is transient, 2 persistent.
     #[inline]
     pub fn delivery_mode(self) -> Result<Option<u8>, WireError> {

@@ -4,6 +4,7 @@
 //! What was decoded is encoded to the same bytes again: order, duplicate keys and the tag of each
 //! value are kept. The one exception is a boolean of another octet than 0 and 1, which becomes 1.
 
+mod raw;
 mod value;
 
 use super::cursor::{Cursor, put_length_prefixed, put_short_string};
@@ -11,6 +12,7 @@ use super::error::WireError;
 use super::types::ShortString;
 use crate::limits::TABLE_DEPTH_MAX;
 
+pub use raw::RawFields;
 pub use value::{Decimal, FieldValue};
 
 /// Names and values, in the order of the wire. A name may occur more than once.
@@ -95,6 +97,16 @@ impl FieldTable {
         Ok(table)
     }
 
+    /// Decodes the fields of a table that is given without its length, as [`RawProperties::headers_raw`] has it.
+    ///
+    /// # Errors
+    /// As [`FieldTable::decode`].
+    ///
+    /// [`RawProperties::headers_raw`]: crate::wire::properties::RawProperties::headers_raw
+    pub fn decode_fields(inside: &[u8]) -> Result<Self, WireError> {
+        Self::read_fields(Cursor::new(inside), TABLE_DEPTH_MAX - 1)
+    }
+
     /// Appends the table with its length.
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_length_prefixed(out, |out| {
@@ -107,7 +119,10 @@ impl FieldTable {
 
     pub(crate) fn read(cursor: &mut Cursor<'_>, depth_left: usize) -> Result<Self, WireError> {
         let depth_left = depth_left.checked_sub(1).ok_or(WireError::TooDeep)?;
-        let mut inside = Cursor::new(cursor.long_bytes()?);
+        Self::read_fields(Cursor::new(cursor.long_bytes()?), depth_left)
+    }
+
+    fn read_fields(mut inside: Cursor<'_>, depth_left: usize) -> Result<Self, WireError> {
         let mut fields = Vec::new();
         while !inside.is_empty() {
             let name = inside.short_string()?;

@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use bytes::Bytes;
 
 use super::FieldTable;
+use crate::limits::TABLE_DEPTH_MAX;
 use crate::wire::cursor::{Cursor, put_length_prefixed, put_long_bytes};
 use crate::wire::error::WireError;
 
@@ -153,6 +154,17 @@ impl FieldValue {
             Self::Void => b'V',
             Self::ByteArray(_) => b'x',
         }
+    }
+
+    /// Decodes a value with its tag, which must be all that there is.
+    ///
+    /// # Errors
+    /// Any [`WireError`] that is about values.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut cursor = Cursor::new(bytes);
+        let value = Self::read(&mut cursor, TABLE_DEPTH_MAX)?;
+        cursor.finish()?;
+        Ok(value)
     }
 
     pub(super) fn read(from: &mut Cursor<'_>, depth_left: usize) -> Result<Self, WireError> {
