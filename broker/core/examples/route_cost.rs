@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use amphora_core::binding::{Binding, Destination};
 use amphora_core::definition::QueueDefinition;
+use amphora_core::hook::NoHooks;
 use amphora_core::queue_arguments::QueueArguments;
 use amphora_core::route::Routed;
 use amphora_core::store::QueueId;
@@ -120,7 +121,7 @@ fn topology(
     key: fn(u32) -> String,
 ) -> Result<Topology<Arc<u32>>, Box<dyn Error>> {
     let nobody = ConnectionId::NONE;
-    let mut topology = Topology::new(VhostName::new("/")?);
+    let mut topology = Topology::new(VhostName::new("/")?, Arc::new(NoHooks));
     let declaration = QueueDeclaration {
         name: QueueName::new("q")?,
         server_named: false,

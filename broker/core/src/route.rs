@@ -1,9 +1,12 @@
 //! From an exchange to queues.
 
+use std::sync::Arc;
+
 use amphora_protocol::exception::{ChannelException, Exception};
 
-use crate::exchange::{Lookup, Marks, MessageHeaders, Target, Walk};
-use crate::topology::Topology;
+use crate::exchange::{Lookup, Marks, Matcher, MessageHeaders, Target, Walk};
+use crate::hook::ExchangeHook;
+use crate::topology::{ExchangeEntry, Topology};
 
 /// Where a message goes. The caller keeps one and uses it for message after message, so that routing allocates nothing.
 #[derive(Debug)]
@@ -12,7 +15,26 @@ pub struct Routed<Q> {
     pub queues: Vec<Q>,
     /// The answer is a function of the headers, too: it must not be kept for other messages with the same routing keys.
     pub depends_on_headers: bool,
+    /// The exchanges on the way whose plugins must be asked, each once: see [`Topology::resume`].
+    pub asked: Vec<Asked>,
     scratch: Scratch,
+}
+
+/// An exchange that only its plugin can route for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Whom to ask.
+    pub hook: Arc<dyn ExchangeHook>,
+    slot: u32,
+}
+
+impl Asked {
+    pub(crate) fn new(slot: u32, hook: &Arc<dyn ExchangeHook>) -> Self {
+        Self {
+            hook: Arc::clone(hook),
+            slot,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +52,7 @@ impl<Q> Default for Routed<Q> {
         Self {
             queues: Vec::new(),
             depends_on_headers: false,
+            asked: Vec::new(),
             scratch: Scratch::default(),
         }
     }
@@ -41,6 +64,9 @@ impl<Q: Clone> Topology<Q> {
     ///
     /// Exchanges that are bound to exchanges are followed, each once, and so is the alternate exchange of every exchange
     /// on the way that has no matching binding. An alternate exchange that does not exist is no error.
+    ///
+    /// Exchanges whose types plugins supply are left in `routed.asked`: whoever holds no lock asks them, and calls
+    /// [`Topology::resume`] with what they say.
     ///
     /// # Errors
     /// `NOT_FOUND` if there is no such exchange; `ACCESS_REFUSED` if it is internal; what `headers` says if they are needed
@@ -82,6 +108,36 @@ impl<Q: Clone> Topology<Q> {
         self.route_from(slot, routing_keys, headers, routed)
     }
 
+    /// The exchange itself, if its type is a plugin's: what [`Topology::route`] would ask first.
+    pub fn asked(&self, exchange: &str) -> Option<Asked> {
+        let slot = self.exchange_slot(exchange)?;
+        self.exchange_at(slot)?.asked(slot)
+    }
+
+    /// Goes on where a plugin was asked, with the bindings that it named. More plugins may have to be asked then. What
+    /// `routed` holds must come from [`Topology::route`] for the same message, or from [`Routed::begin`].
+    ///
+    /// # Errors
+    /// As [`Topology::route`].
+    pub fn resume(
+        &self,
+        asked: &Asked,
+        answer: &[u32],
+        routing_keys: &[&str],
+        headers: &dyn MessageHeaders,
+        routed: &mut Routed<Q>,
+    ) -> Result<(), Exception> {
+        // An exchange that was deleted since then, and perhaps declared again, leads nowhere.
+        if let Some(entry) = self.exchange_at(asked.slot)
+            && let Matcher::Plugin(plugin) = &entry.matcher
+            && Arc::ptr_eq(plugin.hook(), &asked.hook)
+        {
+            plugin.follow(answer, &mut routed.scratch.matched);
+            self.follow(entry, routed);
+        }
+        self.walk(routing_keys, headers, routed)
+    }
+
     fn route_from(
         &self,
         exchange: u32,
@@ -89,27 +145,28 @@ impl<Q: Clone> Topology<Q> {
         headers: &dyn MessageHeaders,
         routed: &mut Routed<Q>,
     ) -> Result<(), Exception> {
-        let Routed {
-            queues,
-            depends_on_headers,
-            scratch,
-        } = routed;
-        let Scratch {
-            matched,
-            reached,
-            exchanges_seen,
-            queues_seen,
-            walk,
-        } = scratch;
-        queues.clear();
-        *depends_on_headers = false;
-        exchanges_seen.begin();
-        queues_seen.begin();
-        exchanges_seen.mark(exchange);
-        reached.clear();
-        reached.push(exchange);
-        while let Some(entry) = reached.pop().and_then(|slot| self.exchange_at(slot)) {
-            matched.clear();
+        routed.clear();
+        routed.scratch.exchanges_seen.mark(exchange);
+        routed.scratch.reached.push(exchange);
+        self.walk(routing_keys, headers, routed)
+    }
+
+    /// Looks at all exchanges that were reached, and at those that they lead to.
+    fn walk(
+        &self,
+        routing_keys: &[&str],
+        headers: &dyn MessageHeaders,
+        routed: &mut Routed<Q>,
+    ) -> Result<(), Exception> {
+        while let Some(slot) = routed.scratch.reached.pop() {
+            let Some(entry) = self.exchange_at(slot) else {
+                continue;
+            };
+            if let Some(asked) = entry.asked(slot) {
+                routed.asked.push(asked);
+                continue;
+            }
+            let Scratch { matched, walk, .. } = &mut routed.scratch;
             if entry.definition.name.is_empty() {
                 // Every queue is bound to the default exchange by its name.
                 matched.extend(
@@ -119,7 +176,7 @@ impl<Q: Clone> Topology<Q> {
                         .map(Target::Queue),
                 );
             } else {
-                *depends_on_headers |= entry.matcher.depends_on_headers();
+                routed.depends_on_headers |= entry.matcher.depends_on_headers();
                 entry.matcher.route(Lookup {
                     routing_keys,
                     headers,
@@ -127,23 +184,57 @@ impl<Q: Clone> Topology<Q> {
                     matched,
                 })?;
             }
-            if matched.is_empty() {
-                let alternate = entry
-                    .alternate
-                    .as_ref()
-                    .and_then(|name| self.exchange_slot(name));
-                matched.extend(alternate.map(Target::Exchange));
-            }
-            for target in matched.drain(..) {
-                match target {
-                    Target::Exchange(slot) if exchanges_seen.mark(slot) => reached.push(slot),
-                    Target::Queue(slot) if queues_seen.mark(slot) => {
-                        queues.extend(self.queue_at(slot).map(|entry| entry.handle.clone()));
-                    }
-                    Target::Exchange(_) | Target::Queue(_) => {}
-                }
-            }
+            self.follow(entry, routed);
         }
         Ok(())
+    }
+
+    /// Goes where the bindings lead that matched, or to the alternate exchange.
+    fn follow(&self, entry: &ExchangeEntry, routed: &mut Routed<Q>) {
+        let Scratch {
+            matched,
+            reached,
+            exchanges_seen,
+            queues_seen,
+            ..
+        } = &mut routed.scratch;
+        if matched.is_empty() {
+            let alternate = entry
+                .alternate
+                .as_ref()
+                .and_then(|name| self.exchange_slot(name));
+            matched.extend(alternate.map(Target::Exchange));
+        }
+        for target in matched.drain(..) {
+            match target {
+                Target::Exchange(slot) if exchanges_seen.mark(slot) => reached.push(slot),
+                Target::Queue(slot) if queues_seen.mark(slot) => {
+                    let queue = self.queue_at(slot);
+                    routed
+                        .queues
+                        .extend(queue.map(|entry| entry.handle.clone()));
+                }
+                Target::Exchange(_) | Target::Queue(_) => {}
+            }
+        }
+    }
+}
+
+impl<Q> Routed<Q> {
+    /// Prepares for [`Topology::resume`] at the exchange that the message was published to.
+    pub fn begin(&mut self, asked: &Asked) {
+        self.clear();
+        self.scratch.exchanges_seen.mark(asked.slot);
+    }
+
+    fn clear(&mut self) {
+        self.queues.clear();
+        self.asked.clear();
+        self.depends_on_headers = false;
+        // An error may have left something behind.
+        self.scratch.matched.clear();
+        self.scratch.reached.clear();
+        self.scratch.exchanges_seen.begin();
+        self.scratch.queues_seen.begin();
     }
 }

@@ -8,12 +8,15 @@ mod marks;
 mod message_headers;
 #[cfg(test)]
 pub(crate) mod naive;
+mod plugin;
 mod targets;
 mod topic;
 
 use std::fmt;
+use std::sync::Arc;
 
 use amphora_protocol::exception::Exception;
+use amphora_protocol::wire::types::ShortString;
 
 use self::direct::Direct;
 use self::fanout::Fanout;
@@ -21,13 +24,15 @@ pub(crate) use self::field_value::same_value;
 use self::headers::Headers;
 pub(crate) use self::marks::Marks;
 pub use self::message_headers::{LazyHeaders, MessageHeaders, sender_selected_keys};
+pub(crate) use self::plugin::Plugin;
 pub(crate) use self::targets::{Target, slot};
 use self::topic::Topic;
 pub(crate) use self::topic::Walk;
 use crate::binding::Binding;
+use crate::hook::ExchangeHook;
 
 /// A type of exchange that can be declared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ExchangeType {
     /// The routing key equals the binding key.
     Direct,
@@ -37,34 +42,50 @@ pub enum ExchangeType {
     Topic,
     /// The headers match the binding's arguments.
     Headers,
+    /// What a plugin says. The name begins with [`PLUGIN_TYPE_PREFIX`].
+    Plugin(ShortString),
 }
 
-impl ExchangeType {
-    /// All types, by name.
-    pub const ALL: [Self; 4] = [Self::Direct, Self::Fanout, Self::Headers, Self::Topic];
+/// What the names of types begin with that are not AMQP's.
+pub const PLUGIN_TYPE_PREFIX: &str = "x-";
 
-    /// The type of this name, as `exchange.declare` has it.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
+impl ExchangeType {
+    /// AMQP's own types, by name.
+    pub const BUILT_IN: [Self; 4] = [Self::Direct, Self::Fanout, Self::Headers, Self::Topic];
+
+    /// AMQP's own type of this name, as `exchange.declare` has it.
+    pub fn built_in(name: &str) -> Option<Self> {
+        Self::BUILT_IN
             .into_iter()
             .find(|exchange_type| exchange_type.name() == name)
     }
 
+    /// The type of this name, whether or not a plugin supplies it now; none if it can be nobody's.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::built_in(name).or_else(|| {
+            let name = ShortString::new(name).ok()?;
+            name.starts_with(PLUGIN_TYPE_PREFIX)
+                .then_some(Self::Plugin(name))
+        })
+    }
+
     /// The name, as `exchange.declare` has it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Direct => "direct",
             Self::Fanout => "fanout",
             Self::Topic => "topic",
             Self::Headers => "headers",
+            Self::Plugin(name) => name,
         }
     }
 
-    /// Why an exchange of this type refuses the binding, in RabbitMQ's words.
-    pub(crate) fn check(self, binding: &Binding) -> Result<(), String> {
+    /// Why an exchange of this type refuses the binding, in RabbitMQ's words. A plugin is asked elsewhere, before the
+    /// topology is locked.
+    pub(crate) fn check(&self, binding: &Binding) -> Result<(), String> {
         match self {
             Self::Headers => Headers::check(&binding.arguments),
-            Self::Direct | Self::Fanout | Self::Topic => Ok(()),
+            Self::Direct | Self::Fanout | Self::Topic | Self::Plugin(_) => Ok(()),
         }
     }
 }
@@ -82,6 +103,7 @@ pub(crate) enum Matcher {
     Fanout(Fanout),
     Topic(Topic),
     Headers(Headers),
+    Plugin(Plugin),
 }
 
 /// What is looked at of a message, and what it led to.
@@ -93,12 +115,17 @@ pub(crate) struct Lookup<'a> {
 }
 
 impl Matcher {
-    pub(crate) fn new(exchange_type: ExchangeType) -> Self {
+    /// `hook` is asked for the handle of an exchange of a plugin's type.
+    pub(crate) fn new(
+        exchange_type: &ExchangeType,
+        hook: impl FnOnce(&str) -> Arc<dyn ExchangeHook>,
+    ) -> Self {
         match exchange_type {
             ExchangeType::Direct => Self::Direct(Direct::default()),
             ExchangeType::Fanout => Self::Fanout(Fanout::default()),
             ExchangeType::Topic => Self::Topic(Topic::default()),
             ExchangeType::Headers => Self::Headers(Headers::default()),
+            ExchangeType::Plugin(name) => Self::Plugin(Plugin::new(hook(name))),
         }
     }
 
@@ -107,12 +134,13 @@ impl Matcher {
         matches!(self, Self::Headers(_))
     }
 
-    pub(crate) fn bind(&mut self, binding: &Binding, target: Target) {
+    pub(crate) fn bind(&mut self, binding: &Arc<Binding>, target: Target) {
         match self {
             Self::Direct(direct) => direct.bind(&binding.routing_key, target),
             Self::Fanout(fanout) => fanout.bind(target),
             Self::Topic(topic) => topic.bind(&binding.routing_key, target),
             Self::Headers(headers) => headers.bind(&binding.arguments, target),
+            Self::Plugin(plugin) => plugin.bind(binding, target),
         }
     }
 
@@ -122,10 +150,12 @@ impl Matcher {
             Self::Fanout(fanout) => fanout.unbind(target),
             Self::Topic(topic) => topic.unbind(&binding.routing_key, target),
             Self::Headers(headers) => headers.unbind(&binding.arguments, target),
+            Self::Plugin(plugin) => plugin.unbind(binding),
         }
     }
 
-    /// Appends the destinations of all bindings that match, some of them perhaps repeatedly.
+    /// Appends the destinations of all bindings that match, some of them perhaps repeatedly. A plugin's exchange has no
+    /// answer of its own.
     pub(crate) fn route(&self, lookup: Lookup<'_>) -> Result<(), Exception> {
         let Lookup {
             routing_keys,
@@ -144,6 +174,7 @@ impl Matcher {
             Self::Headers(exchange) => {
                 exchange.route(headers.table()?, matched);
             }
+            Self::Plugin(_) => {}
         }
         Ok(())
     }

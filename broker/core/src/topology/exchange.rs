@@ -39,7 +39,7 @@ impl<Q: Clone> Topology<Q> {
         if *passive {
             return self.find_exchange(name).map(|_| Changes::default());
         }
-        let exchange_type = ExchangeType::from_name(exchange_type).ok_or_else(|| {
+        let exchange_type = self.known_type(exchange_type, name).ok_or_else(|| {
             let malformed = if exchange_type.is_empty() {
                 "invalid"
             } else {
@@ -51,7 +51,7 @@ impl<Q: Clone> Topology<Q> {
             ))
         })?;
         if let Ok(current) = self.find_exchange(name) {
-            self.check_same_exchange(current, exchange_type, &declaration)?;
+            self.check_same_exchange(current, &exchange_type, &declaration)?;
             return Ok(Changes::default());
         }
         if name.starts_with(RESERVED_PREFIX) {
@@ -115,10 +115,28 @@ impl<Q: Clone> Topology<Q> {
         Ok(changes)
     }
 
+    /// The type that a declaration asks for. One that a plugin supplies is known while the plugin is there, and otherwise to
+    /// those who declare again what exists.
+    fn known_type(&self, type_name: &str, exchange: &str) -> Option<ExchangeType> {
+        let exchange_type = ExchangeType::from_name(type_name)?;
+        let known = match &exchange_type {
+            ExchangeType::Plugin(name) => {
+                let current = self.find_exchange(exchange).ok();
+                current.is_some_and(|current| current.exchange_type == exchange_type)
+                    || self.hooks.has_exchange_type(name)
+            }
+            _ => true,
+        };
+        known.then_some(exchange_type)
+    }
+
     pub(super) fn insert_exchange(&mut self, definition: Arc<ExchangeDefinition>) {
         let name = definition.name.clone();
+        let matcher = Matcher::new(&definition.exchange_type, |type_name| {
+            self.hooks.exchange(type_name, &self.vhost, &definition)
+        });
         let place = self.exchanges.insert(ExchangeEntry {
-            matcher: Matcher::new(definition.exchange_type),
+            matcher,
             alternate: alternate_exchange(&definition.arguments).unwrap_or_default(),
             definition,
             leaving: BTreeSet::new(),
@@ -154,11 +172,11 @@ impl<Q: Clone> Topology<Q> {
     fn check_same_exchange(
         &self,
         current: &ExchangeDefinition,
-        exchange_type: ExchangeType,
+        exchange_type: &ExchangeType,
         declaration: &ExchangeDeclaration,
     ) -> Result<(), ChannelException> {
         let of = self.exchange_text(&declaration.name);
-        if exchange_type != current.exchange_type {
+        if *exchange_type != current.exchange_type {
             let (received, current) = (
                 format!("'{exchange_type}'"),
                 format!("'{}'", current.exchange_type),

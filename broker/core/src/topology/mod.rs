@@ -33,6 +33,8 @@ pub use self::recover::RecoveryProblem;
 use crate::binding::{Binding, BindingArguments, BindingId, Destination};
 use crate::definition::{Definition, ExchangeDefinition, QueueDefinition};
 use crate::exchange::{ExchangeType, Matcher};
+use crate::hook::Hooks;
+use crate::route::Asked;
 
 /// The exchanges that every virtual host has, beside the default exchange: name, type, internal.
 const PREDECLARED: [(&str, ExchangeType, bool); 7] = [
@@ -60,6 +62,7 @@ pub struct Topology<Q> {
     binding_ids: HashMap<Arc<Binding>, BindingId, RandomState>,
     next_binding: BindingId,
     generation: u64,
+    hooks: Arc<dyn Hooks>,
 }
 
 /// An exchange and what it is bound to.
@@ -92,7 +95,7 @@ struct BindingEntry {
 
 impl<Q: Clone> Topology<Q> {
     /// A virtual host with the exchanges that every one has, without queues.
-    pub fn new(vhost: VhostName) -> Self {
+    pub fn new(vhost: VhostName, hooks: Arc<dyn Hooks>) -> Self {
         let mut topology = Self {
             vhost,
             exchanges: Slab::new(),
@@ -104,6 +107,7 @@ impl<Q: Clone> Topology<Q> {
             binding_ids: HashMap::default(),
             next_binding: BindingId(1),
             generation: 1,
+            hooks,
         };
         for (name, exchange_type, internal) in PREDECLARED {
             if let Ok(name) = ExchangeName::new(name) {
@@ -128,6 +132,11 @@ impl<Q: Clone> Topology<Q> {
     /// Rises with every change that may alter where a message goes or what a listing shows.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Something else than the topology changed that may alter where a message goes, such as a plugin.
+    pub fn touch(&mut self) {
+        self.changed();
     }
 
     /// An exchange by its name, or `NOT_FOUND`.
@@ -294,6 +303,15 @@ impl<Q> Topology<Q> {
             .exchange_slot(name)
             .and_then(|slot| self.exchange_at(slot));
         entry.ok_or_else(|| self.no_exchange(name))
+    }
+}
+
+impl ExchangeEntry {
+    pub(crate) fn asked(&self, slot: u32) -> Option<Asked> {
+        match &self.matcher {
+            Matcher::Plugin(plugin) => Some(Asked::new(slot, plugin.hook())),
+            _ => None,
+        }
     }
 }
 

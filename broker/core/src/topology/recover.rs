@@ -8,6 +8,7 @@ use amphora_protocol::wire::types::VhostName;
 use super::Topology;
 use crate::binding::{Binding, BindingId};
 use crate::definition::{Definition, QueueDefinition};
+use crate::hook::Hooks;
 
 /// A stored binding that was left out, because an end of it is not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +40,11 @@ impl<Q: Clone> Topology<Q> {
     /// `handle` makes the queues. What cannot be rebuilt is left out and reported.
     pub fn recover(
         vhost: VhostName,
+        hooks: Arc<dyn Hooks>,
         definitions: impl IntoIterator<Item = Definition>,
         mut handle: impl FnMut(&Arc<QueueDefinition>) -> Q,
     ) -> (Self, Vec<RecoveryProblem>) {
-        let mut topology = Self::new(vhost);
+        let mut topology = Self::new(vhost, hooks);
         let mut bindings = Vec::new();
         for definition in definitions {
             match definition {

@@ -8,6 +8,7 @@
 mod declare;
 mod listing;
 mod model;
+mod plugin;
 mod recover;
 mod route;
 
@@ -27,6 +28,7 @@ use super::{
 };
 use crate::binding::{Binding, Destination};
 use crate::definition::{Definition, QueueDefinition};
+use crate::hook::NoHooks;
 use crate::route::Routed;
 use crate::store::{QueueId, Write};
 
@@ -63,7 +65,10 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            topology: Topology::new(VhostName::new("/").expect("short")),
+            topology: Topology::new(
+                VhostName::new("/").expect("short"),
+                Arc::new(plugin::Backwards),
+            ),
             routed: Routed::default(),
             next_queue: 1,
             asker: ConnectionId(1),
@@ -143,7 +148,8 @@ impl World {
         let definitions = self.stored.iter().rev();
         let definitions =
             definitions.map(|(key, value)| Definition::decode(key, value).expect("undamaged"));
-        Topology::recover(self.topology.vhost().clone(), definitions, |queue| {
+        let vhost = self.topology.vhost().clone();
+        Topology::recover(vhost, Arc::new(NoHooks), definitions, |queue| {
             queue.name.to_string()
         })
     }
@@ -191,6 +197,7 @@ impl World {
             Err(Exception::Channel(exception)) => exception.to_string(),
             Err(other) => panic!("{other}"),
             Ok(()) => {
+                plugin::ask(self, &keys);
                 self.routed.queues.sort_unstable();
                 let to = if self.routed.queues.is_empty() {
                     "unroutable".to_owned()

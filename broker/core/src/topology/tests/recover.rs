@@ -1,10 +1,12 @@
 //! What is there after a restart.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 
 use super::{World, arrow};
+use crate::hook::NoHooks;
 use crate::topology::Topology;
 
 fn listed(topology: &Topology<String>) -> String {
@@ -30,7 +32,8 @@ fn check(script: &str, expected: &Expect) {
     let world = World::after(script);
     let (restarted, problems) = world.restarted();
     assert_eq!(problems, []);
-    let before = listed(&Topology::<String>::new(world.topology.vhost().clone()));
+    let vhost = world.topology.vhost().clone();
+    let before = listed(&Topology::<String>::new(vhost, Arc::new(NoHooks)));
     let after = listed(&restarted);
     let new: Vec<&str> = after
         .lines()
