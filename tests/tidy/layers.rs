@@ -35,6 +35,21 @@ const LAYERS: &[(&str, &[&str], Others)] = &[
         ]),
     ),
     (
+        "amphora-plugin-host",
+        &["amphora-core", "amphora-protocol"],
+        Others::Only(&[
+            "arc-swap",
+            "bytes",
+            "foldhash",
+            "parking_lot",
+            "rustix",
+            "sha2",
+            "thiserror",
+            "tracing",
+            "wasmtime",
+        ]),
+    ),
+    (
         "amphora",
         &["amphora-core", "amphora-protocol", "amphora-storage"],
         Others::AllBut(&["fjall", "wasmtime"]),

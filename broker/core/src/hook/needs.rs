@@ -1,5 +1,9 @@
 //! What a plugin needs to see of a message.
 
+use std::hash::BuildHasher;
+
+use foldhash::quality::FixedState;
+
 /// Headers that a plugin may name, at most.
 const NAMED_MAX: usize = 64;
 
@@ -95,6 +99,11 @@ impl Needs {
             }
         }
         Ok(())
+    }
+
+    /// Tells needs apart without keeping them: equal ones have equal numbers within a process.
+    pub fn fingerprint(&self) -> u64 {
+        FixedState::default().hash_one(self)
     }
 
     /// Whether the answer is a function of exchange and routing key, whoever publishes whatever.

@@ -44,6 +44,8 @@ pub struct PackedBatch {
     count: u32,
     /// Where the last message begins.
     last: usize,
+    /// The fingerprint of the needs that the first message was projected by.
+    needs: u64,
 }
 
 impl Default for PackedBatch {
@@ -52,6 +54,7 @@ impl Default for PackedBatch {
             bytes: Vec::new(),
             count: 0,
             last: 0,
+            needs: 0,
         };
         batch.clear();
         batch
@@ -59,7 +62,7 @@ impl Default for PackedBatch {
 }
 
 impl PackedBatch {
-    /// Appends a message.
+    /// Appends a message. All messages of a batch are projected by the same needs.
     ///
     /// # Errors
     /// The content header is damaged; nothing was appended.
@@ -73,12 +76,20 @@ impl PackedBatch {
             self.bytes.truncate(begin);
             return Err(error);
         }
+        if self.count == 0 {
+            self.needs = needs.fingerprint();
+        }
         self.last = begin;
         self.count += 1;
         if let Some(count) = self.bytes.get_mut(1..HEAD) {
             count.copy_from_slice(&self.count.to_le_bytes());
         }
         Ok(())
+    }
+
+    /// The fingerprint of the needs that the messages were projected by: a plugin with other needs would misread them.
+    pub fn needs_fingerprint(&self) -> u64 {
+        self.needs
     }
 
     /// The part of the last message: what a pure answer to it depends on.

@@ -1,0 +1,58 @@
+//! Asks plugins whether declarations and bindings are valid.
+
+use std::sync::Arc;
+
+use amphora_core::binding::Binding;
+use amphora_core::hook::{Fault, HookError};
+use amphora_protocol::wire::table::FieldTable;
+
+use crate::contract;
+use crate::exchange::ExchangeType;
+use crate::instance::Failure;
+use crate::plugin::{Plugin, Version};
+use crate::running::{self, Running};
+
+/// Stands for the exchange in an instance that knows no other.
+const EXCHANGE: u32 = 1;
+
+/// Stands for the binding.
+const BINDING: u32 = 1;
+
+/// Creates an exchange, and perhaps binds it, in an instance that is dropped afterwards. A failure is counted, but does not bring the plugin closer to
+/// quarantine: a client could otherwise stop it with arguments that it chokes on.
+pub(crate) fn exchange(
+    exchange_type: &Arc<ExchangeType>,
+    vhost: &str,
+    name: &str,
+    arguments: &FieldTable,
+    binding: Option<&Binding>,
+) -> Result<(), HookError> {
+    let plugin = exchange_type.plugin()?;
+    let version = plugin.current.load_full();
+    let version = version.ok_or_else(|| plugin.not_loaded())?;
+    attempt(&plugin, &version, vhost, name, arguments, binding).map_err(|failure| {
+        if failure.fault != Fault::Refused {
+            plugin.counters.fault(failure.fault, 0);
+            plugin.notes.lock().last_error = Some(failure.text.clone());
+        }
+        plugin.error(failure.fault, failure.text)
+    })
+}
+
+fn attempt(
+    plugin: &Plugin,
+    version: &Arc<Version>,
+    vhost: &str,
+    name: &str,
+    arguments: &FieldTable,
+    binding: Option<&Binding>,
+) -> Result<(), Failure> {
+    let mut running = Running::start(plugin, version)?;
+    let arguments = contract::lowered_table(arguments);
+    running.instance.create(EXCHANGE, vhost, name, arguments)?;
+    if let Some(binding) = binding {
+        let add = vec![running::lowered(BINDING, binding)];
+        running.instance.rebind(EXCHANGE, add, Vec::new())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! What a host needs from whoever runs it: time, chance, a store, and somebody who publishes.
+
+use std::fmt;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use amphora_protocol::wire::types::RoutingKey;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+/// The world around the plugins. All methods are called on the threads that call plugins, and must not block.
+pub trait Environment: fmt::Debug + Send + Sync {
+    /// Milliseconds since 1970-01-01T00:00Z.
+    fn now_ms(&self) -> u64;
+
+    /// Nanoseconds from an arbitrary moment on, never less than before.
+    fn monotonic_ns(&self) -> u64;
+
+    /// Fills the buffer with bytes that cannot be guessed.
+    fn random(&self, out: &mut [u8]);
+
+    /// A plugin wrote or removed an entry of its store, which is to be made durable. Called once for each write, in the order of
+    /// writing, with the plugin's store locked.
+    fn kv_changed(&self, plugin: &str, key: &[u8], entry: Option<&KvEntry>);
+
+    /// Another version of a plugin came into force, or none is in force any more: answers that were kept are void.
+    fn plugin_changed(&self, plugin: &str);
+
+    /// A plugin's call is over, and these are the messages that it sent meanwhile: at least one.
+    fn publish(&self, plugin: &str, messages: Vec<Outgoing>);
+}
+
+/// A value in a plugin's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KvEntry {
+    /// The value.
+    pub value: Bytes,
+    /// When it goes, in milliseconds since 1970. None stays.
+    pub expires_ms: Option<u64>,
+}
+
+/// A message of a plugin's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The virtual host to publish in.
+    pub vhost: String,
+    /// The exchange.
+    pub exchange: String,
+    /// The routing key.
+    pub routing_key: RoutingKey,
+    /// The content header: flags and list as on the wire.
+    pub properties: Bytes,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A world without a broker: this machine's clock and chance, a store that lasts as long as the host, and messages that are kept
+/// until somebody takes them.
+#[derive(Debug)]
+pub struct Standalone {
+    begun: Instant,
+    published: Mutex<Vec<Outgoing>>,
+}
+
+impl Default for Standalone {
+    fn default() -> Self {
+        Self {
+            begun: Instant::now(),
+            published: Mutex::default(),
+        }
+    }
+}
+
+impl Standalone {
+    /// The messages that plugins have published since the last call.
+    pub fn take_published(&self) -> Vec<Outgoing> {
+        std::mem::take(&mut self.published.lock())
+    }
+}
+
+impl Environment for Standalone {
+    fn now_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn random(&self, out: &mut [u8]) {
+        let mut filled = 0;
+        while let Some(rest) = out.get_mut(filled..)
+            && !rest.is_empty()
+        {
+            match rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty()) {
+                Ok(count) => filled += count,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("the kernel has no random numbers: {error}"),
+            }
+        }
+    }
+
+    fn kv_changed(&self, _: &str, _: &[u8], _: Option<&KvEntry>) {}
+
+    fn plugin_changed(&self, _: &str) {}
+
+    fn publish(&self, _: &str, messages: Vec<Outgoing>) {
+        self.published.lock().extend(messages);
+    }
+}

@@ -1,0 +1,85 @@
+//! How calls fail, in kinds and words.
+
+use std::fmt::Write;
+
+use amphora_core::hook::{Fault, HookError};
+use wasmtime::{Trap, WasmBacktrace};
+
+/// Bytes of a text that are kept.
+const TEXT_MAX: usize = 2048;
+
+/// Functions of a backtrace that are shown.
+const FRAMES_MAX: usize = 4;
+
+/// The call ran longer than it may.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it ran longer than its deadline of {} ms", .0.as_millis())]
+pub(crate) struct Overtime(pub(crate) std::time::Duration);
+
+/// The instance asked for more memory than it may have.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it asked for {asked} bytes of memory, and {allowed} are granted")]
+pub(crate) struct OverMemory {
+    pub(crate) asked: u64,
+    pub(crate) allowed: u64,
+}
+
+/// The guest called something that ends it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Denied(pub(crate) String);
+
+/// What a failed call was.
+pub(crate) fn kind(error: &wasmtime::Error) -> Fault {
+    if error.is::<Overtime>() {
+        return Fault::Timeout;
+    }
+    if error.is::<OverMemory>() {
+        return Fault::Memory;
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => Fault::Timeout,
+        Some(_) => Fault::Trap,
+        None if error.is::<Denied>() || error.is::<WasmBacktrace>() => Fault::Trap,
+        // The engine could not make sense of what the guest returned.
+        None => Fault::BadAnswer,
+    }
+}
+
+/// What a failed call was, in words: the cause, where it happened, and what the guest said last.
+pub(crate) fn text(call: &str, error: &wasmtime::Error, last_words: Option<&str>) -> String {
+    let mut text = format!("{call}: {}", error.root_cause());
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    let frames = backtrace.map(WasmBacktrace::frames).unwrap_or_default();
+    let names: Vec<&str> = frames
+        .iter()
+        .filter_map(|frame| frame.func_name())
+        .take(FRAMES_MAX)
+        .collect();
+    // Writing to a string does not fail.
+    if !names.is_empty() {
+        let _ = write!(text, " (in {})", names.join(", called by "));
+    }
+    if let Some(words) = last_words.map(str::trim).filter(|words| !words.is_empty()) {
+        let _ = write!(text, "; it said: {words}");
+    }
+    cut(text)
+}
+
+/// As much of a text as is kept.
+pub(crate) fn cut(mut text: String) -> String {
+    if text.len() > TEXT_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_MAX));
+        text.push('…');
+    }
+    text
+}
+
+/// An error of the plugin of this name.
+pub(crate) fn hook_error(plugin: &std::sync::Arc<str>, fault: Fault, text: String) -> HookError {
+    HookError {
+        plugin: std::sync::Arc::clone(plugin),
+        fault,
+        text,
+    }
+}

@@ -1,0 +1,237 @@
+//! A plugin's own store.
+//!
+//! It is in memory, and each write is told to the environment, which makes it durable. What has outlived its time is dropped when it is
+//! met, and by a look at a few entries with each write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use wasmtime::component::LinkerInstance;
+
+use super::Grants;
+use crate::environment::KvEntry;
+use crate::state::State;
+
+/// Bytes of a key, at most.
+const KEY_MAX: usize = 1 << 10;
+
+/// Bytes of a value, at most.
+const VALUE_MAX: usize = 64 << 10;
+
+/// What an entry costs beside key and value, and is counted for it.
+const OVERHEAD: u64 = 64;
+
+/// A plugin's store.
+#[derive(Debug, Default)]
+pub(crate) struct Kv(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_key: BTreeMap<Bytes, KvEntry>,
+    /// When, and which.
+    expiries: BTreeSet<(u64, Bytes)>,
+    bytes: u64,
+}
+
+impl Entries {
+    fn insert(&mut self, key: Bytes, entry: KvEntry) {
+        self.remove(&key);
+        self.bytes += size(&key, &entry);
+        if let Some(expires) = entry.expires_ms {
+            self.expiries.insert((expires, key.clone()));
+        }
+        self.by_key.insert(key, entry);
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Option<KvEntry> {
+        let (key, entry) = self.by_key.remove_entry(key)?;
+        self.bytes -= size(&key, &entry);
+        if let Some(expires) = entry.expires_ms {
+            self.expiries.remove(&(expires, key));
+        }
+        Some(entry)
+    }
+}
+
+fn size(key: &[u8], entry: &KvEntry) -> u64 {
+    key.len() as u64 + entry.value.len() as u64 + OVERHEAD
+}
+
+impl Kv {
+    /// What was stored before the broker started. What has outlived its time is left out.
+    pub(crate) fn restore(&self, entries: impl IntoIterator<Item = (Bytes, KvEntry)>, now_ms: u64) {
+        let mut kv = self.0.lock();
+        for (key, entry) in entries {
+            if entry.expires_ms.is_none_or(|expires| expires > now_ms) {
+                kv.insert(key, entry);
+            }
+        }
+    }
+
+    /// How many entries there are, and how many bytes they count for.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        let kv = self.0.lock();
+        (kv.by_key.len() as u64, kv.bytes)
+    }
+}
+
+/// One call's view of the store: locked, and without what has outlived its time.
+struct Access<'a> {
+    kv: parking_lot::MutexGuard<'a, Entries>,
+    grants: &'a Grants,
+    now_ms: u64,
+}
+
+impl<'a> Access<'a> {
+    fn new(grants: &'a Grants) -> Self {
+        let now_ms = grants.environment.now_ms();
+        let mut access = Self {
+            kv: grants.shared.kv.0.lock(),
+            grants,
+            now_ms,
+        };
+        access.expire();
+        access
+    }
+
+    fn expire(&mut self) {
+        while let Some((expires, _)) = self.kv.expiries.first()
+            && *expires <= self.now_ms
+            && let Some((_, key)) = self.kv.expiries.pop_first()
+        {
+            self.kv.remove(&key);
+            self.tell(&key, None);
+        }
+    }
+
+    fn tell(&self, key: &[u8], entry: Option<&KvEntry>) {
+        let environment = &self.grants.environment;
+        environment.kv_changed(&self.grants.plugin, key, entry);
+    }
+
+    fn value(&self, key: &[u8]) -> Option<Bytes> {
+        self.kv.by_key.get(key).map(|entry| entry.value.clone())
+    }
+
+    fn set(
+        &mut self,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        expires_ms: Option<u64>,
+    ) -> Result<Option<Bytes>, String> {
+        if key.len() > KEY_MAX {
+            let length = key.len();
+            return Err(format!(
+                "the key has {length} bytes, and {KEY_MAX} are allowed"
+            ));
+        }
+        if value.len() > VALUE_MAX {
+            let length = value.len();
+            return Err(format!(
+                "the value has {length} bytes, and {VALUE_MAX} are allowed"
+            ));
+        }
+        let entry = KvEntry {
+            value: value.into(),
+            expires_ms,
+        };
+        let before = self.kv.by_key.get(key.as_slice());
+        let freed = before.map_or(0, |before| size(&key, before));
+        let bytes = self.kv.bytes - freed + size(&key, &entry);
+        let allowed = self.grants.spec.kv_max;
+        if bytes > allowed {
+            return Err(format!(
+                "the plugin's store would have {bytes} bytes, and {allowed} are granted"
+            ));
+        }
+        let before = before.map(|before| before.value.clone());
+        let key = Bytes::from(key);
+        self.kv.insert(key.clone(), entry.clone());
+        self.tell(&key, Some(&entry));
+        Ok(before)
+    }
+
+    fn expiry(&self, ttl: Option<u64>) -> Option<u64> {
+        ttl.map(|ttl| self.now_ms.saturating_add(ttl))
+    }
+}
+
+fn get(grants: &Grants, key: &[u8]) -> Option<Vec<u8>> {
+    Access::new(grants).value(key).map(Into::into)
+}
+
+fn set(
+    grants: &Grants,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    ttl: Option<u64>,
+) -> Result<Option<Vec<u8>>, String> {
+    let mut access = Access::new(grants);
+    let expires = access.expiry(ttl);
+    let before = access.set(key, value, expires)?;
+    Ok(before.map(Into::into))
+}
+
+fn insert(grants: &Grants, key: Vec<u8>, value: Vec<u8>, ttl: Option<u64>) -> Result<bool, String> {
+    let mut access = Access::new(grants);
+    if access.value(&key).is_some() {
+        return Ok(false);
+    }
+    let expires = access.expiry(ttl);
+    access.set(key, value, expires)?;
+    Ok(true)
+}
+
+fn remove(grants: &Grants, key: &[u8]) -> Option<Vec<u8>> {
+    let mut access = Access::new(grants);
+    let entry = access.kv.remove(key)?;
+    access.tell(key, None);
+    Some(entry.value.into())
+}
+
+fn add(grants: &Grants, key: Vec<u8>, by: i64) -> Result<i64, String> {
+    let mut access = Access::new(grants);
+    let entry = access.kv.by_key.get(key.as_slice());
+    let (before, expires) = match entry {
+        None => (0, None),
+        Some(entry) => {
+            let bytes = <[u8; 8]>::try_from(entry.value.as_ref());
+            let bytes = bytes.map_err(|_| {
+                format!("the value has {} bytes and is no number", entry.value.len())
+            })?;
+            (i64::from_le_bytes(bytes), entry.expires_ms)
+        }
+    };
+    let sum = before
+        .checked_add(by)
+        .ok_or_else(|| format!("{before} and {by} are too much for 64 bits"))?;
+    access.set(key, sum.to_le_bytes().to_vec(), expires)?;
+    Ok(sum)
+}
+
+type Key = Vec<u8>;
+
+pub(super) fn link(mut linker: LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    linker.func_wrap("get", |store, (key,): (Key,)| {
+        Ok((get(&store.data().grants, &key),))
+    })?;
+    linker.func_wrap(
+        "set",
+        |store, (key, value, ttl): (Key, Vec<u8>, Option<u64>)| {
+            Ok((set(&store.data().grants, key, value, ttl),))
+        },
+    )?;
+    linker.func_wrap(
+        "insert",
+        |store, (key, value, ttl): (Key, Vec<u8>, Option<u64>)| {
+            Ok((insert(&store.data().grants, key, value, ttl),))
+        },
+    )?;
+    linker.func_wrap("remove", |store, (key,): (Key,)| {
+        Ok((remove(&store.data().grants, &key),))
+    })?;
+    linker.func_wrap("add", |store, (key, by): (Key, i64)| {
+        Ok((add(&store.data().grants, key, by),))
+    })
+}

@@ -1,0 +1,192 @@
+//! Quarantine: a plugin that fails too often is not called for a while.
+//!
+//! Five failures within ten seconds open it for a second. Then one call is let through: if it succeeds all is well again, otherwise the
+//! time doubles, up to a minute.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// Failures within [`WINDOW`] that are too many.
+const FAILURES_MAX: usize = 5;
+
+const WINDOW: Duration = Duration::from_secs(10);
+const BACK_OFF_MIN: Duration = Duration::from_secs(1);
+const BACK_OFF_MAX: Duration = Duration::from_mins(1);
+
+/// How a plugin is doing. Times are those of the environment's monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    in_quarantine: AtomicBool,
+    until_ns: AtomicU64,
+    is_probed: AtomicBool,
+    history: Mutex<History>,
+}
+
+#[derive(Debug, Default)]
+struct History {
+    failures: VecDeque<u64>,
+    back_off: Duration,
+}
+
+/// Whether a call may be made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Entry {
+    /// All is well.
+    Open,
+    /// This call decides whether all is well again. It must be followed by [`Health::over`].
+    Probe,
+    /// Not yet.
+    Closed(Duration),
+}
+
+/// What a call did to the plugin's health.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Turn {
+    None,
+    Healed,
+    Quarantined(Duration),
+}
+
+impl Health {
+    /// Whether a call may be made. The clock is read only if there is doubt.
+    pub(crate) fn enter(&self, now_ns: impl FnOnce() -> u64) -> Entry {
+        if !self.in_quarantine.load(Ordering::Acquire) {
+            return Entry::Open;
+        }
+        let rest = self.rest(now_ns());
+        if rest > Duration::ZERO || self.is_probed.swap(true, Ordering::AcqRel) {
+            return Entry::Closed(rest);
+        }
+        Entry::Probe
+    }
+
+    /// How long it still lasts; none if there is no quarantine.
+    pub(crate) fn quarantine(&self, now_ns: impl FnOnce() -> u64) -> Option<Duration> {
+        let is_closed = self.in_quarantine.load(Ordering::Acquire);
+        is_closed.then(|| self.rest(now_ns()))
+    }
+
+    fn rest(&self, now_ns: u64) -> Duration {
+        let until = self.until_ns.load(Ordering::Acquire);
+        Duration::from_nanos(until.saturating_sub(now_ns))
+    }
+
+    /// A call is over. `failed` says how; none if it neither failed nor succeeded.
+    pub(crate) fn over(
+        &self,
+        entry: Entry,
+        failed: Option<bool>,
+        now_ns: impl FnOnce() -> u64,
+    ) -> Turn {
+        match (entry, failed) {
+            (Entry::Open, Some(false) | None) | (Entry::Closed(_), _) => Turn::None,
+            (Entry::Probe, None) => {
+                self.is_probed.store(false, Ordering::Release);
+                Turn::None
+            }
+            (Entry::Probe, Some(false)) => {
+                self.reset();
+                Turn::Healed
+            }
+            (Entry::Probe, Some(true)) => {
+                let mut history = self.history.lock();
+                history.back_off = (history.back_off * 2).min(BACK_OFF_MAX);
+                let turn = self.close(history.back_off, now_ns());
+                self.is_probed.store(false, Ordering::Release);
+                turn
+            }
+            (Entry::Open, Some(true)) => self.failed(now_ns()),
+        }
+    }
+
+    fn failed(&self, now_ns: u64) -> Turn {
+        let mut history = self.history.lock();
+        let window = u64::try_from(WINDOW.as_nanos()).unwrap_or(u64::MAX);
+        let begin = now_ns.saturating_sub(window);
+        history.failures.retain(|time| *time >= begin);
+        history.failures.push_back(now_ns);
+        // Another thread may have been faster.
+        if history.failures.len() < FAILURES_MAX || self.in_quarantine.load(Ordering::Acquire) {
+            return Turn::None;
+        }
+        history.back_off = BACK_OFF_MIN;
+        self.close(BACK_OFF_MIN, now_ns)
+    }
+
+    fn close(&self, back_off: Duration, now_ns: u64) -> Turn {
+        let nanoseconds = u64::try_from(back_off.as_nanos()).unwrap_or(u64::MAX);
+        let until = now_ns.saturating_add(nanoseconds);
+        self.until_ns.store(until, Ordering::Release);
+        self.in_quarantine.store(true, Ordering::Release);
+        Turn::Quarantined(back_off)
+    }
+
+    /// All is well: another version begins without a past.
+    pub(crate) fn reset(&self) {
+        let mut history = self.history.lock();
+        history.failures.clear();
+        self.is_probed.store(false, Ordering::Release);
+        self.in_quarantine.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn fail(health: &Health, now: u64) -> Turn {
+        let entry = health.enter(|| now);
+        health.over(entry, Some(true), || now)
+    }
+
+    #[test]
+    fn few_failures_in_a_long_time_are_no_matter() {
+        let health = Health::default();
+        for minute in 0..100 {
+            assert_eq!(fail(&health, minute * 3 * SECOND), Turn::None);
+        }
+        assert_eq!(health.enter(|| 0), Entry::Open);
+    }
+
+    #[test]
+    fn it_is_left_alone_longer_and_longer_until_it_succeeds() {
+        let health = Health::default();
+        let mut now = 50 * SECOND;
+        for _ in 0..4 {
+            assert_eq!(fail(&health, now), Turn::None);
+        }
+        assert_eq!(
+            fail(&health, now),
+            Turn::Quarantined(Duration::from_secs(1))
+        );
+        for seconds in [2, 4, 8, 16, 32, 60, 60] {
+            let Some(rest) = health.quarantine(|| now) else {
+                panic!("it is over")
+            };
+            assert_eq!(health.enter(|| now), Entry::Closed(rest));
+            now += u64::try_from(rest.as_nanos()).expect("short");
+            assert_eq!(
+                fail(&health, now),
+                Turn::Quarantined(Duration::from_secs(seconds))
+            );
+        }
+        now += 60 * SECOND;
+        assert_eq!(health.enter(|| now), Entry::Probe);
+        assert_eq!(
+            health.enter(|| now),
+            Entry::Closed(Duration::ZERO),
+            "one probe at a time"
+        );
+        assert_eq!(health.over(Entry::Probe, None, || now), Turn::None);
+        assert_eq!(health.enter(|| now), Entry::Probe);
+        assert_eq!(health.over(Entry::Probe, Some(false), || now), Turn::Healed);
+        assert_eq!(health.enter(|| now), Entry::Open);
+        assert_eq!(health.quarantine(|| now), None);
+        assert_eq!(fail(&health, now), Turn::None, "the past is forgotten");
+    }
+}

@@ -1,0 +1,42 @@
+//! Runs plugins: WebAssembly components that supply types of exchange and transform messages.
+//!
+//! A [`Host`] is what the rest of the broker knows. It implements the core's hooks; nothing of WebAssembly shows outside of this crate. What plugins
+//! may rely on is in `wit/`, in the root of the repository.
+
+mod bindings;
+mod check;
+mod code;
+mod code_cache;
+mod contract;
+mod counters;
+mod engine;
+mod environment;
+mod error;
+mod exchange;
+mod fault;
+mod grants;
+mod health;
+mod host;
+mod ids;
+mod inspect;
+mod instance;
+mod load;
+mod plugin;
+mod running;
+mod snapshot;
+mod spec;
+mod state;
+mod ticker;
+mod transform;
+mod wasi;
+mod worker;
+
+pub use self::counters::{BATCH_BUCKETS, CounterSnapshot, LATENCY_BUCKETS};
+pub use self::environment::{Environment, KvEntry, Outgoing, Standalone};
+pub use self::error::{HostError, LoadError};
+pub use self::host::{Host, HostSettings};
+pub use self::inspect::Inspection;
+pub use self::snapshot::{
+    FaultCounts, Kinds, LogLevel, LogLine, Metric, PluginState, Snapshot, VersionSnapshot,
+};
+pub use self::spec::{Grant, PluginSpec, UnknownGrant};

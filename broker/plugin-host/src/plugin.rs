@@ -1,0 +1,245 @@
+//! A plugin by its name, whichever version of it is in force.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use amphora_core::hook::{Fault, HookError, Needs};
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use wasmtime::Engine;
+
+use crate::code::Code;
+use crate::code_cache::CodeCache;
+use crate::counters::Counters;
+use crate::environment::Environment;
+use crate::fault::hook_error;
+use crate::grants::{Grants, Shared};
+use crate::health::{Entry, Health, Turn};
+use crate::instance::Failure;
+use crate::snapshot::{PluginState, Snapshot, VersionSnapshot};
+use crate::spec::PluginSpec;
+use crate::state::{State, Usage};
+use crate::ticker::{Ticker, Watch};
+
+/// What all plugins of a host share.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) cache: Option<CodeCache>,
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) watch: Watch,
+    /// Held so that deadlines are watched as long as anything can be called.
+    pub(crate) _ticker: Ticker,
+}
+
+/// A plugin.
+#[derive(Debug)]
+pub(crate) struct Plugin {
+    pub(crate) name: Arc<str>,
+    /// Tells plugins apart in one process, of whichever host.
+    pub(crate) id: u64,
+    pub(crate) world: Arc<World>,
+    pub(crate) current: ArcSwapOption<Version>,
+    pub(crate) health: Health,
+    pub(crate) counters: Counters,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) usage: Arc<Usage>,
+    /// Held by whoever changes what is in force.
+    pub(crate) control: Mutex<Control>,
+    pub(crate) notes: Mutex<Notes>,
+}
+
+/// What only those need who change what is in force.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    pub(crate) previous: Option<Arc<Version>>,
+}
+
+/// What listings say beside the counters.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) last_error: Option<String>,
+    pub(crate) previous: Option<VersionSnapshot>,
+    pub(crate) load_failed: bool,
+}
+
+/// A component that was tried and found good.
+pub(crate) struct Version {
+    /// Tells versions apart in one process.
+    pub(crate) number: u64,
+    pub(crate) spec: Arc<PluginSpec>,
+    pub(crate) code: Code,
+    pub(crate) described_name: String,
+    pub(crate) release: String,
+    pub(crate) needs: Arc<Needs>,
+    pub(crate) fingerprint: u64,
+    pub(crate) loaded_ms: AtomicU64,
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Version")
+            .field("number", &self.number)
+            .field("spec", &self.spec)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A number that no other plugin or version has.
+pub(crate) fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Version {
+    pub(crate) fn snapshot(&self) -> VersionSnapshot {
+        let spec = &self.spec;
+        VersionSnapshot {
+            described_name: self.described_name.clone(),
+            version: self.release.clone(),
+            sha256: self.code.compiled.sha256.clone(),
+            size: self.code.compiled.size,
+            loaded_ms: self.loaded_ms.load(Ordering::Relaxed),
+            kinds: self.code.compiled.kinds,
+            exchange_type: spec.exchange_type.clone(),
+            needs: Arc::clone(&self.needs),
+            grants: spec.grants.clone(),
+            deadline: spec.deadline,
+            memory_max: spec.memory_max,
+            on_error: spec.on_error,
+        }
+    }
+}
+
+impl Plugin {
+    pub(crate) fn new(name: &str, world: &Arc<World>) -> Self {
+        Self {
+            name: name.into(),
+            id: unique(),
+            world: Arc::clone(world),
+            current: ArcSwapOption::empty(),
+            health: Health::default(),
+            counters: Counters::default(),
+            shared: Arc::default(),
+            usage: Arc::default(),
+            control: Mutex::default(),
+            notes: Mutex::default(),
+        }
+    }
+
+    /// The data of a new instance.
+    pub(crate) fn state(&self, spec: &Arc<PluginSpec>) -> State {
+        let grants = Grants::new(
+            Arc::clone(&self.name),
+            Arc::clone(spec),
+            Arc::clone(&self.shared),
+            Arc::clone(&self.world.environment),
+        );
+        State::new(
+            grants,
+            self.world.watch.clone(),
+            spec.memory_max,
+            Arc::clone(&self.usage),
+        )
+    }
+
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.world.environment.monotonic_ns()
+    }
+
+    pub(crate) fn error(&self, fault: Fault, text: impl Into<String>) -> HookError {
+        hook_error(&self.name, fault, text.into())
+    }
+
+    pub(crate) fn not_loaded(&self) -> HookError {
+        self.error(Fault::NotLoaded, "it is not loaded")
+    }
+
+    /// Whether a call may be made.
+    pub(crate) fn enter(&self, messages: usize) -> Result<Entry, HookError> {
+        match self.health.enter(|| self.now_ns()) {
+            Entry::Closed(rest) => {
+                self.counters.fault(Fault::Quarantined, messages);
+                Err(self.quarantined(rest))
+            }
+            entry => Ok(entry),
+        }
+    }
+
+    pub(crate) fn quarantined(&self, rest: Duration) -> HookError {
+        let text = format!(
+            "it failed too often and is not called for another {} ms",
+            rest.as_millis()
+        );
+        self.error(Fault::Quarantined, text)
+    }
+
+    /// A call succeeded.
+    pub(crate) fn succeeded(&self, entry: Entry) {
+        if self.health.over(entry, Some(false), || self.now_ns()) == Turn::Healed {
+            tracing::info!(plugin = &*self.name, "the plugin works again");
+        }
+    }
+
+    /// A call failed: counts it, notes it, and puts the plugin into quarantine if it was too much.
+    pub(crate) fn failed(&self, entry: Entry, failure: Failure, messages: usize) -> HookError {
+        let Failure { fault, text, .. } = failure;
+        self.counters.fault(fault, messages);
+        let error = self.error(fault, text);
+        let failed = matches!(
+            fault,
+            Fault::Trap | Fault::Timeout | Fault::Memory | Fault::BadAnswer
+        );
+        let turn = self
+            .health
+            .over(entry, failed.then_some(true), || self.now_ns());
+        if failed {
+            self.notes.lock().last_error = Some(error.text.clone());
+        }
+        if let Turn::Quarantined(rest) = turn {
+            self.counters.quarantines.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                plugin = &*self.name,
+                "the plugin fails too often and is not called for {} s: {}",
+                rest.as_secs(),
+                error.text
+            );
+        }
+        error
+    }
+
+    pub(crate) fn snapshot(&self, exchanges: u64) -> Snapshot {
+        let version = self.current.load_full();
+        let notes = self.notes.lock();
+        let state = match &version {
+            Some(_) => match self.health.quarantine(|| self.now_ns()) {
+                Some(rest) => PluginState::Quarantined(rest),
+                None => PluginState::Loaded,
+            },
+            None if notes.load_failed => PluginState::Failed,
+            None => PluginState::NotLoaded,
+        };
+        let (last_error, previous) = (notes.last_error.clone(), notes.previous.clone());
+        drop(notes);
+        let (kv_entries, kv_bytes) = self.shared.kv.size();
+        let (metrics, metrics_dropped) = self.shared.metrics.snapshot();
+        Snapshot {
+            name: self.name.to_string(),
+            state,
+            version: version.map(|version| version.snapshot()),
+            previous,
+            last_error,
+            counters: self.counters.snapshot(),
+            memory: self.usage.memory.load(Ordering::Relaxed),
+            instances: self.usage.instances.load(Ordering::Relaxed),
+            exchanges,
+            kv_entries,
+            kv_bytes,
+            log_dropped: self.shared.log.dropped(),
+            metrics_dropped,
+            metrics,
+        }
+    }
+}
