@@ -1,6 +1,7 @@
 //! What only shows when all of the configuration is known.
 
 use super::{Config, ConfigError, Tls};
+use crate::nearest::nearest;
 
 impl Config {
     /// Refuses settings that contradict each other.
@@ -17,6 +18,62 @@ impl Config {
                 "listeners.amqp",
                 "no client could connect; give an address here or in amqps",
             ));
+        }
+        self.check_plugins()?;
+        self.check_attachments()
+    }
+
+    fn check_plugins(&self) -> Result<(), ConfigError> {
+        for (index, plugin) in self.plugins.iter().enumerate() {
+            let refuse = |key: &str, text: String| {
+                Err(ConfigError::new(format!("plugin.{index}.{key}"), text))
+            };
+            let before = &self.plugins[..index];
+            if before.iter().any(|other| other.name == plugin.name) {
+                return refuse("name", format!("there are two plugins {:?}", plugin.name));
+            }
+            if plugin.path.is_none() {
+                return refuse("path", "missing".to_owned());
+            }
+            let supplier = before.iter().find(|other| {
+                plugin.exchange_type.is_some() && other.exchange_type == plugin.exchange_type
+            });
+            if let Some(supplier) = supplier {
+                let text = format!("plugin {:?} supplies it already", supplier.name);
+                return refuse("exchange-type", text);
+            }
+            if let Err(problem) = plugin.check() {
+                return refuse(problem.key, problem.text.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_attachments(&self) -> Result<(), ConfigError> {
+        for (index, attachment) in self.attachments.iter().enumerate() {
+            let refuse = |key: &str, text: String| {
+                Err(ConfigError::new(format!("attach.{index}.{key}"), text))
+            };
+            let mut plugins = self.plugins.iter();
+            let Some(plugin) = plugins.find(|plugin| plugin.name == attachment.plugin) else {
+                let names: Vec<&str> = self.plugins.iter().map(|plugin| &*plugin.name).collect();
+                let hint = match nearest(&attachment.plugin, &names) {
+                    Some(name) => format!("did you mean {name:?}?"),
+                    None => "name one that has a [[plugin]] in this file".to_owned(),
+                };
+                let text = format!("there is no plugin {:?}; {hint}", attachment.plugin);
+                return refuse("plugin", text);
+            };
+            if plugin.exchange_type.is_some() {
+                let text = format!(
+                    "plugin {:?} supplies an exchange type; only transforms are attached",
+                    plugin.name
+                );
+                return refuse("plugin", text);
+            }
+            if let Err(problem) = attachment.check(plugin) {
+                return refuse(problem.key, problem.text.to_owned());
+            }
         }
         Ok(())
     }

@@ -113,6 +113,8 @@ impl Display for Wanted<'_> {
             "i64" => "a whole number",
             "a sequence" => "a list",
             "a boolean" => "true or false",
+            "a map" => "a table",
+            "any valid JSON value" => "a text, a number, true or false, a list or a table",
             other => other,
         })
     }
@@ -149,9 +151,9 @@ impl<'de> Value<'_, 'de> {
                     Err(_) => Err(de::Error::custom(format_args!("{number} is too large"))),
                 }
             }
-            DeValue::Float(number) => match number.as_str().parse() {
-                Ok(number) => visitor.visit_f64(number),
-                Err(_) => Err(de::Error::custom(format_args!("{number} is no number"))),
+            DeValue::Float(number) => match number.as_str().parse::<f64>() {
+                Ok(number) if number.is_finite() => visitor.visit_f64(number),
+                _ => Err(de::Error::custom(format_args!("{number} is no number"))),
             },
             DeValue::Datetime(_) => Err(de::Error::invalid_type(
                 Unexpected::Other("a date"),

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 
-use super::{Config, Credential, Tls};
+use amphora_core::hook::OnError;
+
+use super::{Attachment, Config, Credential, Grant, Plugin, Tls};
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
@@ -29,6 +31,8 @@ fn the_example_has_every_key_and_no_other() -> Result<(), Box<dyn Error>> {
     let mut by_hash = every_option_set.users[0].clone();
     by_hash.credential = Some(Credential::Hash("…".to_owned()));
     every_option_set.users.push(by_hash);
+    every_option_set.plugins.push(plugin_with_every_option()?);
+    every_option_set.attachments = attachments_with_every_option()?;
     let known = keys(&toml::Value::try_from(&every_option_set)?, "");
 
     let shown = keys(&toml::from_str(&uncommented())?, "");
@@ -37,10 +41,86 @@ fn the_example_has_every_key_and_no_other() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The example with its optional keys in force. They are commented out without a space: `#key = …`.
+#[test]
+fn the_plugins_of_the_example_can_be_configured_so() -> Result<(), Box<dyn Error>> {
+    let example = uncommented();
+    let plugins = example.find("\n[[plugin]]").unwrap_or_default();
+    let attached_twice = &example[plugins..];
+    let refused = Config::parse(Path::new("etc/amphora.toml"), attached_twice, |_| {});
+    assert!(refused.is_err_and(|error| error.to_string().contains("give one")));
+
+    let plugins = attached_twice.replace("queue = ", "#queue = ");
+    let config = Config::parse(Path::new("etc/amphora.toml"), &plugins, |_| {})?;
+
+    let [router, redact] = &config.plugins[..] else {
+        panic!("two plugins, not {:?}", config.plugins)
+    };
+    assert_eq!(
+        router.path.as_deref(),
+        Some(Path::new("etc/plugins/content-router.wasm"))
+    );
+    assert!(router.grants.contains(&Grant::Config));
+    let defaults = Plugin::uploaded(&redact.name, [])?;
+    assert_eq!(
+        (
+            router.deadline,
+            router.memory,
+            router.kv_size,
+            router.on_error
+        ),
+        (
+            defaults.deadline,
+            defaults.memory,
+            defaults.kv_size,
+            defaults.on_error
+        )
+    );
+    let [attachment] = &config.attachments[..] else {
+        panic!("one attachment, not {:?}", config.attachments)
+    };
+    assert!(attachment.covers_exchange("/", "orders.eu"));
+    assert!(!attachment.covers_exchange("/", "old.orders"));
+    assert!(!attachment.covers_exchange("other", "orders.eu"));
+    assert!(!attachment.covers_queue("/", "orders.eu"));
+    assert_eq!(attachment.on_error(redact), OnError::Pass);
+    Ok(())
+}
+
+fn plugin_with_every_option() -> Result<Plugin, Box<dyn Error>> {
+    let mut plugin = Plugin::uploaded(
+        "content-router",
+        [
+            ("exchange-type", "x-content"),
+            ("dead-letter-exchange", "failed"),
+            ("dead-letter-routing-key", "content"),
+            ("config", r#"{"default":"unmatched"}"#),
+        ],
+    )?;
+    plugin.path = Some("plugins/content-router.wasm".into());
+    Ok(plugin)
+}
+
+fn attachments_with_every_option() -> Result<Vec<Attachment>, Box<dyn Error>> {
+    #[derive(serde::Deserialize)]
+    struct Attachments {
+        attach: Vec<Attachment>,
+    }
+    let text = r#"
+        attach = [
+            { plugin = "redact", queue = "^audit$" },
+            { plugin = "redact", exchange = "^orders", vhost = "/", on-error = "pass",
+              dead-letter-exchange = "failed", dead-letter-routing-key = "orders" },
+        ]
+    "#;
+    Ok(toml::from_str::<Attachments>(text)?.attach)
+}
+
+/// The example with its optional keys in force. They are commented out without a space: `#key = …`, `#[[section]]`.
 fn uncommented() -> String {
     let line = |line: &str| match line.strip_prefix('#') {
-        Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
+        Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => {
+            format!("{key}\n")
+        }
         _ => format!("{line}\n"),
     };
     EXAMPLE.lines().map(line).collect()

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Config, de};
@@ -51,13 +52,22 @@ impl Config {
             .map_err(|error| refuse(String::new(), error.span(), syntax_problem(text, &error)))?;
         let mut config: Self =
             de::from_table(&document).map_err(|p| refuse(p.key(), p.span.clone(), p.text))?;
+        config.settle_plugins(file.parent().unwrap_or(Path::new("")));
         overrides(&mut config);
         // What only shows when everything is known may still be about a key of the file.
         config.check().map_err(|error| {
             let span = span_of(document.get_ref(), &error.key);
-            refuse(error.key, span, error.text)
+            refuse(without_numbers(&error.key), span, error.text)
         })?;
         Ok(config)
+    }
+
+    /// Fills in what a plugin's own keys do not say: where its path begins, and that it may read its settings.
+    fn settle_plugins(&mut self, folder: &Path) {
+        for plugin in &mut self.plugins {
+            plugin.path = plugin.path.take().map(|path| folder.join(path));
+            plugin.grant_its_config();
+        }
     }
 }
 
@@ -110,18 +120,42 @@ fn line_of(text: &str, offset: usize) -> usize {
         .count()
 }
 
-/// Where a key stands, if the file has it.
-fn span_of(mut table: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
-    let mut span = None;
-    for name in key.split('.') {
-        let (found, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
-        span = Some(found.span());
+/// Where a key stands, if the file has it. The number of an element stands for `[[section]]`, which is where a key is
+/// missed that it does not have.
+fn span_of(document: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
+    let mut names = key.split('.');
+    let (mut span, mut value) = child(document, names.next()?)?;
+    let mut section = None;
+    for name in names {
         match value.get_ref() {
-            DeValue::Table(inner) => table = inner,
+            DeValue::Table(table) => match child(table, name) {
+                Some(found) => (span, value) = found,
+                None => return section,
+            },
+            DeValue::Array(list) => {
+                value = list.get(name.parse::<usize>().ok()?)?;
+                span = value.span();
+                section = Some(span.clone());
+            }
             _ => break,
         }
     }
-    span
+    Some(span)
+}
+
+fn child<'a, 'i>(
+    table: &'a DeTable<'i>,
+    name: &str,
+) -> Option<(Range<usize>, &'a Spanned<DeValue<'i>>)> {
+    let mut entries = table.iter();
+    let (key, value) = entries.find(|(key, _)| key.get_ref() == name)?;
+    Some((key.span(), value))
+}
+
+/// The key for people, who see where it stands by its line.
+fn without_numbers(key: &str) -> String {
+    let names = key.split('.').filter(|name| name.parse::<usize>().is_err());
+    names.collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod de;
 mod example;
 mod limits;
 mod load;
+mod plugin;
 mod user;
 mod value;
 
@@ -19,6 +20,7 @@ use serde::Deserialize;
 
 pub use self::limits::Limits;
 pub use self::load::ConfigError;
+pub use self::plugin::{Attachment, Grant, NamePattern, Plugin, Target};
 pub use self::user::{Credential, Permission, User};
 pub use self::value::{ByteSize, Maximum, MemoryMark};
 
@@ -43,6 +45,12 @@ pub struct Config {
     pub server_properties: BTreeMap<String, String>,
     /// The users that exist at the first start.
     pub users: Vec<User>,
+    /// Plugins that are loaded from files, with the files' paths complete.
+    #[serde(rename = "plugin")]
+    pub plugins: Vec<Plugin>,
+    /// Where transforms are applied.
+    #[serde(rename = "attach")]
+    pub attachments: Vec<Attachment>,
 }
 
 /// What a publisher's confirm of a persistent message promises.
@@ -137,6 +145,8 @@ impl Default for Config {
             logging: Logging::default(),
             server_properties: BTreeMap::new(),
             users: vec![User::guest()],
+            plugins: Vec::new(),
+            attachments: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod byte_size;
 mod duration;
+mod hook;
 mod maximum;
 mod memory_mark;
 
@@ -16,9 +17,12 @@ pub use self::maximum::Maximum;
 pub use self::memory_mark::MemoryMark;
 
 pub(super) use self::byte_size::message_size;
+pub(super) use self::duration::{duration, heartbeat, serialize as duration_out};
 #[cfg(test)]
-pub(super) use self::duration::serialize as duration_out;
-pub(super) use self::duration::{duration, heartbeat};
+pub(super) use self::hook::some_on_error_out;
+pub(super) use self::hook::{
+    duration_in, on_error, on_error_out, some_name, some_name_out, some_on_error, texts, texts_of,
+};
 
 /// Reads a list of `ADDR:PORT`.
 pub(super) fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {

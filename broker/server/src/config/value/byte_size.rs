@@ -83,7 +83,6 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
-#[cfg(test)]
 impl serde::Serialize for ByteSize {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)

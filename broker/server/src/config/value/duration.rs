@@ -32,7 +32,7 @@ pub(in crate::config) fn heartbeat<'de, D: Deserializer<'de>>(
     Ok(heartbeat)
 }
 
-#[cfg(test)]
+/// Writes a duration so that it can be read again.
 pub(in crate::config) fn serialize<S: serde::Serializer>(
     duration: &Duration,
     to: S,
