@@ -3,6 +3,8 @@
 //! Reading gives snapshots. Changing goes the way that AMQP methods go, as the user that asks: permissions are checked by the broker,
 //! not by the API, and a refusal is the exception that an AMQP client would get.
 
+mod plugins;
+
 use std::pin::Pin;
 
 use amphora_protocol::exception::Exception;
@@ -11,6 +13,7 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, VhostName};
 use bytes::Bytes;
 
+pub use self::plugins::{NoPlugins, PluginRefusal, PluginReply, Plugins, PutPlugin};
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, Destination,
     ExchangeSnapshot, NodeSnapshot, Overview, QueueSnapshot, VhostSnapshot,
@@ -73,6 +76,11 @@ pub trait Backend: Send + Sync + 'static {
     fn publish<'a>(&'a self, by: &'a VhostAccess, command: Publish) -> Reply<'a, Published>;
     /// As `basic.get`, several times, and then an `ack`, `reject` or `nack` of all.
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>>;
+
+    /// The plugins: exchange types and transforms that components supply.
+    fn plugins(&self) -> &dyn Plugins {
+        &NoPlugins
+    }
 
     /// Closes a connection with 320 and this text. `false` if there is none with this name.
     fn close_connection(&self, name: &str, reason: &str) -> bool;

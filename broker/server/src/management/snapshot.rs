@@ -1,6 +1,7 @@
 //! What the management API knows of the broker: plain values, taken at one moment, made for it alone.
 
 mod clients;
+mod plugins;
 
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,10 @@ use amphora_protocol::wire::types::{ConsumerTag, ExchangeName, QueueName, Routin
 pub use self::clients::{
     ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState, ConsumerSnapshot,
     TlsSnapshot,
+};
+pub use self::plugins::{
+    Bucket, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginSource, PluginState,
+    PluginStats, PluginVersion,
 };
 
 /// The broker as a whole.
