@@ -2,7 +2,7 @@
 //!
 //! 1. The addresses are claimed, so that a second broker fails at once, and not after it has read a store.
 //! 2. The store is opened and the users' passwords are hashed.
-//! 3. The runtime rebuilds what the store has.
+//! 3. The runtime rebuilds what the store has, and plugins are loaded.
 //! 4. Clients are let in, and the line `ready` is logged.
 //! 5. SIGTERM or SIGINT: no new clients, the old ones are told (320), what they published is committed, the end.
 
@@ -67,6 +67,7 @@ async fn serve(config: &Config, tls: Option<TlsAcceptor>) -> anyhow::Result<()> 
     let claimed = Claimed::all(&config.listeners)?;
     let (store, users) = tokio::try_join!(open_store(config), seed_users(config))?;
     let mut runtime = Runtime::start(config, store, users.clone())?;
+    runtime.load_plugins(config).await;
 
     let open = claimed.open()?;
     let listeners = open.listeners();

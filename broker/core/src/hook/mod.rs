@@ -19,6 +19,9 @@ pub use self::needs::{BodyNeeds, HeaderNeeds, InvalidNeeds, Needs, Parts};
 pub use self::packed::{HEAD, LAYOUT, Origin, PackedBatch, project};
 pub use self::verdict::{Replacement, Verdict};
 
+/// The argument of exchange.declare and queue.declare that names transforms.
+pub const TRANSFORM: &str = "x-transform";
+
 /// Messages in one call of [`ExchangeHook::route`], at most.
 pub const BATCH_MAX: usize = 256;
 

@@ -20,7 +20,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::message::{Batch, Delivery};
+use crate::message::{Batch, Delivery, Message};
 use crate::store::{Position, QueueId};
 
 pub use consumers::{Accepted, Consumer, ConsumerKey, ConsumerOptions, Held, Room};
@@ -333,6 +333,19 @@ impl<C> Queue<C> {
             ..Effects::default()
         };
         (Get::Message(result), effects)
+    }
+
+    /// Looks at a message again that was taken and is not settled; [`Get::Empty`] if it is settled.
+    pub fn held<R>(
+        &mut self,
+        position: Position,
+        look: impl FnOnce(Message<'_>) -> R,
+    ) -> (Get<R>, Effects) {
+        match self.log.at(position) {
+            log::At::Message { message, .. } => (Get::Message(look(message)), Effects::default()),
+            log::At::Away => (Get::Away, self.want(position)),
+            log::At::Settled => (Get::Empty, Effects::default()),
+        }
     }
 
     /// Settles all that is ready. Returns how many there were. Spec: queue.purge.

@@ -11,6 +11,7 @@ use super::reply_text::{check_same_argument, check_same_flag, default_exchange, 
 use super::{Change, Changes, ExchangeDeclaration, ExchangeEntry, Topology};
 use crate::definition::ExchangeDefinition;
 use crate::exchange::{ExchangeType, Matcher, slot};
+use crate::hook::TRANSFORM;
 
 /// Where messages go that the exchange has no destination for.
 const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
@@ -191,12 +192,10 @@ impl<Q: Clone> Topology<Q> {
             declaration.auto_delete,
         )?;
         check_same_flag(&of, "internal", current.internal, declaration.internal)?;
-        check_same_argument(
-            &of,
-            ALTERNATE_EXCHANGE,
-            &current.arguments,
-            &declaration.arguments,
-        )
+        for name in [ALTERNATE_EXCHANGE, TRANSFORM] {
+            check_same_argument(&of, name, &current.arguments, &declaration.arguments)?;
+        }
+        Ok(())
     }
 }
 

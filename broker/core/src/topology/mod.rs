@@ -262,6 +262,11 @@ impl<Q: Clone> Topology<Q> {
             }))
     }
 
+    /// Whether there is this very binding.
+    pub fn has_binding(&self, binding: &Binding) -> bool {
+        self.binding_ids.contains_key(binding)
+    }
+
     /// The number of bindings, without those to the default exchange.
     pub fn binding_count(&self) -> usize {
         self.bindings.len()

@@ -9,6 +9,7 @@ use super::reply_text::{check_same_argument, check_same_flag};
 use super::{Change, Changes, ConnectionId, QueueDeclaration, QueueEntry, Topology};
 use crate::definition::QueueDefinition;
 use crate::exchange::slot;
+use crate::hook::TRANSFORM;
 use crate::queue_arguments::{QUEUE_TYPE, QueueArguments, QueueType};
 
 /// The answer to a legal `queue.declare`.
@@ -144,6 +145,7 @@ impl<Q: Clone> Topology<Q> {
             .queue_type
             .compared_arguments()
             .filter(|name| *name != QUEUE_TYPE)
+            .chain([TRANSFORM])
         {
             check_same_argument(&of, name, &current.arguments, &declaration.arguments)?;
         }

@@ -2,7 +2,7 @@
 
 use amphora_core::message::{Batch, Body, Message, SHARED_BODY_MIN};
 use amphora_protocol::connection::Content;
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// A message that does not lie in the input buffer in one piece, or not as it goes on.
 #[derive(Clone, Debug)]
@@ -10,6 +10,19 @@ pub(super) struct Owned {
     pub(super) target: Bytes,
     pub(super) properties: Bytes,
     pub(super) body: Bytes,
+}
+
+impl From<Message<'_>> for Owned {
+    fn from(message: Message<'_>) -> Self {
+        Self {
+            target: Bytes::copy_from_slice(message.target),
+            properties: Bytes::copy_from_slice(message.properties),
+            body: match message.body {
+                Body::Inline(body) => Bytes::copy_from_slice(body),
+                Body::Shared(body) => body.clone(),
+            },
+        }
+    }
 }
 
 impl From<Content<'_>> for Owned {
@@ -86,6 +99,31 @@ impl MessageRef {
         }
     }
 
+    /// The message itself; `owned` are the owned ones.
+    #[inline]
+    pub(super) fn resolve<'a>(self, input: &'a [u8], owned: &'a [Owned]) -> Message<'a> {
+        if let Some(index) = self.owned.checked_sub(1) {
+            let owned = &owned[index as usize];
+            let body = if owned.body.len() < SHARED_BODY_MIN {
+                Body::Inline(&owned.body)
+            } else {
+                Body::Shared(&owned.body)
+            };
+            return Message {
+                target: &owned.target,
+                properties: &owned.properties,
+                body,
+                persistent: self.persistent,
+            };
+        }
+        Message {
+            target: slice(input, self.target, self.target_len.into()),
+            properties: slice(input, self.properties, self.properties_len),
+            body: Body::Inline(slice(input, self.body, self.body_len)),
+            persistent: self.persistent,
+        }
+    }
+
     /// What the message adds to a batch, roughly.
     pub(super) fn cost(&self) -> usize {
         (self.properties_len + self.body_len) as usize + 32
@@ -107,27 +145,7 @@ impl Batch for Collected<'_> {
 
     #[inline]
     fn message(&self, index: usize) -> Message<'_> {
-        let message = self.messages[index];
-        if let Some(owned) = message.owned.checked_sub(1) {
-            let owned = &self.owned[owned as usize];
-            let body = if owned.body.len() < SHARED_BODY_MIN {
-                Body::Inline(&owned.body)
-            } else {
-                Body::Shared(&owned.body)
-            };
-            return Message {
-                target: &owned.target,
-                properties: &owned.properties,
-                body,
-                persistent: message.persistent,
-            };
-        }
-        Message {
-            target: slice(self.input, message.target, message.target_len.into()),
-            properties: slice(self.input, message.properties, message.properties_len),
-            body: Body::Inline(slice(self.input, message.body, message.body_len)),
-            persistent: message.persistent,
-        }
+        self.messages[index].resolve(self.input, self.owned)
     }
 }
 
@@ -141,6 +159,17 @@ fn offset(input: &[u8], part: &[u8]) -> u32 {
         return 0;
     }
     small(part.as_ptr().addr() - input.as_ptr().addr())
+}
+
+/// Exchange and routing key, each a short string as on the wire.
+pub(super) fn target(exchange: &str, routing_key: &str) -> Bytes {
+    let mut target = BytesMut::with_capacity(2 + exchange.len() + routing_key.len());
+    for name in [exchange, routing_key] {
+        // A name is checked to be that short when it is made.
+        target.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        target.put_slice(name.as_bytes());
+    }
+    target.freeze()
 }
 
 /// A length or an index within one batch of input, or of one message: at most 512 MiB.

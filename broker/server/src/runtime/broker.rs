@@ -6,20 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-use amphora_core::store::Store;
+use amphora_core::store::{Recovered, Store};
+use amphora_plugin_host::{Environment, Host, HostSettings};
 use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::VhostName;
 use anyhow::Context;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 
 use super::committer::Committer;
 use super::counters::Counters;
+use super::delays;
 use super::info::ConnectionInfo;
 use super::memory::{self, MemoryAlarm};
-use super::vhost::VirtualHost;
+use super::plugins::{self, Plugins, Surroundings};
+use super::vhost::{Shared, VirtualHost};
 use crate::auth::{Identity, Users, VhostAccess};
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Plugin};
 
 /// Messages hold this much memory before those that nobody will want soon leave it for the disk.
 const MESSAGE_MEMORY: usize = 96 << 20;
@@ -38,6 +42,43 @@ pub(crate) struct Broker {
     channels: AtomicU32,
     pub(super) started: Instant,
     pub(super) data_dir: PathBuf,
+    pub(crate) plugins: Arc<Plugins>,
+    /// Plugins that were uploaded earlier and are not loaded yet.
+    uploads: Mutex<Vec<Plugin>>,
+    pub(super) delays_wake: Arc<Notify>,
+}
+
+/// The folder in the data directory that holds plugins as they were compiled for this machine.
+const COMPILED: &str = "compiled";
+
+/// The folder in the data directory that holds uploaded components.
+const UPLOADED: &str = "plugins";
+
+/// The plugins that were uploaded. One whose settings are damaged is told in the log, and left out.
+fn uploads(recovered: &Recovered) -> Vec<Plugin> {
+    let definitions = recovered.definitions.iter();
+    let uploads = definitions.filter_map(|(key, value)| plugins::uploaded(key, value));
+    let readable = uploads.filter_map(|settings| match settings {
+        Ok(settings) => Some(settings),
+        Err(error) => {
+            tracing::error!(%error, "left out");
+            None
+        }
+    });
+    readable.collect()
+}
+
+/// Gives plugins back what they stored.
+fn restore_kv(host: &Host, recovered: &Recovered) {
+    let mut stored: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for (key, value) in &recovered.definitions {
+        if let Some((plugin, key, entry)) = plugins::kv_entry(key, value) {
+            stored.entry(plugin).or_default().push((key, entry));
+        }
+    }
+    for (plugin, entries) in stored {
+        host.restore_kv(&plugin, entries);
+    }
 }
 
 impl Broker {
@@ -54,7 +95,26 @@ impl Broker {
         };
         let (committer, thread) =
             Committer::start(store, durability, MESSAGE_MEMORY, recovered.next_record)?;
-        let vhosts = super::recovery::rebuild(recovered, &committer)?;
+        let (surroundings, sent) = Surroundings::new(Arc::clone(&committer));
+        let settings = HostSettings {
+            cache_folder: Some(config.data_dir.join(COMPILED)),
+        };
+        let surroundings = Arc::new(surroundings);
+        let environment: Arc<dyn Environment> = Arc::clone(&surroundings) as _;
+        let host =
+            Host::new(settings, environment).context("the host of plugins cannot be started")?;
+        restore_kv(&host, &recovered);
+        let uploads = uploads(&recovered);
+        let shared = Shared {
+            committer: Arc::clone(&committer),
+            plugins: Arc::new(Plugins::new(
+                host,
+                Arc::clone(&surroundings),
+                config.data_dir.join(UPLOADED),
+            )),
+            delays_wake: Arc::new(Notify::new()),
+        };
+        let vhosts = super::recovery::rebuild(recovered, &shared)?;
         let broker = Arc::new(Self {
             vhosts: RwLock::new(vhosts),
             committer,
@@ -68,8 +128,21 @@ impl Broker {
             channels: AtomicU32::new(0),
             started: Instant::now(),
             data_dir: config.data_dir.clone(),
+            plugins: shared.plugins,
+            uploads: Mutex::new(uploads),
+            delays_wake: shared.delays_wake,
         });
+        surroundings.tell(&broker);
+        tokio::spawn(plugins::publish(Arc::clone(&broker), sent));
+        tokio::spawn(delays::run(Arc::clone(&broker)));
         Ok((broker, thread))
+    }
+
+    /// Loads all plugins. Clients should not be let in before.
+    pub(super) async fn load_plugins(&self, config: &Config) {
+        let uploads = std::mem::take(&mut *self.uploads.lock());
+        let (configured, attachments) = (config.plugins.clone(), config.attachments.clone());
+        self.plugins.begin(configured, attachments, uploads).await;
     }
 
     pub(super) fn vhost(&self, name: &str) -> Option<Arc<VirtualHost>> {

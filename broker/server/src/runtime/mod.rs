@@ -11,6 +11,8 @@ mod channel;
 mod committer;
 mod connection;
 mod counters;
+mod dead_letter;
+mod delays;
 mod info;
 mod ingress;
 mod listener;
@@ -19,6 +21,7 @@ mod methods;
 mod outbox;
 mod pager;
 mod peer;
+mod plugins;
 mod principal;
 mod publish;
 mod queue;
@@ -72,6 +75,11 @@ impl Runtime {
             committer,
             listeners: Vec::new(),
         })
+    }
+
+    /// Loads the plugins of the configuration, and those that were uploaded. One that does not load is told in the log.
+    pub(crate) async fn load_plugins(&self, config: &Config) {
+        self.broker.load_plugins(config).await;
     }
 
     /// Accepts clients on this listener, with TLS if there is an acceptor.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use amphora_core::binding::{Binding, Destination};
+use amphora_core::exchange::{ExchangeType, PLUGIN_TYPE_PREFIX};
+use amphora_core::hook::{Fault, HookError, Hooks};
 use amphora_core::topology::{ConnectionId, ExchangeDeclaration, QueueDeclaration};
-use amphora_protocol::exception::Exception;
+use amphora_protocol::exception::{ChannelException, Exception};
 use amphora_protocol::wire::types::{ExchangeName, QueueName};
 
 use super::peer::Touched;
@@ -35,6 +37,7 @@ impl Principal<'_> {
                 self.access
                     .check(Access::Write, Resource::Exchange(alternate))?;
             }
+            self.ask_about_exchange(&declaration)?;
         }
         let changed = self
             .vhost
@@ -70,6 +73,11 @@ impl Principal<'_> {
                 self.access
                     .check(Access::Write, Resource::Exchange(exchange))?;
             }
+            // One that exists is there whatever became of its plugin.
+            if self.vhost.topology().queue(&declaration.name).is_none() {
+                let plugins = &self.vhost.plugins;
+                plugins.check_transforms(&declaration.arguments)?;
+            }
         }
         Ok(self.vhost.declare_queue(declaration, self.id)?)
     }
@@ -100,6 +108,7 @@ impl Principal<'_> {
     /// queue.bind, exchange.bind
     pub(super) fn bind(self, binding: Binding) -> Result<Changed<()>, Exception> {
         self.check_binding(&binding)?;
+        self.ask_about_binding(&binding)?;
         let changed = self
             .vhost
             .change(|topology| Ok(((), topology.bind(binding, self.id)?)))?;
@@ -122,6 +131,48 @@ impl Principal<'_> {
         Ok(topology.find_queue(name, self.id)?.handle.clone())
     }
 
+    /// A plugin may refuse a new exchange of its type. It is asked before the topology is locked.
+    fn ask_about_exchange(self, declaration: &ExchangeDeclaration) -> Result<(), Exception> {
+        let ExchangeDeclaration {
+            name,
+            exchange_type,
+            arguments,
+            ..
+        } = declaration;
+        // One that exists is there whatever became of its plugin.
+        if self.vhost.topology().find_exchange(name).is_ok() {
+            return Ok(());
+        }
+        self.vhost.plugins.check_transforms(arguments)?;
+        let host = &self.vhost.plugins.host;
+        if !exchange_type.starts_with(PLUGIN_TYPE_PREFIX) || !host.has_exchange_type(exchange_type)
+        {
+            return Ok(());
+        }
+        let checked = host.check_exchange(exchange_type, &self.vhost.name, name, arguments);
+        Ok(checked.map_err(|error| refused(&error))?)
+    }
+
+    /// A plugin may refuse a new binding of an exchange of its type, likewise. While there is none, nobody can say whether the
+    /// binding is valid, and so it is not made.
+    fn ask_about_binding(self, binding: &Binding) -> Result<(), Exception> {
+        let topology = self.vhost.topology();
+        let Ok(source) = topology.find_exchange(&binding.source).cloned() else {
+            return Ok(());
+        };
+        let ExchangeType::Plugin(exchange_type) = &source.exchange_type else {
+            return Ok(());
+        };
+        if topology.has_binding(binding) {
+            return Ok(());
+        }
+        drop(topology);
+        let (vhost, arguments) = (&self.vhost.name, &source.arguments);
+        let host = &self.vhost.plugins.host;
+        let checked = host.check_binding(exchange_type, vhost, &source.name, arguments, binding);
+        Ok(checked.map_err(|error| refused(&error))?)
+    }
+
     fn check_binding(self, binding: &Binding) -> Result<(), Exception> {
         let destination = match &binding.destination {
             Destination::Queue(name) => Resource::Queue(name),
@@ -132,4 +183,13 @@ impl Principal<'_> {
             .check(Access::Read, Resource::Exchange(&binding.source))?;
         Ok(())
     }
+}
+
+fn refused(error: &HookError) -> ChannelException {
+    let text = if error.fault == Fault::Refused {
+        error.text.clone()
+    } else {
+        error.to_string()
+    };
+    ChannelException::precondition_failed(text)
 }

@@ -9,8 +9,8 @@ use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, RoutingKey, Sho
 use crate::auth::{Access, Resource, VhostAccess};
 
 use super::batch::Owned;
-use super::ingress::{Outcome, names};
-use super::session::Session;
+use super::ingress::{Answered, Outcome, Ticket, names};
+use super::session::{Session, Unconfirmed};
 use super::special::{self, Asks};
 
 impl Session {
@@ -58,38 +58,113 @@ impl Session {
         } else {
             special::check(self.access()?, content.properties())?
         };
-        let outcome = if reply || asks.reply_address || asks.copies {
-            let message = self.rewritten(number, &content, asks)?;
-            self.route_special(number, message, mandatory)?
-        } else {
-            let again = mandatory.then(|| content.clone());
-            let outcome = self.collect(input, content)?;
-            if let (Outcome::Unroutable, Some(content)) = (outcome, again) {
-                self.give_back(number, &content.into());
-            }
-            outcome
+        let ticket = Ticket {
+            channel: number,
+            mandatory,
+            confirm,
         };
-        self.count_publish(number, outcome, mandatory);
-        if confirm {
-            self.expect_confirm(number);
+        if reply || asks.reply_address || asks.copies {
+            let message = self.rewritten(number, &content, asks)?;
+            // What waits for a plugin was published before.
+            self.conclude_answered(input);
+            let outcome = self.route_special(&message)?;
+            self.conclude(ticket, outcome, Some(message));
+            return Ok(());
+        }
+        let again = mandatory.then(|| content.clone());
+        let outcome = self.collect(input, content, ticket);
+        self.tell_answered();
+        match outcome? {
+            Outcome::Waiting => {}
+            outcome => self.conclude(ticket, outcome, again.map(Owned::from)),
         }
         Ok(())
     }
 
     /// Routes a message and collects it for its queues.
-    fn collect(&mut self, input: &[u8], content: Content<'_>) -> Result<Outcome, Exception> {
+    fn collect(
+        &mut self,
+        input: &[u8],
+        content: Content<'_>,
+        ticket: Ticket,
+    ) -> Result<Outcome, Exception> {
         let entered = self.entered.as_mut().ok_or_else(not_entered)?;
         let access = &entered.access;
-        entered.ingress.collect(input, content, |exchange| {
+        let ingress = &mut entered.ingress;
+        ingress.collect(input, content, ticket, |exchange| {
             Ok(access.check(Access::Write, Resource::Exchange(exchange))?)
         })
     }
 
+    /// Has the plugin asked that messages wait for, if there is one, and tells their publishers what became of them.
+    pub(super) fn conclude_answered(&mut self, input: &[u8]) {
+        if let Some(entered) = &mut self.entered
+            && entered.ingress.is_waiting()
+        {
+            entered.ingress.answer(input);
+            self.tell_answered();
+        }
+    }
+
+    fn tell_answered(&mut self) {
+        let Some(entered) = &mut self.entered else {
+            return;
+        };
+        let mut answered = entered.ingress.take_answered();
+        for Answered {
+            ticket,
+            outcome,
+            message,
+        } in answered.drain(..)
+        {
+            self.conclude(ticket, outcome, message);
+        }
+        if let Some(entered) = &mut self.entered {
+            entered.ingress.reuse(answered);
+        }
+    }
+
+    /// Counts a publish, returns it if that is asked for, and sees to its confirm. `message` is what a mandatory one would
+    /// be returned as.
+    fn conclude(&mut self, ticket: Ticket, outcome: Outcome, message: Option<Owned>) {
+        let Ticket {
+            channel,
+            mandatory,
+            confirm,
+        } = ticket;
+        self.count_publish(channel, &outcome, mandatory);
+        let back = message.filter(|_| mandatory);
+        let accepted = match outcome {
+            Outcome::Routed | Outcome::Taken | Outcome::Waiting => true,
+            Outcome::Unroutable => {
+                if let Some(message) = back {
+                    let code = ReplyCode::NoRoute;
+                    self.give_back(channel, &message, code, code.name());
+                }
+                true
+            }
+            Outcome::Refused(reason) => {
+                if let Some(message) = back {
+                    let code = ReplyCode::PreconditionFailed;
+                    self.give_back(channel, &message, code, &reason);
+                }
+                false
+            }
+        };
+        if confirm {
+            self.expect_confirm(channel, accepted);
+        }
+    }
+
     /// The publish on this channel needs an answer once all that was collected is flushed.
-    fn expect_confirm(&mut self, number: ChannelNumber) {
+    fn expect_confirm(&mut self, number: ChannelNumber, accepted: bool) {
         match self.unconfirmed.last_mut() {
-            Some((last, count)) if *last == number => *count += 1,
-            _ => self.unconfirmed.push((number, 1)),
+            Some(last) if last.channel == number && last.accepted == accepted => last.count += 1,
+            _ => self.unconfirmed.push(Unconfirmed {
+                channel: number,
+                count: 1,
+                accepted,
+            }),
         }
     }
 
@@ -100,13 +175,18 @@ impl Session {
         message: Owned,
         mandatory: bool,
     ) -> Result<(), Exception> {
-        let outcome = self.route_special(number, message, mandatory)?;
-        self.count_publish(number, outcome, mandatory);
+        let outcome = self.route_special(&message)?;
+        let ticket = Ticket {
+            channel: number,
+            mandatory,
+            confirm: false,
+        };
+        self.conclude(ticket, outcome, Some(message));
         Ok(())
     }
 
-    fn count_publish(&mut self, number: ChannelNumber, outcome: Outcome, mandatory: bool) {
-        let routed = outcome == Outcome::Routed;
+    fn count_publish(&mut self, number: ChannelNumber, outcome: &Outcome, mandatory: bool) {
+        let routed = matches!(outcome, Outcome::Routed | Outcome::Waiting);
         self.tally.publish(routed, mandatory);
         if !routed && let Ok(channel) = self.channel(number) {
             let info = &channel.info;
@@ -120,26 +200,17 @@ impl Session {
     }
 
     /// The general way: several routing keys, direct replies.
-    fn route_special(
-        &mut self,
-        number: ChannelNumber,
-        message: Owned,
-        mandatory: bool,
-    ) -> Result<Outcome, Exception> {
+    fn route_special(&mut self, message: &Owned) -> Result<Outcome, Exception> {
         let Self {
             entered, touched, ..
         } = self;
         let entered = entered.as_mut().ok_or_else(not_entered)?;
-        let left = special::publish(&entered.access, &mut entered.ingress, message, touched)?;
-        Ok(match left {
-            None => Outcome::Routed,
-            Some(message) => {
-                if mandatory {
-                    self.give_back(number, &message);
-                }
-                Outcome::Unroutable
-            }
-        })
+        special::publish(
+            &entered.access,
+            &mut entered.ingress,
+            message.clone(),
+            touched,
+        )
     }
 
     /// Checks that the target exists and may be written to, as a transaction does when the message comes.
@@ -174,12 +245,12 @@ impl Session {
         Ok(message)
     }
 
-    /// basic.return: nobody takes the message.
-    fn give_back(&mut self, number: ChannelNumber, message: &Owned) {
+    /// basic.return: nobody takes the message, for this reason.
+    fn give_back(&mut self, number: ChannelNumber, message: &Owned, code: ReplyCode, text: &str) {
         let (exchange, key) = names(&message.target).unwrap_or_default();
         let method = basic::Return {
-            reply_code: ReplyCode::NoRoute.code(),
-            reply_text: ShortString::cut(ReplyCode::NoRoute.name()),
+            reply_code: code.code(),
+            reply_text: ShortString::cut(text),
             exchange: ExchangeName::new(exchange).unwrap_or_default(),
             routing_key: RoutingKey::new(key).unwrap_or_default(),
         };

@@ -16,6 +16,7 @@ use super::channel::Outcome;
 use super::committer::Committer;
 use super::outbox::OUTBOX_BYTES;
 use super::peer::{Peer, Touched};
+use super::plugins::DeadLetter;
 use super::timers::now_ms;
 
 /// Where a consumer's messages go.
@@ -44,6 +45,7 @@ pub(super) struct QueueState {
 #[derive(Debug)]
 pub(super) struct SharedQueue {
     pub(super) id: QueueId,
+    pub(super) definition: Arc<QueueDefinition>,
     pub(super) name: QueueName,
     pub(super) vhost: Arc<str>,
     pub(super) auto_delete: bool,
@@ -58,7 +60,7 @@ pub(super) struct SharedQueue {
 
 impl SharedQueue {
     pub(super) fn new(
-        definition: &QueueDefinition,
+        definition: &Arc<QueueDefinition>,
         vhost: Arc<str>,
         mut model: Queue<Subscriber>,
     ) -> Arc<Self> {
@@ -67,6 +69,7 @@ impl SharedQueue {
         model.renew();
         Arc::new(Self {
             id: definition.id,
+            definition: Arc::clone(definition),
             name: definition.name.clone(),
             vhost,
             auto_delete: definition.auto_delete,
@@ -80,6 +83,15 @@ impl SharedQueue {
             over: AtomicBool::new(false),
             low: Notify::new(),
             paged: Notify::new(),
+        })
+    }
+
+    /// Where its dead letters go.
+    pub(super) fn dead_letter(&self) -> Option<DeadLetter> {
+        let arguments = &self.definition.parsed;
+        Some(DeadLetter {
+            exchange: arguments.dead_letter_exchange.clone()?,
+            routing_key: arguments.dead_letter_routing_key.clone(),
         })
     }
 

@@ -12,18 +12,20 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::VhostName;
 use anyhow::bail;
 
-use super::committer::Committer;
 use super::peer::Touched;
 use super::queue::{SharedQueue, Subscriber};
-use super::vhost::{Handle, VirtualHost};
+use super::vhost::{Handle, Shared, VirtualHost};
 
 type Definitions = BTreeMap<VhostName, Vec<Definition>>;
 
 /// Rebuilds all virtual hosts; at the very first start, there is `/`.
 pub(super) fn rebuild(
     recovered: Recovered,
-    committer: &Arc<Committer>,
+    shared: &Shared,
 ) -> anyhow::Result<BTreeMap<VhostName, Arc<VirtualHost>>> {
+    let Shared {
+        committer, plugins, ..
+    } = shared;
     let mut definitions = by_vhost(&recovered)?;
     let mut writes = Vec::new();
     let root = VhostName::new("/")?;
@@ -41,8 +43,9 @@ pub(super) fn rebuild(
     let mut models = Models::new(recovered.queues, &definitions);
     let mut vhosts = BTreeMap::new();
     for (name, definitions) in definitions {
+        let hooks = Arc::new(plugins.host.clone());
         let (topology, problems) =
-            Topology::<Handle>::recover(name.clone(), definitions, |definition| {
+            Topology::<Handle>::recover(name.clone(), hooks, definitions, |definition| {
                 let model = models.take(definition, &name);
                 let queue = SharedQueue::new(definition, name.as_str().into(), model);
                 // One that keeps time looks for what has expired meanwhile.
@@ -55,7 +58,7 @@ pub(super) fn rebuild(
             tracing::warn!(vhost = %name, %problem, "left out");
         }
         let queue_ids = Arc::clone(&models.next_id);
-        let vhost = VirtualHost::new(topology, Arc::clone(committer), queue_ids);
+        let vhost = VirtualHost::new(topology, shared, queue_ids);
         vhosts.insert(name, vhost);
     }
     if let Some(damaged) = models.damaged.first() {

@@ -47,7 +47,7 @@ pub(super) struct Session {
     pub(super) settling: Settling<Handle>,
     pub(super) touched: Touched,
     /// Publishes on channels with confirms, since the last flush.
-    pub(super) unconfirmed: Vec<(ChannelNumber, u64)>,
+    pub(super) unconfirmed: Vec<Unconfirmed>,
     /// Since the session began, something was published.
     pub(super) publishes: bool,
     /// A queue whose consumers cannot follow.
@@ -61,6 +61,14 @@ pub(super) struct Session {
     pub(super) tally: Tally,
     peer_info: PeerInfo,
     identity: Option<Identity>,
+}
+
+/// Publishes on one channel with the same outcome, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unconfirmed {
+    pub(super) channel: ChannelNumber,
+    pub(super) count: u64,
+    pub(super) accepted: bool,
 }
 
 /// What a session has once it is in a virtual host.
@@ -175,6 +183,7 @@ impl Session {
 
     /// Hands on what was collected, settles what was acknowledged, confirms what may be confirmed, and writes.
     pub(super) fn flush(&mut self, input: &[u8]) {
+        self.conclude_answered(input);
         if let Some(entered) = &mut self.entered
             && !entered.ingress.is_empty()
         {
@@ -203,9 +212,14 @@ impl Session {
         let committer = &self.broker.committer;
         let epoch = if commit { committer.open_epoch() } else { 0 };
         let mut outbox = self.peer.outbox.lock();
-        for (channel, count) in self.unconfirmed.drain(..) {
-            if let Some(channel) = outbox.channel(channel) {
-                channel.confirms.published(count, epoch);
+        for publishes in self.unconfirmed.drain(..) {
+            let Some(channel) = outbox.channel(publishes.channel) else {
+                continue;
+            };
+            if publishes.accepted {
+                channel.confirms.published(publishes.count, epoch);
+            } else {
+                channel.confirms.refused(publishes.count);
             }
         }
         let waits = outbox.release_confirms(committer.durable_epoch());
@@ -410,7 +424,7 @@ impl Session {
                 self.info.entered(&vhost, self.conversation.tuned());
                 self.entered = Some(Entered {
                     access,
-                    ingress: Ingress::new(vhost),
+                    ingress: Ingress::new(vhost, Arc::clone(&user)),
                     exclusive: Vec::new(),
                 });
                 self.conversation.accept_open(&mut self.replies);

@@ -1,9 +1,7 @@
 //! Messages that ask for more than to be routed by their key: several keys, direct replies, and properties that the broker
 //! vouches for.
 
-use amphora_core::exchange::{LazyHeaders, MessageHeaders, sender_selected_keys};
 use amphora_core::message::{Body, Message};
-use amphora_core::route::Routed;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::types::ShortString;
@@ -12,7 +10,7 @@ use bytes::Bytes;
 use crate::auth::{Access, Resource, VhostAccess};
 
 use super::batch::Owned;
-use super::ingress::{Ingress, names};
+use super::ingress::{Ingress, Outcome, names};
 use super::peer::Touched;
 use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 
@@ -26,44 +24,25 @@ pub(super) const WATCHED: u16 = HEADERS | REPLY_TO_FLAG | EXPIRATION | USER_ID;
 /// RabbitMQ's upper bound of an expiration: ten years.
 const EXPIRATION_MS_MAX: u64 = 315_360_000_000;
 
-/// Publishes a message by the general way. It comes back if it reaches nobody.
+/// Publishes a message by the general way: also to somebody who waits for a direct reply.
 pub(super) fn publish(
     access: &VhostAccess,
     ingress: &mut Ingress,
-    mut message: Owned,
+    message: Owned,
     touched: &mut Touched,
-) -> Result<Option<Owned>, Exception> {
-    let target = message.target.clone();
-    let (exchange, key) = names(&target)?;
+) -> Result<Outcome, Exception> {
+    let (exchange, key) = names(&message.target)?;
     access.check(Access::Write, Resource::Exchange(exchange))?;
     if exchange.is_empty() && key.starts_with(REPLY_TO_PREFIX) {
         let requesters = &ingress.vhost.reply_consumers;
         let delivered = requesters.deliver(key, borrowed(&message), touched);
-        return Ok((!delivered).then_some(message));
+        return Ok(if delivered {
+            Outcome::Routed
+        } else {
+            Outcome::Unroutable
+        });
     }
-    let properties = message.properties.clone();
-    let raw = RawProperties::new(&properties).map_err(syntax)?;
-    let headers = LazyHeaders::new(raw);
-    let mut keys = vec![key];
-    if mentions_copies(raw)? {
-        let table = headers.table()?;
-        sender_selected_keys(table, &mut keys)?;
-        if table.get("BCC").is_some() {
-            message.properties = without_bcc(raw)?;
-        }
-    }
-    let mut routed = Routed::default();
-    ingress
-        .vhost
-        .topology()
-        .route(exchange, &keys, &headers, &mut routed)?;
-    ingress.count(exchange, routed.queues.len());
-    if routed.queues.is_empty() {
-        message.properties = properties;
-        return Ok(Some(message));
-    }
-    ingress.collect_for(routed.queues, message);
-    Ok(None)
+    ingress.publish(message)
 }
 
 /// What a message wants of the broker beside its routing.
@@ -127,14 +106,14 @@ pub(super) fn borrowed(message: &Owned) -> Message<'_> {
 }
 
 /// A quick look, so that headers without further routing keys are not decoded.
-fn mentions_copies(properties: RawProperties<'_>) -> Result<bool, Exception> {
+pub(super) fn mentions_copies(properties: RawProperties<'_>) -> Result<bool, Exception> {
     let headers = properties.headers_raw().map_err(syntax)?;
     let headers = headers.unwrap_or_default();
     Ok(headers.contains(&b'C') && headers.windows(2).any(|name| name == b"CC"))
 }
 
 /// Nobody may see whom else the message went to.
-fn without_bcc(properties: RawProperties<'_>) -> Result<Bytes, Exception> {
+pub(super) fn without_bcc(properties: RawProperties<'_>) -> Result<Bytes, Exception> {
     let mut decoded = properties.decode().map_err(syntax)?;
     if let Some(headers) = &mut decoded.headers {
         headers.remove("BCC");
@@ -186,6 +165,6 @@ fn check_expiration(expiration: &str) -> Result<(), Exception> {
     Err(ChannelException::precondition_failed(text).into())
 }
 
-fn syntax(error: impl std::fmt::Display) -> Exception {
+pub(super) fn syntax(error: impl std::fmt::Display) -> Exception {
     ConnectionException::syntax_error(error.to_string()).into()
 }

@@ -11,10 +11,13 @@ use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::types::{QueueName, VhostName};
 use parking_lot::{RwLock, RwLockReadGuard};
+use tokio::sync::Notify;
 
 use super::committer::Committer;
 use super::counters::QueueTotals;
+use super::delays::{self, Delays};
 use super::peer::{Letter, Touched};
+use super::plugins::Plugins;
 use super::queue::{SharedQueue, Subscriber};
 use super::reply_to::ReplyConsumers;
 use super::traffic::Exchanges;
@@ -32,6 +35,16 @@ pub(super) struct VirtualHost {
     pub(super) reply_consumers: ReplyConsumers,
     pub(super) totals: QueueTotals,
     pub(super) exchanges: Exchanges,
+    pub(super) plugins: Arc<Plugins>,
+    pub(super) delays: Delays,
+}
+
+/// What all virtual hosts have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) committer: Arc<Committer>,
+    pub(super) plugins: Arc<Plugins>,
+    pub(super) delays_wake: Arc<Notify>,
 }
 
 /// What a change of definitions came to, and the epoch that makes it durable (0 if it need not be).
@@ -54,20 +67,25 @@ impl<T> Changed<T> {
 impl VirtualHost {
     pub(super) fn new(
         topology: Topology<Handle>,
-        committer: Arc<Committer>,
+        shared: &Shared,
         queue_ids: Arc<AtomicU32>,
     ) -> Arc<Self> {
+        let delays = Delays::new(Arc::clone(&shared.delays_wake));
+        let waiting = topology.queue(delays::QUEUE);
+        delays.recover(waiting.map(|entry| Arc::clone(&entry.handle)));
         let names = topology.exchanges();
         let exchanges = Exchanges::of(names.map(|exchange| exchange.name.clone()));
         Arc::new(Self {
             name: topology.vhost().clone(),
             generation: AtomicU64::new(topology.generation()),
             topology: RwLock::new(topology),
-            committer,
+            committer: Arc::clone(&shared.committer),
             queue_ids,
             reply_consumers: ReplyConsumers::default(),
             totals: QueueTotals::default(),
             exchanges,
+            plugins: Arc::clone(&shared.plugins),
+            delays,
         })
     }
 
@@ -96,6 +114,14 @@ impl VirtualHost {
             self.committer.define(writes)
         };
         Ok(Changed { result, epoch })
+    }
+
+    /// Plugins or their attachments changed: what was routed before may go elsewhere now.
+    pub(super) fn touch(&self) {
+        let mut topology = self.topology.write();
+        topology.touch();
+        self.generation
+            .store(topology.generation(), Ordering::Release);
     }
 
     /// queue.declare, once the name is chosen. Returns the queue.

@@ -9,17 +9,17 @@ use amphora_core::store::Position;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::commands::{enter, principal};
 use crate::auth::VhostAccess;
 use crate::management::backend::{Get, Got, Publish, Published, Settlement};
-use crate::runtime::batch::Owned;
+use crate::runtime::batch::{Owned, target};
 use crate::runtime::broker::Broker;
 use crate::runtime::channel::Outcome;
 use crate::runtime::committer::Committer;
 use crate::runtime::counters::Tally;
-use crate::runtime::ingress::{Ingress, names};
+use crate::runtime::ingress::{self, Ingress, names};
 use crate::runtime::peer::Touched;
 use crate::runtime::special;
 use crate::runtime::vhost::Handle;
@@ -50,12 +50,18 @@ pub(super) async fn publish(
     if special::check(by, &message.properties)?.reply_address {
         return Err(special::no_reply_consumer());
     }
-    let mut ingress = Ingress::new(enter(broker, by)?);
+    let mut ingress = Ingress::new(enter(broker, by)?, Arc::clone(by.user()));
     let mut touched = Touched::default();
-    let left = special::publish(by, &mut ingress, message, &mut touched);
+    let outcome = special::publish(by, &mut ingress, message, &mut touched);
     let flushed = ingress.flush(&[], &mut touched);
     touched.finish(&broker.committer);
-    let routed = left?.is_none();
+    let routed = match outcome? {
+        ingress::Outcome::Routed | ingress::Outcome::Taken => true,
+        ingress::Outcome::Refused(reason) => {
+            return Err(ChannelException::precondition_failed(reason).into());
+        }
+        ingress::Outcome::Unroutable | ingress::Outcome::Waiting => false,
+    };
     let mut tally = Tally::default();
     tally.publish(routed, true);
     broker.counters.take(&mut tally);
@@ -72,17 +78,6 @@ pub(super) async fn publish(
         }
     }
     Ok(Published::Routed)
-}
-
-/// Exchange and routing key, each a short string as on the wire.
-fn target(exchange: &ExchangeName, routing_key: &RoutingKey) -> Bytes {
-    let mut target = BytesMut::with_capacity(2 + exchange.len() + routing_key.len());
-    for name in [exchange.as_str(), routing_key.as_str()] {
-        // A name is checked to be that short when it is made.
-        target.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
-        target.put_slice(name.as_bytes());
-    }
-    target.freeze()
 }
 
 pub(super) async fn get(

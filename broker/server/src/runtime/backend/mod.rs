@@ -18,7 +18,7 @@ use crate::auth::VhostAccess;
 use crate::management::Backend;
 use crate::management::backend::{
     Bind, BindingFilter, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got,
-    Publish, Published, Reply,
+    Plugins, Publish, Published, Reply,
 };
 use crate::management::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, ExchangeSnapshot,
@@ -122,6 +122,10 @@ impl Backend for Broker {
 
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>> {
         Box::pin(messages::get(self, by, command))
+    }
+
+    fn plugins(&self) -> &dyn Plugins {
+        &*self.plugins
     }
 
     fn close_connection(&self, name: &str, reason: &str) -> bool {

@@ -1,73 +1,79 @@
 //! From a connection's input to queues: publishes are collected per queue while a batch of input is parsed, and each
 //! queue is locked once for all of them.
 
+mod asking;
+mod chain;
+mod routes;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use amphora_core::exchange::LazyHeaders;
 use amphora_core::message::SHARED_BODY_MIN;
 use amphora_core::route::Routed;
 use amphora_protocol::connection::{Content, split_target};
 use amphora_protocol::exception::{ConnectionException, Exception};
-use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::types::ChannelNumber;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
 use super::batch::{Collected, MessageRef, Owned, small};
 use super::peer::Touched;
+use super::plugins::Chain;
 use super::special;
 use super::timers::now_ms;
 use super::traffic::Gathered;
 use super::vhost::{Handle, VirtualHost};
+
+use self::asking::Asking;
+use self::routes::{Routes, To};
 
 /// Input that is collected at most before it is handed on, if it goes to few queues: what is collected is still in the
 /// processor's cache then, and consumers start sooner.
 const FLUSH_BYTES: usize = 64 << 10;
 /// More queues than this are better served with larger batches.
 const FEW_QUEUES: usize = 4;
-/// Routes that are remembered.
-const ROUTES_MAX: usize = 4096;
+
+/// Indices of slots.
+type Slots = SmallVec<[u32; 4]>;
 
 #[derive(Debug)]
 struct Slot {
     queue: Handle,
     messages: Vec<MessageRef>,
     bytes: usize,
+    /// Transforms that are attached to the queue.
+    chain: Option<Arc<Chain>>,
 }
 
-/// Where messages with one target go.
-#[derive(Clone, Debug)]
-struct Route {
-    /// Where the message is counted.
-    exchange: u32,
-    to: To,
-}
-
-#[derive(Clone, Debug)]
-enum To {
-    Slots(SmallVec<[u32; 4]>),
-    /// Depends on more than the target.
-    PerMessage,
-}
-
-impl Route {
-    fn per_message(exchange: u32) -> Self {
-        Self {
-            exchange,
-            to: To::PerMessage,
-        }
-    }
-
-    fn is_fixed(&self) -> bool {
-        matches!(self.to, To::Slots(_))
-    }
+/// Who waits for what becomes of a publish.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    pub(super) channel: ChannelNumber,
+    pub(super) mandatory: bool,
+    /// The channel has confirms.
+    pub(super) confirm: bool,
 }
 
 /// What became of a message at its routing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Routed,
     Unroutable,
+    /// A plugin is to be asked, together with messages that follow: see [`Ingress::take_answered`].
+    Waiting,
+    /// A plugin took it out of the way. The publisher need not know.
+    Taken,
+    /// It goes nowhere, for this reason, and the publisher must know.
+    Refused(String),
+}
+
+/// What became of a message that had to wait.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) ticket: Ticket,
+    pub(super) outcome: Outcome,
+    /// The message, if it may have to be returned.
+    pub(super) message: Option<Owned>,
 }
 
 /// What a flush leaves to do.
@@ -82,10 +88,10 @@ pub(super) struct Flushed {
 #[derive(Debug)]
 pub(super) struct Ingress {
     pub(super) vhost: Arc<VirtualHost>,
+    /// Who publishes.
+    user: Arc<str>,
     generation: u64,
-    last_target: Vec<u8>,
-    last_route: Route,
-    routes: HashMap<Box<[u8]>, Route, FixedState>,
+    routes: Routes,
     slots: Vec<Slot>,
     slot_of: HashMap<u32, u32, FixedState>,
     /// Slots that have messages.
@@ -96,16 +102,22 @@ pub(super) struct Ingress {
     traffic: Gathered,
     /// Some of the messages expire.
     expiring: bool,
+    /// Exchanges whose plugins are asked. One that is being asked is not here.
+    asking: Vec<Option<Box<Asking>>>,
+    /// The one among them for whose plugin messages wait.
+    waiting: Option<u32>,
+    answered: Vec<Answered>,
+    /// Messages were put aside for later.
+    delayed: bool,
 }
 
 impl Ingress {
-    pub(super) fn new(vhost: Arc<VirtualHost>) -> Self {
+    pub(super) fn new(vhost: Arc<VirtualHost>, user: Arc<str>) -> Self {
         Self {
             generation: vhost.generation(),
             vhost,
-            last_target: Vec::new(),
-            last_route: Route::per_message(0),
-            routes: HashMap::default(),
+            user,
+            routes: Routes::default(),
             slots: Vec::new(),
             slot_of: HashMap::default(),
             active: Vec::new(),
@@ -114,29 +126,28 @@ impl Ingress {
             collected: 0,
             traffic: Gathered::default(),
             expiring: false,
+            asking: Vec::new(),
+            waiting: None,
+            answered: Vec::new(),
+            delayed: false,
         }
     }
 
     /// To be called between batches: forgets routes if the topology has changed.
     pub(super) fn refresh(&mut self) {
         let generation = self.vhost.generation();
-        if self.generation != generation || self.slots.len() > ROUTES_MAX {
+        if self.generation != generation || self.slots.len() > routes::ROUTES_MAX {
             debug_assert!(
-                self.active.is_empty(),
+                self.active.is_empty() && self.waiting.is_none(),
                 "collected messages are flushed first"
             );
             self.generation = generation;
-            self.forget();
+            self.routes.clear();
+            self.traffic.forget();
+            self.slots.clear();
+            self.slot_of.clear();
+            self.asking.clear();
         }
-    }
-
-    fn forget(&mut self) {
-        self.last_target.clear();
-        self.last_route = Route::per_message(0);
-        self.traffic.forget();
-        self.routes.clear();
-        self.slots.clear();
-        self.slot_of.clear();
     }
 
     /// Whether enough has been collected.
@@ -149,6 +160,7 @@ impl Ingress {
     }
 
     /// Collects a message that lies in `buffer`, or was put together. `may_write` is asked once for each new exchange.
+    /// Messages that came before and waited for a plugin may be [answered](Ingress::take_answered) meanwhile.
     ///
     /// # Errors
     /// There is no such exchange, or the user may not write to it; nothing was collected.
@@ -156,20 +168,61 @@ impl Ingress {
         &mut self,
         buffer: &[u8],
         content: Content<'_>,
+        ticket: Ticket,
         may_write: impl FnOnce(&str) -> Result<(), Exception>,
     ) -> Result<Outcome, Exception> {
-        self.resolve(content.target(), content.properties(), may_write)?;
-        let count = match &self.last_route.to {
-            To::Slots(slots) => slots.len(),
-            To::PerMessage => self.routed.queues.len(),
-        };
-        self.traffic.count(self.last_route.exchange, count);
-        if count == 0 {
-            return Ok(Outcome::Unroutable);
+        self.resolve(&content, may_write)?;
+        if let Some(waiting) = self.waiting
+            && !matches!(self.routes.last.to, To::Asking(index) if index == waiting)
+        {
+            // What was published before goes before.
+            self.answer(buffer);
         }
+        match &self.routes.last.to {
+            To::Slots(slots) => {
+                let count = slots.len();
+                self.traffic.count(self.routes.last.exchange, count);
+                if count == 0 {
+                    return Ok(Outcome::Unroutable);
+                }
+                let message = self.refer(buffer, content);
+                self.add(message);
+                Ok(Outcome::Routed)
+            }
+            To::PerMessage | To::Chained(_) => {
+                let slots = self.own_slots();
+                self.traffic.count(self.routes.last.exchange, slots.len());
+                let message = self.refer(buffer, content);
+                Ok(self.put_each(&slots, message, buffer))
+            }
+            To::Asking(index) => self.ask(*index, buffer, content, ticket),
+            To::Chain(chain) => {
+                let chain = Arc::clone(chain);
+                self.pass(&chain, content.into())
+            }
+            To::Failed(error, on_error) => {
+                let (error, on_error) = (error.clone(), *on_error);
+                Ok(self.give_up(&error, on_error, content.into()))
+            }
+        }
+    }
+
+    /// The slots of a message whose route is its own, or of one whose queues have transforms.
+    fn own_slots(&mut self) -> Slots {
+        if let To::Chained(slots) = &self.routes.last.to {
+            return slots.clone();
+        }
+        let queues = std::mem::take(&mut self.routed.queues);
+        let slots = queues.iter().map(|queue| self.slot(queue)).collect();
+        self.routed.queues = queues;
+        slots
+    }
+
+    /// The message where it lies, or among the owned ones.
+    fn refer(&mut self, buffer: &[u8], content: Content<'_>) -> MessageRef {
         let persistent = special::is_persistent(content.properties());
         self.expiring |= special::expires(content.properties());
-        let message = match content {
+        match content {
             Content::Inline {
                 target,
                 properties,
@@ -177,88 +230,55 @@ impl Ingress {
             } if body.len() < SHARED_BODY_MIN => {
                 MessageRef::within(buffer, target, properties, body, persistent)
             }
-            content => self.own(Owned::from(content), persistent),
-        };
-        self.add(message);
-        Ok(Outcome::Routed)
+            content => self.own(Owned::from(content)),
+        }
     }
 
-    fn own(&mut self, message: Owned, persistent: bool) -> MessageRef {
+    fn own(&mut self, message: Owned) -> MessageRef {
+        let persistent = special::is_persistent(&message.properties);
+        self.expiring |= special::expires(&message.properties);
         let reference = MessageRef::owned(self.owned.len(), &message, persistent);
         self.owned.push(message);
         reference
     }
 
+    /// The way of most messages.
+    #[inline]
     fn add(&mut self, message: MessageRef) {
         let bytes = message.cost();
         self.collected += bytes;
-        match &self.last_route.to {
-            To::Slots(slots) => {
-                for &slot in slots {
-                    push(&mut self.slots, &mut self.active, slot, message, bytes);
-                }
-            }
-            To::PerMessage => {
-                let queues = std::mem::take(&mut self.routed.queues);
-                for queue in &queues {
-                    let slot = self.slot(queue);
-                    push(&mut self.slots, &mut self.active, slot, message, bytes);
-                }
-                self.routed.queues = queues;
+        if let To::Slots(slots) = &self.routes.last.to {
+            for &slot in slots {
+                push(&mut self.slots, &mut self.active, slot, message, bytes);
             }
         }
     }
 
-    /// Leaves the message's route in `last_route`, or its queues in `routed` if the route is its own.
-    fn resolve(
-        &mut self,
-        target: &[u8],
-        properties: &[u8],
-        may_write: impl FnOnce(&str) -> Result<(), Exception>,
-    ) -> Result<(), Exception> {
-        if self.last_target == target && self.last_route.is_fixed() {
-            return Ok(());
+    /// Collects a message for queues of which some may have transforms.
+    fn put_each(&mut self, slots: &[u32], message: MessageRef, buffer: &[u8]) -> Outcome {
+        if slots.is_empty() {
+            return Outcome::Unroutable;
         }
-        self.last_target.clear();
-        let known = self.routes.get(target);
-        if let Some(route) = known.filter(|route| route.is_fixed()) {
-            self.last_target.extend_from_slice(target);
-            self.last_route.clone_from(route);
-            return Ok(());
+        let mut outcome = Outcome::Routed;
+        for &slot in slots {
+            let chain = self.slots.get(slot as usize);
+            match chain.and_then(|slot| slot.chain.clone()) {
+                None => self.put(slot, message),
+                Some(chain) => {
+                    let message = message.resolve(buffer, &self.owned).into();
+                    if let Some(refusal) = self.enqueue(slot, &chain, message) {
+                        outcome = Outcome::Refused(refusal);
+                    }
+                }
+            }
         }
-        let (exchange, key) = names(target)?;
-        let number = known.map(|route| route.exchange);
-        if number.is_none() {
-            may_write(exchange)?;
-        }
-        self.last_route = Route::per_message(number.unwrap_or_default());
-        let properties = RawProperties::new(properties)
-            .map_err(|error| ConnectionException::frame_error(error.to_string()))?;
-        let headers = LazyHeaders::new(properties);
-        self.vhost
-            .topology()
-            .route(exchange, &[key], &headers, &mut self.routed)?;
-        if number.is_none() {
-            self.last_route.exchange = self.traffic.number(&self.vhost.exchanges, exchange);
-        }
-        self.remember(target);
-        Ok(())
+        outcome
     }
 
-    fn remember(&mut self, target: &[u8]) {
-        if self.routes.len() >= ROUTES_MAX {
-            self.routes.clear();
-        }
-        if self.routed.depends_on_headers {
-            self.routes.insert(target.into(), self.last_route.clone());
-            return;
-        }
-        let queues = std::mem::take(&mut self.routed.queues);
-        let slots: SmallVec<[u32; 4]> = queues.iter().map(|queue| self.slot(queue)).collect();
-        self.routed.queues = queues;
-        self.last_route.to = To::Slots(slots);
-        self.routes.insert(target.into(), self.last_route.clone());
-        self.last_target.extend_from_slice(target);
+    fn put(&mut self, slot: u32, message: MessageRef) {
+        let bytes = message.cost();
+        self.collected += bytes;
+        push(&mut self.slots, &mut self.active, slot, message, bytes);
     }
 
     fn slot(&mut self, queue: &Handle) -> u32 {
@@ -270,26 +290,10 @@ impl Ingress {
             queue: Arc::clone(queue),
             messages: Vec::new(),
             bytes: 0,
+            chain: self.vhost.plugins.for_queue(&self.vhost.name, queue),
         });
         self.slot_of.insert(queue.id.0, slot);
         slot
-    }
-
-    /// Counts a message that was routed apart from the cache, to so many queues.
-    pub(super) fn count(&mut self, exchange: &str, queues: usize) {
-        let number = self.traffic.number(&self.vhost.exchanges, exchange);
-        self.traffic.count(number, queues);
-    }
-
-    /// Collects a message for queues that were found apart from the cache.
-    pub(super) fn collect_for(&mut self, queues: Vec<Handle>, message: Owned) {
-        let persistent = special::is_persistent(&message.properties);
-        self.expiring |= special::expires(&message.properties);
-        let message = self.own(message, persistent);
-        self.last_route = Route::per_message(0);
-        self.last_target.clear();
-        self.routed.queues = queues;
-        self.add(message);
     }
 
     /// Hands all that was collected to its queues.
@@ -326,6 +330,9 @@ impl Ingress {
         self.owned.clear();
         self.collected = 0;
         self.traffic.tell();
+        if std::mem::take(&mut self.delayed) {
+            self.vhost.delays.look();
+        }
         flushed
     }
 }

@@ -1,0 +1,128 @@
+//! What is written on a message that goes to a dead-letter exchange: where it died, why, and how often.
+
+use amphora_protocol::exception::Exception;
+use amphora_protocol::wire::properties::{BasicProperties, RawProperties};
+use amphora_protocol::wire::table::{FieldTable, FieldValue};
+use amphora_protocol::wire::types::ShortString;
+
+use super::batch::{Owned, target};
+use super::ingress::names;
+use super::plugins::DeadLetter;
+use super::special::syntax;
+
+const X_DEATH: &str = "x-death";
+
+/// A message's end in one place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Death<'a> {
+    /// The queue; empty if the message did not come so far.
+    pub(super) queue: &'a str,
+    /// The reason, in RabbitMQ's words.
+    pub(super) reason: &'a str,
+    /// The plugin that gave it up.
+    pub(super) plugin: &'a str,
+    /// The reason, in the plugin's words.
+    pub(super) text: &'a str,
+    /// Seconds since 1970.
+    pub(super) time: u64,
+}
+
+/// The message as it goes to the dead-letter exchange: with RabbitMQ's headers, and the plugin and its reason in `x-plugin` and
+/// `x-plugin-reason`. It does not expire again.
+///
+/// # Errors
+/// Its properties are damaged.
+pub(super) fn letter(
+    message: &Owned,
+    to: &DeadLetter,
+    death: &Death<'_>,
+) -> Result<Owned, Exception> {
+    let (exchange, key) = names(&message.target)?;
+    let raw = RawProperties::new(&message.properties).map_err(syntax)?;
+    let mut properties = raw.decode().map_err(syntax)?;
+    let original_expiration = properties.expiration.take();
+    let mut headers = properties.headers.take().unwrap_or_default();
+    note(&mut headers, exchange, key, original_expiration, death);
+    set(&mut headers, "x-plugin", death.plugin.into());
+    set(&mut headers, "x-plugin-reason", death.text.into());
+    let properties = BasicProperties {
+        headers: Some(headers),
+        ..properties
+    };
+    let key = to.routing_key.as_ref().map_or(key, |key| key);
+    Ok(Owned {
+        target: target(&to.exchange, key),
+        properties: properties.to_bytes(),
+        body: message.body.clone(),
+    })
+}
+
+/// Puts the death first in the list of deaths, counted together with earlier ones in the same queue for the same reason.
+fn note(
+    headers: &mut FieldTable,
+    exchange: &str,
+    key: &str,
+    expiration: Option<ShortString>,
+    death: &Death<'_>,
+) {
+    let mut deaths = match headers.remove(X_DEATH) {
+        Some(FieldValue::Array(deaths)) => deaths,
+        _ => Vec::new(),
+    };
+    let is_same = |earlier: &FieldValue| {
+        earlier.as_table().is_some_and(|earlier| {
+            let text = |name| earlier.get(name).and_then(FieldValue::as_str);
+            text("queue") == Some(death.queue) && text("reason") == Some(death.reason)
+        })
+    };
+    let entry = match deaths.iter().position(is_same) {
+        Some(earlier) => counted_again(deaths.remove(earlier)),
+        None => {
+            let mut entry = FieldTable::new();
+            set(&mut entry, "count", FieldValue::I64(1));
+            set(&mut entry, "reason", death.reason.into());
+            set(&mut entry, "queue", death.queue.into());
+            set(&mut entry, "time", FieldValue::Timestamp(death.time));
+            set(&mut entry, "exchange", exchange.into());
+            set(
+                &mut entry,
+                "routing-keys",
+                FieldValue::Array(vec![key.into()]),
+            );
+            if let Some(expiration) = expiration {
+                set(
+                    &mut entry,
+                    "original-expiration",
+                    expiration.as_str().into(),
+                );
+            }
+            FieldValue::Table(entry)
+        }
+    };
+    if deaths.is_empty() && headers.get("x-first-death-reason").is_none() {
+        set(headers, "x-first-death-reason", death.reason.into());
+        set(headers, "x-first-death-queue", death.queue.into());
+        set(headers, "x-first-death-exchange", exchange.into());
+    }
+    deaths.insert(0, entry);
+    set(headers, X_DEATH, FieldValue::Array(deaths));
+    set(headers, "x-last-death-reason", death.reason.into());
+    set(headers, "x-last-death-queue", death.queue.into());
+    set(headers, "x-last-death-exchange", exchange.into());
+}
+
+fn counted_again(entry: FieldValue) -> FieldValue {
+    match entry {
+        FieldValue::Table(mut entry) => {
+            let count = entry.get("count").and_then(FieldValue::as_integer);
+            let count = count.unwrap_or(0).saturating_add(1);
+            set(&mut entry, "count", FieldValue::I64(count));
+            FieldValue::Table(entry)
+        }
+        other => other,
+    }
+}
+
+fn set(table: &mut FieldTable, name: &str, value: FieldValue) {
+    table.insert(ShortString::cut(name), value);
+}

@@ -1,0 +1,342 @@
+//! Messages that do not go the short way: transforms, several routing keys, dead letters, delays.
+
+use std::sync::Arc;
+
+use amphora_core::exchange::{LazyHeaders, MessageHeaders, sender_selected_keys};
+use amphora_core::hook::{HookError, OnError, Origin, Replacement, TransformHook, Verdict};
+use amphora_core::route::Routed;
+use amphora_protocol::exception::Exception;
+use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::types::RoutingKey;
+
+use super::asking::Asks;
+use super::{Ingress, Outcome, names};
+use crate::runtime::batch::{Owned, target};
+use crate::runtime::dead_letter::{self, Death};
+use crate::runtime::delays;
+use crate::runtime::plugins::{Attached, Chain, DeadLetter};
+use crate::runtime::special;
+use crate::runtime::timers::now_ms;
+
+/// Messages that a chain makes of one, at most: each plugin may make 256 of each.
+const MADE_MAX: usize = 1024;
+
+/// What a chain makes of a message.
+#[derive(Debug, Default)]
+struct Made {
+    /// The messages that go on, and the milliseconds that each waits before.
+    on: Vec<(Owned, u64)>,
+    dead: Vec<Dead>,
+    /// Why the message is refused. Nothing else is done with it then.
+    refused: Option<String>,
+}
+
+#[derive(Debug)]
+struct Dead {
+    message: Owned,
+    to: DeadLetter,
+    plugin: String,
+    reason: String,
+}
+
+/// Whose way a message is on when it comes back to be routed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Client,
+    Broker,
+}
+
+impl Ingress {
+    /// Publishes a message by the general way: transforms of its exchange, several routing keys.
+    ///
+    /// # Errors
+    /// There is no such exchange, or its headers are damaged.
+    pub(in crate::runtime) fn publish(&mut self, message: Owned) -> Result<Outcome, Exception> {
+        let (exchange, _) = names(&message.target)?;
+        let topology = self.vhost.topology();
+        let definition = topology.find_exchange(exchange)?;
+        let chain = self
+            .vhost
+            .plugins
+            .for_exchange(&self.vhost.name, definition);
+        drop(topology);
+        match chain {
+            None => self.route_owned(message, By::Client),
+            Some(chain) => self.pass(&chain, message),
+        }
+    }
+
+    /// Publishes what the transforms of its exchange make of a message.
+    pub(super) fn pass(&mut self, chain: &Chain, message: Owned) -> Result<Outcome, Exception> {
+        let made = self.run(chain, message, None, None);
+        if let Some(refusal) = made.refused {
+            return Ok(Outcome::Refused(refusal));
+        }
+        let mut outcome = if made.on.is_empty() {
+            Outcome::Taken
+        } else {
+            Outcome::Unroutable
+        };
+        self.bury(made.dead, None);
+        for (message, delay) in made.on {
+            let one = if delay > 0 {
+                self.delay(message, delay, "")
+            } else {
+                self.route_owned(message, By::Client)?
+            };
+            match one {
+                Outcome::Refused(_) => outcome = one,
+                Outcome::Routed if outcome == Outcome::Unroutable => outcome = one,
+                _ => {}
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Publishes a message of the broker's own, with all rights and without transforms.
+    ///
+    /// # Errors
+    /// There is no such exchange, or its headers are damaged.
+    pub(in crate::runtime) fn publish_internal(
+        &mut self,
+        message: Owned,
+    ) -> Result<Outcome, Exception> {
+        self.route_owned(message, By::Broker)
+    }
+
+    /// Collects a message for one queue, without transforms.
+    pub(in crate::runtime) fn put_into(&mut self, queue: &str, message: Owned) -> Outcome {
+        let topology = self.vhost.topology();
+        let queue = topology.queue(queue).map(|entry| Arc::clone(&entry.handle));
+        drop(topology);
+        let Some(queue) = queue else {
+            return Outcome::Unroutable;
+        };
+        let slot = self.slot(&queue);
+        let message = self.own(message);
+        self.put(slot, message);
+        Outcome::Routed
+    }
+
+    /// Collects a message for one queue. Returns why it is refused, if it is.
+    pub(super) fn enqueue(&mut self, slot: u32, chain: &Chain, message: Owned) -> Option<String> {
+        let queue = Arc::clone(&self.slots.get(slot as usize)?.queue);
+        let made = self.run(chain, message, Some(&queue.name), queue.dead_letter());
+        if made.refused.is_some() {
+            return made.refused;
+        }
+        self.bury(made.dead, Some(&queue.name));
+        for (message, delay) in made.on {
+            if delay > 0 {
+                self.delay(message, delay, &queue.name);
+            } else {
+                let message = self.own(message);
+                self.put(slot, message);
+            }
+        }
+        None
+    }
+
+    /// The message goes nowhere else because a plugin failed: the operator has said what happens then.
+    pub(super) fn give_up(
+        &mut self,
+        error: &HookError,
+        on_error: OnError,
+        message: Owned,
+    ) -> Outcome {
+        match on_error {
+            OnError::Drop => Outcome::Taken,
+            OnError::DeadLetter => {
+                if let Some(to) = self.vhost.plugins.dead_letter(&error.plugin) {
+                    let dead = Dead {
+                        message,
+                        to,
+                        plugin: error.plugin.to_string(),
+                        reason: error.text.clone(),
+                    };
+                    self.bury(vec![dead], None);
+                }
+                Outcome::Taken
+            }
+            OnError::Reject | OnError::Pass | OnError::AlternateExchange => {
+                Outcome::Refused(error.to_string())
+            }
+        }
+    }
+
+    /// Shows a message to each plugin of a chain in turn.
+    fn run(
+        &self,
+        chain: &Chain,
+        message: Owned,
+        queue: Option<&str>,
+        own_dead_letter: Option<DeadLetter>,
+    ) -> Made {
+        let mut made = Made {
+            on: vec![(message, 0)],
+            ..Made::default()
+        };
+        for attachment in &chain.0 {
+            for (message, delay) in std::mem::take(&mut made.on) {
+                let verdict = self.verdict(attachment, &message, queue);
+                let plugin = attachment.hook.plugin();
+                match verdict {
+                    Verdict::Pass => made.on.push((message, delay)),
+                    Verdict::Delay(more) => made.on.push((message, delay.saturating_add(more))),
+                    Verdict::Drop => {}
+                    Verdict::Replace(with) => made.on.extend(with.into_iter().map(|with| {
+                        let delay = delay.saturating_add(with.delay_ms);
+                        (replaced(&message, with), delay)
+                    })),
+                    Verdict::Reject(reason) => {
+                        made.refused = Some(format!("plugin '{plugin}': {reason}"));
+                        return made;
+                    }
+                    Verdict::DeadLetter(reason) => {
+                        let to = attachment.dead_letter.clone();
+                        made.dead
+                            .extend(to.or(own_dead_letter.clone()).map(|to| Dead {
+                                message,
+                                to,
+                                plugin: plugin.to_owned(),
+                                reason,
+                            }));
+                    }
+                }
+                if made.on.len() > MADE_MAX {
+                    made.refused = Some(format!(
+                        "plugin '{plugin}': more than {MADE_MAX} messages were made of one"
+                    ));
+                    return made;
+                }
+            }
+        }
+        made
+    }
+
+    /// What one plugin says, or what the operator says for it.
+    fn verdict(&self, attachment: &Attached, message: &Owned, queue: Option<&str>) -> Verdict {
+        let (exchange, routing_key) = names(&message.target).unwrap_or_default();
+        let origin = Origin {
+            vhost: &self.vhost.name,
+            exchange,
+            routing_key,
+            user: &self.user,
+            time_ms: now_ms(),
+            properties: &message.properties,
+            body: &message.body,
+        };
+        let hook: &dyn TransformHook = &*attachment.hook;
+        hook.apply(&origin, queue)
+            .unwrap_or_else(|error| match hook.on_error() {
+                OnError::Pass => Verdict::Pass,
+                OnError::Drop => Verdict::Drop,
+                OnError::DeadLetter => Verdict::DeadLetter(error.text),
+                OnError::Reject | OnError::AlternateExchange => Verdict::Reject(error.text),
+            })
+    }
+
+    /// Routes a message by itself, with all its routing keys, and collects it.
+    fn route_owned(&mut self, mut message: Owned, by: By) -> Result<Outcome, Exception> {
+        let (target, properties) = (message.target.clone(), message.properties.clone());
+        let (exchange, key) = names(&target)?;
+        let raw = RawProperties::new(&properties).map_err(special::syntax)?;
+        let headers = LazyHeaders::new(raw);
+        let mut keys = vec![key];
+        if special::mentions_copies(raw)? {
+            let table = headers.table()?;
+            sender_selected_keys(table, &mut keys)?;
+            if table.get("BCC").is_some() {
+                message.properties = special::without_bcc(raw)?;
+            }
+        }
+        let mut routed = Routed::default();
+        let topology = self.vhost.topology();
+        match by {
+            By::Client => topology.route(exchange, &keys, &headers, &mut routed)?,
+            By::Broker => topology.route_internal(exchange, &keys, &headers, &mut routed)?,
+        }
+        drop(topology);
+        let origin = (&*target, &*properties, &*message.body);
+        if let Asks::Failed(error, on_error) =
+            self.ask_each(&mut routed, &keys, &headers, origin)?
+        {
+            // A dead letter that has no way to go is not dead-lettered again and again.
+            return Ok(match by {
+                By::Client => self.give_up(&error, on_error, message),
+                By::Broker => Outcome::Refused(error.to_string()),
+            });
+        }
+        let number = self.traffic.number(&self.vhost.exchanges, exchange);
+        self.traffic.count(number, routed.queues.len());
+        let slots: Vec<u32> = routed.queues.iter().map(|queue| self.slot(queue)).collect();
+        let message = self.own(message);
+        self.routes.forget_last();
+        Ok(self.put_each(&slots, message, &[]))
+    }
+
+    /// Publishes dead letters. One whose exchange is missing is lost, as it is in RabbitMQ.
+    fn bury(&mut self, dead: Vec<Dead>, queue: Option<&str>) {
+        for Dead {
+            message,
+            to,
+            plugin,
+            reason,
+        } in dead
+        {
+            let death = Death {
+                queue: queue.unwrap_or_default(),
+                reason: "rejected",
+                plugin: &plugin,
+                text: &reason,
+                time: now_ms() / 1000,
+            };
+            let outcome = dead_letter::letter(&message, &to, &death)
+                .and_then(|letter| self.publish_internal(letter));
+            match outcome {
+                Ok(Outcome::Routed) => {}
+                outcome => tracing::debug!(
+                    exchange = %to.exchange, plugin, reason, ?outcome, "a dead letter reaches no queue"
+                ),
+            }
+        }
+    }
+
+    /// Puts a message aside, to be routed later, or to be put into the queue.
+    fn delay(&mut self, message: Owned, delay_ms: u64, queue: &str) -> Outcome {
+        let due = now_ms().saturating_add(delay_ms);
+        match self.vhost.delays.queue(&self.vhost) {
+            Ok(waiting) => {
+                let slot = self.slot(&waiting);
+                let message = self.own(delays::wrap(&message, due, queue));
+                self.put(slot, message);
+                self.delayed = true;
+                Outcome::Routed
+            }
+            Err(exception) => Outcome::Refused(exception.to_string()),
+        }
+    }
+}
+
+fn replaced(message: &Owned, with: Replacement) -> Owned {
+    let Replacement {
+        routing_key,
+        properties,
+        body,
+        delay_ms: _,
+    } = with;
+    let target = match routing_key {
+        None => message.target.clone(),
+        Some(key) => other_key(message, &key),
+    };
+    Owned {
+        target,
+        properties: properties.unwrap_or_else(|| message.properties.clone()),
+        body: body.unwrap_or_else(|| message.body.clone()),
+    }
+}
+
+fn other_key(message: &Owned, key: &RoutingKey) -> bytes::Bytes {
+    let (exchange, _) = names(&message.target).unwrap_or_default();
+    target(exchange, key)
+}

@@ -1,0 +1,216 @@
+//! Where messages with one target go: kept, as they stand on the wire, while the topology does not change.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use amphora_core::exchange::LazyHeaders;
+use amphora_core::hook::{HookError, OnError};
+use amphora_protocol::connection::Content;
+use amphora_protocol::exception::{ConnectionException, Exception};
+use amphora_protocol::wire::properties::RawProperties;
+use foldhash::fast::FixedState;
+
+use super::asking::{Asking, Asks};
+use super::{Ingress, Slots, names, small};
+use crate::runtime::plugins::Chain;
+
+/// Routes that are remembered.
+pub(super) const ROUTES_MAX: usize = 4096;
+
+/// Where messages with one target go.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    /// Where the message is counted.
+    pub(super) exchange: u32,
+    pub(super) to: To,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum To {
+    Slots(Slots),
+    /// Depends on more than the target.
+    PerMessage,
+    /// A plugin is asked: an index into `Ingress::asking`.
+    Asking(u32),
+    /// As `Slots`, and some of the queues have transforms.
+    Chained(Slots),
+    /// Transforms come first, and the message that they make is routed by itself.
+    Chain(Arc<Chain>),
+    /// A plugin on the way, behind other exchanges, has no answer to the message in hand.
+    Failed(HookError, OnError),
+}
+
+impl Route {
+    fn per_message(exchange: u32) -> Self {
+        Self {
+            exchange,
+            to: To::PerMessage,
+        }
+    }
+
+    /// It is the same for all messages with its target, and looked up as often as may be.
+    fn is_fixed(&self) -> bool {
+        !matches!(self.to, To::PerMessage | To::Failed(..))
+    }
+}
+
+/// The routes that one publisher has used.
+#[derive(Debug)]
+pub(super) struct Routes {
+    last_target: Vec<u8>,
+    pub(super) last: Route,
+    known: HashMap<Box<[u8]>, Route, FixedState>,
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self {
+            last_target: Vec::new(),
+            last: Route::per_message(0),
+            known: HashMap::default(),
+        }
+    }
+}
+
+impl Routes {
+    pub(super) fn clear(&mut self) {
+        self.forget_last();
+        self.known.clear();
+    }
+
+    /// The next message is looked up, whatever its target.
+    pub(super) fn forget_last(&mut self) {
+        self.last_target.clear();
+        self.last = Route::per_message(0);
+    }
+
+    /// Keeps a route for messages with this target.
+    pub(super) fn keep(&mut self, target: &[u8], route: Route) {
+        if self.known.len() >= ROUTES_MAX {
+            self.known.clear();
+        }
+        self.known.insert(target.into(), route);
+    }
+}
+
+impl Ingress {
+    /// Leaves the message's route in `routes.last`, or its queues in `routed` if the route is its own.
+    pub(super) fn resolve(
+        &mut self,
+        content: &Content<'_>,
+        may_write: impl FnOnce(&str) -> Result<(), Exception>,
+    ) -> Result<(), Exception> {
+        let target = content.target();
+        if self.routes.last_target == target && self.routes.last.is_fixed() {
+            return Ok(());
+        }
+        self.routes.last_target.clear();
+        let known = self.routes.known.get(target);
+        if let Some(route) = known.filter(|route| route.is_fixed()) {
+            self.routes.last_target.extend_from_slice(target);
+            self.routes.last.clone_from(route);
+            return Ok(());
+        }
+        let (exchange, key) = names(target)?;
+        let number = known.map(|route| route.exchange);
+        if number.is_none() {
+            may_write(exchange)?;
+        }
+        self.routes.last = Route::per_message(number.unwrap_or_default());
+        if number.is_none() && self.begins_with_plugins(target, exchange)? {
+            return Ok(());
+        }
+        self.route(exchange, key, content)?;
+        if number.is_none() {
+            self.routes.last.exchange = self.traffic.number(&self.vhost.exchanges, exchange);
+        }
+        self.remember(target);
+        Ok(())
+    }
+
+    /// Transforms of the exchange come before its routing, and an exchange of a plugin's type asks its plugin. That is so for all messages
+    /// with the target.
+    fn begins_with_plugins(&mut self, target: &[u8], exchange: &str) -> Result<bool, Exception> {
+        let topology = self.vhost.topology();
+        let definition = topology.find_exchange(exchange)?;
+        let chain = self
+            .vhost
+            .plugins
+            .for_exchange(&self.vhost.name, definition);
+        let asked = topology.asked(exchange).filter(|_| !definition.internal);
+        drop(topology);
+        let to = match (chain, asked) {
+            (Some(chain), _) => To::Chain(chain),
+            (None, Some(asked)) => {
+                let number = self.traffic.number(&self.vhost.exchanges, exchange);
+                let known = self.asking.iter().flatten();
+                let index = match known.into_iter().position(|known| known.exchange == number) {
+                    Some(index) => index,
+                    None => {
+                        self.asking.push(Some(Box::new(Asking::new(asked, number))));
+                        self.asking.len() - 1
+                    }
+                };
+                To::Asking(small(index))
+            }
+            (None, None) => return Ok(false),
+        };
+        self.routes.last = Route {
+            exchange: self.traffic.number(&self.vhost.exchanges, exchange),
+            to,
+        };
+        self.routes.keep(target, self.routes.last.clone());
+        self.routes.last_target.extend_from_slice(target);
+        Ok(true)
+    }
+
+    /// Finds the message's queues, asking the plugins on its way.
+    fn route(&mut self, exchange: &str, key: &str, content: &Content<'_>) -> Result<(), Exception> {
+        let raw = RawProperties::new(content.properties())
+            .map_err(|error| ConnectionException::frame_error(error.to_string()))?;
+        let headers = LazyHeaders::new(raw);
+        self.vhost
+            .topology()
+            .route(exchange, &[key], &headers, &mut self.routed)?;
+        if self.routed.asked.is_empty() {
+            return Ok(());
+        }
+        let mut routed = std::mem::take(&mut self.routed);
+        let origin = (content.target(), content.properties(), content.body());
+        let asks = self.ask_each(&mut routed, &[key], &headers, origin);
+        self.routed = routed;
+        // What a plugin behind other exchanges says may be another thing for each message.
+        self.routed.depends_on_headers = true;
+        if let Asks::Failed(error, on_error) = asks? {
+            self.routes.last.to = To::Failed(error, on_error);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, target: &[u8]) {
+        if self.routed.depends_on_headers {
+            let route = Route::per_message(self.routes.last.exchange);
+            self.routes.keep(target, route);
+            return;
+        }
+        let queues = std::mem::take(&mut self.routed.queues);
+        let slots: Slots = queues.iter().map(|queue| self.slot(queue)).collect();
+        self.routed.queues = queues;
+        self.routes.last.to = self.to_slots(slots);
+        let route = self.routes.last.clone();
+        self.routes.keep(target, route);
+        self.routes.last_target.extend_from_slice(target);
+    }
+
+    pub(super) fn to_slots(&self, slots: Slots) -> To {
+        let has_chain = |slot: &u32| {
+            let slot = self.slots.get(*slot as usize);
+            slot.is_some_and(|slot| slot.chain.is_some())
+        };
+        if slots.iter().any(has_chain) {
+            To::Chained(slots)
+        } else {
+            To::Slots(slots)
+        }
+    }
+}

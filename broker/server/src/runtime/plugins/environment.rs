@@ -1,0 +1,252 @@
+//! The world around the plugins: this machine's clock and chance, the broker's store, and a task that publishes for them.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use amphora_core::definition::Family;
+use amphora_core::store::Write;
+use amphora_plugin_host::{Environment, KvEntry, Outgoing};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::sync::mpsc;
+
+use crate::runtime::batch::{Owned, target};
+use crate::runtime::broker::Broker;
+use crate::runtime::committer::Committer;
+use crate::runtime::ingress::{Ingress, Outcome};
+use crate::runtime::peer::Touched;
+
+/// The family of definitions that holds what plugins store. Key: the family, the plugin's name (length in one byte, text), the plugin's own key.
+/// Value: milliseconds since 1970 when the entry goes (u64, big endian; 0 for never), the plugin's own value.
+const KV_FAMILY: u8 = Family::OPAQUE_MIN + 1;
+
+/// Calls whose messages wait to be published. A plugin that publishes faster than the broker can is told by their loss, and the log.
+const PUBLISHES_MAX: usize = 4096;
+
+/// What a plugin sent in one call.
+#[derive(Debug)]
+pub(in crate::runtime) struct Sent {
+    plugin: String,
+    messages: Vec<Outgoing>,
+}
+
+pub(in crate::runtime) struct Surroundings {
+    begun: Instant,
+    committer: Arc<Committer>,
+    publisher: mpsc::Sender<Sent>,
+    /// The broker, once there is one.
+    broker: OnceLock<Weak<Broker>>,
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").finish_non_exhaustive()
+    }
+}
+
+impl Surroundings {
+    /// The world, and what plugins publish: for [`publish`].
+    pub(in crate::runtime) fn new(committer: Arc<Committer>) -> (Self, mpsc::Receiver<Sent>) {
+        let (publisher, sent) = mpsc::channel(PUBLISHES_MAX);
+        let surroundings = Self {
+            begun: Instant::now(),
+            committer,
+            publisher,
+            broker: OnceLock::new(),
+        };
+        (surroundings, sent)
+    }
+
+    /// From now on, the broker hears of changes.
+    pub(in crate::runtime) fn tell(&self, broker: &Arc<Broker>) {
+        // There is one broker in a process's world, and it is told of once.
+        let told = self.broker.set(Arc::downgrade(broker));
+        debug_assert!(told.is_ok());
+    }
+
+    pub(super) fn broker(&self) -> Option<Arc<Broker>> {
+        self.broker.get().and_then(Weak::upgrade)
+    }
+
+    /// What was routed before may go elsewhere now. Before there is a broker, nobody has routed anything.
+    pub(super) fn touch(&self) {
+        if let Some(broker) = self.broker() {
+            broker.vhosts().iter().for_each(|vhost| vhost.touch());
+        }
+    }
+
+    /// Stores a definition, and returns when it is durable.
+    pub(super) async fn store(&self, write: Write) {
+        let epoch = self.committer.define(vec![write]);
+        self.committer.durable(epoch).await;
+    }
+}
+
+impl Environment for Surroundings {
+    fn now_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn random(&self, out: &mut [u8]) {
+        let mut filled = 0;
+        while filled < out.len() {
+            match getrandom(&mut out[filled..], GetRandomFlags::empty()) {
+                Ok(count) => filled += count,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("the kernel has no random numbers: {error}"),
+            }
+        }
+    }
+
+    fn kv_changed(&self, plugin: &str, key: &[u8], entry: Option<&KvEntry>) {
+        let key = kv_key(plugin, key);
+        let write = match entry {
+            None => Write::DeleteDefinition { key },
+            Some(entry) => Write::PutDefinition {
+                key,
+                value: kv_value(entry),
+            },
+        };
+        self.committer.define(vec![write]);
+    }
+
+    fn plugin_changed(&self, _: &str) {
+        self.touch();
+    }
+
+    fn publish(&self, plugin: &str, messages: Vec<Outgoing>) {
+        let count = messages.len();
+        let sent = Sent {
+            plugin: plugin.to_owned(),
+            messages,
+        };
+        if self.publisher.try_send(sent).is_err() {
+            tracing::warn!(
+                plugin,
+                count,
+                "the plugin publishes too fast: messages are lost"
+            );
+        }
+    }
+}
+
+fn kv_key(plugin: &str, key: &[u8]) -> Bytes {
+    let mut whole = BytesMut::with_capacity(2 + plugin.len() + key.len());
+    whole.put_u8(KV_FAMILY);
+    // A plugin's name has at most 64 bytes.
+    whole.put_u8(u8::try_from(plugin.len()).unwrap_or(u8::MAX));
+    whole.put_slice(plugin.as_bytes());
+    whole.put_slice(key);
+    whole.freeze()
+}
+
+fn kv_value(entry: &KvEntry) -> Bytes {
+    let mut value = BytesMut::with_capacity(8 + entry.value.len());
+    value.put_u64(entry.expires_ms.unwrap_or(0));
+    value.put_slice(&entry.value);
+    value.freeze()
+}
+
+/// What a plugin stored, if this is a definition of that family: plugin, key, entry.
+pub(in crate::runtime) fn kv_entry(key: &Bytes, value: &Bytes) -> Option<(String, Bytes, KvEntry)> {
+    let (mut key, mut value) = (key.clone(), value.clone());
+    if key.try_get_u8() != Ok(KV_FAMILY) {
+        return None;
+    }
+    let length = usize::from(key.try_get_u8().ok()?);
+    if key.len() < length {
+        return None;
+    }
+    let plugin = String::from_utf8(key.split_to(length).into()).ok()?;
+    let expires_ms = value.try_get_u64().ok()?;
+    let entry = KvEntry {
+        value,
+        expires_ms: (expires_ms > 0).then_some(expires_ms),
+    };
+    Some((plugin, key, entry))
+}
+
+/// Publishes what plugins send, as long as the broker runs. What becomes of a message is counted as for every other, and
+/// one that goes nowhere is told in the log.
+pub(in crate::runtime) async fn publish(broker: Arc<Broker>, mut sent: mpsc::Receiver<Sent>) {
+    while let Some(Sent { plugin, messages }) = sent.recv().await {
+        let mut touched = Touched::default();
+        for message in messages {
+            let (vhost, exchange) = (message.vhost.clone(), message.exchange.clone());
+            match publish_one(&broker, &plugin, message, &mut touched) {
+                Ok(Outcome::Routed) => {}
+                Ok(outcome) => {
+                    tracing::debug!(
+                        plugin,
+                        vhost,
+                        exchange,
+                        ?outcome,
+                        "a plugin's message reaches no queue"
+                    );
+                }
+                Err(error) => {
+                    tracing::warn!(plugin, vhost, exchange, error, "a plugin's message is lost");
+                }
+            }
+        }
+        touched.finish(&broker.committer);
+    }
+}
+
+fn publish_one(
+    broker: &Broker,
+    plugin: &str,
+    message: Outgoing,
+    touched: &mut Touched,
+) -> Result<Outcome, String> {
+    let vhost = broker
+        .vhost(&message.vhost)
+        .ok_or_else(|| format!("there is no vhost '{}'", message.vhost))?;
+    let mut ingress = Ingress::new(vhost, plugin.into());
+    let message = Owned {
+        target: target(&message.exchange, &message.routing_key),
+        properties: message.properties,
+        body: message.body,
+    };
+    let outcome = ingress.publish_internal(message);
+    ingress.flush(&[], touched);
+    outcome.map_err(|exception| exception.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plugin_stored_is_read_again() {
+        for expires_ms in [None, Some(5)] {
+            let entry = KvEntry {
+                value: Bytes::from_static(b"value"),
+                expires_ms,
+            };
+            let (key, value) = (kv_key("plugin", b"key"), kv_value(&entry));
+            let read = kv_entry(&key, &value);
+            let expected = ("plugin".to_owned(), Bytes::from_static(b"key"), entry);
+            assert_eq!(read, Some(expected));
+        }
+    }
+
+    #[test]
+    fn other_families_are_passed_over() {
+        assert_eq!(kv_entry(&Bytes::from_static(b"\x04x"), &Bytes::new()), None);
+        assert_eq!(
+            kv_entry(&Bytes::from_static(b"\x11\x05ab"), &Bytes::new()),
+            None
+        );
+        assert_eq!(
+            kv_entry(&Bytes::from_static(b"\x11\x01ab"), &Bytes::new()),
+            None
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! Plugins as the management API sees them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use amphora_core::exchange::ExchangeType;
+use amphora_core::hook::Fault;
+use amphora_plugin_host::{
+    CounterSnapshot, Metric, PluginState as State, Snapshot, VersionSnapshot,
+};
+
+use super::Plugins;
+use super::registry::Known;
+use crate::management::snapshot::{
+    Bucket, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginState, PluginStats,
+    PluginVersion,
+};
+
+impl Plugins {
+    pub(super) fn listed(&self) -> Vec<PluginSnapshot> {
+        let known: Vec<Known> = self.registry.read().all().cloned().collect();
+        known
+            .into_iter()
+            .map(|known| self.snapshot(known))
+            .collect()
+    }
+
+    pub(super) fn listed_one(&self, name: &str) -> Option<PluginSnapshot> {
+        let known = self.registry.read().find(name).cloned();
+        known.map(|known| self.snapshot(known))
+    }
+
+    pub(super) fn log_lines(&self, name: &str) -> Vec<PluginLogLine> {
+        let lines = self.host.log(name).into_iter();
+        lines
+            .map(|line| PluginLogLine {
+                at: at(line.time_ms),
+                level: line.level.name(),
+                text: line.text,
+            })
+            .collect()
+    }
+
+    fn snapshot(&self, known: Known) -> PluginSnapshot {
+        let hosted = self.host.snapshot(&known.settings.name);
+        let mut stats = hosted
+            .as_ref()
+            .map(|hosted| counted(&hosted.counters))
+            .unwrap_or_default();
+        if let Some(exchange_type) = &known.settings.exchange_type {
+            // What its exchanges received and it was not asked for was answered from what was known.
+            let received = self.received(exchange_type);
+            stats.cache_hits = received.saturating_sub(stats.messages + stats.failed_messages);
+        }
+        let failure = known.failure.clone();
+        let mut snapshot = PluginSnapshot {
+            settings: known.settings,
+            source: known.source,
+            state: PluginState::NotLoaded,
+            version: None,
+            previous: None,
+            last_error: failure,
+            instances: 0,
+            memory: 0,
+            exchanges: 0,
+            stats,
+            kv_entries: 0,
+            kv_bytes: 0,
+            log_lines_dropped: 0,
+            metrics_dropped: 0,
+            metrics: std::collections::BTreeMap::new(),
+        };
+        if let Some(hosted) = hosted {
+            describe(&mut snapshot, hosted);
+        }
+        if snapshot.state == PluginState::NotLoaded && snapshot.last_error.is_some() {
+            snapshot.state = PluginState::Failed;
+        }
+        snapshot
+    }
+
+    /// The messages that all exchanges of the type have received.
+    fn received(&self, exchange_type: &str) -> u64 {
+        let Some(broker) = self.surroundings.broker() else {
+            return 0;
+        };
+        let mut received = 0;
+        for vhost in broker.vhosts() {
+            let topology = vhost.topology();
+            let exchanges = topology.exchanges().filter(|exchange| {
+                matches!(&exchange.exchange_type, ExchangeType::Plugin(name) if **name == *exchange_type)
+            });
+            let traffic = exchanges.filter_map(|exchange| vhost.exchanges.get(&exchange.name));
+            received += traffic
+                .map(|traffic| traffic.received.load(std::sync::atomic::Ordering::Relaxed))
+                .sum::<u64>();
+        }
+        received
+    }
+}
+
+fn describe(snapshot: &mut PluginSnapshot, hosted: Snapshot) {
+    snapshot.state = match hosted.state {
+        State::Loaded => PluginState::Loaded,
+        State::Quarantined(left) => PluginState::Quarantined(left),
+        State::Failed => PluginState::Failed,
+        State::NotLoaded => PluginState::NotLoaded,
+    };
+    snapshot.version = hosted.version.map(version);
+    snapshot.previous = hosted.previous.map(version);
+    if let Some(text) = hosted.last_error {
+        snapshot.last_error = Some(PluginFailure {
+            text,
+            at: SystemTime::now(),
+        });
+    }
+    snapshot.instances = hosted.instances;
+    snapshot.memory = hosted.memory;
+    snapshot.exchanges = hosted.exchanges;
+    snapshot.kv_entries = hosted.kv_entries;
+    snapshot.kv_bytes = hosted.kv_bytes;
+    snapshot.log_lines_dropped = hosted.log_dropped;
+    snapshot.metrics_dropped = hosted.metrics_dropped;
+    let metrics = hosted.metrics.into_iter();
+    snapshot.metrics = metrics
+        .map(|(name, metric)| {
+            let metric = match metric {
+                Metric::Counter(value) => PluginMetric::Counter(value),
+                Metric::Gauge(value) => PluginMetric::Gauge(value),
+            };
+            (name, metric)
+        })
+        .collect();
+}
+
+fn version(version: VersionSnapshot) -> PluginVersion {
+    PluginVersion {
+        described_name: version.described_name,
+        version: version.version,
+        hash: version.sha256,
+        size: version.size,
+        loaded_at: at(version.loaded_ms),
+        needs: version.needs,
+    }
+}
+
+fn counted(counters: &CounterSnapshot) -> PluginStats {
+    let faults = Fault::ALL
+        .into_iter()
+        .map(|fault| (fault, counters.faults.of(fault)));
+    PluginStats {
+        calls: counters.calls,
+        messages: counters.messages,
+        time: counters.time,
+        batch_sizes: buckets(&counters.batch_sizes, 0, false),
+        ns_per_message: buckets(&counters.nanoseconds_per_message, 7, true),
+        cache_hits: counters.cached,
+        faults: faults.filter(|(_, count)| *count > 0).collect(),
+        failed_messages: counters.failed_messages,
+        quarantines: counters.quarantines,
+        loads: counters.loads,
+        failed_loads: counters.failed_loads,
+    }
+}
+
+/// Bucket `i` has what is at most 2^(first + i); the last may be for all the rest.
+fn buckets(counts: &[u64], first: u32, open_end: bool) -> Vec<Bucket> {
+    let last = counts.len() - 1;
+    let bounds = (first..).map(|power| 1_u64 << power).enumerate();
+    let buckets = counts.iter().zip(bounds);
+    buckets
+        .map(|(&count, (index, bound))| Bucket {
+            at_most: (!open_end || index < last).then_some(bound),
+            count,
+        })
+        .collect()
+}
+
+fn at(ms: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ms)
+}

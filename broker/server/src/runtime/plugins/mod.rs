@@ -1,0 +1,156 @@
+//! Plugins, as the data path sees them: which transforms a message passes, and where it goes when one gives it up.
+
+mod commands;
+mod environment;
+mod listing;
+mod registry;
+mod transform_argument;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use amphora_core::definition::ExchangeDefinition;
+use amphora_core::hook::{TRANSFORM, TransformHook};
+use amphora_plugin_host::Host;
+use amphora_protocol::exception::ChannelException;
+use amphora_protocol::wire::table::FieldTable;
+use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
+use parking_lot::RwLock;
+
+pub(super) use self::environment::{Surroundings, kv_entry, publish};
+use self::registry::Registry;
+pub(super) use self::registry::uploaded;
+use self::transform_argument::transforms;
+use super::vhost::Handle;
+use crate::config::{Attachment, Plugin};
+
+/// All plugins of the broker.
+#[derive(Debug)]
+pub(crate) struct Plugins {
+    pub(super) host: Host,
+    surroundings: Arc<Surroundings>,
+    registry: RwLock<Registry>,
+    /// Where uploaded components are kept.
+    folder: PathBuf,
+    /// One change at a time: a load may take seconds, and the next one builds on its outcome.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// Where dead letters go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeadLetter {
+    pub(crate) exchange: ExchangeName,
+    /// In place of the message's own.
+    pub(crate) routing_key: Option<RoutingKey>,
+}
+
+/// Transforms that a message passes one after the other.
+#[derive(Debug)]
+pub(super) struct Chain(pub(super) Vec<Attached>);
+
+/// One transform where it is attached.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub(super) hook: Arc<dyn TransformHook>,
+    pub(super) dead_letter: Option<DeadLetter>,
+}
+
+impl DeadLetter {
+    fn new(exchange: Option<&ExchangeName>, routing_key: Option<&RoutingKey>) -> Option<Self> {
+        Some(Self {
+            exchange: exchange?.clone(),
+            routing_key: routing_key.cloned(),
+        })
+    }
+
+    fn of(plugin: &Plugin) -> Option<Self> {
+        let Plugin {
+            dead_letter_exchange,
+            dead_letter_routing_key,
+            ..
+        } = plugin;
+        Self::new(
+            dead_letter_exchange.as_ref(),
+            dead_letter_routing_key.as_ref(),
+        )
+    }
+}
+
+impl Plugins {
+    pub(super) fn new(host: Host, surroundings: Arc<Surroundings>, folder: PathBuf) -> Self {
+        Self {
+            host,
+            surroundings,
+            registry: RwLock::default(),
+            folder,
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The transforms of an exchange: those that its declaration names, then those that the operator attached, in the order of the file.
+    pub(super) fn for_exchange(
+        &self,
+        vhost: &str,
+        exchange: &ExchangeDefinition,
+    ) -> Option<Arc<Chain>> {
+        self.chain(&exchange.arguments, |attachment| {
+            attachment.covers_exchange(vhost, &exchange.name)
+        })
+    }
+
+    /// The transforms of a queue, likewise.
+    pub(super) fn for_queue(&self, vhost: &str, queue: &Handle) -> Option<Arc<Chain>> {
+        self.chain(&queue.definition.arguments, |attachment| {
+            attachment.covers_queue(vhost, &queue.name)
+        })
+    }
+
+    fn chain(
+        &self,
+        arguments: &FieldTable,
+        covers: impl Fn(&Attachment) -> bool,
+    ) -> Option<Arc<Chain>> {
+        let registry = self.registry.read();
+        // What was accepted at declaration is not refused later.
+        let named = transforms(arguments).unwrap_or_default();
+        let named = named.iter().map(|plugin| Attached {
+            hook: self.host.transform(plugin, None),
+            dead_letter: registry.settings(plugin).and_then(DeadLetter::of),
+        });
+        let covering = registry.attachments.iter().filter(|each| covers(each));
+        let ruled = covering.map(|attachment| {
+            let own = DeadLetter::new(
+                attachment.dead_letter_exchange.as_ref(),
+                attachment.dead_letter_routing_key.as_ref(),
+            );
+            let plugin = registry.settings(&attachment.plugin);
+            Attached {
+                hook: self.host.transform(&attachment.plugin, attachment.on_error),
+                dead_letter: own.or_else(|| plugin.and_then(DeadLetter::of)),
+            }
+        });
+        let attached: Vec<Attached> = named.chain(ruled).collect();
+        (!attached.is_empty()).then(|| Arc::new(Chain(attached)))
+    }
+
+    /// Refuses the argument `x-transform` if it is malformed, or names a plugin that nobody knows.
+    ///
+    /// # Errors
+    /// `PRECONDITION_FAILED`
+    pub(super) fn check_transforms(&self, arguments: &FieldTable) -> Result<(), ChannelException> {
+        let named = transforms(arguments).map_err(ChannelException::precondition_failed)?;
+        let registry = self.registry.read();
+        match named.iter().find(|name| registry.settings(name).is_none()) {
+            None => Ok(()),
+            Some(unknown) => Err(ChannelException::precondition_failed(format!(
+                "unknown plugin '{unknown}' for arg '{TRANSFORM}'"
+            ))),
+        }
+    }
+
+    /// Where messages go that the plugin gives up.
+    pub(super) fn dead_letter(&self, plugin: &str) -> Option<DeadLetter> {
+        let registry = self.registry.read();
+        registry.settings(plugin).and_then(DeadLetter::of)
+    }
+}
