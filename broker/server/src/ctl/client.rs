@@ -19,12 +19,21 @@ const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 const ANSWER_MAX: u64 = 512 << 20;
 
 /// A client of one broker, as one user, in one virtual host.
+#[derive(Clone)]
 pub(super) struct Client {
     agent: Agent,
     url: String,
     user: String,
     authorization: String,
     vhost: String,
+    answer_timeout: Duration,
+}
+
+/// What a request carries.
+enum Content<'a> {
+    Nothing,
+    Json(&'a Value),
+    Component(Vec<u8>),
 }
 
 /// What a request is about, in the words that a refusal should use: `queue 'q' in vhost '/'`.
@@ -41,7 +50,6 @@ impl Client {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(ANSWER_TIMEOUT))
             .build();
         Ok(Self {
             agent: agent.into(),
@@ -49,7 +57,16 @@ impl Client {
             user: user.to_owned(),
             authorization: format!("Basic {}", BASE64.encode(format!("{user}:{password}"))),
             vhost: vhost.to_owned(),
+            answer_timeout: ANSWER_TIMEOUT,
         })
+    }
+
+    /// The same client, which waits so long for answers.
+    pub(super) fn waiting(&self, answer_timeout: Duration) -> Self {
+        Self {
+            answer_timeout,
+            ..self.clone()
+        }
     }
 
     pub(super) fn vhost(&self) -> &str {
@@ -62,15 +79,25 @@ impl Client {
     }
 
     pub(super) fn get(&self, path: &str, about: &About) -> Result<Value, Exit> {
-        self.send(Method::GET, path, None, &[], about)
+        self.send(Method::GET, path, Content::Nothing, &[], about)
     }
 
     pub(super) fn put(&self, path: &str, body: &Value, about: &About) -> Result<Value, Exit> {
-        self.send(Method::PUT, path, Some(body), &[], about)
+        self.send(Method::PUT, path, Content::Json(body), &[], about)
+    }
+
+    pub(super) fn put_component(
+        &self,
+        path: &str,
+        component: Vec<u8>,
+        about: &About,
+    ) -> Result<Value, Exit> {
+        let content = Content::Component(component);
+        self.send(Method::PUT, path, content, &[], about)
     }
 
     pub(super) fn post(&self, path: &str, body: &Value, about: &About) -> Result<Value, Exit> {
-        self.send(Method::POST, path, Some(body), &[], about)
+        self.send(Method::POST, path, Content::Json(body), &[], about)
     }
 
     pub(super) fn delete(
@@ -79,28 +106,34 @@ impl Client {
         headers: &[(&str, &str)],
         about: &About,
     ) -> Result<Value, Exit> {
-        self.send(Method::DELETE, path, None, headers, about)
+        self.send(Method::DELETE, path, Content::Nothing, headers, about)
     }
 
     fn send(
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        content: Content<'_>,
         headers: &[(&str, &str)],
         about: &About,
     ) -> Result<Value, Exit> {
         let uri = format!("{}/api{path}", self.url);
         let mut request = Request::builder().method(method).uri(&uri);
         request = request.header("authorization", &self.authorization);
-        request = request.header("content-type", "application/json");
+        let (kind, body) = match content {
+            Content::Nothing => ("application/json", Vec::new()),
+            Content::Json(value) => ("application/json", value.to_string().into_bytes()),
+            Content::Component(component) => ("application/wasm", component),
+        };
+        request = request.header("content-type", kind);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = body.map(ToString::to_string).unwrap_or_default();
         let request = request
             .body(body)
             .map_err(|error| Exit::Usage(format!("{uri}: {error}")))?;
+        let request = self.agent.configure_request(request);
+        let request = request.timeout_global(Some(self.answer_timeout)).build();
         let response = self
             .agent
             .run(request)

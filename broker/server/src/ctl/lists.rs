@@ -93,6 +93,22 @@ pub(super) const CHANNELS: List = List {
     ],
 };
 
+pub(super) const PLUGINS: List = List {
+    path: "/plugins",
+    within_vhost: false,
+    columns: &[
+        "name",
+        "kind",
+        "exchange_type",
+        "state",
+        "version",
+        "messages",
+        "ns_per_message.mean",
+        "failed_messages",
+        "last_error.text",
+    ],
+};
+
 impl List {
     pub(super) fn show(
         &self,

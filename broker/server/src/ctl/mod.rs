@@ -7,6 +7,7 @@ mod definitions;
 mod lists;
 mod messages;
 mod output;
+mod plugins;
 mod settings;
 mod status;
 #[cfg(test)]
@@ -124,6 +125,22 @@ enum Command {
     ListConnections(Columns),
     /// [COLUMN…]: all channels.
     ListChannels(Columns),
+    /// [COLUMN…]: all plugins.
+    ListPlugins(Columns),
+    /// name=: a plugin, its bounds, and how it is doing.
+    ShowPlugin(Settings),
+    /// name= [file=, else its path again] [exchange-type=] [grants=log,kv] [deadline=10ms] [memory=64MiB] [kv-size=16MiB] [on-error=reject] [dead-letter-exchange=] [dead-letter-routing-key=] [config='{…}'].
+    ///
+    /// Puts a component into the place of the one in force, or adds a plugin. With a file (`load_plugin NAME FILE`) it is uploaded; without,
+    /// the broker loads it from the path in its configuration again. Settings are for plugins that the configuration does not have, and
+    /// have the same keys; a plugin keeps those that it has if none are given. What cannot be loaded changes nothing.
+    LoadPlugin(Settings),
+    /// name=: puts the previous version in force again.
+    RollbackPlugin(Settings),
+    /// name= [force=false]: takes a plugin out of force; with force also if there are exchanges of its type.
+    UnloadPlugin(Settings),
+    /// name=: the last lines that a plugin logged.
+    PluginLogs(Settings),
     /// The broker: version, addresses, memory, alarms, totals.
     Status,
 }
@@ -184,6 +201,12 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
         Command::ListConsumers(columns) => lists::CONSUMERS.show(&client, columns, output),
         Command::ListConnections(columns) => lists::CONNECTIONS.show(&client, columns, output),
         Command::ListChannels(columns) => lists::CHANNELS.show(&client, columns, output),
+        Command::ListPlugins(columns) => lists::PLUGINS.show(&client, columns, output),
+        Command::ShowPlugin(settings) => plugins::show(&client, settings, output),
+        Command::LoadPlugin(settings) => plugins::load(&client, settings, output),
+        Command::RollbackPlugin(settings) => plugins::rollback(&client, settings, output),
+        Command::UnloadPlugin(settings) => plugins::unload(&client, settings, output),
+        Command::PluginLogs(settings) => plugins::logs(&client, settings, output),
         Command::Status => status::show(&client, output),
     }
 }

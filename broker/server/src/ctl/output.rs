@@ -140,7 +140,7 @@ fn table(items: &[Value], columns: &[&str]) -> String {
 }
 
 /// A value in a table: on one line, whatever a client put in it.
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Object(object) if object.is_empty() => String::new(),

@@ -10,7 +10,7 @@ use expect_test::expect_file;
 
 use super::*;
 use crate::auth::Users;
-use crate::config::{ByteSize, Durability, LoginFrom, User};
+use crate::config::{ByteSize, Durability, LoginFrom, Plugin, User};
 use crate::management::fake::FakeBroker;
 use crate::management::{About, Api, Listener, Server};
 
@@ -65,6 +65,16 @@ fn run(url: &str, line: &str) -> anyhow::Result<String> {
     }
 }
 
+/// A folder of components, which the commands of a transcript call `FOLDER`.
+fn components() -> anyhow::Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    for component in ["1.0", "1.1", "broken"] {
+        let file = folder.path().join(format!("{component}.wasm"));
+        std::fs::write(file, component)?;
+    }
+    Ok(folder)
+}
+
 /// Words are between spaces, or between single quotes.
 fn split(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
@@ -82,12 +92,22 @@ fn split(line: &str) -> Vec<String> {
 
 /// Runs the commands of a transcript, which begin with `$`, and compares what stands below them.
 fn play(url: &str, name: &str) -> anyhow::Result<()> {
+    play_in(url, Path::new("."), name)
+}
+
+/// As [`play`], with a folder that the commands call `FOLDER`.
+fn play_in(url: &str, folder: &Path, name: &str) -> anyhow::Result<()> {
+    let folder = folder.to_string_lossy();
     let file =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/ctl/transcripts/{name}.txt"));
     let mut played = String::new();
     for line in std::fs::read_to_string(&file)?.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
-            write!(played, "{line}\n{}", run(url, command)?)?;
+            let mut shown = run(url, &command.replace("FOLDER", &folder))?;
+            if command.contains("FOLDER") {
+                shown = shown.replace(&*folder, "FOLDER");
+            }
+            write!(played, "{line}\n{shown}")?;
         }
     }
     expect_file![file].assert_eq(&played);
@@ -116,6 +136,20 @@ fn connections() -> anyhow::Result<()> {
         play(url, "connections")?;
         assert_eq!(broker.closed(), ["maintenance"]);
         Ok(())
+    })
+}
+
+#[test]
+fn plugins() -> anyhow::Result<()> {
+    let folder = components()?;
+    with_broker(|url, broker| {
+        let mut configured = Plugin::uploaded("redact", [("grants", "log,kv")])?;
+        configured.path = Some("plugins/redact.wasm".into());
+        broker.configure(configured.clone(), "1.0");
+        configured.name = "tired".to_owned();
+        broker.configure(configured, "1.0");
+        broker.wear_out("tired");
+        play_in(url, folder.path(), "plugins")
     })
 }
 

@@ -1,5 +1,6 @@
 //! A broker for tests of the API: one virtual host, direct routing, everything in memory.
 
+mod plugins;
 mod state;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use parking_lot::Mutex;
 use self::state::{Queue, State};
 use super::backend::{
     Backend, Bind, BindingFilter, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get,
-    Got, Publish, Published, Reply,
+    Got, Plugins, Publish, Published, Reply,
 };
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState,
@@ -261,6 +262,10 @@ impl Backend for FakeBroker {
 
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>> {
         Box::pin(async move { self.0.lock().get(by, &command) })
+    }
+
+    fn plugins(&self) -> &dyn Plugins {
+        self
     }
 
     fn close_connection(&self, name: &str, reason: &str) -> bool {

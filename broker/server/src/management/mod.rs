@@ -18,6 +18,7 @@ mod listing;
 mod messages;
 mod overview;
 mod page;
+mod plugins;
 mod properties;
 mod queues;
 mod refused;
@@ -100,6 +101,7 @@ impl Api {
             .merge(messages::routes())
             .merge(connections::routes())
             .merge(consumers::routes())
+            .merge(plugins::routes())
             .merge(health::routes())
             .fallback(|| async { Refused::not_found() })
             .layer(DefaultBodyLimit::max(

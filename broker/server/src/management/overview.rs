@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::caller::Caller;
 use super::listing::Listing;
+use super::plugins;
 use super::refused::Refused;
 use super::stats;
 use super::{About, Api};
@@ -67,7 +68,7 @@ async fn overview(caller: Caller, listing: Listing) -> Response {
         "enable_queue_totals": false,
         "statistics_db_event_queue": 0,
         "default_queue_type": "classic",
-        "exchange_types": named(&EXCHANGE_TYPES),
+        "exchange_types": exchange_types(&caller),
         "listeners": listeners(about),
         "contexts": contexts(about),
         "message_stats": stats::message_stats(&overview.message_stats),
@@ -144,13 +145,20 @@ fn node(caller: &Caller) -> Value {
         "rates_mode": "none",
         "applications": [{ "name": "amphora", "description": "Amphora", "version": env!("CARGO_PKG_VERSION") }],
         "enabled_plugins": [],
-        "exchange_types": named(&EXCHANGE_TYPES),
+        "exchange_types": exchange_types(caller),
         "auth_mechanisms": named(&AUTH_MECHANISMS),
         "contexts": contexts(about),
     })
 }
 
-fn named(items: &[(&str, &str)]) -> Value {
+/// Those of AMQP, then those of plugins.
+fn exchange_types(caller: &Caller) -> Value {
+    let mut types = named(&EXCHANGE_TYPES);
+    types.extend(plugins::exchange_types(caller));
+    Value::Array(types)
+}
+
+fn named(items: &[(&str, &str)]) -> Vec<Value> {
     let view = |(name, description): &(&str, &str)| json!({ "name": name, "description": description, "enabled": true });
     items.iter().map(view).collect()
 }

@@ -48,6 +48,33 @@ impl Refused {
         }
     }
 
+    /// 409: the request makes sense, but not as things are.
+    pub(super) fn conflict(reason: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::CONFLICT,
+            error: "conflict",
+            reason: reason.into(),
+        }
+    }
+
+    /// 413: the body is larger than it may be.
+    pub(super) fn too_large(reason: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            error: "too_large",
+            reason: reason.into(),
+        }
+    }
+
+    /// 503: the broker could not do it.
+    pub(super) fn unavailable(reason: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            error: "service_unavailable",
+            reason: reason.into(),
+        }
+    }
+
     /// 401: nobody, or somebody else, must log in.
     pub(super) fn not_authenticated(reason: impl Into<String>) -> Self {
         Self {
@@ -78,11 +105,7 @@ impl From<Exception> for Refused {
                 error: "not_found",
                 reason,
             },
-            ReplyCode::InternalError | ReplyCode::ResourceError => Self {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                error: "service_unavailable",
-                reason,
-            },
+            ReplyCode::InternalError | ReplyCode::ResourceError => Self::unavailable(reason),
             _ => Self::bad_request(reason),
         }
     }

@@ -16,7 +16,7 @@ use super::caller::Peer;
 use super::fake::FakeBroker;
 use super::snapshot::NodeSnapshot;
 use super::*;
-use crate::config::{Credential, LoginFrom, Permission, User};
+use crate::config::{Credential, LoginFrom, Permission, Plugin, User};
 
 /// An API over a fake broker, and who calls it from where.
 struct Client {
@@ -48,6 +48,7 @@ impl Client {
             user("plain", &[], vec![permission(".*", ".*", ".*")]),
             user("reader", &["management"], vec![permission("", "", ".*")]),
             user("outsider", &["management"], vec![]),
+            user("monitor", &["monitoring"], vec![]),
         ];
         let users = Users::seeded(&users, LoginFrom::default())?;
         let about = About {
@@ -180,6 +181,33 @@ async fn connections_are_shown_and_closed() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn plugins_are_loaded_replaced_and_unloaded() -> anyhow::Result<()> {
+    let client = Client::new()?;
+    let configured = |name: &str, path: &str| -> anyhow::Result<Plugin> {
+        let mut plugin = Plugin::uploaded(name, [("config", r#"{"key":"secret"}"#)])?;
+        plugin.path = Some(path.into());
+        Ok(plugin)
+    };
+    let broker = &client.broker;
+    broker.configure(configured("redact", "plugins/redact.wasm")?, "1.0");
+    broker.configure(configured("gone", "missing/gone.wasm")?, "1.0");
+    broker.configure(configured("tired", "plugins/tired.wasm")?, "1.0");
+    broker.wear_out("tired");
+    client.play("plugins").await
+}
+
+#[tokio::test]
+async fn a_component_may_be_larger_than_a_message_but_not_without_bound() -> anyhow::Result<()> {
+    let client = Client::new()?;
+    let (large, larger) = ("1".repeat(8 << 20), "1".repeat((64 << 20) + 1));
+    assert_eq!(client.send("PUT", "/plugins/large", &large).await?, "201");
+    let answer = client.send("PUT", "/plugins/larger", &larger).await?;
+    let expected = r#"413 {"error":"too_large","reason":"the component is larger than 64MiB"}"#;
+    assert_eq!(answer, expected);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_reason_of_a_closure_is_passed_on() -> anyhow::Result<()> {
     let client = Client::new()?;
     client.broker.connect("guest", 40_001);
@@ -211,15 +239,17 @@ async fn health_checks_tell_alarms_and_listeners() -> anyhow::Result<()> {
 
 /// Whoever monitors a broker counts on these columns.
 #[tokio::test]
-async fn the_columns_of_overview_node_and_queue_stay() -> anyhow::Result<()> {
+async fn the_columns_of_overview_node_queue_and_plugin_stay() -> anyhow::Result<()> {
     let client = Client::new()?;
     client.send("PUT", "/queues/%2F/q", "").await?;
+    client.send("PUT", "/plugins/p", "1.0").await?;
     let mut columns = String::new();
     for path in [
         "/overview",
         "/nodes/amphora@test",
         "/queues/%2F/q",
         "/vhosts/%2F",
+        "/plugins/p",
     ] {
         let answer = client.send("GET", path, "").await?;
         let body: serde_json::Value = serde_json::from_str(answer.trim_start_matches("200 "))?;

@@ -20,7 +20,7 @@ impl Plugin {
     ) -> Result<Self, ConfigError> {
         let mut table = DeTable::new();
         let mut config = None;
-        insert(&mut table, "name", text(name));
+        insert(&mut table, "name", text(name))?;
         for (key, given) in settings {
             let value = match key {
                 "name" | "path" => {
@@ -33,12 +33,12 @@ impl Plugin {
                         ConfigError::new(key, format!("{wanted} ({error})"))
                     })?;
                     config = Some(value::texts_of(object));
-                    continue;
+                    DeValue::Table(DeTable::new())
                 }
                 "grants" => list(given),
                 _ => text(given),
             };
-            insert(&mut table, key, value);
+            insert(&mut table, key, value)?;
         }
         let read = de::from_table(&Spanned::new(0..0, table));
         let mut plugin: Self =
@@ -51,11 +51,16 @@ impl Plugin {
     }
 }
 
-fn insert<'a>(table: &mut DeTable<'a>, key: &'a str, value: DeValue<'a>) {
-    table.insert(
-        Spanned::new(0..0, Cow::Borrowed(key)),
-        Spanned::new(0..0, value),
-    );
+fn insert<'a>(
+    table: &mut DeTable<'a>,
+    key: &'a str,
+    value: DeValue<'a>,
+) -> Result<(), ConfigError> {
+    let value = Spanned::new(0..0, value);
+    match table.insert(Spanned::new(0..0, Cow::Borrowed(key)), value) {
+        Some(_) => Err(ConfigError::new(key, "given twice")),
+        None => Ok(()),
+    }
 }
 
 fn text(text: &str) -> DeValue<'_> {

@@ -9,7 +9,7 @@ use crate::management::backend::{
     Bind, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got, Publish, Published,
     Settlement,
 };
-use crate::management::snapshot::{ConnectionSnapshot, Destination, NodeSnapshot};
+use crate::management::snapshot::{ConnectionSnapshot, Destination, NodeSnapshot, PluginSnapshot};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -19,6 +19,7 @@ pub(super) struct State {
     pub(super) connections: Vec<ConnectionSnapshot>,
     pub(super) closed: Vec<String>,
     pub(super) node: NodeSnapshot,
+    pub(super) plugins: BTreeMap<String, PluginSnapshot>,
 }
 
 pub(super) struct Queue {
@@ -65,7 +66,7 @@ impl State {
         command: &DeclareExchange,
     ) -> Outcome<()> {
         by.check(Access::Configure, Resource::Exchange(&command.name))?;
-        if command.kind != "direct" {
+        if !self.has_exchange_type(&command.kind) {
             let text = format!("unknown exchange type '{}'", command.kind);
             return Err(ChannelException::precondition_failed(text).into());
         }
