@@ -30,24 +30,14 @@ pub struct Outgoing {
 /// # Errors
 /// The text says which limit is in the way.
 pub fn send(message: Outgoing) -> Result<(), String> {
-    host::send(message.into_host())
-}
-
-impl Outgoing {
     #[cfg(target_arch = "wasm32")]
-    fn into_host(self) -> host::Outgoing {
-        host::Outgoing {
-            vhost: self.vhost,
-            exchange: self.exchange,
-            routing_key: self.routing_key,
-            properties: self.properties.into(),
-            headers: crate::flat::flat(self.headers),
-            body: self.body,
-        }
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn into_host(self) -> Self {
-        self
-    }
+    let message = &host::Outgoing {
+        vhost: message.vhost,
+        exchange: message.exchange,
+        routing_key: message.routing_key,
+        properties: message.properties.into(),
+        headers: crate::flat::flat(message.headers),
+        body: message.body,
+    };
+    host::send(message)
 }
