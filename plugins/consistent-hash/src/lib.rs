@@ -1,16 +1,12 @@
 //! A type of exchange that distributes messages over its destinations by a hash, so that equal keys go to the same destination, and few keys move
 //! when a destination comes or goes.
-//!
-//! Each destination has a score for each key, and the highest one wins (weighted rendezvous hashing). A score depends on nothing but the
-//! key, the destination's name and its weight: a new destination only takes keys, and one that goes only gives its own away.
 
-mod ranking;
 mod source;
 
 use amphora_sdk::exchange::{Answer, Binding, Bindings, Declaration, Exchange, Message};
 use amphora_sdk::{Description, Needs};
+use rendezvous::Ranking;
 
-use self::ranking::Ranking;
 use self::source::Source;
 
 /// The largest weight. Beyond it, a binding is more likely a topic's than a number by mistake.

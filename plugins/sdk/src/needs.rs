@@ -117,13 +117,15 @@ impl Needs {
         self
     }
 
-    /// One more header, by name. At most 64 can be named, each once; a name has 1 to 128 bytes.
+    /// One more header, by name; nothing changes if it is there already. At most 64 can be named; a name has 1 to 128 bytes.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
         match &mut self.headers {
             HeaderNeeds::All => {}
-            HeaderNeeds::Named(names) => names.push(name.into()),
-            HeaderNeeds::None => self.headers = HeaderNeeds::Named(vec![name.into()]),
+            HeaderNeeds::Named(names) if names.contains(&name) => {}
+            HeaderNeeds::Named(names) => names.push(name),
+            HeaderNeeds::None => self.headers = HeaderNeeds::Named(vec![name]),
         }
         self
     }
@@ -200,7 +202,7 @@ mod tests {
             .routing_key()
             .user()
             .header("a")
-            .headers(["b"])
+            .headers(["b", "a"])
             .body_prefix(9)
             .pure();
         let description = Description::new("n", "1", needs).flat();

@@ -1,13 +1,16 @@
-//! Which destination a hash goes to.
+//! Which destination a hash goes to, by weighted rendezvous hashing. What the stock plugins that distribute messages share.
+//!
+//! Each destination has a score for each hash, and the highest one wins. A score depends on nothing but the hash, the destination's
+//! name and its weight: a new destination only takes hashes, and one that goes only gives its own away.
 
 use std::collections::BTreeMap;
 
 use amphora_sdk::exchange::BindingId;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// All destinations.
+/// All destinations. Built from bindings, the names of their destinations, and their weights; a weight of 0 takes nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Ranking {
+pub struct Ranking {
     candidates: Vec<Candidate>,
     /// All have the same weight, which then changes nothing.
     level: bool,
@@ -23,6 +26,7 @@ struct Candidate {
 
 impl<'a> FromIterator<(BindingId, &'a str, u32)> for Ranking {
     fn from_iter<I: IntoIterator<Item = (BindingId, &'a str, u32)>>(shares: I) -> Self {
+        let shares = shares.into_iter().filter(|&(.., weight)| weight > 0);
         let mut destinations: BTreeMap<&str, (u64, Vec<BindingId>)> = BTreeMap::new();
         for (id, destination, weight) in shares {
             let (sum, ids) = destinations.entry(destination).or_default();
@@ -52,7 +56,7 @@ impl<'a> FromIterator<(BindingId, &'a str, u32)> for Ranking {
 
 impl Ranking {
     /// The bindings of the destination with the highest score; none if there is no destination.
-    pub(crate) fn first(&self, hash: u64) -> &[BindingId] {
+    pub fn first(&self, hash: u64) -> &[BindingId] {
         // A draw is decided for the later name, so that the answer is one.
         let best = self.candidates.iter().map(|candidate| {
             let draw = mix(hash ^ candidate.seed);
