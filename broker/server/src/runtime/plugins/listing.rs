@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use amphora_core::exchange::ExchangeType;
-use amphora_core::hook::Fault;
 use amphora_plugin_host::{
     CounterSnapshot, Metric, PluginState as State, Snapshot, VersionSnapshot,
 };
@@ -144,9 +143,6 @@ fn version(version: VersionSnapshot) -> PluginVersion {
 }
 
 fn counted(counters: &CounterSnapshot) -> PluginStats {
-    let faults = Fault::ALL
-        .into_iter()
-        .map(|fault| (fault, counters.faults.of(fault)));
     PluginStats {
         calls: counters.calls,
         messages: counters.messages,
@@ -154,7 +150,7 @@ fn counted(counters: &CounterSnapshot) -> PluginStats {
         batch_sizes: buckets(&counters.batch_sizes, 0, false),
         ns_per_message: buckets(&counters.nanoseconds_per_message, 7, true),
         cache_hits: counters.cached,
-        faults: faults.filter(|(_, count)| *count > 0).collect(),
+        faults: counters.faults.clone(),
         failed_messages: counters.failed_messages,
         quarantines: counters.quarantines,
         loads: counters.loads,
