@@ -6,6 +6,7 @@
 mod block;
 mod consumers;
 mod contents;
+mod counters;
 mod dispatch;
 mod expiry;
 mod levels;
@@ -25,6 +26,7 @@ use crate::store::{Position, QueueId};
 
 pub use consumers::{Accepted, Consumer, ConsumerKey, ConsumerOptions, Held, Room};
 pub use contents::Contents;
+pub use counters::Counters;
 pub use persist::{PageIn, RecordIds};
 pub use recovery::{RecoveryError, recover};
 
@@ -80,42 +82,6 @@ pub enum Get<R> {
     Away,
     /// What the caller made of the message.
     Message(R),
-}
-
-/// Figures that a listing shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Messages that were published into the queue.
-    pub published: u64,
-    /// Deliveries to consumers that acknowledge.
-    pub delivered: u64,
-    /// Deliveries to consumers that do not.
-    pub delivered_no_ack: u64,
-    /// basic.get that is to be acknowledged.
-    pub got: u64,
-    /// basic.get that is not.
-    pub got_no_ack: u64,
-    /// basic.get that found nothing.
-    pub got_nothing: u64,
-    /// Deliveries of messages that had been delivered before.
-    pub redelivered: u64,
-    /// Messages acknowledged.
-    pub acked: u64,
-    /// Messages whose time to live ran out before anybody took them.
-    pub expired: u64,
-}
-
-impl std::ops::AddAssign for Counters {
-    fn add_assign(&mut self, more: Self) {
-        self.published += more.published;
-        self.delivered += more.delivered;
-        self.delivered_no_ack += more.delivered_no_ack;
-        self.got += more.got;
-        self.got_no_ack += more.got_no_ack;
-        self.got_nothing += more.got_nothing;
-        self.redelivered += more.redelivered;
-        self.acked += more.acked;
-    }
 }
 
 /// One queue's state, for consumers on connections `C`.

@@ -86,3 +86,21 @@ fn a_queue_is_abandoned_when_its_lease_ends() {
     queue.tell_time(210);
     assert!(queue.is_abandoned());
 }
+
+#[test]
+fn no_figure_is_left_out_of_a_sum() {
+    let all = Counters {
+        published: 1,
+        delivered: 2,
+        delivered_no_ack: 3,
+        got: 4,
+        got_no_ack: 5,
+        got_nothing: 6,
+        redelivered: 7,
+        acked: 8,
+        expired: 9,
+    };
+    let mut sum = Counters::default();
+    sum += all;
+    assert_eq!(sum, all);
+}
