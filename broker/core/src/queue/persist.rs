@@ -4,6 +4,8 @@
 //! when that group is durable may its block leave memory. One group is under way at a time; a group that failed is
 //! tried again unchanged, so what was taken stays taken.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::codec::Malformed;
@@ -121,15 +123,15 @@ impl<C> Queue<C> {
         }
     }
 
-    /// The queue is deleted: everything that the store has of it goes.
+    /// The queue is deleted: everything that the store has of it goes, and all that is in memory. Whoever still holds one
+    /// of its messages, or the queue itself, would keep it there.
     pub fn take_deletion(&mut self, group: &mut CommitGroup) {
-        let records = self.log.obsolete.drain(..);
-        let live = self
-            .log
-            .segments
-            .iter_mut()
-            .flat_map(|segment| segment.records.drain(..));
-        for record in records.chain(live) {
+        let log = std::mem::take(&mut self.log);
+        self.returned = BTreeSet::new();
+        self.levels = None;
+        (self.ready, self.ready_bytes, self.unacked) = (0, 0, 0);
+        let live = log.segments.into_iter().flat_map(|segment| segment.records);
+        for record in log.obsolete.into_iter().chain(live) {
             group.writes.push(Write::Remove {
                 queue: self.id,
                 record,

@@ -104,3 +104,27 @@ fn no_figure_is_left_out_of_a_sum() {
     sum += all;
     assert_eq!(sum, all);
 }
+
+#[test]
+fn a_deleted_queue_keeps_nothing_in_memory_or_in_the_store() {
+    for max_priority in [None, Some(2)] {
+        let mut world = World::new(QueueArguments {
+            max_priority,
+            ..QueueArguments::default()
+        });
+        let bodies = (0..40).map(|n| (vec![1; 200_000], n % 2 == 0, properties(0, None)));
+        let bodies = Bodies(bodies.collect());
+        world.queue.publish(&bodies, &mut world.connections);
+        let (got, _) = world.queue.get(false, |delivery, _| delivery.position);
+        assert_eq!(got, Get::Message(0));
+        world.commit(false);
+        assert!(world.queue.memory() > 8_000_000);
+        let mut group = CommitGroup::default();
+        world.queue.take_deletion(&mut group);
+        world.disk.apply(group);
+        world.queue.committed(false);
+        assert_eq!(world.queue.memory(), 0);
+        assert!(world.disk.records.is_empty());
+        assert_eq!(world.disk.settlement, None);
+    }
+}
