@@ -136,6 +136,7 @@ impl<C> Queue<C> {
     fn encode<S: Sink<C>>(&mut self, sink: &mut S) -> Effects {
         let mut settled = Vec::new();
         let mut refused = Vec::new();
+        let mut delivered = false;
         let (log, counters, unacked) = (&mut self.log, &mut self.counters, &mut self.unacked);
         self.consumers.flush(
             |consumer, positions| {
@@ -148,6 +149,7 @@ impl<C> Queue<C> {
                     Accepted::First(count) => count,
                     Accepted::Closed => 0,
                 };
+                delivered |= count > 0;
                 if consumer.options.no_ack {
                     settled.extend(positions.iter().take(count));
                     counters.delivered_no_ack += count as u64;
@@ -159,7 +161,6 @@ impl<C> Queue<C> {
             },
             |position| refused.push(position),
         );
-        let no_ack = !settled.is_empty();
         for position in settled {
             self.log.settle(position);
         }
@@ -171,8 +172,9 @@ impl<C> Queue<C> {
                 self.relist(position);
             }
         }
+        // Also what waits for its acknowledgement: after a restart, it must be known as delivered before.
         Effects {
-            settle: self.durable && no_ack,
+            settle: self.durable && delivered,
             ..Effects::default()
         }
     }

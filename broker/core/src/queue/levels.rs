@@ -26,8 +26,6 @@ pub(super) struct Levels {
     ready: Vec<BTreeSet<Position>>,
     /// Where segments begin that were not read since the restart: all that is live in them is ready.
     unread: BTreeSet<Position>,
-    /// Nothing from here on was ever delivered.
-    delivered_to: Position,
 }
 
 impl Levels {
@@ -36,7 +34,6 @@ impl Levels {
         Self {
             ready: vec![BTreeSet::new(); usize::from(max) + 1],
             unread: log.segments.iter().map(|segment| segment.base).collect(),
-            delivered_to: 0,
         }
     }
 
@@ -67,7 +64,6 @@ impl Levels {
             .rev()
             .any(|level| level.remove(&position));
         debug_assert!(found, "position {position} is not ready");
-        self.delivered_to = self.delivered_to.max(position + 1);
     }
 
     /// The next to go out; one that is away, if it cannot be known.
@@ -92,10 +88,6 @@ impl Levels {
     /// The segment is gone. True if nothing of it was listed.
     pub(super) fn forget_unread(&mut self, base: Position) -> bool {
         self.unread.remove(&base)
-    }
-
-    pub(super) fn delivered_to(&self) -> Position {
-        self.delivered_to
     }
 
     /// Empties itself and settles all that was ready.

@@ -355,6 +355,7 @@ impl<C> Queue<C> {
         } else {
             self.returned.remove(&position);
         }
+        self.persist.delivered_to = self.persist.delivered_to.max(position + 1);
         self.ready -= 1;
         self.ready_bytes = self.ready_bytes.saturating_sub(bytes as u64);
     }

@@ -50,6 +50,8 @@ impl RecordIds {
 pub(super) struct Progress {
     /// Persistent messages below are in a record, or were settled before they could be.
     taken_to: Position,
+    /// Nothing from here on was ever delivered.
+    pub(super) delivered_to: Position,
     /// The settlement that was written last, to leave out one that says the same.
     settlement: Bytes,
 }
@@ -88,11 +90,7 @@ impl<C> Queue<C> {
             });
         }
         if self.durable {
-            let delivered_to = match &self.levels {
-                Some(levels) => levels.delivered_to(),
-                None => self.head,
-            };
-            let settlement = settlement::encode(&self.log, delivered_to);
+            let settlement = settlement::encode(&self.log, self.persist.delivered_to);
             if settlement != self.persist.settlement {
                 self.persist.settlement = settlement.clone();
                 group.writes.push(Write::Settle {
@@ -268,8 +266,10 @@ impl<C> Queue<C> {
         self.persist.taken_to = self.log.tail();
     }
 
-    pub(super) fn mark_taken(&mut self) {
+    /// All that the queue has is from the store, which knows what was delivered.
+    pub(super) fn resume(&mut self, delivered_to: Position) {
         self.persist.taken_to = self.log.tail();
+        self.persist.delivered_to = delivered_to;
     }
 }
 

@@ -69,7 +69,7 @@ pub fn recover<C>(recovered: RecoveredQueue) -> Result<Queue<C>, RecoveryError> 
         persist: persist::Progress::default(),
         ..Queue::new(queue_id, true)
     };
-    queue.mark_taken();
+    queue.resume(settlement.head);
     Ok(queue)
 }
 

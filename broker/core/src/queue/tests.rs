@@ -487,9 +487,6 @@ impl World {
         self.held.clear();
         self.got.clear();
         self.connections = Connections::default();
-        for known in self.live.values_mut() {
-            known.delivered = false;
-        }
         assert_eq!(
             self.queue.ready_count(),
             self.live.len() as u64,
