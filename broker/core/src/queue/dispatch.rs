@@ -181,14 +181,20 @@ impl<C> Queue<C> {
 
     /// Nobody can take a message: those who only lack room are told to call back. True if one has room after all.
     fn ask_again<S: Sink<C>>(&mut self, sink: &mut S) -> bool {
-        let mut has_room = false;
-        for consumer in self.consumers.waiting_for_room() {
-            has_room |= !sink.starve(consumer);
-        }
-        if has_room {
+        loop {
+            let mut has_room = false;
+            for consumer in self.consumers.waiting_for_room() {
+                has_room |= !sink.starve(consumer);
+            }
+            if !has_room {
+                return false;
+            }
             self.consumers.refresh(|consumer| sink.room(consumer));
+            if self.consumers.any_available() {
+                return true;
+            }
+            // Another queue has used the room meanwhile: nobody was told to call back.
         }
-        has_room && self.consumers.any_available()
     }
 }
 

@@ -128,3 +128,48 @@ fn a_deleted_queue_keeps_nothing_in_memory_or_in_the_store() {
         assert_eq!(world.disk.settlement, None);
     }
 }
+
+/// A connection whose room another queue uses between the question whether there is some and the look at how much.
+#[derive(Default)]
+struct Contended {
+    asked: u32,
+    starved: bool,
+}
+
+impl Sink<usize> for Contended {
+    fn room(&mut self, _: &Consumer<usize>) -> Room {
+        Room::default()
+    }
+
+    fn deliver<'m>(
+        &mut self,
+        _: &Consumer<usize>,
+        _: impl Iterator<Item = Delivery<'m>>,
+    ) -> Accepted {
+        Accepted::First(0)
+    }
+
+    fn starve(&mut self, _: &Consumer<usize>) -> bool {
+        self.asked += 1;
+        self.starved = self.asked > 2;
+        self.starved
+    }
+}
+
+#[test]
+fn room_that_is_gone_when_it_is_looked_for_leaves_nobody_waiting_for_ever() {
+    let mut world = World::new(QueueArguments::default());
+    let options = ConsumerOptions {
+        tag: ConsumerTag::default(),
+        no_ack: true,
+        exclusive: false,
+        priority: 0,
+        prefetch: 0,
+        arguments: FieldTable::default(),
+    };
+    world.queue.consume(0, options);
+    let mut connection = Contended::default();
+    let bodies = Bodies(vec![(vec![0; 8], false, properties(0, None))]);
+    world.queue.publish(&bodies, &mut connection);
+    assert!(connection.starved, "nobody calls back");
+}
