@@ -146,6 +146,42 @@ fn acknowledgements_of_a_transaction_are_done_when_it_is_committed() -> anyhow::
 }
 
 #[test]
+fn a_transaction_acknowledges_what_had_come_when_it_did() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one"
+        a1 > basic.publish routing_key=q "two"
+        a1 > basic.publish routing_key=q "three"
+        a1 > tx.select
+        a1 < tx.select-ok
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 routing_key=q message_count=2 "one"
+        a1 > basic.ack multiple
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=2 routing_key=q message_count=1 "two"
+        a1 > basic.recover requeue
+        a1 < basic.recover-ok
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=3 redelivered routing_key=q message_count=1 "two"
+        a1 > tx.commit
+        a1 < tx.commit-ok
+        a1 > channel.close reply_code=200
+        a1 < channel.close-ok
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 redelivered routing_key=q message_count=1 "two"
+        # A tag that was acknowledged is unknown at once, not when the transaction ends.
+        a1 > tx.select
+        a1 < tx.select-ok
+        a1 > basic.ack delivery_tag=1
+        a1 > basic.ack delivery_tag=1
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - unknown delivery tag 1" class_id=60 method_id=80
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 redelivered routing_key=q message_count=1 "two"
+    "#]])
+}
+
+#[test]
 fn a_transaction_ends_with_its_channel() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=q

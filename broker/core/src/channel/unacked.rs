@@ -20,6 +20,15 @@ struct Entry {
     position: Position,
     source: SourceKey,
     settled: bool,
+    /// Acknowledged within a transaction that is not committed.
+    withheld: bool,
+}
+
+impl Entry {
+    /// Whether an acknowledgement may name it.
+    fn is_open(&self) -> bool {
+        !self.settled && !self.withheld
+    }
 }
 
 #[derive(Debug)]
@@ -176,6 +185,7 @@ impl<Q: Clone> Unacked<Q> {
             position,
             source,
             settled: false,
+            withheld: false,
         });
         tag
     }
@@ -196,14 +206,7 @@ impl<Q: Clone> Unacked<Q> {
             self.take_first(channel, self.entries.len(), into);
             return Ok(before);
         }
-        let index = self.entries.partition_point(|entry| entry.tag < tag);
-        let found = self
-            .entries
-            .get(index)
-            .is_some_and(|entry| entry.tag == tag && !entry.settled);
-        if !found {
-            return Err(UnknownTag(tag));
-        }
+        let index = self.index_of(tag).ok_or(UnknownTag(tag))?;
         if multiple {
             self.take_first(channel, index + 1, into);
         } else {
@@ -217,6 +220,67 @@ impl<Q: Clone> Unacked<Q> {
         let before = self.len();
         self.take_first(channel, self.entries.len(), into);
         before
+    }
+
+    /// Acknowledges within a transaction: appends the tags that are meant to `tags`, which can be acknowledged no more, but
+    /// are not settled yet. What is delivered later is not among them, also if all were meant.
+    ///
+    /// # Errors
+    /// As for [`Unacked::take`].
+    pub fn withhold(
+        &mut self,
+        tag: u64,
+        multiple: bool,
+        tags: &mut Vec<u64>,
+    ) -> Result<(), UnknownTag> {
+        let end = if tag == 0 && multiple {
+            self.entries.len()
+        } else {
+            let index = self.index_of(tag).ok_or(UnknownTag(tag))?;
+            if !self.entries.get(index).is_some_and(Entry::is_open) {
+                return Err(UnknownTag(tag));
+            }
+            index + 1
+        };
+        let begin = if multiple { 0 } else { end - 1 };
+        for entry in self.entries.range_mut(begin..end).filter(|e| e.is_open()) {
+            entry.withheld = true;
+            tags.push(entry.tag);
+        }
+        Ok(())
+    }
+
+    /// The transaction is rolled back: these may be acknowledged again.
+    pub fn give_back(&mut self, tags: &[u64]) {
+        for &tag in tags {
+            let index = self.index_of(tag);
+            if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
+                entry.withheld = false;
+            }
+        }
+    }
+
+    /// The transaction is committed: takes what was [withheld](Self::withhold).
+    pub fn take_withheld(&mut self, channel: u16, tags: &[u64], into: &mut Settling<Q>) {
+        for &tag in tags {
+            if let Some(index) = self.index_of(tag) {
+                self.take_one(channel, index, into);
+            }
+        }
+    }
+
+    /// Takes everything that no transaction has acknowledged.
+    pub fn take_open(&mut self, channel: u16, into: &mut Settling<Q>) {
+        let open = self.entries.iter().filter(|entry| entry.is_open());
+        let tags: Vec<u64> = open.map(|entry| entry.tag).collect();
+        self.take_withheld(channel, &tags, into);
+    }
+
+    /// Where the entry with this tag is, if it is not settled.
+    fn index_of(&self, tag: u64) -> Option<usize> {
+        let index = self.entries.partition_point(|entry| entry.tag < tag);
+        let entry = self.entries.get(index)?;
+        (entry.tag == tag && !entry.settled).then_some(index)
     }
 
     fn take_first(&mut self, channel: u16, count: usize, into: &mut Settling<Q>) {
@@ -323,6 +387,31 @@ mod tests {
         assert_eq!(unacked.len(), 1);
         assert!(unacked.entries.len() < 200);
         assert_eq!(unacked.take(1, 1, true, &mut settling), Ok(1));
+    }
+
+    #[test]
+    fn a_transaction_settles_what_was_meant_when_it_acknowledged() {
+        let mut unacked = Unacked::default();
+        let mut settling = Settling::default();
+        let a = unacked.open_source("a", None);
+        for position in 10..14 {
+            unacked.push(a, position);
+        }
+        let mut second = Vec::new();
+        assert_eq!(unacked.withhold(2, false, &mut second), Ok(()));
+        assert_eq!(unacked.withhold(2, false, &mut second), Err(UnknownTag(2)));
+        assert_eq!(unacked.withhold(0, false, &mut second), Err(UnknownTag(0)));
+        let mut others = Vec::new();
+        assert_eq!(unacked.withhold(0, true, &mut others), Ok(()));
+        assert_eq!((&*second, &*others), (&[2][..], &[1, 3, 4][..]));
+        unacked.push(a, 14);
+        unacked.take_withheld(1, &others, &mut settling);
+        assert_eq!(positions(&mut settling), [("a", vec![10, 12, 13])]);
+        unacked.take_open(1, &mut settling);
+        assert_eq!(positions(&mut settling), [("a", vec![14])]);
+        assert_eq!(unacked.len(), 1);
+        unacked.give_back(&second);
+        assert_eq!(unacked.take(1, 2, false, &mut settling), Ok(1));
     }
 
     #[test]

@@ -31,11 +31,11 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// Begins the next transaction; what the last one still holds is forgotten.
-    pub(super) fn begin(&mut self) {
-        self.transaction = Some(Transaction::default());
+    /// Begins the next transaction. Returns the one before, if there was any.
+    pub(super) fn begin(&mut self) -> Option<Transaction> {
         self.info.uncommitted.set(0);
         self.info.uncommitted_acks.set(0);
+        self.transaction.replace(Transaction::default())
     }
 }
 
@@ -50,10 +50,17 @@ pub(super) struct ChannelConsumer {
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
     pub(super) publishes: Vec<(Owned, bool)>,
-    pub(super) settlements: Vec<Settlement>,
+    pub(super) settlements: Vec<Withheld>,
 }
 
-/// An acknowledgement within a transaction.
+/// An acknowledgement within a transaction: the delivery tags that it meant, and what is to become of them.
+#[derive(Debug)]
+pub(super) struct Withheld {
+    pub(super) tags: Vec<u64>,
+    pub(super) outcome: Outcome,
+}
+
+/// An acknowledgement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settlement {
     pub(super) tag: u64,

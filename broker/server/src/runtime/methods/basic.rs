@@ -9,7 +9,7 @@ use amphora_protocol::wire::method::confirm;
 use amphora_protocol::wire::types::ChannelNumber;
 
 use super::exchange::unexpected;
-use crate::runtime::channel::{Outcome, Settlement};
+use crate::runtime::channel::{Outcome, Settlement, Withheld};
 use crate::runtime::session::Session;
 
 impl Session {
@@ -112,22 +112,32 @@ impl Session {
         if self.hold_in_transaction(channel, settlement)? {
             return Ok(());
         }
-        self.apply(channel, settlement)
-    }
-
-    /// Applies a settlement at once.
-    pub(super) fn apply(
-        &mut self,
-        channel: ChannelNumber,
-        settlement: Settlement,
-    ) -> Result<(), Exception> {
         self.settle();
         self.gather(channel, settlement)?;
-        match settlement.outcome {
+        self.conclude(settlement.outcome);
+        Ok(())
+    }
+
+    /// Does what a transaction has held back.
+    pub(super) fn apply(&mut self, channel: ChannelNumber, withheld: &Withheld) {
+        self.settle();
+        if let Some(out) = self.peer.outbox.lock().channel(channel) {
+            let tags = &withheld.tags;
+            out.unacked
+                .take_withheld(channel.0, tags, &mut self.settling);
+            if withheld.outcome == Outcome::Ack {
+                out.traffic.acked += tags.len() as u64;
+                self.tally.acked += tags.len() as u64;
+            }
+        }
+        self.conclude(withheld.outcome);
+    }
+
+    fn conclude(&mut self, outcome: Outcome) {
+        match outcome {
             Outcome::Ack | Outcome::Discard => self.settle(),
             Outcome::Requeue => self.requeue(),
         }
-        Ok(())
     }
 
     fn gather(&mut self, channel: ChannelNumber, settlement: Settlement) -> Result<(), Exception> {
@@ -151,15 +161,27 @@ impl Session {
         channel: ChannelNumber,
         settlement: Settlement,
     ) -> Result<bool, Exception> {
-        let state = self.channel(channel)?;
-        match &mut state.transaction {
-            Some(transaction) => {
-                transaction.settlements.push(settlement);
-                state.info.uncommitted_acks.add(1);
-                Ok(true)
-            }
-            None => Ok(false),
+        if self.channel(channel)?.transaction.is_none() {
+            return Ok(false);
         }
+        let Settlement {
+            tag,
+            multiple,
+            outcome,
+        } = settlement;
+        let mut tags = Vec::new();
+        let mut outbox = self.peer.outbox.lock();
+        let out = outbox.channel(channel).ok_or_else(|| unknown_tag(tag))?;
+        out.unacked
+            .withhold(tag, multiple, &mut tags)
+            .map_err(|UnknownTag(tag)| unknown_tag(tag))?;
+        drop(outbox);
+        let state = self.channel(channel)?;
+        state.info.uncommitted_acks.add(tags.len() as u64);
+        if let Some(transaction) = &mut state.transaction {
+            transaction.settlements.push(Withheld { tags, outcome });
+        }
+        Ok(true)
     }
 
     fn recover(&mut self, channel: ChannelNumber, requeue: bool) -> Result<(), Exception> {
@@ -169,7 +191,7 @@ impl Session {
         self.settle();
         let mut all: Settling<_> = std::mem::take(&mut self.settling);
         if let Some(out) = self.peer.outbox.lock().channel(channel) {
-            out.unacked.take_all(channel.0, &mut all);
+            out.unacked.take_open(channel.0, &mut all);
         }
         self.settling = all;
         self.requeue();

@@ -8,6 +8,7 @@ use amphora_protocol::wire::method::tx::{self, Method};
 use amphora_protocol::wire::types::ChannelNumber;
 
 use super::exchange::unexpected;
+use crate::runtime::channel::Transaction;
 use crate::runtime::session::Session;
 
 impl Session {
@@ -29,11 +30,12 @@ impl Session {
             }
             Method::Commit(_) => self.commit(channel).await,
             Method::Rollback(_) => {
-                let state = self.channel(channel)?;
-                if state.transaction.is_none() {
-                    return Err(failed("channel is not transactional"));
+                let transaction = self.next_transaction(channel)?;
+                if let Some(out) = self.peer.outbox.lock().channel(channel) {
+                    for withheld in transaction.settlements {
+                        out.unacked.give_back(&withheld.tags);
+                    }
                 }
-                state.begin();
                 self.send(channel, tx::RollbackOk {});
                 Ok(())
             }
@@ -41,17 +43,22 @@ impl Session {
         }
     }
 
-    async fn commit(&mut self, channel: ChannelNumber) -> Result<(), Exception> {
+    /// Begins the channel's next transaction and returns the one that ends.
+    fn next_transaction(&mut self, channel: ChannelNumber) -> Result<Transaction, Exception> {
         let state = self.channel(channel)?;
-        let Some(transaction) = state.transaction.take() else {
+        if state.transaction.is_none() {
             return Err(failed("channel is not transactional"));
-        };
-        state.begin();
+        }
+        Ok(state.begin().unwrap_or_default())
+    }
+
+    async fn commit(&mut self, channel: ChannelNumber) -> Result<(), Exception> {
+        let transaction = self.next_transaction(channel)?;
         for (message, mandatory) in transaction.publishes {
             self.publish_owned(channel, message, mandatory)?;
         }
-        for settlement in transaction.settlements {
-            self.apply(channel, settlement)?;
+        for withheld in transaction.settlements {
+            self.apply(channel, &withheld);
         }
         self.flush(&[]);
         self.broker.committer.all_durable().await;
