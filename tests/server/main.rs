@@ -1,3 +1,4 @@
 //! The broker as its users meet it: its process, its sockets, its bytes.
 
+mod clients;
 mod process;

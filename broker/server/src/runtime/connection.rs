@@ -182,6 +182,14 @@ impl Run {
             self.session.info.slowed.store(slowed, Ordering::Relaxed);
             self.make_room();
             let result = tokio::select! {
+                // What others have to tell comes before what the client says, who may know of it already: its next
+                // consumer may have the tag of one that was just cancelled.
+                biased;
+                () = peer.attention.notified() => self.session.read_letters(),
+                () = timer.as_mut() => {
+                    armed = None;
+                    self.tick(gate)
+                }
                 read = self.reader.read(&mut self.buffer[self.end..]), if gate == Gate::Open => match read {
                     Ok(0) => Err(End::Dropped("the client hung up".to_owned())),
                     Ok(count) => self.received(count).await,
@@ -191,11 +199,6 @@ impl Run {
                     self.session.over = None;
                     self.paused = true;
                     Ok(())
-                }
-                () = peer.attention.notified() => self.session.read_letters(),
-                () = timer.as_mut() => {
-                    armed = None;
-                    self.tick(gate)
                 }
             };
             match result {
