@@ -184,6 +184,14 @@ impl Client {
         }
     }
 
+    /// The same connection once more, so that one thread can write while another reads. Not by TLS.
+    pub fn second_hand(&self) -> anyhow::Result<Self> {
+        Ok(Self {
+            frame_max: self.frame_max,
+            ..Self::over(Stream::Plain(self.stream.socket().try_clone()?))
+        })
+    }
+
     /// Says by TCP that no more will be written.
     pub fn shut(&mut self) -> anyhow::Result<()> {
         Ok(self.stream.socket().shutdown(Shutdown::Write)?)

@@ -1,7 +1,11 @@
 //! Clients that make it difficult.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use amphora_protocol::wire::method::{Method, basic, queue};
-use amphora_protocol::wire::types::{ConsumerTag, QueueName};
+use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::types::{ConsumerTag, QueueName, RoutingKey};
 use amphora_tests::{Broker, Client};
 use anyhow::bail;
 
@@ -45,6 +49,82 @@ fn the_tag_of_a_consumer_is_free_as_soon_as_the_client_knows_that_it_was_cancell
         )?;
     }
     Ok(())
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_not_given_a_whole_queue() -> anyhow::Result<()> {
+    const MESSAGES: u32 = 50;
+    let broker = Broker::start()?;
+    let (mut deaf, mut other) = (broker.connect()?, broker.connect()?);
+    deaf.open(1)?;
+    other.open(1)?;
+    declare(&mut other, "q")?;
+    for _ in 0..MESSAGES {
+        other.publish_to(1, "q", &vec![1; 1 << 20])?;
+    }
+    assert_eq!(declare(&mut other, "q")?, MESSAGES);
+    let get = basic::Get {
+        queue: QueueName::new("q")?,
+        no_ack: true,
+    };
+    for _ in 0..MESSAGES {
+        deaf.send(1, &get)?;
+    }
+    // It gets what may wait for it, and what the sockets hold.
+    let mut left = MESSAGES;
+    loop {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = declare(&mut other, "q")?;
+        if now == left {
+            break;
+        }
+        left = now;
+    }
+    assert!((1..MESSAGES).contains(&left), "{left} left");
+    for _ in 0..MESSAGES {
+        assert_eq!(deaf.message(1)?.body.len(), 1 << 20);
+    }
+    assert_eq!(declare(&mut other, "q")?, 0);
+    Ok(())
+}
+
+#[test]
+fn a_client_that_does_not_read_what_comes_back_is_not_listened_to() -> anyhow::Result<()> {
+    const MESSAGES: u32 = 150;
+    let broker = Broker::start()?;
+    let mut reader = broker.connect()?;
+    reader.open(1)?;
+    let mut writer = reader.second_hand()?;
+    let written = AtomicU32::new(0);
+    let body = vec![1; 1 << 20];
+    let publish = basic::Publish {
+        routing_key: RoutingKey::new("nowhere")?,
+        mandatory: true,
+        ..basic::Publish::default()
+    };
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for _ in 0..MESSAGES {
+                writer.publish(1, &publish, &BasicProperties::default(), &body)?;
+                written.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+        let mut before = 0;
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            let now = written.load(Ordering::Relaxed);
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        assert!(before < MESSAGES, "all were listened to");
+        for _ in 0..MESSAGES {
+            assert_eq!(reader.message(1)?.body.len(), 1 << 20);
+        }
+        writing.join().expect("no panic")
+    })
 }
 
 fn consume(name: &str) -> anyhow::Result<basic::Consume> {

@@ -69,7 +69,15 @@ enum Gate {
     Failing,
     /// The process uses more memory than it may.
     Short,
+    /// The client does not read what it is answered.
+    Deaf,
 }
+
+/// A client that leaves so much unread is not listened to. Deliveries to consumers stop long before; what a client can
+/// ask for without reading it are messages by basic.get, and returns.
+const UNREAD_MAX: usize = 64 << 20;
+/// How often a client that does not read is looked after.
+const UNREAD_PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves a client until it is gone.
 pub(super) async fn serve(
@@ -176,7 +184,7 @@ impl Run {
             self.tell_blocked(match gate {
                 Gate::Failing => Some("low on disk"),
                 Gate::Short => Some("low on memory"),
-                Gate::Open | Gate::Over | Gate::Behind | Gate::Swamped => None,
+                Gate::Open | Gate::Over | Gate::Behind | Gate::Swamped | Gate::Deaf => None,
             });
             let slowed = matches!(gate, Gate::Over | Gate::Behind | Gate::Swamped);
             self.session.info.slowed.store(slowed, Ordering::Relaxed);
@@ -268,7 +276,9 @@ impl Run {
 
     fn gate(&self) -> Gate {
         let committer = &self.session.broker.committer;
-        if !self.session.publishes {
+        if self.session.peer.outbox_size() > UNREAD_MAX {
+            Gate::Deaf
+        } else if !self.session.publishes {
             Gate::Open
         } else if committer.is_failing() {
             Gate::Failing
@@ -344,6 +354,7 @@ async fn wait(session: &Session, gate: Gate) {
             let _ = tokio::time::timeout(BRAKE_MAX, relieved).await;
         }
         Gate::Short => session.broker.memory.wait().await,
+        Gate::Deaf => sleep(UNREAD_PAUSE).await,
         Gate::Failing => {
             let changed = committer.failing_changed.notified();
             if committer.is_failing() {

@@ -1,11 +1,14 @@
 //! basic.get: one message, at once.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use amphora_core::queue::Get;
 use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::types::{ChannelNumber, DeliveryTag, ExchangeName, RoutingKey};
+use tokio::time::sleep;
 
 use crate::runtime::ingress::names;
 use crate::runtime::session::Session;
@@ -19,6 +22,7 @@ impl Session {
     ) -> Result<(), Exception> {
         let name = self.queue_name(number, get.queue)?;
         let queue = self.principal()?.readable_queue(&name)?;
+        self.wait_for_reader().await;
         loop {
             // Registered before the look, so that a segment that comes back in between is not missed.
             let paged = queue.paged.notified();
@@ -33,6 +37,15 @@ impl Session {
                 }
                 Get::Away => paged.await,
             }
+        }
+    }
+
+    /// A client that asks for many messages and reads none waits for itself. The batch of input that it asks with is
+    /// small, what it asks for is not.
+    async fn wait_for_reader(&mut self) {
+        while self.peer.outbox_size() > UNREAD_MAX && !self.peer.failed.load(Ordering::Acquire) {
+            self.finish();
+            sleep(UNREAD_PAUSE).await;
         }
     }
 
@@ -108,6 +121,11 @@ impl Session {
         Ok(source)
     }
 }
+
+/// A client that leaves so much unread gets no further message by basic.get for now.
+const UNREAD_MAX: usize = 16 << 20;
+/// How often a client that does not read is looked after.
+const UNREAD_PAUSE: Duration = Duration::from_millis(5);
 
 /// Queues whose source a channel remembers for basic.get.
 const GOT_MAX: usize = 16;
