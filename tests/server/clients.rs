@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use amphora_protocol::wire::method::{Method, basic, queue};
+use amphora_protocol::wire::method::{Method, basic, channel, queue};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ConsumerTag, QueueName, RoutingKey};
 use amphora_tests::{Broker, Client};
@@ -125,6 +125,24 @@ fn a_client_that_does_not_read_what_comes_back_is_not_listened_to() -> anyhow::R
         }
         writing.join().expect("no panic")
     })
+}
+
+#[test]
+fn a_client_that_errs_in_a_loop_does_not_fill_the_log() -> anyhow::Result<()> {
+    let mut broker = Broker::start()?;
+    let mut client = broker.connect()?;
+    for _ in 0..50 {
+        client.open(1)?;
+        let Method::Channel(channel::Method::Close(_)) = client.call(1, &consume("none")?)? else {
+            bail!("a queue that is not there");
+        };
+        client.send(1, &channel::CloseOk {})?;
+    }
+    broker.terminate()?;
+    let (_, log) = broker.end()?;
+    let told = log.matches("no queue 'none'").count();
+    assert_eq!(told, 10, "{log}");
+    Ok(())
 }
 
 fn consume(name: &str) -> anyhow::Result<basic::Consume> {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::SystemTime;
 
 use amphora_protocol::connection::{ClientProperties, Tuned};
+use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ChannelNumber, VhostName};
 use parking_lot::Mutex;
@@ -33,6 +34,8 @@ pub(super) struct ConnectionInfo {
     pub(super) slowed: AtomicBool,
     /// Somebody has said goodbye.
     pub(super) closing: AtomicBool,
+    /// Exceptions so far.
+    refusals: Figure,
     details: Mutex<Details>,
 }
 
@@ -46,6 +49,9 @@ pub(super) struct Details {
     pub(super) tuned: Option<Tuned>,
     pub(super) channels: BTreeMap<u16, Arc<ChannelInfo>>,
 }
+
+/// A client that errs in a loop must not fill the log: so many of a connection's exceptions are told at level info.
+const REFUSALS_TOLD: u64 = 10;
 
 /// By which a client may have logged in.
 const MECHANISMS: [&str; 3] = ["PLAIN", "AMQPLAIN", "EXTERNAL"];
@@ -91,6 +97,7 @@ impl ConnectionInfo {
             blocked: AtomicBool::new(false),
             slowed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            refusals: Figure::default(),
             details: Mutex::new(Details {
                 user: "".into(),
                 mechanism: "",
@@ -119,6 +126,19 @@ impl ConnectionInfo {
         let mut details = self.details.lock();
         details.vhost = vhost.name.clone();
         details.tuned = Some(*tuned);
+    }
+
+    /// Tells the log of an exception.
+    pub(super) fn refused(&self, channel: ChannelNumber, exception: &Exception) {
+        self.refusals.add(1);
+        let (connection, channel) = (&self.name, channel.0);
+        if self.refusals.get() <= REFUSALS_TOLD {
+            let last = (self.refusals.get() == REFUSALS_TOLD)
+                .then_some("further ones of this connection only at level debug");
+            tracing::info!(%connection, channel, %exception, last, "refused");
+        } else {
+            tracing::debug!(%connection, channel, %exception, "refused");
+        }
     }
 
     /// Empty before the login.

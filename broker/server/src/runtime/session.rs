@@ -306,7 +306,7 @@ impl Session {
     /// Closes the channel or the connection because of an exception.
     pub(super) fn raise(&mut self, channel: ChannelNumber, exception: impl Into<Exception>) {
         let exception = exception.into();
-        tracing::info!(connection = %self.info.name, channel = channel.0, %exception, "refused");
+        self.info.refused(channel, &exception);
         match &exception {
             Exception::Channel(_) if channel.0 != 0 => self.close_channel(channel),
             _ => self.leave(),
