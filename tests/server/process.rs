@@ -56,6 +56,22 @@ fn a_second_broker_on_the_same_data_is_refused() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_data_directory_that_cannot_be_made_is_named_with_the_reason() -> anyhow::Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    let data_dir = file.path().join("data");
+    let mut broker = Broker::prepare(Settings {
+        data_dir: Some(data_dir.clone()),
+        ..Settings::default()
+    })?;
+    let (status, log) = broker.refuse()?;
+    assert_eq!(status.code(), Some(1), "{log}");
+    let complaint = format!("cannot create {}: Not a directory", data_dir.display());
+    assert!(log.contains(&complaint), "{log}");
+    assert_eq!(log.matches("Not a directory").count(), 1, "{log}");
+    Ok(())
+}
+
+#[test]
 fn an_address_that_is_taken_is_named() -> anyhow::Result<()> {
     let first = Broker::start()?;
     let mut second = Broker::prepare(Settings {

@@ -72,14 +72,14 @@ pub enum OpenError {
         reason: String,
     },
     /// The directory or a file could not be used.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {reason}", path.display())]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
         /// With what.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The database refused its files.
     #[error("the database in {} cannot be opened: {reason}", directory.display())]
@@ -94,10 +94,10 @@ pub enum OpenError {
 impl OpenError {
     /// For `map_err` on an I/O call.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
+        move |reason| Self::Io {
             action,
             path: path.to_owned(),
-            source,
+            reason,
         }
     }
 
