@@ -116,6 +116,11 @@ fn an_empty_name_is_the_queue_that_was_declared_last() -> anyhow::Result<()> {
         # Another channel knows nothing of it.
         a2 > queue.purge
         a2 < channel.close reply_code=404 reply_text="NOT_FOUND - no previously declared queue" class_id=50 method_id=30
+        # Whoever asks for a queue without a name does not mean the last one.
+        a3 > queue.declare queue=third
+        a3 < queue.declare-ok queue=third
+        a3 > queue.declare passive
+        a3 < channel.close reply_code=404 reply_text="NOT_FOUND - no queue '' in vhost '/'" class_id=50 method_id=10
     "#]])
 }
 

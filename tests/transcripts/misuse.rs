@@ -196,12 +196,21 @@ fn properties_that_the_broker_looks_at_have_to_be_right() -> anyhow::Result<()> 
         a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid expiration '10s': {leftover_string,\"s\"}" class_id=60 method_id=40
         a1 > basic.publish routing_key=q "hello" expiration=""
         a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid expiration '': no_integer" class_id=60 method_id=40
+        a1 > basic.publish routing_key=q "hello" expiration=-1
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid expiration '-1': {value_negative,-1}" class_id=60 method_id=40
+        a1 > basic.publish routing_key=q "hello" expiration=315360000001
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid expiration '315360000001': {value_too_large,315360000001}" class_id=60 method_id=40
         a1 > basic.publish routing_key=q "hello" user_id=somebody
         a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was 'guest'" class_id=60 method_id=40
         # Nothing of all this was taken.
         a1 > basic.publish routing_key=q "hello" user_id=guest expiration=315360000000
         a1 > basic.get queue=q no_ack
         a1 < basic.get-ok delivery_tag=1 routing_key=q "hello" expiration=315360000000 user_id=guest
+        a1 > basic.publish routing_key=q "hello" expiration=+100000
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=2 routing_key=q "hello" expiration=+100000
+        a1 > basic.consume queue=q arguments={x-priority: "high"}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-priority' for queue 'q' in vhost '/': \"expected integer, got longstr\"" class_id=60 method_id=20
     "#]])
 }
 

@@ -152,12 +152,14 @@ pub(super) fn expires(properties: &[u8]) -> bool {
 
 /// An expiration is a decimal number of milliseconds. The texts are RabbitMQ's.
 fn check_expiration(expiration: &str) -> Result<(), Exception> {
-    let digits = expiration.bytes().take_while(u8::is_ascii_digit).count();
-    let reason = match expiration.get(digits..) {
+    let unsigned = expiration.strip_prefix(['+', '-']).unwrap_or(expiration);
+    let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+    let reason = match unsigned.get(digits..) {
         _ if digits == 0 => "no_integer".to_owned(),
-        Some("") => match expiration.parse::<u64>() {
+        Some("") if expiration.starts_with('-') => format!("{{value_negative,{expiration}}}"),
+        Some("") => match unsigned.parse::<u64>() {
             Ok(ms) if ms <= EXPIRATION_MS_MAX => return Ok(()),
-            _ => format!("{{value_too_big,{expiration}}}"),
+            _ => format!("{{value_too_large,{unsigned}}}"),
         },
         rest => format!("{{leftover_string,\"{}\"}}", rest.unwrap_or_default()),
     };

@@ -44,7 +44,7 @@ impl Session {
             tag: consume.consumer_tag.clone(),
             no_ack: consume.no_ack,
             exclusive: consume.exclusive,
-            priority: priority(&consume)?,
+            priority: priority(&consume, &queue.vhost)?,
             prefetch: self.channel(channel)?.prefetch,
             arguments: consume.arguments.clone(),
         };
@@ -192,17 +192,17 @@ impl Session {
 }
 
 /// `x-priority`, an integer.
-fn priority(consume: &basic::Consume) -> Result<i32, Exception> {
+fn priority(consume: &basic::Consume, vhost: &str) -> Result<i32, Exception> {
     let Some(value) = consume.arguments.get("x-priority") else {
         return Ok(0);
     };
     if let Some(Ok(priority)) = value.as_integer().map(i32::try_from) {
         return Ok(priority);
     }
-    let kind = FieldValue::type_name(value);
     let text = format!(
-        "invalid arg 'x-priority' for queue '{}': {{unacceptable_type,{kind}}}",
-        consume.queue
+        "invalid arg 'x-priority' for queue '{}' in vhost '{vhost}': \"expected integer, got {}\"",
+        consume.queue,
+        FieldValue::type_name(value)
     );
     Err(ChannelException::precondition_failed(text).into())
 }

@@ -69,11 +69,12 @@ impl Session {
         if name.starts_with(REPLY_TO_PREFIX) {
             return self.ask_for_reply_queue(channel, name, declaration.passive);
         }
+        // Here, an empty name never stands for the queue that was declared last.
         declaration.server_named = name.as_str().is_empty() && !declaration.passive;
         let name = if declaration.server_named {
             VirtualHost::server_name()
         } else {
-            self.queue_name(channel, name)?
+            name
         };
         declaration.name = name.clone();
         let exclusive = declaration.exclusive && !declaration.passive;
