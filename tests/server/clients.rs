@@ -6,7 +6,7 @@ use std::time::Duration;
 use amphora_protocol::wire::method::{Method, basic, channel, queue};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ConsumerTag, QueueName, RoutingKey};
-use amphora_tests::{Broker, Client};
+use amphora_tests::{Broker, Client, Login, Received, Settings};
 use anyhow::bail;
 
 #[test]
@@ -142,6 +142,22 @@ fn a_client_that_errs_in_a_loop_does_not_fill_the_log() -> anyhow::Result<()> {
     let (_, log) = broker.end()?;
     let told = log.matches("no queue 'none'").count();
     assert_eq!(told, 10, "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_client_that_waits_for_the_disk_gets_heartbeats() -> anyhow::Result<()> {
+    let broker = Broker::with(Settings {
+        config: "[limits]\ndisk_free_limit = \"1000000GiB\"\n".to_owned(),
+        ..Settings::default()
+    })?;
+    let mut client = broker.login(&Login::with_heartbeat(1))?;
+    client.open(1)?;
+    client.send(1, &durable("q")?)?;
+    // Nothing is said but that, for as long as the disk is full.
+    for _ in 0..5 {
+        assert_eq!(client.receive()?, Received::Heartbeat);
+    }
     Ok(())
 }
 

@@ -316,14 +316,19 @@ impl Run {
 
     fn tick(&mut self, gate: Gate) -> Result<(), End> {
         let received = std::mem::take(&mut self.received) || gate != Gate::Open;
-        let sent = self.session.peer.sent.swap(false, Ordering::Relaxed);
-        let session = &mut self.session;
-        let ticked =
-            session
-                .conversation
-                .on_timer(Instant::now(), received, sent, &mut session.replies);
-        session.send_replies();
-        session.finish();
+        self.session.beat(received)
+    }
+}
+
+impl Session {
+    /// Keeps the conversation's time: sends a heartbeat if one is due, notices a client that is silent for too long.
+    pub(super) fn beat(&mut self, received: bool) -> Result<(), End> {
+        let sent = self.peer.sent.swap(false, Ordering::Relaxed);
+        let ticked = self
+            .conversation
+            .on_timer(Instant::now(), received, sent, &mut self.replies);
+        self.send_replies();
+        self.finish();
         ticked.map_err(|failure| End::Dropped(failure.to_string()))
     }
 }

@@ -7,13 +7,23 @@ mod get;
 mod queue;
 mod tx;
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::method::{Method, access, channel, confirm, connection};
 use amphora_protocol::wire::types::{ChannelNumber, QueueName};
+use tokio::time::sleep;
 
 use super::peer::Touched;
 use super::principal::Principal;
 use super::session::{Entered, Session};
+use super::vhost::Changed;
+
+/// How often heartbeats are looked after while a method waits for the disk: half of the shortest interval.
+const BEAT: Duration = Duration::from_millis(500);
 
 impl Session {
     pub(super) async fn method(
@@ -75,6 +85,32 @@ impl Session {
             .as_ref()
             .ok_or_else(super::publish::not_entered)?;
         Ok((entered.principal(id), &mut self.touched))
+    }
+
+    /// The result of a change, once it is durable.
+    async fn durable<T>(&mut self, changed: Changed<T>) -> T {
+        if changed.epoch > 0 {
+            let committer = Arc::clone(&self.broker.committer);
+            self.wait_for_disk(committer.durable(changed.epoch)).await;
+        }
+        changed.result
+    }
+
+    /// Waits for the disk. A store that refuses may take any time: the client gets its heartbeats meanwhile, and is not
+    /// waited for once it is gone.
+    async fn wait_for_disk(&mut self, durable: impl Future<Output = ()>) {
+        self.finish();
+        let mut durable = pin!(durable);
+        loop {
+            tokio::select! {
+                () = &mut durable => return,
+                () = sleep(BEAT) => {
+                    if self.beat(true).is_err() || self.peer.failed.load(Ordering::Acquire) {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     /// The queue that is meant: an empty name stands for the one that was declared last on the channel.

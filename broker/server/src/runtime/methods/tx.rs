@@ -1,6 +1,7 @@
 //! Class 90: transactions. Publishes and settlements are held back until the commit, which is answered when all of it is
 //! durable. Atomic for one queue, as with RabbitMQ.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use amphora_protocol::exception::{ChannelException, Exception};
@@ -61,7 +62,8 @@ impl Session {
             self.apply(channel, &withheld);
         }
         self.flush(&[]);
-        self.broker.committer.all_durable().await;
+        let committer = Arc::clone(&self.broker.committer);
+        self.wait_for_disk(committer.all_durable()).await;
         self.send(channel, tx::CommitOk {});
         Ok(())
     }
