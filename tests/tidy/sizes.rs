@@ -22,7 +22,7 @@ const HOT: &[&str] = &[
     "broker/protocol/src/connection/content.rs",
     "broker/protocol/src/connection/inline.rs",
     "broker/protocol/src/wire/frame.rs",
-    "broker/server/src/runtime/ingress.rs",
+    "broker/server/src/runtime/ingress/mod.rs",
     "broker/server/src/runtime/outbox.rs",
     "broker/server/src/runtime/writer.rs",
 ];

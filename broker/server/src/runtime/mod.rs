@@ -13,6 +13,7 @@ mod connection;
 mod counters;
 mod dead_letter;
 mod delays;
+mod entrance;
 mod info;
 mod ingress;
 mod listener;

@@ -68,7 +68,7 @@ impl Session {
             // What waits for a plugin was published before.
             self.conclude_answered(input);
             let outcome = self.route_special(&message)?;
-            self.conclude(ticket, outcome, Some(message));
+            self.conclude_publish(ticket, outcome, Some(message));
             return Ok(());
         }
         let again = mandatory.then(|| content.clone());
@@ -76,7 +76,7 @@ impl Session {
         self.tell_answered();
         match outcome? {
             Outcome::Waiting => {}
-            outcome => self.conclude(ticket, outcome, again.map(Owned::from)),
+            outcome => self.conclude_publish(ticket, outcome, again.map(Owned::from)),
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Session {
             message,
         } in answered.drain(..)
         {
-            self.conclude(ticket, outcome, message);
+            self.conclude_publish(ticket, outcome, message);
         }
         if let Some(entered) = &mut self.entered {
             entered.ingress.reuse(answered);
@@ -126,7 +126,7 @@ impl Session {
 
     /// Counts a publish, returns it if that is asked for, and sees to its confirm. `message` is what a mandatory one would
     /// be returned as.
-    fn conclude(&mut self, ticket: Ticket, outcome: Outcome, message: Option<Owned>) {
+    fn conclude_publish(&mut self, ticket: Ticket, outcome: Outcome, message: Option<Owned>) {
         let Ticket {
             channel,
             mandatory,
@@ -181,7 +181,7 @@ impl Session {
             mandatory,
             confirm: false,
         };
-        self.conclude(ticket, outcome, Some(message));
+        self.conclude_publish(ticket, outcome, Some(message));
         Ok(())
     }
 

@@ -9,12 +9,12 @@ use amphora_core::queue::Held;
 use amphora_core::topology::ConnectionId;
 use amphora_protocol::connection::{Connection, Event, Failure};
 use amphora_protocol::exception::{ConnectionException, Exception};
-use amphora_protocol::wire::method::{Method, basic, connection};
+use amphora_protocol::wire::method::{Method, basic};
 use amphora_protocol::wire::reply_code::ReplyCode;
-use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag, ShortString, VhostName};
+use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag};
 use foldhash::fast::FixedState;
 
-use crate::auth::{Identity, PeerInfo, Refusal, VhostAccess};
+use crate::auth::{Identity, PeerInfo, VhostAccess};
 
 use super::broker::Broker;
 use super::channel::{Channel, Outcome};
@@ -59,8 +59,8 @@ pub(super) struct Session {
     pub(super) closed: bool,
     /// What the broker's counters do not know of yet.
     pub(super) tally: Tally,
-    peer_info: PeerInfo,
-    identity: Option<Identity>,
+    pub(super) peer_info: PeerInfo,
+    pub(super) identity: Option<Identity>,
 }
 
 /// Publishes on one channel with the same outcome, one after the other.
@@ -370,70 +370,6 @@ impl Session {
                 no_wait: true,
             };
             self.send(number, cancel);
-        }
-    }
-
-    async fn login(&mut self, mechanism: &ShortString, response: &[u8]) -> Result<(), End> {
-        let users = Arc::clone(&self.broker.users);
-        match users
-            .authenticate(mechanism, response, &self.peer_info)
-            .await
-        {
-            Ok(identity) => {
-                let client = self.conversation.client();
-                let peer = &self.peer;
-                peer.cancel_notify
-                    .store(client.consumer_cancel_notify, Ordering::Relaxed);
-                peer.blocked_notify
-                    .store(client.connection_blocked, Ordering::Relaxed);
-                self.info.logged_in(&identity, mechanism, client);
-                self.identity = Some(identity);
-                self.conversation.accept_login(&mut self.replies);
-                Ok(())
-            }
-            Err(refusal) => {
-                tracing::warn!(connection = %self.info.name, %refusal, "login refused");
-                let exception = refusal.exception();
-                let told = match &refusal {
-                    Refusal::Denied { .. } => self
-                        .conversation
-                        .refuse_login(exception.text, &mut self.replies),
-                    Refusal::Malformed(_) | Refusal::UnknownMechanism(_) => {
-                        self.conversation.close(exception, &mut self.replies);
-                        true
-                    }
-                };
-                self.send_replies();
-                self.finish();
-                if told { Ok(()) } else { Err(End::Silence) }
-            }
-        }
-    }
-
-    fn open(&mut self, name: &VhostName) {
-        let entered = match &self.identity {
-            None => Err(ConnectionException::not_allowed("not logged in")),
-            Some(identity) => self.broker.enter(identity, name),
-        };
-        match entered {
-            Ok((vhost, access)) => {
-                let mut outbox = self.peer.outbox.lock();
-                outbox.frame_max = self.conversation.tuned().frame_max as usize;
-                drop(outbox);
-                let user = Arc::clone(access.user());
-                self.info.entered(&vhost, self.conversation.tuned());
-                self.entered = Some(Entered {
-                    access,
-                    ingress: Ingress::new(vhost, Arc::clone(&user)),
-                    exclusive: Vec::new(),
-                });
-                self.conversation.accept_open(&mut self.replies);
-                tracing::info!(connection = %self.info.name, vhost = %name, user = %user, "connection opened");
-            }
-            Err(exception) => {
-                let exception = exception.at(connection::CLASS_ID, connection::Open::METHOD_ID);
-                self.raise(ChannelNumber(0), exception);
-            }
         }
     }
 

@@ -6,15 +6,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amphora_core::exchange::LazyHeaders;
-use amphora_core::hook::{
-    BATCH_MAX, ExchangeHook, Fault, HookError, Needs, OnError, Origin, PackedBatch,
-};
+use amphora_core::hook::{BATCH_MAX, Fault, HookError, Needs, OnError, Origin, PackedBatch};
 use amphora_core::route::{Asked, Routed};
 use amphora_protocol::connection::Content;
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
 use foldhash::fast::FixedState;
 
+use super::one_by_one::Asks;
 use super::routes::Route;
 use super::{Answered, Ingress, Outcome, Slots, Ticket, names};
 use crate::runtime::batch::{MessageRef, Owned};
@@ -28,7 +27,7 @@ const ANSWERS_MAX: usize = 4096;
 const REMEMBERED_BYTES_MAX: usize = 1024;
 
 /// How often a batch is packed again because its plugin was replaced by one with other needs meanwhile.
-const REPLACED_MAX: u32 = 3;
+pub(super) const REPLACED_MAX: u32 = 3;
 
 /// One exchange whose plugin is asked, and what is known of its answers while the topology does not change.
 #[derive(Debug)]
@@ -53,15 +52,6 @@ struct Waiting {
     ticket: Ticket,
     /// Where it begins in the batch.
     begin: usize,
-}
-
-/// What the plugins behind the first exchange came to.
-#[derive(Debug)]
-pub(super) enum Asks {
-    /// All destinations are found.
-    Found,
-    /// One of them has no answer.
-    Failed(HookError, OnError),
 }
 
 impl Asking {
@@ -351,37 +341,6 @@ impl Ingress {
         }
     }
 
-    /// Asks the plugins of exchanges that were reached on the way, each for this message alone.
-    pub(super) fn ask_each(
-        &self,
-        routed: &mut Routed<Handle>,
-        routing_keys: &[&str],
-        headers: &LazyHeaders<'_>,
-        (target, properties, body): (&[u8], &[u8], &[u8]),
-    ) -> Result<Asks, Exception> {
-        let (exchange, _) = names(target)?;
-        while let Some(asked) = routed.asked.pop() {
-            let mut answer = Vec::new();
-            let mut failed = None;
-            for key in routing_keys {
-                let origin = |needs: &Needs| self.origin(needs, (exchange, key), properties, body);
-                if let Err(error) = ask_one(&*asked.hook, origin, &mut answer)? {
-                    failed = Some(error);
-                }
-            }
-            if let Some(error) = failed {
-                match asked.hook.on_error() {
-                    OnError::AlternateExchange | OnError::Pass => answer.clear(),
-                    OnError::Drop => continue,
-                    on_error => return Ok(Asks::Failed(error, on_error)),
-                }
-            }
-            let topology = self.vhost.topology();
-            topology.resume(&asked, &answer, routing_keys, headers, routed)?;
-        }
-        Ok(Asks::Found)
-    }
-
     fn put_all(
         &mut self,
         exchange: u32,
@@ -423,37 +382,8 @@ impl Ingress {
     }
 }
 
-/// Asks a plugin about one message. Appends the bindings.
-fn ask_one<'a>(
-    hook: &dyn ExchangeHook,
-    origin: impl Fn(&Needs) -> Origin<'a>,
-    bindings: &mut Vec<u32>,
-) -> Result<Result<(), HookError>, Exception> {
-    let mut answer = Vec::new();
-    let mut replaced = 0;
-    loop {
-        let needs = match hook.needs() {
-            Ok(needs) => needs,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut batch = PackedBatch::default();
-        batch
-            .push(&needs, &origin(&needs))
-            .map_err(|error| ConnectionException::frame_error(error.to_string()))?;
-        match hook.route(&batch, &mut answer) {
-            Err(error) if error.fault == Fault::Replaced && replaced < REPLACED_MAX => {
-                replaced += 1;
-            }
-            Err(error) => return Ok(Err(error)),
-            Ok(()) => break,
-        }
-    }
-    bindings.extend_from_slice(next_answer(&mut answer.as_slice()));
-    Ok(Ok(()))
-}
-
 /// The bindings of the next message: the host has checked that they are all there.
-fn next_answer<'a>(rest: &mut &'a [u32]) -> &'a [u32] {
+pub(super) fn next_answer<'a>(rest: &mut &'a [u32]) -> &'a [u32] {
     let Some((&count, behind)) = rest.split_first() else {
         return &[];
     };

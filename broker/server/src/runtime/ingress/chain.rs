@@ -9,7 +9,7 @@ use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::types::RoutingKey;
 
-use super::asking::Asks;
+use super::one_by_one::Asks;
 use super::{Ingress, Outcome, names};
 use crate::runtime::batch::{Owned, target};
 use crate::runtime::dead_letter::{self, Death};

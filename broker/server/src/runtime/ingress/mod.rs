@@ -3,6 +3,8 @@
 
 mod asking;
 mod chain;
+mod one_by_one;
+mod outcome;
 mod routes;
 
 use std::collections::HashMap;
@@ -12,7 +14,6 @@ use amphora_core::message::SHARED_BODY_MIN;
 use amphora_core::route::Routed;
 use amphora_protocol::connection::{Content, split_target};
 use amphora_protocol::exception::{ConnectionException, Exception};
-use amphora_protocol::wire::types::ChannelNumber;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
@@ -25,6 +26,7 @@ use super::traffic::Gathered;
 use super::vhost::{Handle, VirtualHost};
 
 use self::asking::Asking;
+pub(super) use self::outcome::{Answered, Outcome, Ticket};
 use self::routes::{Routes, To};
 
 /// Input that is collected at most before it is handed on, if it goes to few queues: what is collected is still in the
@@ -43,37 +45,6 @@ struct Slot {
     bytes: usize,
     /// Transforms that are attached to the queue.
     chain: Option<Arc<Chain>>,
-}
-
-/// Who waits for what becomes of a publish.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ticket {
-    pub(super) channel: ChannelNumber,
-    pub(super) mandatory: bool,
-    /// The channel has confirms.
-    pub(super) confirm: bool,
-}
-
-/// What became of a message at its routing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Routed,
-    Unroutable,
-    /// A plugin is to be asked, together with messages that follow: see [`Ingress::take_answered`].
-    Waiting,
-    /// A plugin took it out of the way. The publisher need not know.
-    Taken,
-    /// It goes nowhere, for this reason, and the publisher must know.
-    Refused(String),
-}
-
-/// What became of a message that had to wait.
-#[derive(Debug)]
-pub(super) struct Answered {
-    pub(super) ticket: Ticket,
-    pub(super) outcome: Outcome,
-    /// The message, if it may have to be returned.
-    pub(super) message: Option<Owned>,
 }
 
 /// What a flush leaves to do.

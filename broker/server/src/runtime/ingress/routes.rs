@@ -10,7 +10,8 @@ use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
 use foldhash::fast::FixedState;
 
-use super::asking::{Asking, Asks};
+use super::asking::Asking;
+use super::one_by_one::Asks;
 use super::{Ingress, Slots, names, small};
 use crate::runtime::plugins::Chain;
 

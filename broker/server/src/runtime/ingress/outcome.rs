@@ -1,0 +1,36 @@
+//! What becomes of a message at its routing.
+
+use amphora_protocol::wire::types::ChannelNumber;
+
+use super::Owned;
+
+/// Who waits for what becomes of a publish.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::runtime) struct Ticket {
+    pub(in crate::runtime) channel: ChannelNumber,
+    pub(in crate::runtime) mandatory: bool,
+    /// The channel has confirms.
+    pub(in crate::runtime) confirm: bool,
+}
+
+/// What became of a message at its routing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::runtime) enum Outcome {
+    Routed,
+    Unroutable,
+    /// A plugin is to be asked, together with messages that follow: see [`Ingress::take_answered`](super::Ingress::take_answered).
+    Waiting,
+    /// A plugin took it out of the way. The publisher need not know.
+    Taken,
+    /// It goes nowhere, for this reason, and the publisher must know.
+    Refused(String),
+}
+
+/// What became of a message that had to wait.
+#[derive(Debug)]
+pub(in crate::runtime) struct Answered {
+    pub(in crate::runtime) ticket: Ticket,
+    pub(in crate::runtime) outcome: Outcome,
+    /// The message, if it may have to be returned.
+    pub(in crate::runtime) message: Option<Owned>,
+}
