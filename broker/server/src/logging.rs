@@ -1,17 +1,21 @@
 //! Logs through `tracing`, to standard error: one line an event, as text or as JSON.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::config::{LogFormat, Logging};
 
 /// Libraries whose news are the operator's only if they are bad. A level of their own brings the rest back.
 const TALKATIVE: [&str; 2] = ["fjall", "lsm_tree"];
+
+/// What decides which lines are logged, once logging has started.
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Why a level cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +36,27 @@ pub fn init(config: &Logging) -> Result<(), LevelError> {
             .with_span_list(false)
             .boxed(),
     };
-    let filtered = lines.with_filter(targets(&config.level)?);
+    let (filter, handle) = reload::Layer::new(targets(&config.level)?);
+    let filtered = lines.with_filter(filter);
     // The only error is that a subscriber exists already, as in tests that share a process.
-    let _ = tracing_subscriber::registry().with(filtered).try_init();
+    if tracing_subscriber::registry()
+        .with(filtered)
+        .try_init()
+        .is_ok()
+    {
+        FILTER.get_or_init(|| handle);
+    }
+    Ok(())
+}
+
+/// Logs from this level on. Changes nothing before [`init`].
+pub fn set_level(level: &str) -> Result<(), LevelError> {
+    let targets = targets(level)?;
+    if let Some(filter) = FILTER.get()
+        && let Err(error) = filter.reload(targets)
+    {
+        tracing::error!(%error, "the log level stays as it was");
+    }
     Ok(())
 }
 

@@ -1,0 +1,29 @@
+//! What a change of the configuration does to the broker.
+
+use bytes::Bytes;
+
+use crate::config::{Attachment, Plugin};
+
+/// The broker as changes of its configuration see it. All methods may block, and are called by one thread.
+pub trait Apply: Send + Sync + 'static {
+    /// Puts a component in force with these settings, in the place of what the plugin of that name is now.
+    ///
+    /// # Errors
+    /// It cannot be loaded. What was in force is in force still; if that was nothing, the plugin is there as one that is not loaded.
+    fn load(&self, plugin: &Plugin, component: Bytes) -> anyhow::Result<()>;
+
+    /// There is a plugin whose component cannot be read, for this reason. If nothing is in force, it is there as one that is not loaded.
+    fn absent(&self, plugin: &Plugin, reason: &str);
+
+    /// Takes a plugin out of force, also if there are exchanges of its type, and forgets it.
+    fn unload(&self, name: &str);
+
+    /// Applies transforms at these places, and no longer at those of before.
+    fn set_attachments(&self, attachments: Vec<Attachment>);
+
+    /// Logs from this level on, as [`Logging::level`](crate::config::Logging::level) says.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    fn set_log_level(&self, level: &str) -> anyhow::Result<()>;
+}

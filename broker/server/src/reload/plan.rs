@@ -1,0 +1,298 @@
+//! What has to be done so that the configuration is in force.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::component::Hash;
+use crate::config::{Attachment, Config, Plugin};
+
+/// What of the configuration is in force.
+#[derive(Debug)]
+pub(super) struct InForce {
+    /// What was loaded by each plugin's name; nothing if it was tried in vain.
+    pub(super) plugins: BTreeMap<String, Option<Loaded>>,
+    pub(super) attachments: Vec<Attachment>,
+    pub(super) log_level: String,
+}
+
+/// A plugin as it was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Loaded {
+    pub(super) plugin: Plugin,
+    pub(super) hash: Hash,
+}
+
+/// Steps, in the order of the fields.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Plugins that supply a type of exchange and are no longer there. Another one may supply the type now, so they go first.
+    pub(super) unload_first: Vec<String>,
+    pub(super) load: Vec<Load>,
+    /// Attachments are changed between the loading of what they use and the unloading of what they used.
+    pub(super) attachments: Option<Vec<Attachment>>,
+    /// All other plugins that are no longer there.
+    pub(super) unload: Vec<String>,
+    pub(super) log_level: Option<String>,
+}
+
+/// A plugin to be loaded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) plugin: Plugin,
+    pub(super) reason: Reason,
+}
+
+/// Why a plugin is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    New,
+    Settings,
+    Component,
+}
+
+/// Compares what is in force with what is wanted. Plugins whose component is not among `components` cannot be read, and stay as they are.
+pub(super) fn plan(
+    in_force: &InForce,
+    wanted: &Config,
+    components: &BTreeMap<String, Hash>,
+) -> Plan {
+    let mut plan = Plan::default();
+    for (name, loaded) in &in_force.plugins {
+        if wanted.plugins.iter().any(|plugin| plugin.name == *name) {
+            continue;
+        }
+        let supplies_type = matches!(loaded, Some(loaded) if loaded.plugin.exchange_type.is_some());
+        if supplies_type {
+            plan.unload_first.push(name.clone());
+        } else {
+            plan.unload.push(name.clone());
+        }
+    }
+    for plugin in &wanted.plugins {
+        let Some(hash) = components.get(&plugin.name) else {
+            continue;
+        };
+        let loaded = in_force.plugins.get(&plugin.name).and_then(Option::as_ref);
+        let reason = match loaded {
+            None => Reason::New,
+            Some(loaded) if loaded.plugin != *plugin => Reason::Settings,
+            Some(loaded) if loaded.hash != *hash => Reason::Component,
+            Some(_) => continue,
+        };
+        plan.load.push(Load {
+            plugin: plugin.clone(),
+            reason,
+        });
+    }
+    if in_force.attachments != wanted.attachments {
+        plan.attachments = Some(wanted.attachments.clone());
+    }
+    if in_force.log_level != wanted.logging.level {
+        plan.log_level = Some(wanted.logging.level.clone());
+    }
+    plan
+}
+
+/// The sections that differ and are only looked at when the broker starts.
+pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
+    // Taken apart, so that a section that is added has to be put somewhere.
+    let Config {
+        data_dir,
+        durability,
+        listeners,
+        tls,
+        limits,
+        logging,
+        server_properties,
+        users,
+        plugins: _,
+        attachments: _,
+    } = wanted;
+    let sections = [
+        ("data_dir", *data_dir != running.data_dir),
+        ("durability", *durability != running.durability),
+        ("listeners", *listeners != running.listeners),
+        ("tls", *tls != running.tls),
+        ("limits", *limits != running.limits),
+        ("logging.format", logging.format != running.logging.format),
+        (
+            "server_properties",
+            *server_properties != running.server_properties,
+        ),
+        ("users", *users != running.users),
+    ];
+    let changed = sections.into_iter().filter(|(_, differs)| *differs);
+    changed.map(|(section, _)| section).collect()
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "it was not loaded yet",
+            Self::Settings => "its settings changed",
+            Self::Component => "its component changed",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        Config::parse(Path::new("amphora.toml"), text, |_| {}).expect("a configuration")
+    }
+
+    fn plugin(name: &str, more: &str) -> String {
+        format!("[[plugin]]\nname = \"{name}\"\npath = \"{name}.wasm\"\n{more}\n")
+    }
+
+    fn attach(name: &str, exchange: &str) -> String {
+        format!("[[attach]]\nplugin = \"{name}\"\nexchange = \"{exchange}\"\n")
+    }
+
+    /// All components of a configuration, each with the same content.
+    fn components(config: &Config, content: &str) -> BTreeMap<String, Hash> {
+        let plugins = config.plugins.iter();
+        plugins
+            .map(|plugin| (plugin.name.clone(), Hash::of(content.as_bytes())))
+            .collect()
+    }
+
+    /// All of a configuration, loaded from components with this content.
+    fn in_force(config: &Config, content: &str) -> InForce {
+        let loaded = |plugin: &Plugin| {
+            let loaded = Loaded {
+                plugin: plugin.clone(),
+                hash: Hash::of(content.as_bytes()),
+            };
+            (plugin.name.clone(), Some(loaded))
+        };
+        InForce {
+            plugins: config.plugins.iter().map(loaded).collect(),
+            attachments: config.attachments.clone(),
+            log_level: config.logging.level.clone(),
+        }
+    }
+
+    /// The plan from one configuration to another, both with components of the same content.
+    fn between(before: &str, after: &str) -> Plan {
+        let after = config(after);
+        plan(
+            &in_force(&config(before), "same"),
+            &after,
+            &components(&after, "same"),
+        )
+    }
+
+    fn loads(plan: &Plan) -> Vec<(&str, Reason)> {
+        let loads = plan.load.iter();
+        loads
+            .map(|load| (&*load.plugin.name, load.reason))
+            .collect()
+    }
+
+    #[test]
+    fn nothing_is_done_if_nothing_changed() {
+        let text = plugin("redact", "") + &attach("redact", ".*");
+        let moved = format!("# A comment.\n\n{text}");
+        assert_eq!(between(&text, &moved), Plan::default());
+    }
+
+    #[test]
+    fn what_is_new_is_loaded_and_what_is_gone_is_unloaded() {
+        let plan = between(
+            &(plugin("a", "") + &plugin("b", "") + &plugin("c", "exchange-type = \"x-c\"")),
+            &(plugin("b", "") + &plugin("d", "exchange-type = \"x-c\"")),
+        );
+        assert_eq!(plan.unload_first, ["c"]);
+        assert_eq!(loads(&plan), [("d", Reason::New)]);
+        assert_eq!(plan.unload, ["a"]);
+    }
+
+    #[test]
+    fn settings_and_components_that_changed_are_loaded() {
+        let before = plugin("a", "") + &plugin("b", "") + &plugin("c", "");
+        let after = plugin("a", "deadline = \"5ms\"") + &plugin("b", "") + &plugin("c", "");
+        let wanted = config(&after);
+        let mut components = components(&wanted, "same");
+        components.insert("b".to_owned(), Hash::of(b"other"));
+        let plan = plan(&in_force(&config(&before), "same"), &wanted, &components);
+        let expected = [("a", Reason::Settings), ("b", Reason::Component)];
+        assert_eq!(loads(&plan), expected);
+        assert_eq!((plan.attachments, plan.unload.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_was_tried_in_vain_is_tried_again_and_forgotten_if_it_is_gone() {
+        let text = plugin("a", "") + &plugin("b", "");
+        let mut in_force = in_force(&config(&text), "same");
+        in_force.plugins.insert("a".to_owned(), None);
+        let wanted = config(&text);
+        let again = plan(&in_force, &wanted, &components(&wanted, "same"));
+        assert_eq!(loads(&again), [("a", Reason::New)]);
+        let wanted = config(&plugin("b", ""));
+        let gone = plan(&in_force, &wanted, &components(&wanted, "same"));
+        assert_eq!((gone.unload, gone.load), (vec!["a".to_owned()], Vec::new()));
+    }
+
+    #[test]
+    fn a_component_that_cannot_be_read_changes_nothing() {
+        let before = plugin("a", "") + &plugin("b", "");
+        let wanted = config(&(plugin("a", "deadline = \"5ms\"") + &plugin("b", "")));
+        let plan = plan(
+            &in_force(&config(&before), "same"),
+            &wanted,
+            &BTreeMap::new(),
+        );
+        assert_eq!(plan, Plan::default());
+    }
+
+    #[test]
+    fn attachments_and_the_log_level_are_replaced() {
+        let before = plugin("a", "") + &attach("a", "^x") + &attach("a", "^y");
+        let after = plugin("a", "")
+            + &attach("a", "^y")
+            + &attach("a", "^x")
+            + "[logging]\nlevel = \"debug\"";
+        let plan = between(&before, &after);
+        let order = plan.attachments.as_deref().unwrap_or_default();
+        assert!(order[0].covers_exchange("/", "y"), "{order:?}");
+        assert_eq!(plan.log_level.as_deref(), Some("debug"));
+        assert_eq!(loads(&plan), []);
+    }
+
+    #[test]
+    fn other_sections_need_a_restart() {
+        let changed = |text| needs_restart(&Config::default(), &config(text));
+        assert_eq!(changed("[logging]\nlevel = \"debug\""), Vec::<&str>::new());
+        let all = r#"
+            data_dir = "elsewhere"
+            durability = "os"
+            users = [{ name = "shop", password = "secret" }]
+            [listeners]
+            http = []
+            [tls]
+            login_from = "common_name"
+            [limits]
+            channel_max = 5
+            [server_properties]
+            product = "RabbitMQ"
+            [logging]
+            format = "json"
+        "#;
+        let sections = [
+            "data_dir",
+            "durability",
+            "listeners",
+            "tls",
+            "limits",
+            "logging.format",
+            "server_properties",
+            "users",
+        ];
+        assert_eq!(changed(all), sections);
+    }
+}

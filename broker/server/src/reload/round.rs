@@ -1,0 +1,300 @@
+//! One look at the files, and what follows from it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::apply::Apply;
+use super::component::{Content, Hash, Stamp};
+use super::plan::{InForce, Load, Loaded, Plan, needs_restart, plan};
+use super::source::Source;
+use crate::config::{Config, Plugin};
+
+/// What is in force, what is wanted, and the way from one to the other.
+#[derive(Debug)]
+pub struct Reload {
+    source: Source,
+    apply: Applied,
+    /// With what the broker started.
+    running: Config,
+    /// The last configuration that could be used.
+    wanted: Config,
+    in_force: InForce,
+    /// The configuration's file when it was last read, whatever was in it.
+    config_stamp: Option<Stamp>,
+    /// What components looked like when they were last read.
+    seen: BTreeMap<PathBuf, (Stamp, Hash)>,
+    /// What could not be loaded: it is not tried again before something about it changes.
+    failed: BTreeMap<String, Loaded>,
+    /// What could not be read, and why; said once.
+    unreadable: BTreeMap<String, String>,
+    /// Sections that were said to need a restart.
+    announced: Vec<&'static str>,
+}
+
+struct Applied(Arc<dyn Apply>);
+
+/// How attachments are treated whose plugin is not in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attach {
+    /// They are applied: messages fail as `on-error` says. There is nothing that could stay as it was.
+    Always,
+    /// They wait until it is.
+    WhenLoaded,
+}
+
+impl Reload {
+    /// Nothing is in force yet but the log level. `config` is what the broker starts with.
+    pub fn new(source: Source, config: &Config, apply: Arc<dyn Apply>) -> Self {
+        Self {
+            config_stamp: Stamp::of(&source.file).ok(),
+            source,
+            apply: Applied(apply),
+            running: config.clone(),
+            wanted: config.clone(),
+            in_force: InForce {
+                plugins: BTreeMap::new(),
+                attachments: Vec::new(),
+                log_level: config.logging.level.clone(),
+            },
+            seen: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+            announced: Vec::new(),
+        }
+    }
+
+    /// Loads all plugins of the configuration that the broker starts with, and applies all attachments. Those that cannot be loaded are logged,
+    /// and are loaded when their files change. Blocks for as long as that takes.
+    pub fn load_all(&mut self) {
+        self.carry_out(Attach::Always);
+    }
+
+    /// Looks at all files that may have changed, and takes the changes in force.
+    pub(super) fn round(&mut self) {
+        self.read_config();
+        self.carry_out(Attach::WhenLoaded);
+    }
+
+    /// As [`Self::round`], and what failed before is tried again.
+    pub(super) fn round_again(&mut self) {
+        tracing::info!(file = %self.source.file.display(), "reading the configuration again");
+        self.config_stamp = None;
+        self.seen.clear();
+        self.failed.clear();
+        self.unreadable.clear();
+        self.announced.clear();
+        self.round();
+    }
+
+    /// The files that matter now.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let components = self.wanted.plugins.iter();
+        let mut files: Vec<PathBuf> = components
+            .filter_map(|plugin| plugin.path.clone())
+            .collect();
+        files.push(self.source.file.clone());
+        files
+    }
+
+    fn read_config(&mut self) {
+        let file = &self.source.file;
+        let stamp = Stamp::of(file).ok();
+        if stamp.is_some() && stamp == self.config_stamp {
+            return;
+        }
+        let read = Content::read(file).map_err(|error| format!("{}: {error}", file.display()));
+        self.config_stamp = read.as_ref().ok().map(|content| content.stamp);
+        match read.and_then(|content| self.source.config(&content)) {
+            Ok(config) => {
+                self.unreadable.remove("");
+                self.wanted = config;
+                self.announce_restart();
+            }
+            // Plugins' names are not empty, so that this place is the configuration's own.
+            Err(error) if self.unreadable.get("") != Some(&error) => {
+                tracing::error!(%error, "the configuration cannot be used; what was in force stays");
+                self.unreadable.insert(String::new(), error);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn announce_restart(&mut self) {
+        let sections = needs_restart(&self.running, &self.wanted);
+        if !sections.is_empty() && sections != self.announced {
+            let sections = sections.join(", ");
+            tracing::warn!(%sections, "changed in the configuration, and in force after a restart");
+        }
+        self.announced = sections;
+    }
+
+    fn carry_out(&mut self, attach: Attach) {
+        let components = self.look_at_components();
+        let plan = plan(&self.in_force, &self.wanted, &components);
+        let Plan {
+            unload_first,
+            load,
+            attachments,
+            unload,
+            log_level,
+        } = plan;
+        for name in unload_first {
+            self.unload(&name);
+        }
+        for load in load {
+            self.load(load, &components);
+        }
+        if attachments.is_some() {
+            self.attach(attach);
+        }
+        for name in unload {
+            self.unload(&name);
+        }
+        if let Some(level) = log_level {
+            self.set_log_level(level);
+        }
+        let wanted = &self.wanted.plugins;
+        let is_wanted = |name: &String| wanted.iter().any(|plugin| plugin.name == *name);
+        self.failed.retain(|name, _| is_wanted(name));
+        self.unreadable
+            .retain(|name, _| name.is_empty() || is_wanted(name));
+    }
+
+    /// The hashes of all components that can be read.
+    fn look_at_components(&mut self) -> BTreeMap<String, Hash> {
+        let mut hashes = BTreeMap::new();
+        let plugins = std::mem::take(&mut self.wanted.plugins);
+        for plugin in &plugins {
+            match self.look_at(plugin) {
+                Ok(hash) => {
+                    self.unreadable.remove(&plugin.name);
+                    hashes.insert(plugin.name.clone(), hash);
+                }
+                Err(reason) => self.note_unreadable(plugin, reason),
+            }
+        }
+        self.wanted.plugins = plugins;
+        hashes
+    }
+
+    fn look_at(&mut self, plugin: &Plugin) -> Result<Hash, String> {
+        let path = component(plugin);
+        let look = || {
+            let stamp = Stamp::of(path)?;
+            match self.seen.get(path) {
+                Some((seen, hash)) if *seen == stamp => Ok((stamp, *hash)),
+                _ => Content::read(path).map(|content| (content.stamp, Hash::of(&content.bytes))),
+            }
+        };
+        let (stamp, hash) =
+            look().map_err(|error: std::io::Error| format!("{}: {error}", path.display()))?;
+        self.seen.insert(path.to_owned(), (stamp, hash));
+        Ok(hash)
+    }
+
+    fn note_unreadable(&mut self, plugin: &Plugin, reason: String) {
+        if self.unreadable.get(&plugin.name) == Some(&reason) {
+            return;
+        }
+        tracing::error!(
+            plugin = plugin.name,
+            error = reason,
+            "a plugin cannot be loaded; what was in force stays"
+        );
+        self.apply.0.absent(plugin, &reason);
+        self.in_force
+            .plugins
+            .entry(plugin.name.clone())
+            .or_default();
+        self.unreadable.insert(plugin.name.clone(), reason);
+    }
+
+    fn load(&mut self, load: Load, components: &BTreeMap<String, Hash>) {
+        let Load { plugin, reason } = load;
+        let tried = self.failed.get(&plugin.name);
+        let is_known = tried.is_some_and(|tried| {
+            tried.plugin == plugin && components.get(&plugin.name) == Some(&tried.hash)
+        });
+        if is_known {
+            return;
+        }
+        // Read again rather than kept, because all components together may be large; it may have changed meanwhile.
+        let path = component(&plugin);
+        let content = match Content::read(path) {
+            Ok(content) => content,
+            Err(error) => {
+                let reason = format!("{}: {error}", path.display());
+                return self.note_unreadable(&plugin, reason);
+            }
+        };
+        let hash = Hash::of(&content.bytes);
+        let name = plugin.name.clone();
+        let outcome = self.apply.0.load(&plugin, content.bytes);
+        let loaded = Loaded { plugin, hash };
+        match outcome {
+            Ok(()) => {
+                tracing::info!(plugin = name, %reason, "loaded a plugin");
+                self.failed.remove(&name);
+                self.in_force.plugins.insert(name, Some(loaded));
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(plugin = name, %error, "a plugin cannot be loaded; what was in force stays");
+                self.in_force.plugins.entry(name.clone()).or_default();
+                self.failed.insert(name, loaded);
+            }
+        }
+    }
+
+    fn attach(&mut self, attach: Attach) {
+        let wanted = &self.wanted.attachments;
+        let is_loaded = |name: &str| matches!(self.in_force.plugins.get(name), Some(Some(_)));
+        let waits_for = wanted
+            .iter()
+            .find(|attachment| !is_loaded(&attachment.plugin));
+        match waits_for {
+            Some(attachment) if attach == Attach::WhenLoaded => {
+                let plugin = &attachment.plugin;
+                tracing::warn!(
+                    plugin,
+                    "attachments stay as they were until the plugin is loaded"
+                );
+            }
+            _ => {
+                self.apply.0.set_attachments(wanted.clone());
+                self.in_force.attachments.clone_from(wanted);
+            }
+        }
+    }
+
+    fn unload(&mut self, name: &str) {
+        self.apply.0.unload(name);
+        self.in_force.plugins.remove(name);
+        tracing::info!(
+            plugin = name,
+            "unloaded a plugin that the configuration no longer has"
+        );
+    }
+
+    fn set_log_level(&mut self, level: String) {
+        match self.apply.0.set_log_level(&level) {
+            Ok(()) => {
+                tracing::info!(level, "changed the log level");
+                self.in_force.log_level = level;
+            }
+            Err(error) => tracing::error!(level, "the log level cannot be changed: {error:#}"),
+        }
+    }
+}
+
+/// The file of a plugin that is configured: the configuration is refused without.
+fn component(plugin: &Plugin) -> &Path {
+    plugin.path.as_deref().unwrap_or(Path::new(""))
+}
+
+impl std::fmt::Debug for Applied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Apply")
+    }
+}
