@@ -7,6 +7,7 @@
 //! 5. SIGTERM or SIGINT: no new clients, the old ones are told (320), what they published is committed, the end.
 
 mod machine;
+mod plugins;
 mod sockets;
 mod stop;
 
@@ -19,11 +20,13 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use self::plugins::Plugins;
 use self::sockets::Claimed;
 use self::stop::Stop;
 use crate::auth::Users;
 use crate::config::{Config, ConfigError};
 use crate::management::{self, About, Api, Listener};
+use crate::reload::Source;
 use crate::runtime::Runtime;
 use crate::tls;
 
@@ -41,12 +44,13 @@ pub enum ServeError {
     Failed(#[from] anyhow::Error),
 }
 
-/// Runs a broker until it is told to stop by SIGTERM or SIGINT, and returns when all is put away.
+/// Runs a broker until it is told to stop by SIGTERM or SIGINT, and returns when all is put away. `source` is where the configuration
+/// came from, if that was a file: its changes are taken in force.
 ///
 /// # Errors
 /// The configuration cannot be used, an address cannot be listened on, the data directory is in use or damaged, or a second signal
 /// cut the end short.
-pub fn run(config: &Config) -> Result<(), ServeError> {
+pub fn run(config: &Config, source: Option<Source>) -> Result<(), ServeError> {
     let tls = if config.listeners.amqps.is_empty() {
         None
     } else {
@@ -57,17 +61,21 @@ pub fn run(config: &Config) -> Result<(), ServeError> {
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let outcome = tasks.block_on(serve(config, tls));
+    let outcome = tasks.block_on(serve(config, source, tls));
     tasks.shutdown_timeout(LAST_TASKS_TIMEOUT);
     Ok(outcome?)
 }
 
-async fn serve(config: &Config, tls: Option<TlsAcceptor>) -> anyhow::Result<()> {
+async fn serve(
+    config: &Config,
+    source: Option<Source>,
+    tls: Option<TlsAcceptor>,
+) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
     let claimed = Claimed::all(&config.listeners)?;
     let (store, users) = tokio::try_join!(open_store(config), seed_users(config))?;
     let mut runtime = Runtime::start(config, store, users.clone())?;
-    runtime.load_plugins(config).await;
+    let plugins = Plugins::load(&runtime, config, source).await?;
 
     let open = claimed.open()?;
     let listeners = open.listeners();
@@ -89,7 +97,12 @@ async fn serve(config: &Config, tls: Option<TlsAcceptor>) -> anyhow::Result<()> 
     tracing::info!(signal = %stop.signalled().await, "stopping");
     let end = async {
         // First, because its commands need a broker that commits.
-        tokio::task::spawn_blocking(|| management.stop()).await.ok();
+        tokio::task::spawn_blocking(|| {
+            management.stop();
+            plugins.stop();
+        })
+        .await
+        .ok();
         runtime.shutdown().await;
     };
     tokio::select! {

@@ -1,7 +1,7 @@
 //! `amphora serve`: flags and environment variables over the file over the defaults.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,6 +9,7 @@ use clap::Args;
 use super::exit::Exit;
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::logging;
+use crate::reload::Source;
 use crate::serve::{self, ServeError};
 
 /// What `amphora serve` accepts. Everything else is in the file that `--config` names.
@@ -61,13 +62,24 @@ impl ServeArgs {
     /// Runs the broker until it is told to stop.
     pub(super) fn run(self) -> Result<ExitCode, Exit> {
         let usage = |error: &dyn std::error::Error| Exit::Usage(error.to_string());
+        let source = self.source();
         let config = self.into_config().map_err(|error| usage(&error))?;
         logging::init(&config.logging).map_err(|error| usage(&error))?;
-        match serve::run(&config) {
+        match serve::run(&config, source) {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(ServeError::Config(error)) => Err(Exit::Usage(error.to_string())),
             Err(error) => Err(Exit::Failed(error.to_string())),
         }
+    }
+
+    /// Where the configuration is read again when it changes: the file, under the same flags and variables.
+    fn source(&self) -> Option<Source> {
+        let args = self.clone();
+        let file = self.config.clone()?;
+        let read = move |file: &Path, text: &str| {
+            Config::parse(file, text, |config| args.clone().apply(config))
+        };
+        Some(Source::new(file, read))
     }
 
     /// The configuration that results from file, environment and flags.

@@ -138,11 +138,9 @@ impl Broker {
         Ok((broker, thread))
     }
 
-    /// Loads all plugins. Clients should not be let in before.
-    pub(super) async fn load_plugins(&self, config: &Config) {
-        let uploads = std::mem::take(&mut *self.uploads.lock());
-        let (configured, attachments) = (config.plugins.clone(), config.attachments.clone());
-        self.plugins.begin(configured, attachments, uploads).await;
+    /// The plugins that were uploaded earlier; they are not loaded yet.
+    pub(super) fn take_uploads(&self) -> Vec<Plugin> {
+        std::mem::take(&mut *self.uploads.lock())
     }
 
     pub(super) fn vhost(&self, name: &str) -> Option<Arc<VirtualHost>> {

@@ -47,6 +47,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::auth::Users;
 use crate::config::Config;
 use crate::management::Backend;
+use crate::reload::Apply;
 
 use broker::Broker;
 
@@ -78,9 +79,15 @@ impl Runtime {
         })
     }
 
-    /// Loads the plugins of the configuration, and those that were uploaded. One that does not load is told in the log.
-    pub(crate) async fn load_plugins(&self, config: &Config) {
-        self.broker.load_plugins(config).await;
+    /// Where changes of the configuration are taken in force.
+    pub(crate) fn apply(&self) -> Arc<dyn Apply> {
+        Arc::clone(&self.broker.plugins) as Arc<dyn Apply>
+    }
+
+    /// What loads the plugins that were uploaded earlier. It may take seconds for each that was not compiled before, and blocks.
+    pub(crate) fn uploads(&self) -> impl FnOnce() + Send + use<> {
+        let broker = Arc::clone(&self.broker);
+        move || broker.plugins.load_uploads(broker.take_uploads())
     }
 
     /// Accepts clients on this listener, with TLS if there is an acceptor.

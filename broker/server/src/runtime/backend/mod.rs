@@ -125,7 +125,7 @@ impl Backend for Broker {
     }
 
     fn plugins(&self) -> &dyn Plugins {
-        &*self.plugins
+        &self.plugins
     }
 
     fn close_connection(&self, name: &str, reason: &str) -> bool {

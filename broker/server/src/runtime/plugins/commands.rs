@@ -1,6 +1,7 @@
 //! Loading, replacing and unloading plugins: by the configuration, and by the management API.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use amphora_plugin_host::{Grant, LoadError, PluginSpec};
 use bytes::Bytes;
@@ -10,23 +11,13 @@ use super::registry::{Known, forget, remember};
 use crate::config::{self, Attachment, Plugin};
 use crate::management::backend::{self, PluginRefusal, PluginReply, PutPlugin};
 use crate::management::snapshot::{PluginLogLine, PluginSnapshot, PluginSource};
+use crate::reload::Apply;
 
+/// All of these may take seconds, and block. A change is the whole of one command: they come one after the other.
 impl Plugins {
-    /// What the configuration says at the start, and what was uploaded earlier. A plugin that does not load is told in the log,
-    /// and is in the list with its reason; what needs it fails as `on-error` says until it does.
-    pub(crate) async fn begin(
-        &self,
-        configured: Vec<Plugin>,
-        attachments: Vec<Attachment>,
-        uploads: Vec<Plugin>,
-    ) {
-        self.registry.write().attachments = attachments;
-        let _changing = self.changing.lock().await;
-        for settings in configured {
-            let known = Known::new(settings.clone(), PluginSource::Config);
-            self.registry.write().insert(known);
-            self.load_configured(&settings).await.ok();
-        }
+    /// Loads what was uploaded earlier. One that does not load is told in the log, and is in the list with its reason.
+    pub(crate) fn load_uploads(&self, uploads: Vec<Plugin>) {
+        let _changing = self.changing.lock();
         for settings in uploads {
             // The configuration has taken the name over.
             if self.registry.read().find(&settings.name).is_some() {
@@ -35,86 +26,37 @@ impl Plugins {
             }
             let known = Known::new(settings.clone(), PluginSource::Upload);
             self.registry.write().insert(known);
-            self.load_uploaded(&settings).await.ok();
+            // Why it does not load was told.
+            let _ = self.load_uploaded(&settings);
         }
     }
 
-    /// Puts other attachments in force.
-    pub(crate) fn attach(&self, attachments: Vec<Attachment>) {
-        self.registry.write().attachments = attachments;
-        self.surroundings.touch();
-    }
-
-    /// Loads a plugin of the configuration, a new one or one with other settings.
-    pub(crate) async fn configure(&self, settings: Plugin) -> Result<(), PluginRefusal> {
-        let _changing = self.changing.lock().await;
-        {
-            let mut registry = self.registry.write();
-            match registry.find_mut(&settings.name) {
-                Some(known) => {
-                    known.settings = settings.clone();
-                    known.source = PluginSource::Config;
-                }
-                None => registry.insert(Known::new(settings.clone(), PluginSource::Config)),
-            }
-        }
-        self.load_configured(&settings).await
-    }
-
-    /// The configuration has a plugin no more.
-    pub(crate) async fn unconfigure(&self, name: &str) {
-        let _changing = self.changing.lock().await;
-        self.registry.write().remove(name);
-        self.host.forget(name);
-        tracing::info!(plugin = name, "plugin removed");
-    }
-
-    async fn load_configured(&self, settings: &Plugin) -> Result<(), PluginRefusal> {
+    fn load_configured(&self, settings: &Plugin) -> Result<(), PluginRefusal> {
         let path = settings.path.clone().unwrap_or_default();
-        let component = read(&path).await;
-        let loaded = match component {
-            Ok(component) => self.load_bytes(settings, component).await,
-            Err(refusal) => Err(refusal),
-        };
+        let loaded = read(&path).and_then(|component| self.load_bytes(settings, &component));
         self.note(&settings.name, PluginSource::Config, loaded)
     }
 
-    async fn load_uploaded(&self, settings: &Plugin) -> Result<(), PluginRefusal> {
-        let component = read(&self.upload_path(&settings.name)).await;
-        let loaded = match component {
-            Ok(component) => self.load_bytes(settings, component).await,
-            Err(refusal) => Err(refusal),
-        };
+    fn load_uploaded(&self, settings: &Plugin) -> Result<(), PluginRefusal> {
+        let path = self.upload_path(&settings.name);
+        let loaded = read(&path).and_then(|component| self.load_bytes(settings, &component));
         self.note(&settings.name, PluginSource::Upload, loaded)
     }
 
     /// Compiles and tries the component aside, and swaps it in.
-    async fn load_bytes(&self, settings: &Plugin, component: Bytes) -> Result<(), PluginRefusal> {
-        let (host, spec) = (self.host.clone(), spec(settings));
-        let begun = std::time::Instant::now();
-        let loaded = tokio::task::spawn_blocking(move || host.load(spec, &component))
-            .await
-            .map_err(|error| PluginRefusal::Failed(format!("the load was cut short: {error}")))?
-            .map_err(|error| refusal(&error))?;
-        let version = loaded.version.as_ref();
-        tracing::info!(
-            plugin = %settings.name,
-            version = version.map(|version| &*version.version),
-            sha256 = version.and_then(|version| version.sha256.get(..12)),
-            took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "plugin loaded"
-        );
-        Ok(())
+    fn load_bytes(&self, settings: &Plugin, component: &[u8]) -> Result<(), PluginRefusal> {
+        let loaded = self.host.load(spec(settings), component);
+        loaded.map(drop).map_err(|error| refusal(&error))
     }
 
+    /// Takes note of an attempt to load.
     fn note(
         &self,
         name: &str,
         source: PluginSource,
         loaded: Result<(), PluginRefusal>,
     ) -> Result<(), PluginRefusal> {
-        let mut registry = self.registry.write();
-        if let Some(known) = registry.find_mut(name) {
+        if let Some(known) = self.registry.write().find_mut(name) {
             known.source = source;
             known.failure = None;
             if let Err(refusal) = &loaded {
@@ -127,8 +69,9 @@ impl Plugins {
         loaded
     }
 
-    async fn put_component(&self, command: PutPlugin) -> Result<(), PluginRefusal> {
-        let _changing = self.changing.lock().await;
+    /// Returns the epoch that makes the upload durable.
+    fn put_component(&self, command: PutPlugin) -> Result<u64, PluginRefusal> {
+        let _changing = self.changing.lock();
         let PutPlugin {
             name,
             component,
@@ -138,8 +81,7 @@ impl Plugins {
         let settings = match (&known, settings) {
             (Some(known), Some(_)) if known.settings.path.is_some() => {
                 return Err(PluginRefusal::Conflict(format!(
-                    "the settings of plugin '{}' are in the configuration; upload the component alone",
-                    known.settings.name
+                    "the settings of plugin '{name}' are in the configuration; upload the component alone"
                 )));
             }
             (_, Some(settings)) => settings,
@@ -153,50 +95,46 @@ impl Plugins {
                 rival.name
             )));
         }
-        let loaded = self.load_bytes(&settings, component.clone()).await;
-        if known.is_none() && loaded.is_err() {
-            self.host.forget(&name);
-        }
+        let loaded = self.load_bytes(&settings, &component);
         if known.is_some() {
             self.note(&name, PluginSource::Upload, loaded)?;
-        } else {
-            loaded?;
+        } else if let Err(refusal) = loaded {
+            self.host.forget(&name);
+            return Err(refusal);
+        }
+        {
+            let mut registry = self.registry.write();
+            match registry.find_mut(&name) {
+                Some(known) => known.settings = settings.clone(),
+                None => registry.insert(Known::new(settings.clone(), PluginSource::Upload)),
+            }
         }
         if settings.path.is_none() {
-            self.keep(&settings, component).await?;
-        } else {
-            tracing::warn!(
-                plugin = name,
-                "an uploaded component is in force until the next load from its path"
-            );
+            return self.keep(&settings, &component);
         }
-        let mut registry = self.registry.write();
-        match registry.find_mut(&name) {
-            Some(known) => known.settings = settings,
-            None => registry.insert(Known::new(settings, PluginSource::Upload)),
-        }
-        Ok(())
+        tracing::warn!(
+            plugin = name,
+            "an uploaded component is in force until the next load from its path"
+        );
+        Ok(0)
     }
 
     /// Keeps an uploaded plugin for the next start of the broker.
-    async fn keep(&self, settings: &Plugin, component: Bytes) -> Result<(), PluginRefusal> {
-        let path = self.upload_path(&settings.name);
+    fn keep(&self, settings: &Plugin, component: &[u8]) -> Result<u64, PluginRefusal> {
         let failed = |error: &dyn std::fmt::Display| {
             PluginRefusal::Failed(format!(
                 "the component is in force, but cannot be kept: {error}"
             ))
         };
-        tokio::task::spawn_blocking(move || write(&path, &component))
-            .await
-            .map_err(|error| failed(&error))?
-            .map_err(|error| failed(&error))?;
+        let path = self.upload_path(&settings.name);
+        write(&path, component).map_err(|error| failed(&error))?;
         let write = remember(settings).map_err(|error| failed(&error))?;
-        self.surroundings.store(write).await;
-        Ok(())
+        Ok(self.surroundings.define(write))
     }
 
-    async fn unload_plugin(&self, name: &str, force: bool) -> Result<(), PluginRefusal> {
-        let _changing = self.changing.lock().await;
+    /// Returns the epoch that makes the end of an upload durable.
+    fn unload_plugin(&self, name: &str, force: bool) -> Result<u64, PluginRefusal> {
+        let _changing = self.changing.lock();
         let known = self.registry.read().find(name).cloned();
         let known = known.ok_or(PluginRefusal::NoPlugin)?;
         let exchanges = self.host.snapshot(name).map_or(0, |found| found.exchanges);
@@ -207,46 +145,36 @@ impl Plugins {
             )));
         }
         if known.settings.path.is_some() {
-            if let Err(error) = self.host.unload(name) {
-                return Err(refusal(&error));
-            }
-        } else {
-            self.host.forget(name);
-            self.registry.write().remove(name);
-            self.surroundings.store(forget(name)).await;
-            let path = self.upload_path(name);
-            let removed = tokio::task::spawn_blocking(move || std::fs::remove_file(path)).await;
-            if let Ok(Err(error)) = removed {
-                tracing::warn!(plugin = name, %error, "the component's file stays");
-            }
+            self.host.unload(name).map_err(|error| refusal(&error))?;
+            return Ok(0);
         }
-        tracing::info!(plugin = name, "plugin unloaded");
-        Ok(())
+        self.host.forget(name);
+        self.registry.write().remove(name);
+        if let Err(error) = std::fs::remove_file(self.upload_path(name)) {
+            tracing::warn!(plugin = name, %error, "the component's file stays");
+        }
+        Ok(self.surroundings.define(forget(name)))
     }
 
-    async fn roll_back(&self, name: &str) -> Result<(), PluginRefusal> {
-        let _changing = self.changing.lock().await;
+    fn roll_back(&self, name: &str) -> Result<u64, PluginRefusal> {
+        let _changing = self.changing.lock();
         if self.registry.read().find(name).is_none() {
             return Err(PluginRefusal::NoPlugin);
         }
-        let (host, plugin) = (self.host.clone(), name.to_owned());
-        tokio::task::spawn_blocking(move || host.rollback(&plugin))
-            .await
-            .map_err(|error| PluginRefusal::Failed(error.to_string()))?
-            .map_err(|error| refusal(&error))?;
-        tracing::info!(plugin = name, "the previous version is in force again");
-        Ok(())
+        self.host.rollback(name).map_err(|error| refusal(&error))?;
+        Ok(0)
     }
 
-    async fn load_again(&self, name: &str) -> Result<(), PluginRefusal> {
-        let _changing = self.changing.lock().await;
+    fn load_again(&self, name: &str) -> Result<u64, PluginRefusal> {
+        let _changing = self.changing.lock();
         let settings = self.registry.read().settings(name).cloned();
         let settings = settings.ok_or(PluginRefusal::NoPlugin)?;
         if settings.path.is_some() {
-            self.load_configured(&settings).await
+            self.load_configured(&settings)?;
         } else {
-            self.load_uploaded(&settings).await
+            self.load_uploaded(&settings)?;
         }
+        Ok(0)
     }
 
     fn upload_path(&self, name: &str) -> PathBuf {
@@ -254,7 +182,25 @@ impl Plugins {
     }
 }
 
-impl backend::Plugins for Plugins {
+/// Runs a command on a thread that may block, and waits until what it changed is durable.
+fn command<'a>(
+    plugins: &Arc<Plugins>,
+    command: impl FnOnce(&Plugins) -> Result<u64, PluginRefusal> + Send + 'static,
+) -> PluginReply<'a> {
+    let plugins = Arc::clone(plugins);
+    Box::pin(async move {
+        let run = Arc::clone(&plugins);
+        let epoch = tokio::task::spawn_blocking(move || command(&run))
+            .await
+            .map_err(|error| PluginRefusal::Failed(error.to_string()))??;
+        if epoch > 0 {
+            plugins.surroundings.durable(epoch).await;
+        }
+        Ok(())
+    })
+}
+
+impl backend::Plugins for Arc<Plugins> {
     fn all(&self) -> Vec<PluginSnapshot> {
         self.listed()
     }
@@ -267,20 +213,62 @@ impl backend::Plugins for Plugins {
         self.log_lines(name)
     }
 
-    fn put(&self, command: PutPlugin) -> PluginReply<'_> {
-        Box::pin(self.put_component(command))
+    fn put(&self, put: PutPlugin) -> PluginReply<'_> {
+        command(self, move |plugins| plugins.put_component(put))
     }
 
     fn load<'a>(&'a self, name: &'a str) -> PluginReply<'a> {
-        Box::pin(self.load_again(name))
+        let name = name.to_owned();
+        command(self, move |plugins| plugins.load_again(&name))
     }
 
     fn rollback<'a>(&'a self, name: &'a str) -> PluginReply<'a> {
-        Box::pin(self.roll_back(name))
+        let name = name.to_owned();
+        command(self, move |plugins| plugins.roll_back(&name))
     }
 
     fn unload<'a>(&'a self, name: &'a str, force: bool) -> PluginReply<'a> {
-        Box::pin(self.unload_plugin(name, force))
+        let name = name.to_owned();
+        command(self, move |plugins| plugins.unload_plugin(&name, force))
+    }
+}
+
+impl Apply for Plugins {
+    fn load(&self, plugin: &Plugin, component: Bytes) -> anyhow::Result<()> {
+        let _changing = self.changing.lock();
+        self.registry.write().configure(plugin);
+        let loaded = self.load_bytes(plugin, &component);
+        if let Some(known) = self.registry.write().find_mut(&plugin.name) {
+            known.failure = None;
+            if let Err(refusal) = &loaded {
+                known.failed(refusal.text().to_owned());
+            }
+        }
+        loaded.map_err(|refusal| anyhow::anyhow!("{}", refusal.text()))
+    }
+
+    fn absent(&self, plugin: &Plugin, reason: &str) {
+        let _changing = self.changing.lock();
+        let mut registry = self.registry.write();
+        registry.configure(plugin);
+        if let Some(known) = registry.find_mut(&plugin.name) {
+            known.failed(reason.to_owned());
+        }
+    }
+
+    fn unload(&self, name: &str) {
+        let _changing = self.changing.lock();
+        self.host.forget(name);
+        self.registry.write().remove(name);
+    }
+
+    fn set_attachments(&self, attachments: Vec<Attachment>) {
+        self.registry.write().attachments = attachments;
+        self.surroundings.touch();
+    }
+
+    fn set_log_level(&self, level: &str) -> anyhow::Result<()> {
+        Ok(crate::logging::set_level(level)?)
     }
 }
 
@@ -330,17 +318,11 @@ fn granted(grant: config::Grant) -> Grant {
     }
 }
 
-async fn read(path: &Path) -> Result<Bytes, PluginRefusal> {
-    let from = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || std::fs::read(from)).await;
-    let failed = |error: &dyn std::fmt::Display| {
+fn read(path: &Path) -> Result<Bytes, PluginRefusal> {
+    let read = std::fs::read(path).map(Bytes::from);
+    read.map_err(|error| {
         PluginRefusal::Failed(format!("{} cannot be read: {error}", path.display()))
-    };
-    match read {
-        Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(error)) => Err(failed(&error)),
-        Err(error) => Err(failed(&error)),
-    }
+    })
 }
 
 /// Writes the whole file or leaves what was there.

@@ -76,9 +76,12 @@ impl Surroundings {
         }
     }
 
-    /// Stores a definition, and returns when it is durable.
-    pub(super) async fn store(&self, write: Write) {
-        let epoch = self.committer.define(vec![write]);
+    /// Stores a definition. Returns the epoch that makes it durable.
+    pub(super) fn define(&self, write: Write) -> u64 {
+        self.committer.define(vec![write])
+    }
+
+    pub(super) async fn durable(&self, epoch: u64) {
         self.committer.durable(epoch).await;
     }
 }

@@ -15,7 +15,7 @@ use amphora_plugin_host::Host;
 use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 pub(super) use self::environment::{Surroundings, kv_entry, publish};
 use self::registry::Registry;
@@ -33,7 +33,7 @@ pub(crate) struct Plugins {
     /// Where uploaded components are kept.
     folder: PathBuf,
     /// One change at a time: a load may take seconds, and the next one builds on its outcome.
-    changing: tokio::sync::Mutex<()>,
+    changing: Mutex<()>,
 }
 
 /// Where dead letters go.
@@ -83,7 +83,7 @@ impl Plugins {
             surroundings,
             registry: RwLock::default(),
             folder,
-            changing: tokio::sync::Mutex::default(),
+            changing: Mutex::default(),
         }
     }
 

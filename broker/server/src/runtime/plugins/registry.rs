@@ -64,6 +64,17 @@ impl Registry {
         self.plugins.values()
     }
 
+    /// A plugin has these settings in the configuration.
+    pub(super) fn configure(&mut self, settings: &Plugin) {
+        let name = settings.name.clone();
+        let known = self
+            .plugins
+            .entry(name)
+            .or_insert_with(|| Known::new(settings.clone(), PluginSource::Config));
+        known.settings = settings.clone();
+        known.source = PluginSource::Config;
+    }
+
     pub(super) fn insert(&mut self, known: Known) {
         self.plugins.insert(known.settings.name.clone(), known);
     }
