@@ -8,6 +8,7 @@ pub mod logging;
 pub mod management;
 mod nearest;
 pub mod perf;
+pub mod plugin;
 pub mod reload;
 mod runtime;
 pub mod serve;

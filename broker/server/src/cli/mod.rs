@@ -1,4 +1,4 @@
-//! The command line: `amphora serve`, `amphora ctl`, `amphora perf`.
+//! The command line: `amphora serve`, `amphora ctl`, `amphora perf`, `amphora plugin`.
 
 pub(crate) mod exit;
 mod serve;
@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
 pub use self::serve::ServeArgs;
-use crate::{ctl, perf};
+use crate::{ctl, perf, plugin};
 
 /// An AMQP 0-9-1 broker.
 #[derive(Debug, Parser)]
@@ -26,6 +26,7 @@ enum Command {
     /// Looks at a running broker and changes what is in it, through its management API.
     Ctl(ctl::Args),
     Perf(perf::Args),
+    Plugin(plugin::Args),
 }
 
 impl Cli {
@@ -37,6 +38,7 @@ impl Cli {
             Command::Perf(args) => perf::run(args)
                 .map(|()| ExitCode::SUCCESS)
                 .map_err(|error| Exit::Failed(format!("{error:#}"))),
+            Command::Plugin(args) => plugin::run(&args).map(|()| ExitCode::SUCCESS),
         };
         done.unwrap_or_else(Exit::report)
     }

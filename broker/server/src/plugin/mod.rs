@@ -1,0 +1,31 @@
+//! `amphora plugin`: what whoever writes a plugin needs, from the first file to the component.
+//!
+//! - [`build`]: source in Rust, C, JavaScript or Python to a component, with the tools that each language has for it
+//! - [`contract`]: the WIT files, which the program carries along, so that it is enough to build with
+
+mod build;
+mod contract;
+
+use clap::Subcommand;
+
+use crate::cli::exit::Exit;
+
+/// Write, build and try plugins
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Command {
+    Build(build::Args),
+}
+
+/// Does what was asked for. Results go to stdout, progress to stderr.
+pub(crate) fn run(args: &Args) -> Result<(), Exit> {
+    let done = match &args.command {
+        Command::Build(args) => build::run(args),
+    };
+    done.map_err(|error| Exit::Failed(format!("{error:#}")))
+}
