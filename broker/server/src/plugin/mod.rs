@@ -1,9 +1,11 @@
 //! `amphora plugin`: what whoever writes a plugin needs, from the first file to the component.
 //!
 //! - [`build`]: source in Rust, C, JavaScript or Python to a component, with the tools that each language has for it
+//! - [`cases`]: messages, and what a plugin is expected to do with them
 //! - [`contract`]: the WIT files, which the program carries along, so that it is enough to build with
 
 mod build;
+pub mod cases;
 mod contract;
 
 use clap::Subcommand;
