@@ -1,5 +1,6 @@
 //! `amphora plugin`: what whoever writes a plugin needs, from the first file to the component.
 //!
+//! - [`new`]: a project that builds, in one of the languages
 //! - [`build`]: source in Rust, C, JavaScript or Python to a component, with the tools that each language has for it
 //! - [`cases`]: messages, and what a plugin is expected to do with them
 //! - [`contract`]: the WIT files, which the program carries along, so that it is enough to build with
@@ -7,6 +8,7 @@
 mod build;
 pub mod cases;
 mod contract;
+mod new;
 
 use clap::Subcommand;
 
@@ -21,12 +23,14 @@ pub struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
+    New(new::Args),
     Build(build::Args),
 }
 
 /// Does what was asked for. Results go to stdout, progress to stderr.
 pub(crate) fn run(args: &Args) -> Result<(), Exit> {
     let done = match &args.command {
+        Command::New(args) => new::run(args),
         Command::Build(args) => build::run(args),
     };
     done.map_err(|error| Exit::Failed(format!("{error:#}")))
