@@ -51,7 +51,12 @@ const LAYERS: &[(&str, &[&str], Others)] = &[
     ),
     (
         "amphora",
-        &["amphora-core", "amphora-protocol", "amphora-storage"],
+        &[
+            "amphora-core",
+            "amphora-plugin-host",
+            "amphora-protocol",
+            "amphora-storage",
+        ],
         Others::AllBut(&["fjall", "wasmtime"]),
     ),
     (
