@@ -35,7 +35,7 @@ pub use self::counters::{BATCH_BUCKETS, CounterSnapshot, LATENCY_BUCKETS};
 pub use self::environment::{Environment, KvEntry, Outgoing, Standalone};
 pub use self::error::{HostError, LoadError};
 pub use self::host::{Host, HostSettings};
-pub use self::inspect::Inspection;
+pub use self::inspect::{Described, Inspection};
 pub use self::snapshot::{
     FaultCounts, Kinds, LogLevel, LogLine, Metric, PluginState, Snapshot, VersionSnapshot,
 };

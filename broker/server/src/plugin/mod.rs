@@ -2,13 +2,19 @@
 //!
 //! - [`new`]: a project that builds, in one of the languages
 //! - [`build`]: source in Rust, C, JavaScript or Python to a component, with the tools that each language has for it
-//! - [`cases`]: messages, and what a plugin is expected to do with them
+//! - [`inspect`]: what a component is, and what the broker would say of it
+//! - [`test`]: a component against its [`cases`]
+//! - [`bench`]: what it costs for each message
 //! - [`contract`]: the WIT files, which the program carries along, so that it is enough to build with
 
+mod bench;
 mod build;
 pub mod cases;
 mod contract;
+mod inspect;
 mod new;
+mod test;
+mod trial;
 
 use clap::Subcommand;
 
@@ -25,6 +31,9 @@ pub struct Args {
 enum Command {
     New(new::Args),
     Build(build::Args),
+    Inspect(inspect::Args),
+    Test(test::Args),
+    Bench(bench::Args),
 }
 
 /// Does what was asked for. Results go to stdout, progress to stderr.
@@ -32,6 +41,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Exit> {
     let done = match &args.command {
         Command::New(args) => new::run(args),
         Command::Build(args) => build::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Bench(args) => bench::run(args),
     };
     done.map_err(|error| Exit::Failed(format!("{error:#}")))
 }

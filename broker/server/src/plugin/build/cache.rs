@@ -45,7 +45,11 @@ fn tool_in(
     Ok(folder)
 }
 
-fn cache() -> anyhow::Result<PathBuf> {
+/// The folder for all that is kept for plugins' authors.
+///
+/// # Errors
+/// There is no place for it.
+pub(in crate::plugin) fn cache() -> anyhow::Result<PathBuf> {
     let from = |name: &str| env::var_os(name).map(PathBuf::from);
     let absolute = |path: &PathBuf| path.is_absolute();
     let cache = from("XDG_CACHE_HOME")

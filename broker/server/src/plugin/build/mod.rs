@@ -4,6 +4,7 @@
 
 mod c;
 mod cache;
+pub(super) use self::cache::cache;
 mod component;
 mod javascript;
 mod project;
