@@ -48,8 +48,8 @@ fn schemas_refer_to_each_other_and_to_themselves() {
     assert_eq!(
         errors(&tree, &value),
         [
-            "/children/1/children/0/value must be of type integer",
-            "/children/1/value is missing"
+            "/children/1/value is missing",
+            "/children/1/children/0/value must be of type integer"
         ]
     );
     let whole = json!({"type": "object", "additionalProperties": {"$ref": "#"}});
