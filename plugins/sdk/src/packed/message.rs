@@ -60,16 +60,13 @@ impl<'a> Message<'a> {
         self.time_ms
     }
 
-    /// The properties, which are decoded by this call.
+    /// The properties, which are decoded by this call. Properties that the publisher damaged are seen as none.
     pub fn properties(&self) -> PropertiesRef<'a> {
         debug_assert!(
             self.needs.properties,
             "`Needs::properties` was not asked for"
         );
-        match PropertiesRef::read(self.properties) {
-            Ok(properties) => properties,
-            Err(damage) => panic!("properties: {damage}"),
-        }
+        PropertiesRef::read(self.properties).unwrap_or_default()
     }
 
     /// The first header with this name. The name must be among those that were asked for.
@@ -77,7 +74,7 @@ impl<'a> Message<'a> {
         self.headers().get(name)
     }
 
-    /// All headers that were asked for.
+    /// All headers that were asked for. If all are, a table that the publisher damaged is seen as empty.
     #[inline]
     pub fn headers(&self) -> Headers<'a> {
         debug_assert!(
