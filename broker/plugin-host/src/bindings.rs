@@ -51,7 +51,7 @@ impl Bindings {
 
     fn note(&self, id: u32, log: &mut Log) {
         log.changes.push_back(id);
-        if log.changes.len() > log.current.len() + REMEMBERED {
+        while log.changes.len() > log.current.len() + REMEMBERED {
             log.changes.pop_front();
         }
         // Published with the lock held, so that who sees the number finds the change.

@@ -98,10 +98,12 @@ impl ExchangeType {
     }
 
     pub(crate) fn plugin(&self) -> Result<Arc<Plugin>, HookError> {
-        self.plugin.load_full().ok_or_else(|| {
-            let text = format!("no plugin supplies exchange type '{}' now", self.name);
-            hook_error(&self.name, Fault::NotLoaded, text)
-        })
+        self.plugin.load_full().ok_or_else(|| self.nobody())
+    }
+
+    fn nobody(&self) -> HookError {
+        let text = format!("no plugin supplies exchange type '{}' now", self.name);
+        hook_error(&self.name, Fault::NotLoaded, text)
     }
 }
 
@@ -177,7 +179,8 @@ impl ExchangeHook for Exchange {
     }
 
     fn needs(&self) -> Result<Arc<Needs>, HookError> {
-        let plugin = self.of_type.plugin()?;
+        let plugin = self.of_type.plugin.load();
+        let plugin = plugin.as_ref().ok_or_else(|| self.of_type.nobody())?;
         if let Some(rest) = plugin.health.quarantine(|| plugin.now_ns())
             && rest > Duration::ZERO
         {
@@ -189,7 +192,8 @@ impl ExchangeHook for Exchange {
     }
 
     fn batch_max(&self) -> usize {
-        let Ok(plugin) = self.of_type.plugin() else {
+        let plugin = self.of_type.plugin.load();
+        let Some(plugin) = plugin.as_ref() else {
             return 1;
         };
         if plugin.health.quarantine(|| plugin.now_ns()).is_some() {
@@ -207,8 +211,9 @@ impl ExchangeHook for Exchange {
     }
 
     fn route(&self, batch: &PackedBatch, answer: &mut Vec<u32>) -> Result<(), HookError> {
-        let plugin = self.of_type.plugin()?;
-        self.call(&plugin, batch, answer)
+        let plugin = self.of_type.plugin.load();
+        let plugin = plugin.as_ref().ok_or_else(|| self.of_type.nobody())?;
+        self.call(plugin, batch, answer)
     }
 
     fn on_error(&self) -> OnError {

@@ -46,6 +46,8 @@ pub(crate) enum Entry {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Turn {
     None,
+    /// The first failure in a while.
+    Failing,
     Healed,
     Quarantined(Duration),
 }
@@ -109,8 +111,13 @@ impl Health {
         history.failures.retain(|time| *time >= begin);
         history.failures.push_back(now_ns);
         // Another thread may have been faster.
-        if history.failures.len() < FAILURES_MAX || self.in_quarantine.load(Ordering::Acquire) {
+        if self.in_quarantine.load(Ordering::Acquire) {
             return Turn::None;
+        }
+        match history.failures.len() {
+            1 => return Turn::Failing,
+            2..FAILURES_MAX => return Turn::None,
+            _ => {}
         }
         history.back_off = BACK_OFF_MIN;
         self.close(BACK_OFF_MIN, now_ns)
@@ -148,7 +155,13 @@ mod tests {
     fn few_failures_in_a_long_time_are_no_matter() {
         let health = Health::default();
         for minute in 0..100 {
-            assert_eq!(fail(&health, minute * 3 * SECOND), Turn::None);
+            let turn = fail(&health, minute * 3 * SECOND);
+            let first = if minute == 0 {
+                Turn::Failing
+            } else {
+                Turn::None
+            };
+            assert_eq!(turn, first);
         }
         assert_eq!(health.enter(|| 0), Entry::Open);
     }
@@ -157,7 +170,8 @@ mod tests {
     fn it_is_left_alone_longer_and_longer_until_it_succeeds() {
         let health = Health::default();
         let mut now = 50 * SECOND;
-        for _ in 0..4 {
+        assert_eq!(fail(&health, now), Turn::Failing);
+        for _ in 0..3 {
             assert_eq!(fail(&health, now), Turn::None);
         }
         assert_eq!(
@@ -187,6 +201,6 @@ mod tests {
         assert_eq!(health.over(Entry::Probe, Some(false), || now), Turn::Healed);
         assert_eq!(health.enter(|| now), Entry::Open);
         assert_eq!(health.quarantine(|| now), None);
-        assert_eq!(fail(&health, now), Turn::None, "the past is forgotten");
+        assert_eq!(fail(&health, now), Turn::Failing, "the past is forgotten");
     }
 }

@@ -104,10 +104,17 @@ impl Host {
         load::unload(self, name)
     }
 
-    /// Unloads a plugin and forgets it, with its counters. Its store is not told to the environment as removed.
+    /// Unloads a plugin and forgets it, with its counters, unless it is attached somewhere. Its store is not told to the environment as removed.
     pub fn forget(&self, name: &str) {
         if load::unload(self, name).is_ok() {
-            self.registry.write().plugins.remove(name);
+            let plugins = &mut self.registry.write().plugins;
+            // Attachments have a handle each, and wait for the plugin to come back.
+            if plugins
+                .get(name)
+                .is_some_and(|plugin| Arc::strong_count(plugin) == 1)
+            {
+                plugins.remove(name);
+            }
         }
     }
 

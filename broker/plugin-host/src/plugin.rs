@@ -198,14 +198,20 @@ impl Plugin {
         if failed {
             self.notes.lock().last_error = Some(error.text.clone());
         }
-        if let Turn::Quarantined(rest) = turn {
-            self.counters.quarantines.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(
-                plugin = &*self.name,
-                "the plugin fails too often and is not called for {} s: {}",
-                rest.as_secs(),
-                error.text
-            );
+        match turn {
+            Turn::Failing => {
+                tracing::warn!(plugin = &*self.name, "the plugin fails: {}", error.text);
+            }
+            Turn::Quarantined(rest) => {
+                self.counters.quarantines.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(
+                    plugin = &*self.name,
+                    "the plugin fails too often and is not called for {} s: {}",
+                    rest.as_secs(),
+                    error.text
+                );
+            }
+            Turn::None | Turn::Healed => {}
         }
         error
     }

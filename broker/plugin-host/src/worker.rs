@@ -37,7 +37,7 @@ struct Worker {
 struct Resident {
     plugin: Weak<Plugin>,
     tally: Arc<Tally>,
-    running: Option<Running>,
+    running: Option<Box<Running>>,
 }
 
 /// A call that was answered.
@@ -170,7 +170,7 @@ impl Resident {
         let current = current.filter(|running| running.version.number == version.number);
         let mut running = match current {
             Some(running) => running,
-            None => Running::start(plugin, version)?,
+            None => Box::new(Running::start(plugin, version)?),
         };
         let answer = call(&mut running);
         if !answer.as_ref().is_err_and(|failure| failure.is_fatal) {

@@ -235,3 +235,132 @@ pub(super) fn link(mut linker: LinkerInstance<'_, State>) -> wasmtime::Result<()
         Ok((add(&store.data().grants, key, by),))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::environment::{Environment, Outgoing};
+    use crate::grants::Shared;
+    use crate::spec::PluginSpec;
+
+    /// A clock that stands still, and everything that was told.
+    #[derive(Debug, Default)]
+    struct Told {
+        now_ms: AtomicU64,
+        changes: Mutex<Vec<(Vec<u8>, Option<KvEntry>)>>,
+    }
+
+    impl Environment for Told {
+        fn now_ms(&self) -> u64 {
+            self.now_ms.load(Ordering::Relaxed)
+        }
+
+        fn monotonic_ns(&self) -> u64 {
+            0
+        }
+
+        fn random(&self, _: &mut [u8]) {}
+
+        fn kv_changed(&self, _: &str, key: &[u8], entry: Option<&KvEntry>) {
+            self.changes.lock().push((key.to_vec(), entry.cloned()));
+        }
+
+        fn plugin_changed(&self, _: &str) {}
+
+        fn publish(&self, _: &str, _: Vec<Outgoing>) {}
+    }
+
+    fn grants(kv_max: u64) -> (Grants, Arc<Told>) {
+        let told = Arc::<Told>::default();
+        let mut spec = PluginSpec::new("plugin");
+        spec.kv_max = kv_max;
+        let shared = Arc::<Shared>::default();
+        let grants = Grants::new("plugin".into(), spec.into(), shared, Arc::clone(&told) as _);
+        (grants, told)
+    }
+
+    fn key(text: &str) -> Vec<u8> {
+        text.into()
+    }
+
+    #[test]
+    fn each_operation_says_what_was_there() {
+        let (grants, told) = grants(1 << 20);
+        assert_eq!(get(&grants, b"a"), None);
+        assert_eq!(set(&grants, key("a"), key("1"), None), Ok(None));
+        assert_eq!(set(&grants, key("a"), key("2"), None), Ok(Some(key("1"))));
+        assert_eq!(insert(&grants, key("a"), key("3"), None), Ok(false));
+        assert_eq!(insert(&grants, key("b"), key("3"), None), Ok(true));
+        assert_eq!(get(&grants, b"a"), Some(key("2")));
+        assert_eq!(remove(&grants, b"a"), Some(key("2")));
+        assert_eq!(remove(&grants, b"a"), None);
+        assert_eq!(add(&grants, key("n"), 5), Ok(5));
+        assert_eq!(add(&grants, key("n"), -7), Ok(-2));
+        assert!(add(&grants, key("n"), i64::MIN).is_err());
+        assert!(add(&grants, key("b"), 1).is_err());
+        let keys: Vec<Vec<u8>> = told
+            .changes
+            .lock()
+            .iter()
+            .map(|(key, _)| key.clone())
+            .collect();
+        assert_eq!(keys, ["a", "a", "b", "a", "n", "n"].map(key));
+    }
+
+    #[test]
+    fn entries_go_when_their_time_is_over_and_that_is_told() {
+        let (grants, told) = grants(1 << 20);
+        set(&grants, key("a"), key("1"), Some(100)).expect("room");
+        set(&grants, key("b"), key("1"), Some(50)).expect("room");
+        add(&grants, key("n"), 1).expect("room");
+        // A new time to live takes the place of the old one.
+        set(&grants, key("b"), key("2"), Some(200)).expect("room");
+        told.changes.lock().clear();
+        told.now_ms.store(99, Ordering::Relaxed);
+        assert_eq!(get(&grants, b"a"), Some(key("1")));
+        told.now_ms.store(100, Ordering::Relaxed);
+        assert_eq!(insert(&grants, key("a"), key("3"), None), Ok(true));
+        assert_eq!(told.changes.lock()[0], (key("a"), None));
+        told.now_ms.store(1000, Ordering::Relaxed);
+        assert_eq!(get(&grants, b"b"), None);
+        assert_eq!(get(&grants, b"a"), Some(key("3")));
+        let (entries, bytes) = grants.shared.kv.size();
+        assert_eq!((entries, bytes), (2, 2 * OVERHEAD + 2 + 9));
+    }
+
+    #[test]
+    fn a_number_keeps_its_time_to_live() {
+        let (grants, told) = grants(1 << 20);
+        set(&grants, key("n"), 1_i64.to_le_bytes().into(), Some(100)).expect("room");
+        assert_eq!(add(&grants, key("n"), 1), Ok(2));
+        told.now_ms.store(100, Ordering::Relaxed);
+        assert_eq!(add(&grants, key("n"), 1), Ok(1));
+    }
+
+    #[test]
+    fn limits_are_named_and_nothing_is_written_beyond_them() {
+        let (grants, told) = grants(1_000);
+        let refused = |result: Result<Option<Vec<u8>>, String>| result.expect_err("too much");
+        assert_eq!(
+            refused(set(&grants, vec![0; 1025], key("1"), None)),
+            "the key has 1025 bytes, and 1024 are allowed"
+        );
+        assert_eq!(
+            refused(set(&grants, key("a"), vec![0; 65_537], None)),
+            "the value has 65537 bytes, and 65536 are allowed"
+        );
+        set(&grants, key("a"), vec![0; 900], None).expect("it fits");
+        assert_eq!(
+            refused(set(&grants, key("b"), vec![0; 100], None)),
+            "the plugin's store would have 1130 bytes, and 1000 are granted"
+        );
+        // What takes the place of something needs room for the difference only.
+        set(&grants, key("a"), vec![0; 930], None).expect("it fits");
+        assert_eq!(told.changes.lock().len(), 2);
+        remove(&grants, b"a");
+        set(&grants, key("b"), vec![0; 900], None).expect("there is room");
+    }
+}
