@@ -33,7 +33,7 @@ pub(crate) fn exchange(
     attempt(&plugin, &version, vhost, name, arguments, binding).map_err(|failure| {
         if failure.fault != Fault::Refused {
             plugin.counters.fault(failure.fault, 0);
-            plugin.notes.lock().last_error = Some(failure.text.clone());
+            plugin.note_error(failure.text.clone());
         }
         plugin.error(failure.fault, failure.text)
     })

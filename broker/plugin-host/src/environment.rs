@@ -7,7 +7,7 @@ use amphora_protocol::wire::types::RoutingKey;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-/// The world around the plugins. All methods are called on the threads that call plugins, and must not block.
+/// The world around the plugins. All methods are called on the threads that call plugins, and must neither block nor call plugins.
 pub trait Environment: fmt::Debug + Send + Sync {
     /// Milliseconds since 1970-01-01T00:00Z.
     fn now_ms(&self) -> u64;
@@ -22,7 +22,8 @@ pub trait Environment: fmt::Debug + Send + Sync {
     /// writing, with the plugin's store locked.
     fn kv_changed(&self, plugin: &str, key: &[u8], entry: Option<&KvEntry>);
 
-    /// Another version of a plugin came into force, or none is in force any more: answers that were kept are void.
+    /// Another version of a plugin came into force, or none is in force any more: answers that were kept are void. Called on the thread
+    /// that loads or unloads, which must not load or unload the same plugin from here.
     fn plugin_changed(&self, plugin: &str);
 
     /// A plugin's call is over, and these are the messages that it sent meanwhile: at least one.

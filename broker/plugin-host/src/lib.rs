@@ -37,6 +37,7 @@ pub use self::error::{HostError, LoadError};
 pub use self::host::{Host, HostSettings};
 pub use self::inspect::{Described, Inspection};
 pub use self::snapshot::{
-    FaultCounts, Kinds, LogLevel, LogLine, Metric, PluginState, Snapshot, VersionSnapshot,
+    FaultCounts, Kinds, LastError, LogLevel, LogLine, Metric, PluginState, Snapshot,
+    VersionSnapshot,
 };
 pub use self::spec::{Grant, PluginSpec, UnknownGrant};

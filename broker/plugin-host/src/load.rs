@@ -77,20 +77,19 @@ fn conclude(
     plugin: &Arc<Plugin>,
     loaded: Result<(), LoadError>,
 ) -> Result<Snapshot, LoadError> {
-    let mut notes = plugin.notes.lock();
     match &loaded {
         Ok(()) => {
+            let mut notes = plugin.notes.lock();
             notes.last_error = None;
             notes.load_failed = false;
             plugin.counters.loads.fetch_add(1, Ordering::Relaxed);
         }
         Err(error) => {
-            notes.last_error = Some(error.to_string());
-            notes.load_failed = true;
+            plugin.note_error(error.to_string());
+            plugin.notes.lock().load_failed = true;
             plugin.counters.failed_loads.fetch_add(1, Ordering::Relaxed);
         }
     }
-    drop(notes);
     let snapshot = host.snapshot_of(plugin);
     match loaded {
         Ok(()) => {

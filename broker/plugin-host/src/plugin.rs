@@ -18,7 +18,7 @@ use crate::fault::hook_error;
 use crate::grants::{Grants, Shared};
 use crate::health::{Entry, Health, Turn};
 use crate::instance::Failure;
-use crate::snapshot::{PluginState, Snapshot, VersionSnapshot};
+use crate::snapshot::{LastError, PluginState, Snapshot, VersionSnapshot};
 use crate::spec::PluginSpec;
 use crate::state::{State, Usage};
 use crate::ticker::{Ticker, Watch};
@@ -60,7 +60,7 @@ pub(crate) struct Control {
 /// What listings say beside the counters.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    pub(crate) last_error: Option<String>,
+    pub(crate) last_error: Option<LastError>,
     pub(crate) previous: Option<VersionSnapshot>,
     pub(crate) load_failed: bool,
 }
@@ -183,6 +183,12 @@ impl Plugin {
         }
     }
 
+    /// Something failed, for listings.
+    pub(crate) fn note_error(&self, text: String) {
+        let at_ms = self.world.environment.now_ms();
+        self.notes.lock().last_error = Some(LastError { text, at_ms });
+    }
+
     /// A call failed: counts it, notes it, and puts the plugin into quarantine if it was too much.
     pub(crate) fn failed(&self, entry: Entry, failure: Failure, messages: usize) -> HookError {
         let Failure { fault, text, .. } = failure;
@@ -196,7 +202,7 @@ impl Plugin {
             .health
             .over(entry, failed.then_some(true), || self.now_ns());
         if failed {
-            self.notes.lock().last_error = Some(error.text.clone());
+            self.note_error(error.text.clone());
         }
         match turn {
             Turn::Failing => {

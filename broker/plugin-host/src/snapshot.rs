@@ -21,7 +21,7 @@ pub struct Snapshot {
     /// The version that [`Host::rollback`](crate::Host::rollback) would bring back.
     pub previous: Option<VersionSnapshot>,
     /// Why the last attempt to load or the last call failed, until a load succeeds.
-    pub last_error: Option<String>,
+    pub last_error: Option<LastError>,
     /// What was counted since the host began, over all versions.
     pub counters: CounterSnapshot,
     /// Bytes of linear memory of all instances.
@@ -40,6 +40,15 @@ pub struct Snapshot {
     pub metrics_dropped: u64,
     /// Figures that it counts itself.
     pub metrics: BTreeMap<String, Metric>,
+}
+
+/// Why something failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// In words.
+    pub text: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
 }
 
 /// Whether a plugin is in force.

@@ -177,7 +177,12 @@ fn content_header(
     }
     match &needs.headers {
         HeaderNeeds::None => {}
-        HeaderNeeds::All => put_long(properties.headers_raw()?.unwrap_or_default(), out),
+        HeaderNeeds::All => {
+            // A plugin is not to meet what only a broken or hostile client can have written.
+            let headers = properties.headers_raw()?.unwrap_or_default();
+            RawFields::new(headers).try_for_each(|field| field.map(drop))?;
+            put_long(headers, out);
+        }
         HeaderNeeds::Named(names) => {
             let headers = properties.headers_raw()?.unwrap_or_default();
             named(names, headers, out)?;
@@ -346,6 +351,13 @@ mod tests {
         };
         let mut batch = PackedBatch::default();
         assert!(batch.push(&needs, &message).is_err());
+        assert_eq!(batch.bytes(), b"\x01\0\0\0\0");
+        // The table has the right length, and a value of a type that there is not.
+        let damaged = Origin {
+            properties: b"\x20\0\0\0\0\x03\x01a?",
+            ..Origin::default()
+        };
+        assert!(batch.push(&needs, &damaged).is_err());
         assert_eq!(batch.bytes(), b"\x01\0\0\0\0");
     }
 }

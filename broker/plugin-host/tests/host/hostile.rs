@@ -29,7 +29,10 @@ fn routed_by(body: &str) -> (Fault, String) {
     let snapshot = world.host.snapshot("plugin").expect("loaded");
     assert_eq!(snapshot.counters.faults[&failed.0], 1);
     assert_eq!(snapshot.counters.failed_messages, 3);
-    assert_eq!(snapshot.last_error.as_deref(), Some(failed.1.as_str()));
+    assert_eq!(
+        snapshot.last_error.map(|error| error.text),
+        Some(failed.1.clone())
+    );
     // After a trap nothing of the instance is left.
     if matches!(failed.0, Fault::Trap | Fault::Timeout | Fault::Memory) {
         assert_eq!((snapshot.instances, snapshot.memory), (0, 0));

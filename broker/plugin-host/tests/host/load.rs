@@ -21,7 +21,10 @@ fn refused(spec: PluginSpec, component: &[u8], expected: &Expect) {
     expected.assert_eq(&error.to_string());
     if let Some(snapshot) = world.host.snapshot(&name) {
         assert_eq!(snapshot.state, PluginState::Failed);
-        assert_eq!(snapshot.last_error, Some(error.to_string()));
+        assert_eq!(
+            snapshot.last_error.map(|last| last.text),
+            Some(error.to_string())
+        );
     }
 }
 
@@ -246,9 +249,13 @@ fn an_inspection_needs_no_grants() {
         .import("log", "write", "(func (param i32 i32 i32))")
         .import("kv", "add", "(func (param i32 i32 i64 i32))");
     let found = world.host.inspect(&guest.component()).expect("sound");
-    assert_eq!((&*found.name, &*found.version), ("a guest", "1.2.3"));
-    assert_eq!(found.needs, needs);
-    assert_eq!(found.needs_refused, None);
+    let described = found.described.expect("it describes itself");
+    assert_eq!(
+        (&*described.name, &*described.version),
+        ("a guest", "1.2.3")
+    );
+    assert_eq!(described.needs, needs);
+    assert_eq!(described.needs_refused, None);
     assert!(found.kinds.exchange_typed && !found.kinds.exchange_packed);
     assert_eq!(found.grants_wanted, [Grant::Log, Grant::Kv].into());
     assert_eq!(found.sha256.len(), 64);

@@ -108,7 +108,9 @@ impl World {
 
     pub(crate) fn last_error(&self) -> String {
         let snapshot = self.host.snapshot("plugin").expect("it was named");
-        snapshot.last_error.unwrap_or_default()
+        snapshot
+            .last_error
+            .map_or_else(String::new, |error| error.text)
     }
 }
 

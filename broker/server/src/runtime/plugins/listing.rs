@@ -106,10 +106,10 @@ fn describe(snapshot: &mut PluginSnapshot, hosted: Snapshot) {
     };
     snapshot.version = hosted.version.map(version);
     snapshot.previous = hosted.previous.map(version);
-    if let Some(text) = hosted.last_error {
+    if let Some(error) = hosted.last_error {
         snapshot.last_error = Some(PluginFailure {
-            text,
-            at: SystemTime::now(),
+            text: error.text,
+            at: at(error.at_ms),
         });
     }
     snapshot.instances = hosted.instances;

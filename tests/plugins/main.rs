@@ -1,0 +1,8 @@
+//! Plugins, built from their source by the broker's own command.
+
+mod agreement;
+mod built;
+mod exchange;
+mod projects;
+mod seen;
+mod swap;
