@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
-READY_TIMEOUT_S = 30
+READY_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 20
 
 

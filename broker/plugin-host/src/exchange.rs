@@ -19,8 +19,8 @@ use crate::fault::hook_error;
 use crate::plugin::Plugin;
 use crate::worker;
 
-/// How many messages the first call has, before anything was measured.
-const BATCH_FIRST: usize = 32;
+/// How many messages the first call has, before anything was measured: the plugin may be slow.
+const BATCH_FIRST: usize = 1;
 
 /// A type of exchange, and the plugin that supplies it, if there is one now.
 #[derive(Debug)]

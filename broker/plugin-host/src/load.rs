@@ -291,11 +291,9 @@ fn check_spec(spec: &PluginSpec) -> Result<(), LoadError> {
             format!(
                 "exchange-type is '{exchange_type}', and has to begin with '{PLUGIN_TYPE_PREFIX}' and to have at most {NAME_MAX} bytes"
             )
-        } else if matches!(spec.on_error, OnError::Pass | OnError::DeadLetter) {
-            format!(
-                "on-error is '{}', and an exchange cannot do that: it is reject, drop or alternate-exchange",
-                spec.on_error.name()
-            )
+        } else if spec.on_error == OnError::Pass {
+            "on-error is 'pass', and an exchange cannot do that: it is reject, drop, dead-letter or alternate-exchange"
+                .to_owned()
         } else {
             return Ok(());
         }

@@ -76,6 +76,7 @@ async fn serve(
     let (store, users) = tokio::try_join!(open_store(config), seed_users(config))?;
     let mut runtime = Runtime::start(config, store, users.clone())?;
     let plugins = Plugins::load(&runtime, config, source).await?;
+    runtime.release_delayed();
 
     let open = claimed.open()?;
     let listeners = open.listeners();

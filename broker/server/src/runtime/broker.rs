@@ -17,7 +17,6 @@ use tokio::sync::Notify;
 
 use super::committer::Committer;
 use super::counters::Counters;
-use super::delays;
 use super::info::ConnectionInfo;
 use super::memory::{self, MemoryAlarm};
 use super::plugins::{self, Plugins, Surroundings};
@@ -134,7 +133,6 @@ impl Broker {
         });
         surroundings.tell(&broker);
         tokio::spawn(plugins::publish(Arc::clone(&broker), sent));
-        tokio::spawn(delays::run(Arc::clone(&broker)));
         Ok((broker, thread))
     }
 

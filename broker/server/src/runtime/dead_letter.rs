@@ -43,6 +43,11 @@ pub(super) fn letter(
     let original_expiration = properties.expiration.take();
     let mut headers = properties.headers.take().unwrap_or_default();
     note(&mut headers, exchange, key, original_expiration, death);
+    if to.routing_key.is_some() {
+        // They go to that key and to no other.
+        headers.remove("CC");
+        headers.remove("BCC");
+    }
     set(&mut headers, "x-plugin", death.plugin.into());
     set(&mut headers, "x-plugin-reason", death.text.into());
     let properties = BasicProperties {

@@ -12,7 +12,7 @@ use amphora_core::queue::{Effects, Get, Held};
 use amphora_core::store::Position;
 use amphora_core::topology::{ConnectionId, QueueDeclaration};
 use amphora_protocol::exception::ChannelException;
-use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::properties::{BasicProperties, RawProperties};
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 use amphora_protocol::wire::types::{QueueName, ShortString};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -41,6 +41,13 @@ const RELEASED_MAX: usize = 1024;
 
 /// A queue that could not be read is looked at again after this time.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// A message that has to be read back is asked for again after this time.
+const READ_BACK_MS: u64 = 10;
+
+/// A message that is refused, because a plugin on its way fails or is not there, is tried again after this time, and given up after that one.
+const REFUSED_RETRY_MS: u64 = 1000;
+const REFUSED_MS_MAX: u64 = 600_000;
 
 /// The messages of one virtual host that wait. Its lock is taken before that of its queue.
 #[derive(Debug)]
@@ -147,15 +154,14 @@ fn serve(broker: &Broker, vhost: &Arc<VirtualHost>) -> Option<u64> {
         due.push(first);
     }
     drop(waiting);
-    let kept = release(broker, vhost, &queue, &due);
+    let kept = release(broker, vhost, &queue, &due, now);
     let mut waiting = vhost.delays.waiting.lock();
-    let retry = (!kept.is_empty()).then(|| now + 10);
-    waiting.due.extend(kept);
-    if due.len() == RELEASED_MAX {
-        return Some(now);
+    // It may have been deleted meanwhile, and all that waited with it.
+    let is_same = |known: &Handle| Arc::ptr_eq(known, &queue);
+    if waiting.queue.as_ref().is_some_and(is_same) {
+        waiting.due.extend(kept);
     }
-    let first = waiting.due.first().map(|&(at, _)| at);
-    first.map(|first| retry.map_or(first, |retry| first.max(retry)))
+    waiting.due.first().map(|&(at, _)| at)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,12 +208,14 @@ fn time_of(delivery: &Delivery<'_>) -> (u64, Position) {
     (due, delivery.position)
 }
 
-/// Routes messages whose time has come. Returns those that have to be read back first.
+/// Routes messages whose time has come. Returns those that must wait longer: they have to be read back first, or a plugin on their
+/// way has no answer now.
 fn release(
     broker: &Broker,
     vhost: &Arc<VirtualHost>,
     queue: &Handle,
     due: &[(u64, Position)],
+    now: u64,
 ) -> Vec<(u64, Position)> {
     if due.is_empty() {
         return Vec::new();
@@ -220,12 +228,9 @@ fn release(
             let (got, more) = model.held(position, |message| unwrapped(&message));
             effects = effects.and(more);
             match got {
-                Get::Message(message) => {
-                    messages.push(message);
-                    gone.push(position);
-                }
+                Get::Message(message) => messages.push((position, message)),
                 Get::Empty => {}
-                Get::Away => kept.push((at, position)),
+                Get::Away => kept.push((at.max(now + READ_BACK_MS), position)),
             }
         }
         ((), effects)
@@ -235,9 +240,10 @@ fn release(
         return Vec::new();
     }
     let mut ingress = Ingress::new(Arc::clone(vhost), "".into());
-    for message in messages {
-        let Some((message, to)) = message else {
+    for (position, message) in messages {
+        let Some((message, due, to)) = message else {
             tracing::error!(vhost = %vhost.name, "a delayed message is damaged, and is lost");
+            gone.push(position);
             continue;
         };
         let outcome = if to.is_empty() {
@@ -247,10 +253,19 @@ fn release(
         };
         match outcome {
             Ok(Outcome::Routed) => {}
+            Ok(Outcome::Refused(reason)) if now < due.saturating_add(REFUSED_MS_MAX) => {
+                tracing::debug!(vhost = %vhost.name, reason, "a delayed message waits longer");
+                kept.push((now + REFUSED_RETRY_MS, position));
+                continue;
+            }
+            Ok(Outcome::Unroutable) => {
+                tracing::debug!(vhost = %vhost.name, "a delayed message reaches no queue");
+            }
             outcome => {
-                tracing::debug!(vhost = %vhost.name, ?outcome, "a delayed message reaches no queue")
+                tracing::warn!(vhost = %vhost.name, ?outcome, "a delayed message is lost");
             }
         }
+        gone.push(position);
     }
     ingress.flush(&[], &mut touched);
     // The destinations are noted for the committer, so this comes with them or after them.
@@ -294,24 +309,25 @@ pub(super) fn wrap(message: &Owned, due: u64, queue: &str) -> Owned {
     }
 }
 
-/// The message as it was before it waited, and the queue that it goes to.
-fn unwrapped(message: &Message<'_>) -> Option<(Owned, String)> {
+/// The message as it was before it waited, when it was due, and the queue that it goes to.
+fn unwrapped(message: &Message<'_>) -> Option<(Owned, u64, String)> {
     let mut rest = message.body.bytes();
     if rest.try_get_u8().ok()? != VERSION {
         return None;
     }
-    rest.try_get_u64().ok()?;
+    let due = rest.try_get_u64().ok()?;
     let length = usize::from(rest.try_get_u8().ok()?);
     let (queue, mut rest) = rest.split_at_checked(length)?;
     let length = rest.try_get_u32().ok()? as usize;
     let (properties, body) = rest.split_at_checked(length)?;
     let queue = std::str::from_utf8(queue).ok()?.to_owned();
+    RawProperties::new(properties).ok()?.check().ok()?;
     let message = Owned {
         target: Bytes::copy_from_slice(message.target),
         properties: Bytes::copy_from_slice(properties),
         body: Bytes::copy_from_slice(body),
     };
-    Some((message, queue))
+    Some((message, due, queue))
 }
 
 #[cfg(test)]
@@ -335,8 +351,8 @@ mod tests {
                 message: as_stored,
             };
             assert_eq!(time_of(&delivery), (77, 5));
-            let (unwrapped, to) = unwrapped(&as_stored).expect("whole");
-            assert_eq!(to, queue);
+            let (unwrapped, due, to) = unwrapped(&as_stored).expect("whole");
+            assert_eq!((due, &*to), (77, queue));
             assert_eq!(unwrapped.target, message.target);
             assert_eq!(unwrapped.properties, message.properties);
             assert_eq!(unwrapped.body, message.body);
@@ -357,7 +373,7 @@ mod tests {
                 ..whole.clone()
             };
             let cut = super::super::special::borrowed(&cut);
-            assert_eq!(unwrapped(&cut).map(|(_, queue)| queue), None, "{length}");
+            assert_eq!(unwrapped(&cut).map(|(_, _, queue)| queue), None, "{length}");
         }
     }
 }

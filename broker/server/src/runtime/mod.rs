@@ -60,6 +60,7 @@ pub(crate) struct Runtime {
     broker: Arc<Broker>,
     committer: JoinHandle<()>,
     timers: tokio::task::JoinHandle<()>,
+    delays: Option<tokio::task::JoinHandle<()>>,
     listeners: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -75,6 +76,7 @@ impl Runtime {
             timers: tokio::spawn(timers::run(Arc::clone(&broker))),
             broker,
             committer,
+            delays: None,
             listeners: Vec::new(),
         })
     }
@@ -88,6 +90,12 @@ impl Runtime {
     pub(crate) fn uploads(&self) -> impl FnOnce() + Send + use<> {
         let broker = Arc::clone(&self.broker);
         move || broker.plugins.load_uploads(broker.take_uploads())
+    }
+
+    /// Releases messages that wait for their time, from now on: plugins on their ways are there.
+    pub(crate) fn release_delayed(&mut self) {
+        let delays = tokio::spawn(delays::run(Arc::clone(&self.broker)));
+        self.delays = Some(delays);
     }
 
     /// Accepts clients on this listener, with TLS if there is an acceptor.
@@ -120,6 +128,9 @@ impl Runtime {
             tracing::warn!("some clients did not say goodbye");
         }
         self.timers.abort();
+        if let Some(delays) = &self.delays {
+            delays.abort();
+        }
         self.broker.committer.stop();
         let committer = self.committer;
         let ended = tokio::task::spawn_blocking(move || committer.join()).await;

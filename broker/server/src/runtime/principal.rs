@@ -9,6 +9,7 @@ use amphora_core::topology::{ConnectionId, ExchangeDeclaration, QueueDeclaration
 use amphora_protocol::exception::{ChannelException, Exception};
 use amphora_protocol::wire::types::{ExchangeName, QueueName};
 
+use super::delays;
 use super::peer::Touched;
 use super::vhost::{Changed, DeleteCondition, Handle, VirtualHost};
 use crate::auth::{Access, Resource, VhostAccess};
@@ -126,6 +127,7 @@ impl Principal<'_> {
 
     /// A queue that the user may read from.
     pub(super) fn readable_queue(self, name: &QueueName) -> Result<Handle, Exception> {
+        self.check_not_own(name)?;
         self.access.check(Access::Read, Resource::Queue(name))?;
         let topology = self.vhost.topology();
         Ok(topology.find_queue(name, self.id)?.handle.clone())
@@ -173,7 +175,20 @@ impl Principal<'_> {
         Ok(checked.map_err(|error| refused(&error))?)
     }
 
+    /// The queue of delayed messages may be looked at in listings and deleted, and nothing else.
+    fn check_not_own(self, queue: &str) -> Result<(), Exception> {
+        if queue == delays::QUEUE {
+            let vhost = &self.vhost.name;
+            let text = format!("queue '{queue}' in vhost '{vhost}' is the broker's own");
+            return Err(ChannelException::access_refused(text).into());
+        }
+        Ok(())
+    }
+
     fn check_binding(self, binding: &Binding) -> Result<(), Exception> {
+        if let Destination::Queue(name) = &binding.destination {
+            self.check_not_own(name)?;
+        }
         let destination = match &binding.destination {
             Destination::Queue(name) => Resource::Queue(name),
             Destination::Exchange(name) => Resource::Exchange(name),

@@ -186,7 +186,7 @@ impl Session {
     }
 
     fn count_publish(&mut self, number: ChannelNumber, outcome: &Outcome, mandatory: bool) {
-        let routed = matches!(outcome, Outcome::Routed | Outcome::Waiting);
+        let routed = matches!(outcome, Outcome::Routed | Outcome::Waiting | Outcome::Taken);
         self.tally.publish(routed, mandatory);
         if !routed && let Ok(channel) = self.channel(number) {
             let info = &channel.info;

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::channel::Outcome;
 use super::committer::Committer;
+use super::delays;
 use super::outbox::OUTBOX_BYTES;
 use super::peer::{Peer, Touched};
 use super::plugins::DeadLetter;
@@ -49,6 +50,8 @@ pub(super) struct SharedQueue {
     pub(super) name: QueueName,
     pub(super) vhost: Arc<str>,
     pub(super) auto_delete: bool,
+    /// It holds delayed messages: nobody else may put anything into it.
+    pub(super) is_own: bool,
     pub(super) state: Mutex<QueueState>,
     /// Ready messages wait only for connections that are full: publishers are asked to go slower.
     over: AtomicBool,
@@ -73,6 +76,7 @@ impl SharedQueue {
             name: definition.name.clone(),
             vhost,
             auto_delete: definition.auto_delete,
+            is_own: definition.name == *delays::QUEUE,
             state: Mutex::new(QueueState {
                 model,
                 deleted: false,

@@ -21,6 +21,12 @@ use crate::runtime::timers::now_ms;
 /// Messages that a chain makes of one, at most: each plugin may make 256 of each.
 const MADE_MAX: usize = 1024;
 
+/// Bytes that a chain makes of one message, at most.
+const MADE_BYTES_MAX: usize = 128 << 20;
+
+/// A dead letter that dies again goes on so often.
+const DEATHS_MAX: u32 = 16;
+
 /// What a chain makes of a message.
 #[derive(Debug, Default)]
 struct Made {
@@ -29,6 +35,12 @@ struct Made {
     dead: Vec<Dead>,
     /// Why the message is refused. Nothing else is done with it then.
     refused: Option<String>,
+}
+
+impl Made {
+    fn bytes(&self) -> usize {
+        self.on.iter().map(|(message, _)| message.body.len()).sum()
+    }
 }
 
 #[derive(Debug)]
@@ -68,6 +80,7 @@ impl Ingress {
 
     /// Publishes what the transforms of its exchange make of a message.
     pub(super) fn pass(&mut self, chain: &Chain, message: Owned) -> Result<Outcome, Exception> {
+        self.hold();
         let made = self.run(chain, message, None, None);
         if let Some(refusal) = made.refused {
             return Ok(Outcome::Refused(refusal));
@@ -82,7 +95,9 @@ impl Ingress {
             let one = if delay > 0 {
                 self.delay(message, delay, "")
             } else {
-                self.route_owned(message, By::Client)?
+                // What a plugin wrote into the headers is no fault of the client's.
+                self.route_owned(message, By::Client)
+                    .unwrap_or_else(|exception| Outcome::Refused(exception.to_string()))
             };
             match one {
                 Outcome::Refused(_) => outcome = one,
@@ -93,7 +108,7 @@ impl Ingress {
         Ok(outcome)
     }
 
-    /// Publishes a message of the broker's own, with all rights and without transforms.
+    /// Publishes a message of the broker's own, with all rights and without transforms of its exchange.
     ///
     /// # Errors
     /// There is no such exchange, or its headers are damaged.
@@ -121,6 +136,7 @@ impl Ingress {
     /// Collects a message for one queue. Returns why it is refused, if it is.
     pub(super) fn enqueue(&mut self, slot: u32, chain: &Chain, message: Owned) -> Option<String> {
         let queue = Arc::clone(&self.slots.get(slot as usize)?.queue);
+        self.hold();
         let made = self.run(chain, message, Some(&queue.name), queue.dead_letter());
         if made.refused.is_some() {
             return made.refused;
@@ -203,9 +219,9 @@ impl Ingress {
                             }));
                     }
                 }
-                if made.on.len() > MADE_MAX {
+                if made.on.len() > MADE_MAX || made.bytes() > MADE_BYTES_MAX {
                     made.refused = Some(format!(
-                        "plugin '{plugin}': more than {MADE_MAX} messages were made of one"
+                        "plugin '{plugin}': more than {MADE_MAX} messages or {MADE_BYTES_MAX} bytes were made of one message"
                     ));
                     return made;
                 }
@@ -257,6 +273,9 @@ impl Ingress {
             By::Broker => topology.route_internal(exchange, &keys, &headers, &mut routed)?,
         }
         drop(topology);
+        if !routed.asked.is_empty() {
+            self.hold();
+        }
         let origin = (&*target, &*properties, &*message.body);
         if let Asks::Failed(error, on_error) =
             self.ask_each(&mut routed, &keys, &headers, origin)?
@@ -267,6 +286,7 @@ impl Ingress {
                 By::Broker => Outcome::Refused(error.to_string()),
             });
         }
+        routed.queues.retain(|queue| !queue.is_own);
         let number = self.traffic.number(&self.vhost.exchanges, exchange);
         self.traffic.count(number, routed.queues.len());
         let slots: Vec<u32> = routed.queues.iter().map(|queue| self.slot(queue)).collect();
@@ -277,6 +297,19 @@ impl Ingress {
 
     /// Publishes dead letters. One whose exchange is missing is lost, as it is in RabbitMQ.
     fn bury(&mut self, dead: Vec<Dead>, queue: Option<&str>) {
+        if dead.is_empty() {
+            return;
+        }
+        if self.deaths == DEATHS_MAX {
+            tracing::warn!(queue, "dead letters go in a circle, and are lost");
+            return;
+        }
+        self.deaths += 1;
+        self.publish_dead(dead, queue);
+        self.deaths -= 1;
+    }
+
+    fn publish_dead(&mut self, dead: Vec<Dead>, queue: Option<&str>) {
         for Dead {
             message,
             to,

@@ -1,6 +1,7 @@
 //! From a connection's input to queues: publishes are collected per queue while a batch of input is parsed, and each
 //! queue is locked once for all of them.
 
+mod answering;
 mod asking;
 mod chain;
 mod one_by_one;
@@ -19,7 +20,7 @@ use smallvec::SmallVec;
 
 use super::batch::{Collected, MessageRef, Owned, small};
 use super::peer::Touched;
-use super::plugins::Chain;
+use super::plugins::{self, Chain};
 use super::special;
 use super::timers::now_ms;
 use super::traffic::Gathered;
@@ -80,6 +81,10 @@ pub(super) struct Ingress {
     answered: Vec<Answered>,
     /// Messages were put aside for later.
     delayed: bool,
+    /// Plugins were asked, and what they stored is held back.
+    asked_plugins: bool,
+    /// Dead letters that are on their way because of one another.
+    deaths: u32,
 }
 
 impl Ingress {
@@ -101,6 +106,8 @@ impl Ingress {
             waiting: None,
             answered: Vec::new(),
             delayed: false,
+            asked_plugins: false,
+            deaths: 0,
         }
     }
 
@@ -127,7 +134,10 @@ impl Ingress {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.active.is_empty() && self.traffic.is_empty()
+        self.active.is_empty()
+            && self.traffic.is_empty()
+            && self.owned.is_empty()
+            && !self.asked_plugins
     }
 
     /// Collects a message that lies in `buffer`, or was put together. `may_write` is asked once for each new exchange.
@@ -146,8 +156,10 @@ impl Ingress {
         if let Some(waiting) = self.waiting
             && !matches!(self.routes.last.to, To::Asking(index) if index == waiting)
         {
-            // What was published before goes before.
+            // What was published before goes before. Its ways are its own.
+            let (last, routed) = (self.routes.last.clone(), std::mem::take(&mut self.routed));
             self.answer(buffer);
+            (self.routes.last, self.routed) = (last, routed);
         }
         match &self.routes.last.to {
             To::Slots(slots) => {
@@ -246,6 +258,12 @@ impl Ingress {
         outcome
     }
 
+    /// To be called before a plugin is: what it stores is not to be durable before the messages are.
+    fn hold(&mut self) {
+        self.asked_plugins = true;
+        plugins::hold();
+    }
+
     fn put(&mut self, slot: u32, message: MessageRef) {
         let bytes = message.cost();
         self.collected += bytes;
@@ -301,6 +319,9 @@ impl Ingress {
         self.owned.clear();
         self.collected = 0;
         self.traffic.tell();
+        if std::mem::take(&mut self.asked_plugins) {
+            self.vhost.plugins.let_go();
+        }
         if std::mem::take(&mut self.delayed) {
             self.vhost.delays.look();
         }

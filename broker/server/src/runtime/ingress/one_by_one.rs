@@ -5,7 +5,8 @@ use amphora_core::hook::{ExchangeHook, Fault, HookError, Needs, OnError, Origin,
 use amphora_core::route::Routed;
 use amphora_protocol::exception::{ConnectionException, Exception};
 
-use super::asking::{REPLACED_MAX, next_answer};
+use super::answering::next_answer;
+use super::asking::REPLACED_MAX;
 use super::{Ingress, names};
 use crate::runtime::vhost::Handle;
 
@@ -38,7 +39,8 @@ impl Ingress {
                 }
             }
             if let Some(error) = failed {
-                match asked.hook.on_error() {
+                let on_error = asked.hook.on_error();
+                match self.vhost.plugins.on_error(&error, on_error) {
                     OnError::AlternateExchange | OnError::Pass => answer.clear(),
                     OnError::Drop => continue,
                     on_error => return Ok(Asks::Failed(error, on_error)),

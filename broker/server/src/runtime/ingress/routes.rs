@@ -53,6 +53,11 @@ impl Route {
     fn is_fixed(&self) -> bool {
         !matches!(self.to, To::PerMessage | To::Failed(..))
     }
+
+    /// It stays while the topology does. An exchange that is asked may give way to its answer.
+    fn is_final(&self) -> bool {
+        self.is_fixed() && !matches!(self.to, To::Asking(_))
+    }
 }
 
 /// The routes that one publisher has used.
@@ -102,7 +107,7 @@ impl Ingress {
         may_write: impl FnOnce(&str) -> Result<(), Exception>,
     ) -> Result<(), Exception> {
         let target = content.target();
-        if self.routes.last_target == target && self.routes.last.is_fixed() {
+        if self.routes.last_target == target && self.routes.last.is_final() {
             return Ok(());
         }
         self.routes.last_target.clear();
@@ -122,6 +127,7 @@ impl Ingress {
             return Ok(());
         }
         self.route(exchange, key, content)?;
+        self.routed.queues.retain(|queue| !queue.is_own);
         if number.is_none() {
             self.routes.last.exchange = self.traffic.number(&self.vhost.exchanges, exchange);
         }
@@ -144,8 +150,10 @@ impl Ingress {
             (Some(chain), _) => To::Chain(chain),
             (None, Some(asked)) => {
                 let number = self.traffic.number(&self.vhost.exchanges, exchange);
-                let known = self.asking.iter().flatten();
-                let index = match known.into_iter().position(|known| known.exchange == number) {
+                let is_same = |known: &Option<Box<Asking>>| {
+                    known.as_ref().is_some_and(|known| known.exchange == number)
+                };
+                let index = match self.asking.iter().position(is_same) {
                     Some(index) => index,
                     None => {
                         self.asking.push(Some(Box::new(Asking::new(asked, number))));
@@ -176,6 +184,7 @@ impl Ingress {
         if self.routed.asked.is_empty() {
             return Ok(());
         }
+        self.hold();
         let mut routed = std::mem::take(&mut self.routed);
         let origin = (content.target(), content.properties(), content.body());
         let asks = self.ask_each(&mut routed, &[key], &headers, origin);

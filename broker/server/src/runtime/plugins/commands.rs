@@ -109,6 +109,7 @@ impl Plugins {
                 None => registry.insert(Known::new(settings.clone(), PluginSource::Upload)),
             }
         }
+        self.surroundings.touch();
         if settings.path.is_none() {
             return self.keep(&settings, &component);
         }
@@ -244,6 +245,7 @@ impl Apply for Plugins {
                 known.failed(refusal.text().to_owned());
             }
         }
+        self.surroundings.touch();
         loaded.map_err(|refusal| anyhow::anyhow!("{}", refusal.text()))
     }
 
@@ -254,12 +256,15 @@ impl Apply for Plugins {
         if let Some(known) = registry.find_mut(&plugin.name) {
             known.failed(reason.to_owned());
         }
+        drop(registry);
+        self.surroundings.touch();
     }
 
     fn unload(&self, name: &str) {
         let _changing = self.changing.lock();
         self.host.forget(name);
         self.registry.write().remove(name);
+        self.surroundings.touch();
     }
 
     fn set_attachments(&self, attachments: Vec<Attachment>) {

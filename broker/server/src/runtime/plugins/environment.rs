@@ -1,5 +1,6 @@
 //! The world around the plugins: this machine's clock and chance, the broker's store, and a task that publishes for them.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -23,6 +24,19 @@ const KV_FAMILY: u8 = Family::OPAQUE_MIN + 1;
 
 /// Calls whose messages wait to be published. A plugin that publishes faster than the broker can is told by their loss, and the log.
 const PUBLISHES_MAX: usize = 4096;
+
+thread_local! {
+    /// What plugins store while messages are on their way, if that is held back: it must not be durable before the messages are. A
+    /// deduplication that remembers a message which is lost in a crash would drop it when its publisher tries again.
+    static HELD: RefCell<Option<Vec<Write>>> = const { RefCell::new(None) };
+}
+
+/// Holds back what plugins store by calls on this thread, until [`Surroundings::let_go`].
+pub(in crate::runtime) fn hold() {
+    HELD.with_borrow_mut(|held| {
+        held.get_or_insert_default();
+    });
+}
 
 /// What a plugin sent in one call.
 #[derive(Debug)]
@@ -63,6 +77,14 @@ impl Surroundings {
         // There is one broker in a process's world, and it is told of once.
         let told = self.broker.set(Arc::downgrade(broker));
         debug_assert!(told.is_ok());
+    }
+
+    /// Stores what was held back on this thread: the messages that it belongs to are noted for the committer.
+    pub(super) fn let_go(&self) {
+        let held = HELD.take().unwrap_or_default();
+        if !held.is_empty() {
+            self.committer.define(held);
+        }
     }
 
     pub(super) fn broker(&self) -> Option<Arc<Broker>> {
@@ -116,7 +138,16 @@ impl Environment for Surroundings {
                 value: kv_value(entry),
             },
         };
-        self.committer.define(vec![write]);
+        let now = HELD.with_borrow_mut(|held| match held {
+            Some(held) => {
+                held.push(write);
+                None
+            }
+            None => Some(write),
+        });
+        if let Some(write) = now {
+            self.committer.define(vec![write]);
+        }
     }
 
     fn plugin_changed(&self, _: &str) {

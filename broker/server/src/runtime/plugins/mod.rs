@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use amphora_core::definition::ExchangeDefinition;
-use amphora_core::hook::{TRANSFORM, TransformHook};
+use amphora_core::hook::{HookError, OnError, TRANSFORM, TransformHook};
 use amphora_plugin_host::Host;
 use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 use parking_lot::{Mutex, RwLock};
 
-pub(super) use self::environment::{Surroundings, kv_entry, publish};
+pub(super) use self::environment::{Surroundings, hold, kv_entry, publish};
 use self::registry::Registry;
 pub(super) use self::registry::uploaded;
 use self::transform_argument::transforms;
@@ -114,7 +114,8 @@ impl Plugins {
         // What was accepted at declaration is not refused later.
         let named = transforms(arguments).unwrap_or_default();
         let named = named.iter().map(|plugin| Attached {
-            hook: self.host.transform(plugin, None),
+            // Also while it is not loaded, what the operator says counts.
+            hook: self.host.transform(plugin, registry.on_error(plugin)),
             dead_letter: registry.settings(plugin).and_then(DeadLetter::of),
         });
         let covering = registry.attachments.iter().filter(|each| covers(each));
@@ -125,7 +126,12 @@ impl Plugins {
             );
             let plugin = registry.settings(&attachment.plugin);
             Attached {
-                hook: self.host.transform(&attachment.plugin, attachment.on_error),
+                hook: self.host.transform(
+                    &attachment.plugin,
+                    attachment
+                        .on_error
+                        .or(registry.on_error(&attachment.plugin)),
+                ),
                 dead_letter: own.or_else(|| plugin.and_then(DeadLetter::of)),
             }
         });
@@ -148,9 +154,23 @@ impl Plugins {
         }
     }
 
-    /// Where messages go that the plugin gives up.
+    /// Stores what plugins stored on this thread since [`hold`].
+    pub(super) fn let_go(&self) {
+        self.surroundings.let_go();
+    }
+
+    /// Where messages go that the plugin, or the one for the type of exchange, gives up.
     pub(super) fn dead_letter(&self, plugin: &str) -> Option<DeadLetter> {
         let registry = self.registry.read();
-        registry.settings(plugin).and_then(DeadLetter::of)
+        registry.named(plugin).and_then(DeadLetter::of)
+    }
+
+    /// What happens to a message after this error of a type of exchange. What the operator says counts also while the plugin is not
+    /// loaded; `otherwise` is for one that nobody knows.
+    pub(super) fn on_error(&self, error: &HookError, otherwise: OnError) -> OnError {
+        let registry = self.registry.read();
+        registry
+            .named(&error.plugin)
+            .map_or(otherwise, |settings| settings.on_error)
     }
 }

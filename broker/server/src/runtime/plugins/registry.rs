@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use amphora_core::definition::Family;
+use amphora_core::hook::OnError;
 use amphora_core::store::Write;
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -57,6 +58,18 @@ impl Registry {
 
     pub(super) fn settings(&self, name: &str) -> Option<&Plugin> {
         Some(&self.find(name)?.settings)
+    }
+
+    pub(super) fn on_error(&self, name: &str) -> Option<OnError> {
+        Some(self.settings(name)?.on_error)
+    }
+
+    /// The plugin of this name, or the one that is to supply the type of exchange: an error names either.
+    pub(super) fn named(&self, name: &str) -> Option<&Plugin> {
+        self.settings(name).or_else(|| {
+            let mut all = self.all().map(|known| &known.settings);
+            all.find(|settings| settings.exchange_type.as_deref() == Some(name))
+        })
     }
 
     /// All of them, by name.
