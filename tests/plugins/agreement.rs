@@ -141,7 +141,7 @@ impl Router {
         spec.grants = [Grant::Config].into();
         spec.config = [("pure".to_owned(), pure.to_string())].into();
         // Whether it is fast enough is no question here, on a machine that may be busy.
-        spec.deadline = Duration::from_secs(20);
+        spec.deadline = Duration::from_secs(10);
         host.load(spec, &example(language)?)?;
         let exchange = host.exchange(TYPE, &VhostName::new("/")?, &exchange("prices")?);
         Ok(Self { host, exchange })

@@ -138,7 +138,7 @@ fn check(language: &str, files: &[&str]) -> anyhow::Result<()> {
     let host = Host::new(HostSettings::default(), Arc::new(Standalone::default()))?;
     let mut spec = PluginSpec::new("seen");
     spec.exchange_type = Some(TYPE.to_owned());
-    spec.deadline = Duration::from_secs(20);
+    spec.deadline = Duration::from_secs(10);
     host.load(spec, &component(folder.path())?)?;
 
     let others = BasicProperties {

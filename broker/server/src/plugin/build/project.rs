@@ -98,6 +98,10 @@ impl Project {
             Some(language) => language,
             None => detect(&files)?,
         };
+        ensure!(
+            language != Language::Rust || settings.names_only_the_language(),
+            "plugin.toml: `sources`, `world` and `grants` are nothing that a crate needs to say here: its code does"
+        );
         let sources = match settings.sources {
             Some(sources) => named(&folder, sources)?,
             None => sources(language, files)?,
@@ -154,6 +158,10 @@ impl Settings {
             one_of("world", world, &WORLDS)?;
         }
         Ok(settings)
+    }
+
+    fn names_only_the_language(&self) -> bool {
+        self.sources.is_none() && self.world.is_none() && self.grants.is_empty()
     }
 }
 
@@ -324,6 +332,10 @@ mod tests {
         assert!(refused(&[("a.c", ""), ("b.py", "")]).contains("source in c and python"));
         assert!(refused(&[("a.py", ""), ("b.py", "")]).contains("called plugin.py"));
         assert!(refused(&[("Cargo.toml", "[workspace]")]).contains("no [package]"));
+        assert!(
+            refused(&[("Cargo.toml", ""), ("plugin.toml", "grants = [\"log\"]")])
+                .contains("nothing that a crate needs to say")
+        );
         assert!(
             refused(&[("a.c", ""), ("plugin.toml", "grants = [\"logs\"]")])
                 .contains("no grant 'logs'; is it 'log'?")

@@ -55,6 +55,8 @@ impl Tools {
 
     fn end(self, command: &mut Command) -> anyhow::Result<Output> {
         self.say(&format!("> {}", line(command)));
+        // Some of the tools are written in Rust, and where in them an author's mistake was found helps nobody.
+        command.env_remove("RUST_BACKTRACE");
         command.stdin(Stdio::null()).stderr(if self.quiet {
             Stdio::piped()
         } else {
