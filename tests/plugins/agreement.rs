@@ -41,7 +41,7 @@ impl Numbers {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
+        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).expect("below a usize")
     }
 
     fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
@@ -55,7 +55,7 @@ impl Numbers {
     }
 
     fn rule(&mut self, id: u32) -> Rule {
-        let some = i64::try_from(self.below(20)).unwrap() - 10;
+        let some = i64::try_from(self.below(20)).expect("small") - 10;
         let edge = self.one_of(&[i64::from(i32::MAX), 1 << 40, i64::from(i32::MIN)]);
         Rule {
             id,
@@ -65,7 +65,7 @@ impl Numbers {
     }
 
     fn message(&mut self) -> Message {
-        let small = i8::try_from(self.below(24)).unwrap() - 12;
+        let small = i8::try_from(self.below(24)).expect("small") - 12;
         let priorities = [
             FieldValue::I8(small),
             FieldValue::U8(small.unsigned_abs()),

@@ -3,6 +3,7 @@
 mod agreement;
 mod built;
 mod exchange;
+mod interleaved;
 mod projects;
 mod seen;
 mod swap;

@@ -1,6 +1,5 @@
 //! A plugin is replaced while messages flow through it: none is lost, none comes twice, and each is routed wholly by one version.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -57,10 +56,10 @@ fn a_swap_loses_nothing_and_doubles_nothing() -> anyhow::Result<()> {
     };
     let done = AtomicBool::new(false);
     let (swapped, swaps) = std::thread::scope(|scope| {
-        let swapper = scope.spawn(|| swap(&broker, &versions, &done, seconds));
+        let other = scope.spawn(|| swap(&broker, &versions, &done, seconds));
         let swapped = Confirmed::publish(&mut client, Duration::from_secs(seconds));
         done.store(true, Ordering::Relaxed);
-        (swapped, swapper.join())
+        (swapped, other.join())
     });
     let (swapped, swaps) = (swapped?, swaps.ok().context("the swapper panicked")??);
     println!(

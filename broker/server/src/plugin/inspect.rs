@@ -134,7 +134,7 @@ fn needs(needs: &Needs) -> String {
         .collect();
     match &needs.headers {
         HeaderNeeds::None => {}
-        HeaderNeeds::Named(names) => seen.push(format!("headers {}", names.join(", "))),
+        HeaderNeeds::Named(headers) => seen.push(format!("headers {}", headers.join(", "))),
         HeaderNeeds::All => seen.push("all headers".to_owned()),
     }
     match needs.body {

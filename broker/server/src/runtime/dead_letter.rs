@@ -80,29 +80,10 @@ fn note(
             text("queue") == Some(death.queue) && text("reason") == Some(death.reason)
         })
     };
-    let entry = match deaths.iter().position(is_same) {
-        Some(earlier) => counted_again(deaths.remove(earlier)),
-        None => {
-            let mut entry = FieldTable::new();
-            set(&mut entry, "count", FieldValue::I64(1));
-            set(&mut entry, "reason", death.reason.into());
-            set(&mut entry, "queue", death.queue.into());
-            set(&mut entry, "time", FieldValue::Timestamp(death.time));
-            set(&mut entry, "exchange", exchange.into());
-            set(
-                &mut entry,
-                "routing-keys",
-                FieldValue::Array(vec![key.into()]),
-            );
-            if let Some(expiration) = expiration {
-                set(
-                    &mut entry,
-                    "original-expiration",
-                    expiration.as_str().into(),
-                );
-            }
-            FieldValue::Table(entry)
-        }
+    let entry = if let Some(earlier) = deaths.iter().position(is_same) {
+        counted_again(deaths.remove(earlier))
+    } else {
+        first_death(exchange, key, expiration, death)
     };
     if deaths.is_empty() && headers.get("x-first-death-reason").is_none() {
         set(headers, "x-first-death-reason", death.reason.into());
@@ -114,6 +95,30 @@ fn note(
     set(headers, "x-last-death-reason", death.reason.into());
     set(headers, "x-last-death-queue", death.queue.into());
     set(headers, "x-last-death-exchange", exchange.into());
+}
+
+fn first_death(
+    exchange: &str,
+    key: &str,
+    expiration: Option<ShortString>,
+    death: &Death<'_>,
+) -> FieldValue {
+    let mut entry = FieldTable::new();
+    set(&mut entry, "count", FieldValue::I64(1));
+    set(&mut entry, "reason", death.reason.into());
+    set(&mut entry, "queue", death.queue.into());
+    set(&mut entry, "time", FieldValue::Timestamp(death.time));
+    set(&mut entry, "exchange", exchange.into());
+    let keys = FieldValue::Array(vec![key.into()]);
+    set(&mut entry, "routing-keys", keys);
+    if let Some(expiration) = expiration {
+        set(
+            &mut entry,
+            "original-expiration",
+            expiration.as_str().into(),
+        );
+    }
+    FieldValue::Table(entry)
 }
 
 fn counted_again(entry: FieldValue) -> FieldValue {

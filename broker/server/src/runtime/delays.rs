@@ -188,14 +188,12 @@ fn take_note(broker: &Broker, queue: &Handle, waiting: &mut Waiting) -> Noted {
         }
     });
     touched.finish(&broker.committer);
-    match noted {
-        Some((noted, _)) => noted,
-        None => {
-            // The queue was deleted, and with it all that waited.
-            *waiting = Waiting::default();
-            Noted::All
-        }
+    if let Some((noted, _)) = noted {
+        return noted;
     }
+    // The queue was deleted, and with it all that waited.
+    *waiting = Waiting::default();
+    Noted::All
 }
 
 fn time_of(delivery: &Delivery<'_>) -> (u64, Position) {

@@ -74,16 +74,16 @@ impl Ingress {
         drop(topology);
         match chain {
             None => self.route_owned(message, By::Client),
-            Some(chain) => self.pass(&chain, message),
+            Some(chain) => Ok(self.pass(&chain, message)),
         }
     }
 
     /// Publishes what the transforms of its exchange make of a message.
-    pub(super) fn pass(&mut self, chain: &Chain, message: Owned) -> Result<Outcome, Exception> {
+    pub(super) fn pass(&mut self, chain: &Chain, message: Owned) -> Outcome {
         self.hold();
         let made = self.run(chain, message, None, None);
         if let Some(refusal) = made.refused {
-            return Ok(Outcome::Refused(refusal));
+            return Outcome::Refused(refusal);
         }
         let mut outcome = if made.on.is_empty() {
             Outcome::Taken
@@ -93,7 +93,7 @@ impl Ingress {
         self.bury(made.dead, None);
         for (message, delay) in made.on {
             let one = if delay > 0 {
-                self.delay(message, delay, "")
+                self.delay(&message, delay, "")
             } else {
                 // What a plugin wrote into the headers is no fault of the client's.
                 self.route_owned(message, By::Client)
@@ -105,7 +105,7 @@ impl Ingress {
                 _ => {}
             }
         }
-        Ok(outcome)
+        outcome
     }
 
     /// Publishes a message of the broker's own, with all rights and without transforms of its exchange.
@@ -137,14 +137,19 @@ impl Ingress {
     pub(super) fn enqueue(&mut self, slot: u32, chain: &Chain, message: Owned) -> Option<String> {
         let queue = Arc::clone(&self.slots.get(slot as usize)?.queue);
         self.hold();
-        let made = self.run(chain, message, Some(&queue.name), queue.dead_letter());
+        let made = self.run(
+            chain,
+            message,
+            Some(&queue.name),
+            queue.dead_letter().as_ref(),
+        );
         if made.refused.is_some() {
             return made.refused;
         }
         self.bury(made.dead, Some(&queue.name));
         for (message, delay) in made.on {
             if delay > 0 {
-                self.delay(message, delay, &queue.name);
+                self.delay(&message, delay, &queue.name);
             } else {
                 let message = self.own(message);
                 self.put(slot, message);
@@ -186,7 +191,7 @@ impl Ingress {
         chain: &Chain,
         message: Owned,
         queue: Option<&str>,
-        own_dead_letter: Option<DeadLetter>,
+        own_dead_letter: Option<&DeadLetter>,
     ) -> Made {
         let mut made = Made {
             on: vec![(message, 0)],
@@ -211,7 +216,7 @@ impl Ingress {
                     Verdict::DeadLetter(reason) => {
                         let to = attachment.dead_letter.clone();
                         made.dead
-                            .extend(to.or(own_dead_letter.clone()).map(|to| Dead {
+                            .extend(to.or_else(|| own_dead_letter.cloned()).map(|to| Dead {
                                 message,
                                 to,
                                 plugin: plugin.to_owned(),
@@ -336,12 +341,12 @@ impl Ingress {
     }
 
     /// Puts a message aside, to be routed later, or to be put into the queue.
-    fn delay(&mut self, message: Owned, delay_ms: u64, queue: &str) -> Outcome {
+    fn delay(&mut self, message: &Owned, delay_ms: u64, queue: &str) -> Outcome {
         let due = now_ms().saturating_add(delay_ms);
         match self.vhost.delays.queue(&self.vhost) {
             Ok(waiting) => {
                 let slot = self.slot(&waiting);
-                let message = self.own(delays::wrap(&message, due, queue));
+                let message = self.own(delays::wrap(message, due, queue));
                 self.put(slot, message);
                 self.delayed = true;
                 Outcome::Routed

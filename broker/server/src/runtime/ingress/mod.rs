@@ -181,7 +181,7 @@ impl Ingress {
             To::Asking(index) => self.ask(*index, buffer, content, ticket),
             To::Chain(chain) => {
                 let chain = Arc::clone(chain);
-                self.pass(&chain, content.into())
+                Ok(self.pass(&chain, content.into()))
             }
             To::Failed(error, on_error) => {
                 let (error, on_error) = (error.clone(), *on_error);

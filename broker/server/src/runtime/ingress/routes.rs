@@ -153,13 +153,10 @@ impl Ingress {
                 let is_same = |known: &Option<Box<Asking>>| {
                     known.as_ref().is_some_and(|known| known.exchange == number)
                 };
-                let index = match self.asking.iter().position(is_same) {
-                    Some(index) => index,
-                    None => {
-                        self.asking.push(Some(Box::new(Asking::new(asked, number))));
-                        self.asking.len() - 1
-                    }
-                };
+                let index = self.asking.iter().position(is_same).unwrap_or_else(|| {
+                    self.asking.push(Some(Box::new(Asking::new(asked, number))));
+                    self.asking.len() - 1
+                });
                 To::Asking(small(index))
             }
             (None, None) => return Ok(false),
