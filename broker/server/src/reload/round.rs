@@ -28,6 +28,8 @@ pub struct Reload {
     failed: BTreeMap<String, Loaded>,
     /// What could not be read, and why; said once.
     unreadable: BTreeMap<String, String>,
+    /// The plugin that attachments were said to wait for.
+    waits_for: Option<String>,
     /// Sections that were said to need a restart.
     announced: Vec<&'static str>,
 }
@@ -60,6 +62,7 @@ impl Reload {
             seen: BTreeMap::new(),
             failed: BTreeMap::new(),
             unreadable: BTreeMap::new(),
+            waits_for: None,
             announced: Vec::new(),
         }
     }
@@ -155,8 +158,10 @@ impl Reload {
             self.set_log_level(level);
         }
         let wanted = &self.wanted.plugins;
+        self.failed.retain(|name, tried| {
+            components.get(name) == Some(&tried.hash) && wanted.contains(&tried.plugin)
+        });
         let is_wanted = |name: &String| wanted.iter().any(|plugin| plugin.name == *name);
-        self.failed.retain(|name, _| is_wanted(name));
         self.unreadable
             .retain(|name, _| name.is_empty() || is_wanted(name));
     }
@@ -256,12 +261,16 @@ impl Reload {
         match waits_for {
             Some(attachment) if attach == Attach::WhenLoaded => {
                 let plugin = &attachment.plugin;
-                tracing::warn!(
-                    plugin,
-                    "attachments stay as they were until the plugin is loaded"
-                );
+                if self.waits_for.as_ref() != Some(plugin) {
+                    tracing::warn!(
+                        plugin,
+                        "attachments stay as they were until the plugin is loaded"
+                    );
+                    self.waits_for = Some(plugin.clone());
+                }
             }
             _ => {
+                self.waits_for = None;
                 self.apply.0.set_attachments(wanted.clone());
                 self.in_force.attachments.clone_from(wanted);
             }
@@ -279,12 +288,11 @@ impl Reload {
 
     fn set_log_level(&mut self, level: String) {
         match self.apply.0.set_log_level(&level) {
-            Ok(()) => {
-                tracing::info!(level, "changed the log level");
-                self.in_force.log_level = level;
-            }
+            Ok(()) => tracing::info!(level, "changed the log level"),
             Err(error) => tracing::error!(level, "the log level cannot be changed: {error:#}"),
         }
+        // Also if it failed, so that it is said once.
+        self.in_force.log_level = level;
     }
 }
 

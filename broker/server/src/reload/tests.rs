@@ -258,6 +258,9 @@ fn going_back_to_what_is_in_force_loads_nothing() -> anyhow::Result<()> {
     setup.write("a.wasm", "one")?;
     reload.round();
     assert_eq!(setup.broker.take(), ["refused a broken"]);
+    setup.write("a.wasm", "broken")?;
+    reload.round();
+    assert_eq!(setup.broker.take(), ["refused a broken"]);
     Ok(())
 }
 
@@ -321,8 +324,10 @@ fn attachments_wait_for_a_plugin_that_cannot_be_loaded() -> anyhow::Result<()> {
         "amphora.toml",
         &(config + &plugin("b", "") + &attach("b", "^y")),
     )?;
-    reload.round();
+    let log = logged(|| reload.round());
+    assert!(log.contains("attachments stay as they were"), "{log}");
     assert_eq!(setup.broker.take(), ["refused b broken"]);
+    assert_eq!(logged(|| reload.round()), "");
     setup.write("b.wasm", "two")?;
     reload.round();
     let expected = ["load b two 10ms", "attach a ^x, b ^y"];
