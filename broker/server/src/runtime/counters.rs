@@ -67,13 +67,13 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Takes note of a publish and of what became of it.
-    pub(super) fn publish(&mut self, routed: bool, mandatory: bool) {
-        self.published += 1;
+    /// Takes note of so many publishes and of what became of them.
+    pub(super) fn publish(&mut self, count: u64, routed: bool, mandatory: bool) {
+        self.published += count;
         match (routed, mandatory) {
             (true, _) => {}
-            (false, true) => self.returned += 1,
-            (false, false) => self.dropped += 1,
+            (false, true) => self.returned += count,
+            (false, false) => self.dropped += count,
         }
     }
 }

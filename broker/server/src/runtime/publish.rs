@@ -114,10 +114,11 @@ impl Session {
         for Answered {
             ticket,
             outcome,
+            count,
             message,
         } in answered.drain(..)
         {
-            self.conclude_publish(ticket, outcome, message);
+            self.conclude_publishes(ticket, count, outcome, message);
         }
         if let Some(entered) = &mut self.entered {
             entered.ingress.reuse(answered);
@@ -127,12 +128,23 @@ impl Session {
     /// Counts a publish, returns it if that is asked for, and sees to its confirm. `message` is what a mandatory one would
     /// be returned as.
     fn conclude_publish(&mut self, ticket: Ticket, outcome: Outcome, message: Option<Owned>) {
+        self.conclude_publishes(ticket, 1, outcome, message);
+    }
+
+    /// As [`Session::conclude_publish`], for so many that have come to the same.
+    fn conclude_publishes(
+        &mut self,
+        ticket: Ticket,
+        count: u64,
+        outcome: Outcome,
+        message: Option<Owned>,
+    ) {
         let Ticket {
             channel,
             mandatory,
             confirm,
         } = ticket;
-        self.count_publish(channel, &outcome, mandatory);
+        self.count_publishes(channel, count, &outcome, mandatory);
         let back = message.filter(|_| mandatory);
         let accepted = match outcome {
             Outcome::Routed | Outcome::Taken | Outcome::Waiting => true,
@@ -152,17 +164,19 @@ impl Session {
             }
         };
         if confirm {
-            self.expect_confirm(channel, accepted);
+            self.expect_confirms(channel, count, accepted);
         }
     }
 
-    /// The publish on this channel needs an answer once all that was collected is flushed.
-    fn expect_confirm(&mut self, number: ChannelNumber, accepted: bool) {
+    /// Publishes on this channel need an answer once all that was collected is flushed.
+    fn expect_confirms(&mut self, number: ChannelNumber, count: u64, accepted: bool) {
         match self.unconfirmed.last_mut() {
-            Some(last) if last.channel == number && last.accepted == accepted => last.count += 1,
+            Some(last) if last.channel == number && last.accepted == accepted => {
+                last.count += count;
+            }
             _ => self.unconfirmed.push(Unconfirmed {
                 channel: number,
-                count: 1,
+                count,
                 accepted,
             }),
         }
@@ -185,9 +199,15 @@ impl Session {
         Ok(())
     }
 
-    fn count_publish(&mut self, number: ChannelNumber, outcome: &Outcome, mandatory: bool) {
+    fn count_publishes(
+        &mut self,
+        number: ChannelNumber,
+        count: u64,
+        outcome: &Outcome,
+        mandatory: bool,
+    ) {
         let routed = matches!(outcome, Outcome::Routed | Outcome::Waiting | Outcome::Taken);
-        self.tally.publish(routed, mandatory);
+        self.tally.publish(count, routed, mandatory);
         if !routed && let Ok(channel) = self.channel(number) {
             let info = &channel.info;
             let unroutable = if mandatory {
@@ -195,7 +215,7 @@ impl Session {
             } else {
                 &info.dropped
             };
-            unroutable.add(1);
+            unroutable.add(count);
         }
     }
 

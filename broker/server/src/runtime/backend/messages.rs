@@ -63,7 +63,7 @@ pub(super) async fn publish(
         ingress::Outcome::Unroutable | ingress::Outcome::Waiting => false,
     };
     let mut tally = Tally::default();
-    tally.publish(routed, true);
+    tally.publish(1, routed, true);
     broker.counters.take(&mut tally);
     if !routed {
         return Ok(Published::Unroutable);

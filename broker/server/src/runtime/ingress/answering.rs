@@ -128,12 +128,20 @@ impl Ingress {
                 }
                 Err(error) => self.without_answer(&mut asking, error, message, buffer),
             };
+            if let Some(last) = self.answered.last_mut()
+                && (&last.outcome, &outcome) == (&Outcome::Routed, &Outcome::Routed)
+                && last.ticket == ticket
+            {
+                last.count += 1;
+                continue;
+            }
             let given_back =
                 ticket.mandatory && matches!(outcome, Outcome::Unroutable | Outcome::Refused(_));
             let message = given_back.then(|| message.resolve(buffer, &self.owned).into());
             self.answered.push(Answered {
                 ticket,
                 outcome,
+                count: 1,
                 message,
             });
         }

@@ -5,7 +5,7 @@ use amphora_protocol::wire::types::ChannelNumber;
 use super::Owned;
 
 /// Who waits for what becomes of a publish.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::runtime) struct Ticket {
     pub(in crate::runtime) channel: ChannelNumber,
     pub(in crate::runtime) mandatory: bool,
@@ -26,11 +26,13 @@ pub(in crate::runtime) enum Outcome {
     Refused(String),
 }
 
-/// What became of a message that had to wait.
+/// What became of a message that had to wait, or of several, one after the other, with the same ticket that were routed.
 #[derive(Debug)]
 pub(in crate::runtime) struct Answered {
     pub(in crate::runtime) ticket: Ticket,
     pub(in crate::runtime) outcome: Outcome,
+    /// How many messages these are.
+    pub(in crate::runtime) count: u64,
     /// The message, if it may have to be returned.
     pub(in crate::runtime) message: Option<Owned>,
 }

@@ -110,6 +110,9 @@ impl Ingress {
         if self.routes.last_target == target && self.routes.last.is_final() {
             return Ok(());
         }
+        if self.is_asked_again(target) {
+            return Ok(());
+        }
         self.routes.last_target.clear();
         let known = self.routes.known.get(target);
         if let Some(route) = known.filter(|route| route.is_fixed()) {
@@ -133,6 +136,19 @@ impl Ingress {
         }
         self.remember(target);
         Ok(())
+    }
+
+    /// The message is for the plugin's exchange that the last one was for, and is asked about whatever its routing key.
+    fn is_asked_again(&self, target: &[u8]) -> bool {
+        let To::Asking(index) = self.routes.last.to else {
+            return false;
+        };
+        let last = self.routes.last_target.as_slice();
+        let exchange = last.first().map_or(0, |length| 1 + usize::from(*length));
+        let asking = self.asking.get(index as usize).and_then(Option::as_ref);
+        last.get(..exchange) == target.get(..exchange)
+            && exchange > 0
+            && asking.is_some_and(|asking| !asking.needs.only_target())
     }
 
     /// Transforms of the exchange come before its routing, and an exchange of a plugin's type asks its plugin. That is so for all messages
