@@ -3,6 +3,7 @@
 mod agreement;
 mod built;
 mod exchange;
+mod hostile;
 mod interleaved;
 mod projects;
 mod seen;

@@ -5,7 +5,10 @@ use amphora_tests::workspace;
 use crate::files::{self, File};
 
 /// The two commands that someone needs who has just cloned the repository.
-const COMMANDS: [&str; 2] = ["cargo run --release -p amphora -- serve", ".ci/test"];
+const COMMANDS: [&str; 2] = [
+    "plugins/build && cargo run --release -p amphora -- serve --config plugins/stock.toml",
+    ".ci/test",
+];
 
 #[test]
 fn the_readme_has_the_two_commands_and_the_second_is_what_ci_runs() -> anyhow::Result<()> {
