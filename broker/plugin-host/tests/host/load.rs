@@ -168,7 +168,7 @@ fn what_the_operator_says_must_make_sense() {
         passing,
         &packed,
         &expect![
-            "on-error is 'pass', and an exchange cannot do that: it is reject, drop or alternate-exchange"
+            "on-error is 'pass', and an exchange cannot do that: it is reject, drop, dead-letter or alternate-exchange"
         ],
     );
     let mut patient = spec();

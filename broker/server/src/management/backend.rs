@@ -13,7 +13,7 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, VhostName};
 use bytes::Bytes;
 
-pub use self::plugins::{NoPlugins, PluginRefusal, PluginReply, Plugins, PutPlugin};
+pub use self::plugins::{PluginRefusal, PluginReply, Plugins, PutPlugin};
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, Destination,
     ExchangeSnapshot, NodeSnapshot, Overview, QueueSnapshot, VhostSnapshot,
@@ -78,9 +78,7 @@ pub trait Backend: Send + Sync + 'static {
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>>;
 
     /// The plugins: exchange types and transforms that components supply.
-    fn plugins(&self) -> &dyn Plugins {
-        &NoPlugins
-    }
+    fn plugins(&self) -> &dyn Plugins;
 
     /// Closes a connection with 320 and this text. `false` if there is none with this name.
     fn close_connection(&self, name: &str, reason: &str) -> bool;

@@ -57,38 +57,3 @@ pub enum PluginRefusal {
     /// The broker could not do it: the file cannot be read, the disk is full.
     Failed(String),
 }
-
-/// Plugins of a broker that can have none.
-#[derive(Clone, Copy, Debug)]
-pub struct NoPlugins;
-
-impl Plugins for NoPlugins {
-    fn all(&self) -> Vec<PluginSnapshot> {
-        Vec::new()
-    }
-
-    fn find(&self, _: &str) -> Option<PluginSnapshot> {
-        None
-    }
-
-    fn log(&self, _: &str) -> Vec<PluginLogLine> {
-        Vec::new()
-    }
-
-    fn put(&self, _: PutPlugin) -> PluginReply<'_> {
-        let text = "this broker has no host for plugins".to_owned();
-        Box::pin(async { Err(PluginRefusal::Conflict(text)) })
-    }
-
-    fn load<'a>(&'a self, _: &'a str) -> PluginReply<'a> {
-        Box::pin(async { Err(PluginRefusal::NoPlugin) })
-    }
-
-    fn rollback<'a>(&'a self, _: &'a str) -> PluginReply<'a> {
-        Box::pin(async { Err(PluginRefusal::NoPlugin) })
-    }
-
-    fn unload<'a>(&'a self, _: &'a str, _: bool) -> PluginReply<'a> {
-        Box::pin(async { Err(PluginRefusal::NoPlugin) })
-    }
-}
