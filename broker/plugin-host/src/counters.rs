@@ -34,8 +34,6 @@ pub struct CounterSnapshot {
     pub batch_sizes: [u64; BATCH_BUCKETS],
     /// Messages by time: bucket `i` has those that took at most 2^(7+i) nanoseconds each and are in no earlier one; the last has the rest.
     pub nanoseconds_per_message: [u64; LATENCY_BUCKETS],
-    /// Messages that were routed by an answer that was kept.
-    pub cached: u64,
     /// Failures by kind.
     pub faults: FaultCounts,
     /// Messages that had no answer because of a failure.
@@ -54,7 +52,6 @@ pub(crate) struct Counters {
     tallies: Mutex<Tallies>,
     faults: [AtomicU64; Fault::ALL.len()],
     pub(crate) failed_messages: AtomicU64,
-    pub(crate) cached: AtomicU64,
     pub(crate) quarantines: AtomicU64,
     pub(crate) loads: AtomicU64,
     pub(crate) failed_loads: AtomicU64,
@@ -152,7 +149,6 @@ impl Counters {
         }
         drop(tallies);
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        sums.cached = read(&self.cached);
         sums.quarantines = read(&self.quarantines);
         sums.loads = read(&self.loads);
         sums.failed_loads = read(&self.failed_loads);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use amphora_core::binding::Binding;
 use amphora_core::definition::ExchangeDefinition;
@@ -189,23 +188,6 @@ impl Host {
     pub fn restore_kv(&self, plugin: &str, entries: impl IntoIterator<Item = (Bytes, KvEntry)>) {
         let now_ms = self.world.environment.now_ms();
         self.plugin(plugin).shared.kv.restore(entries, now_ms);
-    }
-
-    /// Counts messages that were routed by answers that a plugin gave earlier.
-    pub fn count_cached(&self, exchange_type: &str, messages: u64) {
-        let exchange_type = self
-            .registry
-            .read()
-            .exchange_types
-            .get(exchange_type)
-            .cloned();
-        let plugin = exchange_type.and_then(|exchange_type| exchange_type.plugin.load_full());
-        if let Some(plugin) = plugin {
-            plugin
-                .counters
-                .cached
-                .fetch_add(messages, Ordering::Relaxed);
-        }
     }
 
     pub(crate) fn snapshot_of(&self, plugin: &Plugin) -> Snapshot {
