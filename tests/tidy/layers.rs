@@ -19,7 +19,14 @@ const LAYERS: &[(&str, &[&str], Others)] = &[
     (
         "amphora-core",
         &["amphora-protocol"],
-        Others::Only(&["bytes", "foldhash", "slab", "smallvec", "thiserror"]),
+        Others::Only(&[
+            "bytes",
+            "fancy-regex",
+            "foldhash",
+            "slab",
+            "smallvec",
+            "thiserror",
+        ]),
     ),
     (
         "amphora-storage",

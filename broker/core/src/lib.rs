@@ -7,6 +7,7 @@ pub mod definition;
 pub mod exchange;
 pub mod hook;
 pub mod message;
+pub mod policy;
 pub mod queue;
 pub mod queue_arguments;
 pub mod route;

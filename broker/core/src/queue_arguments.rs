@@ -8,6 +8,7 @@ use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 
+pub(crate) use self::reader::{EXPIRY_MS_MAX, STREAM_SEGMENT_BYTES_MAX, max_age};
 use self::reader::{Invalid, Reader};
 use crate::topology::reply_text::{Plain, inequivalent};
 
@@ -215,6 +216,22 @@ impl QueueType {
             &quoted(received),
             &quoted(current),
         ))
+    }
+
+    /// Whether queues of this type have the argument.
+    pub(crate) fn has_argument(self, name: &str) -> bool {
+        self.compared_arguments().any(|own| own == name)
+    }
+
+    /// Whether a policy with this key may be for queues of this type: one that only other types have, as an argument, keeps the whole
+    /// policy away.
+    pub(crate) fn allows_policy_key(self, key: &str) -> bool {
+        let is_it = |argument: &str| argument.strip_prefix("x-") == Some(key);
+        let types = [Self::Classic, Self::Quorum, Self::Stream];
+        self.compared_arguments().any(is_it)
+            || !types
+                .into_iter()
+                .any(|other| other.compared_arguments().any(is_it))
     }
 
     /// Refuses an argument that only other types have.

@@ -9,8 +9,8 @@ use amphora_protocol::wire::types::RoutingKey;
 use super::{DEAD_LETTER_EXCHANGE, DelayedRetry, DelayedRetryType, QUEUE_TYPE, QueueType};
 
 /// Ten years: the longest time to live or to expiry.
-const EXPIRY_MS_MAX: u64 = 315_360_000_000;
-const STREAM_SEGMENT_BYTES_MAX: u64 = 3_000_000_000;
+pub(crate) const EXPIRY_MS_MAX: u64 = 315_360_000_000;
+pub(crate) const STREAM_SEGMENT_BYTES_MAX: u64 = 3_000_000_000;
 
 /// An argument that is not accepted. The reason is what follows the queue in the text.
 pub(super) struct Invalid {
@@ -176,23 +176,8 @@ impl Reader<'_> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let unit_seconds = match unit {
-            "Y" => Some(365 * 86_400),
-            "M" => Some(30 * 86_400),
-            "D" => Some(86_400),
-            "h" => Some(3_600),
-            "m" => Some(60),
-            "s" => Some(1),
-            _ => None,
-        };
-        let number = number.parse::<u64>().ok().filter(|number| *number > 0);
-        let seconds = number
-            .zip(unit_seconds)
-            .and_then(|(number, unit)| number.checked_mul(unit));
-        seconds
-            .map(|seconds| Some(Duration::from_secs(seconds)))
+        max_age(&text)
+            .map(Some)
             .ok_or_else(|| invalid(name, "invalid_max_age"))
     }
 
@@ -243,6 +228,23 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// A number and a unit: `7D`.
+pub(crate) fn max_age(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit_seconds: u64 = match unit {
+        "Y" => 365 * 86_400,
+        "M" => 30 * 86_400,
+        "D" => 86_400,
+        "h" => 3_600,
+        "m" => 60,
+        "s" => 1,
+        _ => return None,
+    };
+    let number = number.parse::<u64>().ok().filter(|number| *number > 0)?;
+    number.checked_mul(unit_seconds).map(Duration::from_secs)
 }
 
 fn unacceptable_type(name: &str, value: &FieldValue) -> Invalid {
