@@ -8,10 +8,14 @@
 mod script;
 
 mod consume;
+mod dead_letter;
 mod declare;
 mod lifetimes;
 mod misuse;
+mod overflow;
 mod publish;
 mod recovery;
 mod reply_to;
+mod retry;
 mod route;
+mod single_active;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::queue::Attempts;
 use crate::store::Position;
 
 /// Bodies from this size on are held once and shared among queues and connections; smaller ones are copied, which is
@@ -64,6 +65,8 @@ pub struct Delivery<'a> {
     pub position: Position,
     /// It was delivered before.
     pub redelivered: bool,
+    /// How often it came back, if the queue counts that.
+    pub attempts: Option<Attempts>,
     /// The message.
     pub message: Message<'a>,
 }

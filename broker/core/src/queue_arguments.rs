@@ -73,6 +73,37 @@ pub struct DelayedRetry {
     pub max: Duration,
 }
 
+/// `x-retry-…`: a message that its consumer fails comes back after a while, so many times, and is dead-lettered then.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// `x-retry-max-attempts`: deliveries of a message, the first included. None is no limit.
+    pub max_attempts: Option<u32>,
+    /// `x-retry-delay`: how long the first retry waits.
+    pub delay: Duration,
+    /// `x-retry-factor`: each retry waits so many times as long as the one before.
+    pub factor: f64,
+    /// `x-retry-jitter`: the part of a delay, from 0 to 1, by which it may be longer or shorter.
+    pub jitter: f64,
+    /// `x-retry-max-delay`: no retry waits longer, but for the jitter.
+    pub max_delay: Duration,
+    /// `x-retry-on`: what counts as a failure.
+    pub on: RetryOn,
+}
+
+// Parsed factors are finite.
+impl Eq for Retry {}
+
+/// `x-retry-on`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RetryOn {
+    /// `requeue`: the client asks for the message again, or is lost while it holds it. A message that it rejects without
+    /// asking for it again is dead-lettered at once.
+    #[default]
+    Requeue,
+    /// `all`: a message that is rejected without requeue is retried, too.
+    All,
+}
+
 /// What a queue's arguments mean. Absent ones have their defaults; unknown ones have no meaning and are kept only in the
 /// table that they came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,6 +136,8 @@ pub struct QueueArguments {
     pub consumer_timeout: Option<Duration>,
     /// `x-delayed-retry-type`, `-min` and `-max`, if the first two make sense.
     pub delayed_retry: Option<DelayedRetry>,
+    /// `x-retry-max-attempts` and its like, if there is that one or `x-retry-delay`.
+    pub retry: Option<Retry>,
     /// `x-max-age` of a stream's messages.
     pub max_age: Option<Duration>,
     /// `x-stream-max-segment-size-bytes`
@@ -173,6 +206,7 @@ impl QueueArguments {
             },
             consumer_timeout: from.count("x-consumer-timeout")?.map(Duration::from_millis),
             delayed_retry: from.delayed_retry(),
+            retry: from.retry()?,
             max_age: from.max_age()?,
             stream_max_segment_bytes: from.count("x-stream-max-segment-size-bytes")?,
         };
@@ -262,8 +296,9 @@ impl QueueType {
     }
 }
 
-/// What both classic and quorum queues have. That classic queues have a delivery limit and a consumer timeout is ours.
-const COMMON: [&str; 11] = [
+/// What both classic and quorum queues have. Retries are ours, and that classic queues have a delivery limit and a consumer
+/// timeout.
+const COMMON: [&str; 17] = [
     "x-expires",
     "x-message-ttl",
     DEAD_LETTER_EXCHANGE,
@@ -275,6 +310,12 @@ const COMMON: [&str; 11] = [
     "x-queue-leader-locator",
     "x-delivery-limit",
     "x-consumer-timeout",
+    "x-retry-max-attempts",
+    "x-retry-delay",
+    "x-retry-factor",
+    "x-retry-jitter",
+    "x-retry-max-delay",
+    "x-retry-on",
 ];
 const CLASSIC: [&str; 4] = [
     "x-max-priority",

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 use amphora_protocol::wire::types::ShortString;
@@ -54,6 +55,11 @@ pub(crate) fn unquote(text: &mut Peekable<Chars<'_>>) -> anyhow::Result<String> 
     }
 }
 
+fn is_now(seconds: u64) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.is_ok_and(|now| now.as_secs().abs_diff(seconds) < 60)
+}
+
 fn print(value: &FieldValue) -> String {
     match value {
         FieldValue::Bool(value) => value.to_string(),
@@ -65,6 +71,8 @@ fn print(value: &FieldValue) -> String {
         FieldValue::U32(value) => format!("{value}i"),
         FieldValue::I64(value) => format!("{value}l"),
         FieldValue::LongLong(value) => format!("{value}L"),
+        // The time at which the script is played.
+        FieldValue::Timestamp(value) if is_now(*value) => "nowT".to_owned(),
         FieldValue::Timestamp(value) => format!("{value}T"),
         FieldValue::LongString(value) => quote(value),
         FieldValue::Table(table) => print_table(table),

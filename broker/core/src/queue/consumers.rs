@@ -93,6 +93,8 @@ enum Parked {
     Room,
     /// Its connection is closed: comes back never.
     Gone,
+    /// Another is the single active consumer: comes back when that one is gone.
+    Standby,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,8 @@ pub(super) struct Consumers<C> {
     slots: Slab<Consumer<C>>,
     groups: Vec<Group>,
     serial: u32,
+    /// Only one consumer gets messages at a time.
+    single: bool,
 }
 
 impl<C> Default for Consumers<C> {
@@ -114,6 +118,7 @@ impl<C> Default for Consumers<C> {
             slots: Slab::new(),
             groups: Vec::new(),
             serial: 0,
+            single: false,
         }
     }
 }
@@ -129,6 +134,7 @@ impl<C> Consumers<C> {
 
     pub(super) fn add(&mut self, connection: C, options: ConsumerOptions) -> ConsumerKey {
         self.serial = self.serial.wrapping_add(1);
+        let has_active = self.active().is_some();
         let entry = self.slots.vacant_entry();
         let slot = u32::try_from(entry.key()).unwrap_or(u32::MAX);
         let key = ConsumerKey {
@@ -136,6 +142,11 @@ impl<C> Consumers<C> {
             serial: self.serial,
         };
         let priority = options.priority;
+        let parked = if self.single && has_active {
+            Parked::Standby
+        } else {
+            Parked::Room
+        };
         entry.insert(Consumer {
             key,
             connection,
@@ -143,7 +154,7 @@ impl<C> Consumers<C> {
             in_flight: 0,
             pending: Vec::new(),
             room: Room::default(),
-            parked: Parked::Room,
+            parked,
         });
         if self.group(priority).is_none() {
             let at = self
@@ -187,7 +198,42 @@ impl<C> Consumers<C> {
             self.groups
                 .retain(|group| group.priority != consumer.options.priority);
         }
+        if self.single && consumer.parked != Parked::Standby {
+            self.promote();
+        }
         Some(consumer)
+    }
+
+    /// Whether only one consumer gets messages at a time: `x-single-active-consumer`.
+    pub(super) fn set_single(&mut self, single: bool) {
+        self.single = single;
+    }
+
+    pub(super) fn is_single(&self) -> bool {
+        self.single
+    }
+
+    /// The single active consumer, if the queue has such a thing and anybody consumes.
+    pub(super) fn active(&self) -> Option<&Consumer<C>> {
+        let mut consumers = self.iter();
+        if !self.single {
+            return None;
+        }
+        consumers.find(|consumer| consumer.parked != Parked::Standby)
+    }
+
+    /// The active consumer is gone: of those with the highest priority, the one that has waited longest takes its place.
+    fn promote(&mut self) {
+        let consumers = self.slots.iter_mut().map(|(_, consumer)| consumer);
+        let next = consumers.max_by_key(|consumer| {
+            (
+                consumer.options.priority,
+                std::cmp::Reverse(consumer.key.serial),
+            )
+        });
+        if let Some(next) = next {
+            next.parked = Parked::Room;
+        }
     }
 
     /// Gives back credit for `count` settled messages.
@@ -204,7 +250,7 @@ impl<C> Consumers<C> {
     pub(super) fn refresh(&mut self, mut room: impl FnMut(&Consumer<C>) -> Room) {
         for (slot, consumer) in &mut self.slots {
             match consumer.parked {
-                Parked::Gone | Parked::Credit => continue,
+                Parked::Gone | Parked::Credit | Parked::Standby => continue,
                 Parked::No | Parked::Room => consumer.room = room(consumer),
             }
             if consumer.parked == Parked::Room && !consumer.room.is_none() {

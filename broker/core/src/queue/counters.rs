@@ -21,6 +21,16 @@ pub struct Counters {
     pub acked: u64,
     /// Messages whose time to live ran out before anybody took them.
     pub expired: u64,
+    /// Messages that a consumer rejected without requeue.
+    pub rejected: u64,
+    /// Messages that gave way because the queue was too long.
+    pub dropped: u64,
+    /// Messages that were delivered in vain too often.
+    pub exhausted: u64,
+    /// Messages that were published to the dead-letter exchange, or found nobody there.
+    pub dead_lettered: u64,
+    /// Publishes that were refused because the queue was full.
+    pub refused: u64,
 }
 
 impl std::ops::AddAssign for Counters {
@@ -36,6 +46,11 @@ impl std::ops::AddAssign for Counters {
             redelivered,
             acked,
             expired,
+            rejected,
+            dropped,
+            exhausted,
+            dead_lettered,
+            refused,
         } = more;
         self.published += published;
         self.delivered += delivered;
@@ -46,5 +61,10 @@ impl std::ops::AddAssign for Counters {
         self.redelivered += redelivered;
         self.acked += acked;
         self.expired += expired;
+        self.rejected += rejected;
+        self.dropped += dropped;
+        self.exhausted += exhausted;
+        self.dead_lettered += dead_lettered;
+        self.refused += refused;
     }
 }

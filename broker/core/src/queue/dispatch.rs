@@ -7,20 +7,35 @@
 use crate::message::{Batch, Delivery};
 use crate::store::Position;
 
-use super::log::At;
+use super::death::DeathReason;
+use super::log::{At, Log};
+use super::returns::Attempts;
 use super::{Accepted, Effects, Queue, Sink};
 
 /// Messages assigned before they are encoded: bounds the work under one hold of the queue's lock.
 const ASSIGNED_MAX: usize = 4096;
 
+/// What became of a walk over the ready messages.
+#[derive(Default)]
+struct Assigned {
+    count: usize,
+    /// The position that stopped it because it is not in memory.
+    away: Option<Position>,
+    effects: Effects,
+}
+
 impl<C> Queue<C> {
-    /// Delivers all that can be delivered.
+    /// Delivers all that can be delivered, and lets go what is too much then.
     pub fn dispatch<S: Sink<C>>(&mut self, sink: &mut S) -> Effects {
+        let effects = self.deliver_ready(sink);
+        effects.and(self.trim())
+    }
+
+    fn deliver_ready<S: Sink<C>>(&mut self, sink: &mut S) -> Effects {
         let mut effects = Effects::default();
         if self.consumers.len() == 0 {
             return effects;
         }
-        let expired = self.counters.expired;
         self.consumers.refresh(|consumer| sink.room(consumer));
         while self.ready > 0 {
             if !self.consumers.any_available() {
@@ -29,12 +44,12 @@ impl<C> Queue<C> {
                 }
                 break;
             }
-            let (assigned, away) = self.assign();
-            effects.settle |= self.durable && self.counters.expired > expired;
-            if assigned > 0 {
+            let assigned = self.assign();
+            effects = effects.and(assigned.effects);
+            if assigned.count > 0 {
                 effects = effects.and(self.encode(sink));
             }
-            if let Some(position) = away {
+            if let Some(position) = assigned.away {
                 return effects.and(self.want(position));
             }
         }
@@ -74,6 +89,7 @@ impl<C> Queue<C> {
                     indexes.iter().map(|&index| Delivery {
                         position: base + index,
                         redelivered: false,
+                        attempts: None,
                         message: batch.message(index_of(index)),
                     }),
                 )
@@ -97,12 +113,12 @@ impl<C> Queue<C> {
         direct
     }
 
-    /// Assigns ready messages to consumers. Says how many, and which position stopped it because it is not in memory.
-    fn assign(&mut self) -> (usize, Option<Position>) {
-        let mut assigned = 0;
-        while assigned < ASSIGNED_MAX {
+    /// Assigns ready messages to consumers.
+    fn assign(&mut self) -> Assigned {
+        let mut assigned = Assigned::default();
+        while assigned.count < ASSIGNED_MAX {
             let Some(position) = self.next_ready() else {
-                return (assigned, None);
+                break;
             };
             let (cost, bytes) = match self.log.at(position) {
                 At::Message {
@@ -113,7 +129,10 @@ impl<C> Queue<C> {
                     self.counters.redelivered += u64::from(redelivered);
                     sizes
                 }
-                At::Away => return (assigned, Some(position)),
+                At::Away => {
+                    assigned.away = Some(position);
+                    break;
+                }
                 At::Settled => {
                     // `next_ready` skips what is settled; one in `returned` cannot be.
                     debug_assert!(false, "position {position} is ready and settled");
@@ -121,16 +140,21 @@ impl<C> Queue<C> {
                     continue;
                 }
             };
-            if self.discard_if_overdue(position, bytes) {
+            if self.is_overdue(position) {
+                let died = self.discard(position, bytes, DeathReason::Expired);
+                assigned.effects = assigned.effects.and(died);
+                continue;
+            }
+            if self.postpone(position, bytes) {
                 continue;
             }
             if !self.consumers.assign(position, cost, false) {
-                return (assigned, None);
+                break;
             }
             self.take_ready(position, bytes);
-            assigned += 1;
+            assigned.count += 1;
         }
-        (assigned, None)
+        assigned
     }
 
     fn encode<S: Sink<C>>(&mut self, sink: &mut S) -> Effects {
@@ -138,11 +162,12 @@ impl<C> Queue<C> {
         let mut refused = Vec::new();
         let mut delivered = false;
         let (log, counters, unacked) = (&mut self.log, &mut self.counters, &mut self.unacked);
+        let returns = &self.returns;
         self.consumers.flush(
             |consumer, positions| {
                 let deliveries = positions
                     .iter()
-                    .filter_map(|&position| log.delivery(position));
+                    .filter_map(|&position| log.delivery(position, returns.of(position)));
                 let accepted = sink.deliver(consumer, deliveries);
                 let count = match accepted {
                     Accepted::All => positions.len(),
@@ -163,6 +188,7 @@ impl<C> Queue<C> {
         );
         for position in settled {
             self.log.settle(position);
+            self.forget_attempts(position);
         }
         if !refused.is_empty() {
             self.ready += refused.len() as u64;
@@ -194,6 +220,28 @@ impl<C> Queue<C> {
                 return true;
             }
             // Another queue has used the room meanwhile: nobody was told to call back.
+        }
+    }
+}
+
+impl Log {
+    /// The message at `position` as a delivery, if it is in memory.
+    pub(super) fn delivery(
+        &self,
+        position: Position,
+        attempts: Option<Attempts>,
+    ) -> Option<Delivery<'_>> {
+        match self.at(position) {
+            At::Message {
+                message,
+                redelivered,
+            } => Some(Delivery {
+                position,
+                redelivered,
+                attempts,
+                message,
+            }),
+            At::Away | At::Settled => None,
         }
     }
 }

@@ -3,56 +3,39 @@
 //! The core has no clock: whoever owns a queue that [keeps time](Queue::keeps_time) says what time it is before changing
 //! it. Messages expire at the head only, as in RabbitMQ: one behind a message that lives longer waits for its turn.
 
-use std::time::Duration;
-
 use amphora_protocol::wire::properties::RawProperties;
 
-use crate::queue_arguments::QueueArguments;
 use crate::store::Position;
 
-use super::levels::Levels;
+use super::death::DeathReason;
 use super::log::{At, Log};
 use super::{Effects, Queue};
 
 /// The property flag of `expiration`.
 const EXPIRATION: u16 = 1 << 8;
 
+/// Messages that expire in one go: a million of them must not keep the queue's lock.
+const EXPIRED_MAX: usize = 4096;
+
 /// Times are in milliseconds since the Unix epoch.
 #[derive(Debug, Default)]
 pub(super) struct Expiry {
-    now: u64,
+    pub(super) now: u64,
     /// `x-message-ttl`, in milliseconds.
-    ttl: Option<u64>,
+    pub(super) ttl: Option<u64>,
     /// `x-expires`, in milliseconds.
-    lease: Option<u64>,
+    pub(super) lease: Option<u64>,
     /// When the queue was used last.
     used: u64,
     /// Some of the messages may expire: the others' heads are never looked at.
     pub(super) messages: bool,
 }
 
-/// Why the queue itself settles a message that is ready.
-#[derive(Clone, Copy, Debug)]
-enum Reason {
-    Expired,
-}
-
 impl<C> Queue<C> {
-    /// Takes over what the arguments say. To be called once, before anything else happens.
-    pub fn configure(&mut self, arguments: &QueueArguments) {
-        self.expiry.ttl = arguments.message_ttl.map(millis);
-        self.expiry.lease = arguments.expires.map(millis);
-        self.expiry.messages = self.expiry.ttl.is_some();
-        if let Some(max) = arguments.max_priority.filter(|&max| max > 0) {
-            self.levels = Some(Box::new(Levels::new(max, &self.log)));
-            self.head = self.log.tail();
-        }
-    }
-
     /// Whether it must be [told the time](Self::tell_time) before a change, and [`expire`](Self::expire) is due after it.
     /// A message with an expiration makes any queue keep time, from its publish on.
     pub fn keeps_time(&self) -> bool {
-        self.expiry.messages || self.expiry.lease.is_some()
+        self.expiry.messages || self.expiry.lease.is_some() || self.returns.keeps_time()
     }
 
     /// Says what time it is, in milliseconds since the Unix epoch.
@@ -75,10 +58,14 @@ impl<C> Queue<C> {
         self.lease_end().is_some_and(|end| end <= self.expiry.now)
     }
 
-    /// Settles what has expired at the head. A message whose time to live is 0 has had its chance when `dispatch` has run.
+    /// Gives up what has expired at the head; if that is much, only a part of it, and [`Queue::deadline`] is over then. A message
+    /// whose time to live is 0 has had its chance when `dispatch` has run.
     pub fn expire(&mut self) -> Effects {
         let mut effects = Effects::default();
-        while let Some(position) = self.expiring_head() {
+        for _ in 0..EXPIRED_MAX {
+            let Some(position) = self.expiring_head() else {
+                break;
+            };
             let (bytes, expires_at) = match self.log.at(position) {
                 At::Message { message, .. } => (message.body.len(), self.log.expires_at(position)),
                 At::Away => return effects.and(self.want(position)),
@@ -87,17 +74,21 @@ impl<C> Queue<C> {
             if expires_at.is_none_or(|at| at > self.expiry.now) {
                 break;
             }
-            self.discard(position, bytes, Reason::Expired);
-            effects.settle = self.durable;
+            effects = effects.and(self.discard(position, bytes, DeathReason::Expired));
         }
         effects
     }
 
-    /// When there is something to do if nothing happens before: the head expires, or the queue.
+    /// When there is something to do if nothing happens before: the head expires, or the queue, or a message's next attempt is
+    /// due.
     pub fn deadline(&mut self) -> Option<u64> {
         let head = self.expiring_head();
         let message = head.and_then(|position| self.log.expires_at(position));
-        [message, self.lease_end()].into_iter().flatten().min()
+        let retry = self.returns.deadline();
+        [message, self.lease_end(), retry]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// When a message expires that is published now: the shorter of its own time to live and the queue's counts.
@@ -113,17 +104,13 @@ impl<C> Queue<C> {
         Some(self.expiry.now.saturating_add(ttl))
     }
 
-    /// Settles the ready message at `position`, of `bytes`, if its time was over before this moment.
-    pub(super) fn discard_if_overdue(&mut self, position: Position, bytes: usize) -> bool {
-        let overdue = self.expiry.messages
+    /// Whether the ready message's time was over before this moment.
+    pub(super) fn is_overdue(&self, position: Position) -> bool {
+        self.expiry.messages
             && self
                 .log
                 .expires_at(position)
-                .is_some_and(|at| at < self.expiry.now);
-        if overdue {
-            self.discard(position, bytes, Reason::Expired);
-        }
-        overdue
+                .is_some_and(|at| at < self.expiry.now)
     }
 
     /// The next message to go out, if it may be one that expires.
@@ -131,21 +118,12 @@ impl<C> Queue<C> {
         if !self.expiry.messages || self.ready == 0 {
             return None;
         }
-        self.next_ready()
+        self.next_due()
     }
 
     fn lease_end(&self) -> Option<u64> {
         let lease = self.expiry.lease.filter(|_| self.consumers.len() == 0)?;
         Some(self.expiry.used.saturating_add(lease))
-    }
-
-    /// Every ready message that the queue settles on its own account goes this way.
-    fn discard(&mut self, position: Position, bytes: usize, reason: Reason) {
-        match reason {
-            Reason::Expired => self.counters.expired += 1,
-        }
-        self.take_ready(position, bytes);
-        self.log.settle(position);
     }
 }
 
@@ -161,8 +139,4 @@ impl Log {
 fn own_ttl(properties: &[u8]) -> Option<u64> {
     let properties = RawProperties::new(properties).ok()?;
     properties.expiration().ok()??.parse().ok()
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

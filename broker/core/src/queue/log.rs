@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 
-use crate::message::{Delivery, Message};
+use crate::message::Message;
 use crate::store::{Position, RecordRef};
 
 use super::block::{Block, PERSISTENT, REDELIVERED, SETTLED};
@@ -171,21 +171,6 @@ impl Log {
                 },
                 None => At::Settled,
             },
-        }
-    }
-
-    /// The message at `position` as a delivery, if it is in memory.
-    pub(super) fn delivery(&self, position: Position) -> Option<Delivery<'_>> {
-        match self.at(position) {
-            At::Message {
-                message,
-                redelivered,
-            } => Some(Delivery {
-                position,
-                redelivered,
-                message,
-            }),
-            At::Away | At::Settled => None,
         }
     }
 

@@ -4,16 +4,20 @@
 //! a message deliverable ends in [`Queue::dispatch`], the only place that gives messages to consumers.
 
 mod block;
+mod configure;
 mod consumers;
 mod contents;
 mod counters;
+mod death;
 mod dispatch;
 mod expiry;
 mod levels;
+mod limits;
 mod log;
 mod persist;
 mod record;
 mod recovery;
+mod returns;
 mod segment;
 mod settlement;
 #[cfg(test)]
@@ -27,8 +31,11 @@ use crate::store::{Position, QueueId};
 pub use consumers::{Accepted, Consumer, ConsumerKey, ConsumerOptions, Held, Room};
 pub use contents::Contents;
 pub use counters::Counters;
+pub use death::{Burial, DeathReason};
+pub use limits::Space;
 pub use persist::{PageIn, RecordIds};
 pub use recovery::{RecoveryError, recover};
+pub use returns::{Attempts, Return};
 
 use consumers::Consumers;
 use log::Log;
@@ -59,6 +66,8 @@ pub struct Effects {
     pub settle: bool,
     /// Messages must be read back: see [`Queue::take_wanted`].
     pub page_in: bool,
+    /// Messages died and are to be published: see [`Queue::dying`].
+    pub bury: bool,
 }
 
 impl Effects {
@@ -69,6 +78,7 @@ impl Effects {
             commit: self.commit | other.commit,
             settle: self.settle | other.settle,
             page_in: self.page_in | other.page_in,
+            bury: self.bury | other.bury,
         }
     }
 }
@@ -105,6 +115,9 @@ pub struct Queue<C> {
     wanted: Vec<PageIn>,
     persist: persist::Progress,
     expiry: expiry::Expiry,
+    limits: limits::Limits,
+    deaths: death::Deaths,
+    returns: returns::Returns,
     exclusive_consumer: bool,
 }
 
@@ -126,6 +139,9 @@ impl<C> Queue<C> {
             wanted: Vec::new(),
             persist: persist::Progress::default(),
             expiry: expiry::Expiry::default(),
+            limits: limits::Limits::default(),
+            deaths: death::Deaths::default(),
+            returns: returns::Returns::default(),
             exclusive_consumer: false,
         }
     }
@@ -163,6 +179,17 @@ impl<C> Queue<C> {
     /// Whether a consumer demanded to be alone.
     pub fn has_exclusive_consumer(&self) -> bool {
         self.exclusive_consumer
+    }
+
+    /// Whether only one consumer gets messages at a time: `x-single-active-consumer`.
+    pub fn has_single_active_consumer(&self) -> bool {
+        self.consumers.is_single()
+    }
+
+    /// Whether a consumer gets messages now, as far as `x-single-active-consumer` is concerned.
+    pub fn is_active(&self, key: ConsumerKey) -> bool {
+        let active = self.consumers.active();
+        active.is_none_or(|active| active.key == key)
     }
 
     /// Bytes of memory that its messages hold.
@@ -203,7 +230,7 @@ impl<C> Queue<C> {
         self.consumers.add(connection, options)
     }
 
-    /// Lets a consumer go. What it holds stays held: by its channel.
+    /// Lets a consumer go. What it holds stays held: by its channel. Dispatch is due afterwards: another may take its place.
     pub fn cancel(&mut self, key: ConsumerKey) -> Option<C> {
         let consumer = self.consumers.remove(key)?;
         self.renew();
@@ -218,6 +245,7 @@ impl<C> Queue<C> {
         let mut settled = 0;
         for &position in held.positions {
             settled += u64::from(self.log.settle(position));
+            self.forget_attempts(position);
         }
         self.unacked = self.unacked.saturating_sub(settled);
         self.counters.acked += settled;
@@ -228,34 +256,6 @@ impl<C> Queue<C> {
         }
     }
 
-    /// Puts messages back at their positions, marked redelivered. Dispatch is due afterwards.
-    /// Costs a tree insert for each that does not directly precede the head.
-    pub fn requeue(&mut self, held: Held<'_>) {
-        for &position in held.positions.iter().rev() {
-            let Some(segment) = self.log.segment_of(position) else {
-                continue;
-            };
-            let index = segment.index(position);
-            if segment.flags(index) & block::SETTLED != 0 {
-                continue;
-            }
-            segment.add_flags(index, block::REDELIVERED);
-            self.ready += 1;
-            self.ready_bytes += segment.body_len(index);
-            self.unacked = self.unacked.saturating_sub(1);
-            self.relist(position);
-        }
-        // A head that steps back costs nothing, a set of a million positions does.
-        while self
-            .head
-            .checked_sub(1)
-            .is_some_and(|before| self.returned.remove(&before))
-        {
-            self.head -= 1;
-        }
-        self.release(held);
-    }
-
     /// Takes the next message out of turn. `take` sees it and how many remain; with `no_ack` it is settled at once.
     pub fn get<R>(
         &mut self,
@@ -264,7 +264,7 @@ impl<C> Queue<C> {
     ) -> (Get<R>, Effects) {
         self.renew();
         let expired = self.expire();
-        let Some(position) = self.next_ready() else {
+        let Some(position) = self.next_due() else {
             self.counters.got_nothing += 1;
             return (Get::Empty, expired);
         };
@@ -282,6 +282,7 @@ impl<C> Queue<C> {
             Delivery {
                 position,
                 redelivered,
+                attempts: self.returns.of(position),
                 message,
             },
             remaining,
@@ -290,13 +291,14 @@ impl<C> Queue<C> {
         if no_ack {
             self.counters.got_no_ack += 1;
             self.log.settle(position);
+            self.forget_attempts(position);
         } else {
             self.counters.got += 1;
             self.unacked += 1;
         }
         let effects = Effects {
             settle: self.durable,
-            ..Effects::default()
+            ..expired
         };
         (Get::Message(result), effects)
     }
@@ -314,9 +316,10 @@ impl<C> Queue<C> {
         }
     }
 
-    /// Settles all that is ready. Returns how many there were. Spec: queue.purge.
+    /// Settles all that is ready, or will be after a while. Returns how many there were. Spec: queue.purge.
     pub fn purge(&mut self) -> (u64, Effects) {
-        let purged = self.ready;
+        let waiting = self.purge_delayed();
+        let purged = self.ready + waiting;
         for position in std::mem::take(&mut self.returned) {
             self.log.settle(position);
         }
@@ -327,6 +330,7 @@ impl<C> Queue<C> {
         self.head = self.log.tail();
         self.ready = 0;
         self.ready_bytes = 0;
+        self.forget_purged();
         let effects = Effects {
             settle: self.durable,
             ..Effects::default()
@@ -344,6 +348,20 @@ impl<C> Queue<C> {
         }
         self.head = self.log.next_live(self.head);
         (self.head < self.log.tail()).then_some(self.head)
+    }
+
+    /// The next message to go out, past those that still wait for their time as they did before a restart.
+    fn next_due(&mut self) -> Option<Position> {
+        loop {
+            let position = self.next_ready()?;
+            let log::At::Message { message, .. } = self.log.at(position) else {
+                return Some(position);
+            };
+            let bytes = message.body.len();
+            if !self.postpone(position, bytes) {
+                return Some(position);
+            }
+        }
     }
 
     /// A ready message with a body of `bytes` is ready no more.

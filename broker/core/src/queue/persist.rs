@@ -13,8 +13,10 @@ use crate::message::Message;
 use crate::store::{CommitGroup, Position, QueueId, RecordId, RecordRef, Write};
 
 use super::block::{Block, PERSISTENT, SETTLED, SPILLED, STORED};
+use super::death::Deaths;
 use super::log::At;
 use super::record::{RecordWriter, read_record};
+use super::returns::Returns;
 use super::segment::Segment;
 use super::{Effects, Queue, settlement};
 
@@ -90,7 +92,11 @@ impl<C> Queue<C> {
             });
         }
         if self.durable {
-            let settlement = settlement::encode(&self.log, self.persist.delivered_to);
+            let settlement = settlement::encode(
+                &self.log,
+                self.persist.delivered_to,
+                self.returns.attempts(),
+            );
             if settlement != self.persist.settlement {
                 self.persist.settlement = settlement.clone();
                 group.writes.push(Write::Settle {
@@ -127,6 +133,8 @@ impl<C> Queue<C> {
         let log = std::mem::take(&mut self.log);
         self.returned = BTreeSet::new();
         self.levels = None;
+        self.deaths = Deaths::default();
+        self.returns = Returns::default();
         (self.ready, self.ready_bytes, self.unacked) = (0, 0, 0);
         let live = log.segments.into_iter().flat_map(|segment| segment.records);
         for record in log.obsolete.into_iter().chain(live) {
@@ -218,12 +226,15 @@ impl<C> Queue<C> {
                 }
             }
         }
+        let on_their_way = self.deaths.forget(first..end) + self.returns.forget(&(first..end));
         self.log.drop_segment(base);
         // All of a segment that nobody has come to is ready.
         let ready_bytes = ready_bytes.unwrap_or_else(|| before - self.log.live_bytes());
         self.ready = self.ready.saturating_sub(ready);
         self.ready_bytes = self.ready_bytes.saturating_sub(ready_bytes);
-        self.unacked = self.unacked.saturating_sub(live.saturating_sub(ready));
+        self.unacked = self
+            .unacked
+            .saturating_sub(live.saturating_sub(ready + on_their_way));
         Some((first, end - 1))
     }
 

@@ -70,6 +70,7 @@ pub fn recover<C>(recovered: RecoveredQueue) -> Result<Queue<C>, RecoveryError> 
         ..Queue::new(queue_id, true)
     };
     queue.resume(settlement.head);
+    queue.returns.recover(settlement.attempts);
     Ok(queue)
 }
 

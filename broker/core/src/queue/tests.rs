@@ -1,8 +1,10 @@
 //! Random operations on a queue against a naive model, with the invariants of the architecture page.
 
+mod invariants;
+mod returns;
 mod scenarios;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use amphora_protocol::wire::table::FieldTable;
@@ -154,8 +156,14 @@ struct World {
     queue: Queue<usize>,
     arguments: QueueArguments,
     now: u64,
-    /// Those that the queue has reported since it was made.
-    expired: u64,
+    /// What the queue gave up by itself since it was made, because of its time or of the queue's length.
+    given_up: u64,
+    /// What consumers rejected since then, and what came back too often.
+    rejected: u64,
+    exhausted: u64,
+    /// On their way to the dead-letter exchange.
+    dying: VecDeque<Position>,
+    attempts: BTreeMap<Position, Attempts>,
     connections: Connections,
     consumers: Vec<(ConsumerKey, usize, bool, u32)>,
     held: HashMap<ConsumerKey, BTreeSet<Position>>,
@@ -176,7 +184,11 @@ impl World {
             queue,
             arguments,
             now: 1000,
-            expired: 0,
+            given_up: 0,
+            rejected: 0,
+            exhausted: 0,
+            dying: VecDeque::new(),
+            attempts: BTreeMap::new(),
             connections: Connections::default(),
             consumers: Vec::new(),
             held: HashMap::new(),
@@ -193,7 +205,12 @@ impl World {
     fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         self.now += u.int_in_range(0..=2)?;
         self.queue.tell_time(self.now);
-        match u.int_in_range(0..=15)? {
+        if self.queue.wake() {
+            self.queue.dispatch(&mut self.connections);
+            self.drain();
+            self.expire();
+        }
+        match u.int_in_range(0..=18)? {
             0..=4 => self.publish(u)?,
             5 => self.consume(u)?,
             6 => self.cancel(u)?,
@@ -204,6 +221,8 @@ impl World {
             13 => self.commit(u.arbitrary()?),
             14 if u.ratio(1, 4)? => self.purge(),
             15 if u.ratio(1, 4)? => self.crash(),
+            16 => self.reject(u)?,
+            17 | 18 => self.bury(u)?,
             _ => {}
         }
         self.drain();
@@ -308,10 +327,7 @@ impl World {
             .unwrap_or_default()
             .into_iter()
             .collect();
-        self.queue.requeue(Held {
-            consumer: Some(key),
-            positions: &positions,
-        });
+        self.put_back(Some(key), &positions, Return::Lost);
         self.queue.dispatch(&mut self.connections);
     }
 
@@ -333,10 +349,14 @@ impl World {
 
     fn requeue(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         if let Some((key, positions)) = self.pick_held(u)? {
-            self.queue.requeue(Held {
-                consumer: Some(key),
-                positions: &positions,
-            });
+            let whys = [
+                Return::Rejected,
+                Return::Nacked,
+                Return::Lost,
+                Return::Peeked,
+            ];
+            let why = *u.choose(&whys)?;
+            self.put_back(Some(key), &positions, why);
             self.queue.dispatch(&mut self.connections);
         }
         Ok(())
@@ -408,10 +428,7 @@ impl World {
             });
         } else {
             let positions: Vec<Position> = std::mem::take(&mut self.got).into_iter().collect();
-            self.queue.requeue(Held {
-                consumer: None,
-                positions: &positions,
-            });
+            self.put_back(None, &positions, Return::Peeked);
         }
         Ok(())
     }
@@ -443,8 +460,10 @@ impl World {
     fn purge(&mut self) {
         let (purged, _) = self.queue.purge();
         let held: BTreeSet<Position> = self.all_held();
+        let dying = &self.dying;
         let before = self.live.len() as u64;
-        self.live.retain(|position, _| held.contains(position));
+        self.live
+            .retain(|position, _| held.contains(position) || dying.contains(position));
         assert_eq!(before - self.live.len() as u64, purged);
         self.settled += purged;
     }
@@ -482,7 +501,8 @@ impl World {
         self.queue = recover(recovered).expect("recovers");
         self.queue.configure(&self.arguments);
         self.queue.tell_time(self.now);
-        self.expired = 0;
+        (self.given_up, self.rejected, self.exhausted) = (0, 0, 0);
+        self.dying.clear();
         self.consumers.clear();
         self.held.clear();
         self.got.clear();
@@ -492,6 +512,7 @@ impl World {
             self.live.len() as u64,
             "after the crash"
         );
+        self.queue.dispatch(&mut self.connections);
     }
 
     fn page_in(&mut self) {
@@ -538,121 +559,6 @@ impl World {
             self.page_in();
         }
     }
-
-    fn saw(&mut self, (position, redelivered, number): Seen) {
-        let known = self
-            .live
-            .get_mut(&position)
-            .expect("(2) delivered after it was settled");
-        assert_eq!(known.number, number, "content of {position}");
-        assert!(
-            known.expires_at.is_none_or(|at| at >= self.now),
-            "(12) {position} was delivered after its time"
-        );
-        if !redelivered {
-            assert!(!known.delivered, "(4) {position} was delivered before");
-        }
-        known.delivered = true;
-    }
-
-    /// What goes out next: higher priorities first, then in the order of positions.
-    fn first_ready(&self) -> Option<(Position, Known)> {
-        let held = self.all_held();
-        let ready = self.live.iter().filter(|(at, _)| !held.contains(at));
-        ready
-            .map(|(&at, &known)| (at, known))
-            .min_by_key(|(at, known)| (std::cmp::Reverse(known.priority), *at))
-    }
-
-    /// What has expired goes, here and there.
-    fn expire(&mut self) {
-        loop {
-            self.queue.expire();
-            if self.queue.wanted.is_empty() {
-                break;
-            }
-            self.page_in();
-            self.drain();
-        }
-        let held = self.all_held();
-        let (now, log) = (self.now, &self.queue.log);
-        let before = self.live.len() as u64;
-        self.live.retain(|position, known| {
-            known.expires_at.is_none_or(|at| at > now)
-                || held.contains(position)
-                || !matches!(log.at(*position), log::At::Settled)
-        });
-        let gone = before - self.live.len() as u64;
-        self.settled += gone;
-        self.expired += gone;
-        assert_eq!(self.queue.counters().expired, self.expired, "(12) expired");
-        let first = self.first_ready().and_then(|(_, known)| known.expires_at);
-        if self.queue.keeps_time() {
-            assert!(
-                first.is_none_or(|at| at > now),
-                "(12) an expired head stays"
-            );
-            assert_eq!(self.queue.deadline(), first, "(12) nobody wakes the queue");
-        }
-    }
-
-    fn check(&mut self) {
-        let held = self.all_held().len() as u64;
-        assert_eq!(
-            self.published,
-            self.queue.ready_count() + held + self.settled,
-            "(1) nothing appears or vanishes"
-        );
-        assert_eq!(self.queue.unacked_count(), held, "(11) unacked");
-        assert_eq!(
-            self.queue.memory(),
-            self.queue.log.walked_memory(),
-            "(11) memory"
-        );
-        self.check_contents();
-        for &(key, connection, no_ack, prefetch) in &self.consumers {
-            let mine = self.held.get(&key).map_or(0, BTreeSet::len);
-            if prefetch > 0 {
-                assert!(no_ack || mine <= prefetch as usize, "(5) in flight");
-            }
-            let consumer = self.queue.consumers.get(key).expect("is there");
-            assert_eq!(consumer.in_flight as usize, mine, "(11) in flight");
-            let credit = no_ack || prefetch == 0 || mine < prefetch as usize;
-            let room = self.connections.0[connection].room > 0;
-            assert!(
-                self.queue.ready_count() == 0 || !credit || !room,
-                "(3) a ready message and a consumer that can take it"
-            );
-            let waits = credit && !room && self.queue.ready_count() > 0;
-            assert!(
-                !waits || self.connections.0[connection].starved,
-                "(3) nobody calls back"
-            );
-        }
-    }
-}
-
-impl World {
-    fn check_contents(&self) {
-        let held = self.all_held();
-        let sum = |wanted: &dyn Fn(Position, &Known) -> bool| {
-            let known = self.live.iter().filter(|(at, known)| wanted(**at, known));
-            known.fold((0, 0), |(count, bytes), (_, known)| {
-                (count + 1, bytes + known.size)
-            })
-        };
-        let (persistent_count, persistent_bytes) = sum(&|_, known| known.persistent);
-        let contents = self.queue.contents();
-        let expected = Contents {
-            ready_bytes: sum(&|at, _| !held.contains(&at)).1,
-            unacked_bytes: sum(&|at, _| held.contains(&at)).1,
-            persistent_count,
-            persistent_bytes,
-            ..contents
-        };
-        assert_eq!(contents, expected, "(11) contents");
-        assert!(contents.in_memory_count <= self.live.len() as u64);
-    }
 }
 
 #[test]
@@ -665,6 +571,7 @@ fn random_operations_keep_the_invariants() {
         if u.arbitrary()? {
             arguments.max_priority = Some(u.int_in_range(1..=2)?);
         }
+        returns::choose(&mut arguments, u)?;
         let mut world = World::new(arguments);
         for _ in 0..u.int_in_range(1..=60)? {
             world.step(u)?;

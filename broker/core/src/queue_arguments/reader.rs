@@ -6,7 +6,9 @@ use std::time::Duration;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 use amphora_protocol::wire::types::RoutingKey;
 
-use super::{DEAD_LETTER_EXCHANGE, DelayedRetry, DelayedRetryType, QUEUE_TYPE, QueueType};
+use super::{
+    DEAD_LETTER_EXCHANGE, DelayedRetry, DelayedRetryType, QUEUE_TYPE, QueueType, Retry, RetryOn,
+};
 
 /// Ten years: the longest time to live or to expiry.
 pub(crate) const EXPIRY_MS_MAX: u64 = 315_360_000_000;
@@ -168,6 +170,57 @@ impl Reader<'_> {
             min,
             max,
         })
+    }
+
+    /// Retries, if there is one of the arguments that ask for them.
+    pub(super) fn retry(&self) -> Result<Option<Retry>, Invalid> {
+        let attempts = "x-retry-max-attempts";
+        let max_attempts =
+            match self.positive_count(attempts)? {
+                None => None,
+                Some(count) => Some(u32::try_from(count).map_err(|_| {
+                    invalid(attempts, format_args!("{{max_value_exceeded,{count}}}"))
+                })?),
+            };
+        let delay = self.expiry("x-retry-delay", 0)?;
+        let factor = self.number("x-retry-factor", 1.0, f64::from(u16::MAX))?;
+        let jitter = self.number("x-retry-jitter", 0.0, 1.0)?;
+        let max_delay = self.expiry("x-retry-max-delay", 0)?;
+        let on = self.choice("x-retry-on", "invalid_retry_on", |text| match text {
+            "requeue" => Some(RetryOn::Requeue),
+            "all" => Some(RetryOn::All),
+            _ => None,
+        })?;
+        if max_attempts.is_none() && delay.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Retry {
+            max_attempts,
+            delay: delay.unwrap_or_default(),
+            factor: factor.unwrap_or(2.0),
+            jitter: jitter.unwrap_or(0.0),
+            max_delay: max_delay.unwrap_or(Duration::from_millis(EXPIRY_MS_MAX)),
+            on,
+        }))
+    }
+
+    /// A number, also a broken one, between two bounds.
+    fn number(&self, name: &str, min: f64, max: f64) -> Result<Option<f64>, Invalid> {
+        let Some(value) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let number = value.as_number().ok_or_else(|| {
+            let term = format!("\"expected number, got {}\"", value.type_name());
+            invalid(name, term)
+        })?;
+        if (min..=max).contains(&number) {
+            Ok(Some(number))
+        } else {
+            Err(invalid(
+                name,
+                format_args!("{{value_out_of_range,{number}}}"),
+            ))
+        }
     }
 
     /// A number and a unit: `7D`.

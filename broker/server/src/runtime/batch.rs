@@ -124,6 +124,11 @@ impl MessageRef {
         }
     }
 
+    /// The length of its body.
+    pub(super) fn body_len(&self) -> u32 {
+        self.body_len
+    }
+
     /// What the message adds to a batch, roughly.
     pub(super) fn cost(&self) -> usize {
         (self.properties_len + self.body_len) as usize + 32

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amphora_core::channel::SourceKey;
-use amphora_core::queue::{ConsumerKey, Held};
+use amphora_core::queue::{ConsumerKey, Return};
 use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag, QueueName};
 use foldhash::fast::RandomState;
@@ -72,7 +72,7 @@ pub(super) struct Settlement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Ack,
-    Requeue,
+    Requeue(Return),
     Discard,
 }
 
@@ -114,9 +114,9 @@ impl Session {
         for (_, consumer) in channel.consumers {
             consumer
                 .queue
-                .with(&self.broker.committer, &mut self.touched, |model, _| {
+                .with(&self.broker.committer, &mut self.touched, |model, sink| {
                     model.cancel(consumer.key);
-                    ((), amphora_core::queue::Effects::default())
+                    ((), model.dispatch(sink))
                 });
             left.push(consumer.queue);
         }
@@ -126,51 +126,10 @@ impl Session {
         if let Some(mut out) = out {
             self.settle();
             out.unacked.take_all(number.0, &mut self.settling);
-            self.requeue();
+            self.requeue(Return::Lost);
         }
         for queue in left {
             vhost.delete_if_unused(&queue, &mut self.touched);
-        }
-    }
-
-    /// Puts back what has been gathered in `settling`.
-    pub(super) fn requeue(&mut self) {
-        let (committer, touched) = (&self.broker.committer, &mut self.touched);
-        self.settling.drain(|taken| {
-            let mut positions = taken.positions.clone();
-            positions.sort_unstable();
-            let held = Held {
-                consumer: taken.consumer,
-                positions: &positions,
-            };
-            taken
-                .queue
-                .release(committer, touched, held, Outcome::Requeue);
-        });
-        self.dispatch_windows();
-    }
-
-    /// Dispatches queues that waited for a channel's own prefetch.
-    pub(super) fn dispatch_windows(&mut self) {
-        if !self.windows {
-            return;
-        }
-        for (&number, _) in self
-            .channels
-            .iter()
-            .filter(|(_, channel)| channel.info.has_window())
-        {
-            let mut outbox = self.peer.outbox.lock();
-            let Some(out) = outbox.channel(number).filter(|out| out.window_left() > 0) else {
-                continue;
-            };
-            let starved = std::mem::take(&mut out.starved);
-            drop(outbox);
-            for queue in starved {
-                queue.with(&self.broker.committer, &mut self.touched, |model, sink| {
-                    ((), model.dispatch(sink))
-                });
-            }
         }
     }
 

@@ -14,6 +14,7 @@ use amphora_core::store::{CommitGroup, Durability, Store, Write};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 
+use super::burial::Burials;
 use super::peer::{Peer, Touched};
 use super::queue::SharedQueue;
 use super::timers::Timers;
@@ -68,6 +69,7 @@ pub(crate) struct Committer {
     pub(super) failing_changed: Notify,
     paging: tokio::runtime::Handle,
     pub(super) timers: Timers,
+    pub(super) burials: Burials,
     pub(crate) counters: CommitCounters,
 }
 
@@ -105,6 +107,7 @@ impl Committer {
             failing_changed: Notify::new(),
             paging: tokio::runtime::Handle::current(),
             timers: Timers::default(),
+            burials: Burials::default(),
             counters: CommitCounters::default(),
         });
         let runner = Arc::clone(&committer);

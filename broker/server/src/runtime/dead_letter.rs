@@ -19,16 +19,22 @@ pub(super) struct Death<'a> {
     pub(super) queue: &'a str,
     /// The reason, in RabbitMQ's words.
     pub(super) reason: &'a str,
-    /// The plugin that gave it up.
-    pub(super) plugin: &'a str,
-    /// The reason, in the plugin's words.
-    pub(super) text: &'a str,
+    /// The plugin that gave it up, and its reason in its own words.
+    pub(super) plugin: Option<(&'a str, &'a str)>,
     /// Seconds since 1970.
     pub(super) time: u64,
 }
 
-/// The message as it goes to the dead-letter exchange: with RabbitMQ's headers, and the plugin and its reason in `x-plugin` and
-/// `x-plugin-reason`. It does not expire again.
+/// A message on its way to a dead-letter exchange.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) message: Owned,
+    /// Queues in which it has died, since anybody rejected it last: it must not go round in a circle that nobody turns.
+    pub(super) been_in: Vec<String>,
+}
+
+/// The message as it goes to the dead-letter exchange: with RabbitMQ's headers, and the plugin and its reason, if it was one, in
+/// `x-plugin` and `x-plugin-reason`. It does not expire again.
 ///
 /// # Errors
 /// Its properties are damaged.
@@ -36,7 +42,7 @@ pub(super) fn letter(
     message: &Owned,
     to: &DeadLetter,
     death: &Death<'_>,
-) -> Result<Owned, Exception> {
+) -> Result<Letter, Exception> {
     let (exchange, key) = names(&message.target)?;
     let raw = RawProperties::new(&message.properties).map_err(syntax)?;
     let mut properties = raw.decode().map_err(syntax)?;
@@ -48,18 +54,37 @@ pub(super) fn letter(
         headers.remove("CC");
         headers.remove("BCC");
     }
-    set(&mut headers, "x-plugin", death.plugin.into());
-    set(&mut headers, "x-plugin-reason", death.text.into());
+    if let Some((plugin, text)) = death.plugin {
+        set(&mut headers, "x-plugin", plugin.into());
+        set(&mut headers, "x-plugin-reason", text.into());
+    }
+    let been_in = been_in(&headers);
     let properties = BasicProperties {
         headers: Some(headers),
         ..properties
     };
     let key = to.routing_key.as_ref().map_or(key, |key| key);
-    Ok(Owned {
+    let message = Owned {
         target: target(&to.exchange, key),
         properties: properties.to_bytes(),
         body: message.body.clone(),
-    })
+    };
+    Ok(Letter { message, been_in })
+}
+
+/// The queues of the latest deaths, back to the one for which somebody rejected the message.
+fn been_in(headers: &FieldTable) -> Vec<String> {
+    let deaths = headers.get(X_DEATH).and_then(FieldValue::as_array);
+    let deaths = deaths.unwrap_or_default().iter();
+    let deaths = deaths.filter_map(FieldValue::as_table);
+    let text = |death: &FieldTable, name: &str| {
+        let value = death.get(name).and_then(FieldValue::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    deaths
+        .take_while(|death| text(death, "reason") != "rejected")
+        .map(|death| text(death, "queue"))
+        .collect()
 }
 
 /// Puts the death first in the list of deaths, counted together with earlier ones in the same queue for the same reason.
@@ -83,7 +108,11 @@ fn note(
     let entry = if let Some(earlier) = deaths.iter().position(is_same) {
         counted_again(deaths.remove(earlier))
     } else {
-        first_death(exchange, key, expiration, death)
+        let mut keys = vec![key.into()];
+        if let Some(FieldValue::Array(copies)) = headers.get("CC") {
+            keys.extend(copies.iter().cloned());
+        }
+        first_death(exchange, keys, expiration, death)
     };
     if deaths.is_empty() && headers.get("x-first-death-reason").is_none() {
         set(headers, "x-first-death-reason", death.reason.into());
@@ -99,7 +128,7 @@ fn note(
 
 fn first_death(
     exchange: &str,
-    key: &str,
+    keys: Vec<FieldValue>,
     expiration: Option<ShortString>,
     death: &Death<'_>,
 ) -> FieldValue {
@@ -109,8 +138,7 @@ fn first_death(
     set(&mut entry, "queue", death.queue.into());
     set(&mut entry, "time", FieldValue::Timestamp(death.time));
     set(&mut entry, "exchange", exchange.into());
-    let keys = FieldValue::Array(vec![key.into()]);
-    set(&mut entry, "routing-keys", keys);
+    set(&mut entry, "routing-keys", FieldValue::Array(keys));
     if let Some(expiration) = expiration {
         set(
             &mut entry,

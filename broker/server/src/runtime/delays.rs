@@ -346,6 +346,7 @@ mod tests {
             let delivery = Delivery {
                 position: 5,
                 redelivered: false,
+                attempts: None,
                 message: as_stored,
             };
             assert_eq!(time_of(&delivery), (77, 5));

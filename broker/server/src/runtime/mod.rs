@@ -7,6 +7,7 @@ mod backend;
 mod batch;
 mod broker;
 mod buffers;
+mod burial;
 mod channel;
 mod committer;
 mod connection;
@@ -30,6 +31,7 @@ mod random;
 mod recovery;
 mod reply_to;
 mod session;
+mod settling;
 mod special;
 mod timers;
 mod traffic;
@@ -61,6 +63,7 @@ pub(crate) struct Runtime {
     committer: JoinHandle<()>,
     timers: tokio::task::JoinHandle<()>,
     delays: Option<tokio::task::JoinHandle<()>>,
+    burials: Option<tokio::task::JoinHandle<()>>,
     listeners: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -77,6 +80,7 @@ impl Runtime {
             broker,
             committer,
             delays: None,
+            burials: None,
             listeners: Vec::new(),
         })
     }
@@ -92,10 +96,12 @@ impl Runtime {
         move || broker.plugins.load_uploads(broker.take_uploads())
     }
 
-    /// Releases messages that wait for their time, from now on: plugins on their ways are there.
+    /// Releases messages that wait for their time, and publishes dead letters, from now on: plugins on their ways are there.
     pub(crate) fn release_delayed(&mut self) {
         let delays = tokio::spawn(delays::run(Arc::clone(&self.broker)));
         self.delays = Some(delays);
+        let burials = tokio::spawn(burial::run(Arc::clone(&self.broker)));
+        self.burials = Some(burials);
     }
 
     /// Accepts clients on this listener, with TLS if there is an acceptor.
@@ -130,6 +136,9 @@ impl Runtime {
         self.timers.abort();
         if let Some(delays) = &self.delays {
             delays.abort();
+        }
+        if let Some(burials) = &self.burials {
+            burials.abort();
         }
         self.broker.committer.stop();
         let committer = self.committer;

@@ -13,6 +13,7 @@ use amphora_protocol::wire::types::{ChannelNumber, DeliveryTag};
 
 use super::buffers::Buffers;
 use super::queue::SharedQueue;
+use super::special::with_attempts;
 
 /// Bytes that wait for a connection at most before its consumers are passed over. One batch may exceed it, and as much
 /// may be on its way into the socket.
@@ -155,7 +156,13 @@ impl Outbox {
             Some(source) => out.unacked.push(source, delivery.position),
             None => out.unacked.next_tag(),
         };
-        let message = &delivery.message;
+        let counted = with_attempts(delivery.message.properties, delivery.attempts);
+        let message = &counted
+            .as_ref()
+            .map_or(delivery.message, |properties| Message {
+                properties,
+                ..delivery.message
+            });
         let payload = prefix.len() + 9 + message.target.len();
         let flat = &mut self.buffers.flat;
         let before = flat.len();

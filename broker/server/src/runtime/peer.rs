@@ -262,6 +262,15 @@ impl Touched {
         self.peers.is_empty()
     }
 
+    /// Takes over what is in another list, which is empty then.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        if self.peers.is_empty() {
+            std::mem::swap(&mut self.peers, &mut other.peers);
+        } else {
+            self.peers.append(&mut other.peers);
+        }
+    }
+
     /// Writes or wakes. No lock may be held.
     pub(super) fn finish(&mut self, committer: &Arc<Committer>) {
         // Writing makes room, which lets queues fill further outboxes; these are left to their own tasks after a while.

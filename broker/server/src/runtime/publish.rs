@@ -155,6 +155,7 @@ impl Session {
                 }
                 true
             }
+            Outcome::Full => false,
             Outcome::Refused(reason) => {
                 if let Some(message) = back {
                     let code = ReplyCode::PreconditionFailed;
@@ -206,7 +207,10 @@ impl Session {
         outcome: &Outcome,
         mandatory: bool,
     ) {
-        let routed = matches!(outcome, Outcome::Routed | Outcome::Waiting | Outcome::Taken);
+        let routed = matches!(
+            outcome,
+            Outcome::Routed | Outcome::Waiting | Outcome::Taken | Outcome::Full
+        );
         self.tally.publish(count, routed, mandatory);
         if !routed && let Ok(channel) = self.channel(number) {
             let info = &channel.info;

@@ -1,12 +1,13 @@
 //! A queue as the runtime shares it: the core's state behind a lock, and what may be read without it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use amphora_core::channel::SourceKey;
 use amphora_core::definition::QueueDefinition;
 use amphora_core::message::Delivery;
-use amphora_core::queue::{Accepted, Consumer, Effects, Held, Queue, Room, Sink};
+use amphora_core::queue::{Accepted, Consumer, Effects, Held, Queue, Room, Sink, Space};
+use amphora_core::queue_arguments::{DeadLetterStrategy, Overflow};
 use amphora_core::store::QueueId;
 use amphora_protocol::wire::types::{ChannelNumber, QueueName};
 use parking_lot::Mutex;
@@ -41,6 +42,8 @@ pub(super) struct QueueState {
     pub(super) memory: usize,
     /// When the queue is to be woken: see [`super::timers`].
     pub(super) alarm: Option<u64>,
+    /// A task publishes what has died: see [`super::burial`].
+    pub(super) burying: bool,
 }
 
 #[derive(Debug)]
@@ -59,6 +62,9 @@ pub(super) struct SharedQueue {
     pub(super) low: Notify,
     /// A segment came back.
     pub(super) paged: Notify,
+    /// [`Queue::space`], readable without the lock.
+    space_messages: AtomicU64,
+    space_bytes: AtomicU64,
 }
 
 impl SharedQueue {
@@ -83,10 +89,13 @@ impl SharedQueue {
                 dirty: false,
                 memory: 0,
                 alarm: None,
+                burying: false,
             }),
             over: AtomicBool::new(false),
             low: Notify::new(),
             paged: Notify::new(),
+            space_messages: AtomicU64::new(u64::MAX),
+            space_bytes: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -97,6 +106,29 @@ impl SharedQueue {
             exchange: arguments.dead_letter_exchange.clone()?,
             routing_key: arguments.dead_letter_routing_key.clone(),
         })
+    }
+
+    /// What becomes of dead letters that cannot be published.
+    pub(super) fn dead_letter_strategy(&self) -> DeadLetterStrategy {
+        self.definition.parsed.dead_letter_strategy
+    }
+
+    /// What happens to messages that are too many.
+    pub(super) fn overflow(&self) -> Overflow {
+        self.definition.parsed.overflow
+    }
+
+    /// Whether it refuses messages when it is full.
+    pub(super) fn may_refuse(&self) -> bool {
+        self.overflow() != Overflow::DropHead
+    }
+
+    /// What it takes before it refuses messages, as of the last look.
+    pub(super) fn space(&self) -> Space {
+        Space {
+            messages: self.space_messages.load(Ordering::Relaxed),
+            bytes: self.space_bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// Whether publishers should go slower.
@@ -124,7 +156,11 @@ impl SharedQueue {
         if state.model.keeps_time() {
             state.model.tell_time(now_ms());
         }
+        let woken = state.model.wake();
         let (result, mut effects) = change(&mut state.model, &mut sink);
+        if woken {
+            effects = effects.and(state.model.dispatch(&mut sink));
+        }
         let starved = sink.starved;
         if state.model.keeps_time() {
             effects = effects.and(self.keep_time(&mut state, committer));
@@ -143,11 +179,9 @@ impl SharedQueue {
     ) {
         self.with(committer, touched, |model, sink| {
             let effects = match outcome {
-                Outcome::Ack | Outcome::Discard => model.settle(held),
-                Outcome::Requeue => {
-                    model.requeue(held);
-                    Effects::default()
-                }
+                Outcome::Ack => model.settle(held),
+                Outcome::Discard => model.reject(held),
+                Outcome::Requeue(why) => model.requeue(held, why),
             };
             ((), effects.and(model.dispatch(sink)))
         });
@@ -175,6 +209,10 @@ impl SharedQueue {
         if effects.commit || effects.settle {
             committer.note(self, &mut state.dirty, effects.commit);
         }
+        if effects.bury && !std::mem::replace(&mut state.burying, true) {
+            committer.burials.add(self);
+        }
+        self.tell_space(state.model.space());
         if effects.page_in {
             committer.page_in(self, state.model.take_wanted());
         }
@@ -189,6 +227,16 @@ impl SharedQueue {
             if !over {
                 self.low.notify_waiters();
             }
+        }
+    }
+}
+
+impl SharedQueue {
+    fn tell_space(&self, space: Space) {
+        let before = self.space();
+        if before != space {
+            self.space_messages.store(space.messages, Ordering::Relaxed);
+            self.space_bytes.store(space.bytes, Ordering::Relaxed);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use amphora_core::definition::{Definition, QueueDefinition};
-use amphora_core::queue::{Effects, Queue, RecoveryError, recover};
+use amphora_core::queue::{Queue, RecoveryError, recover};
 use amphora_core::store::{QueueId, Recovered, RecoveredQueue, Write};
 use amphora_core::topology::Topology;
 use amphora_protocol::wire::table::FieldTable;
@@ -48,9 +48,9 @@ pub(super) fn rebuild(
             Topology::<Handle>::recover(name.clone(), hooks, definitions, |definition| {
                 let model = models.take(definition, &name);
                 let queue = SharedQueue::new(definition, name.as_str().into(), model);
-                // One that keeps time looks for what has expired meanwhile.
-                queue.with(committer, &mut Touched::default(), |_, _| {
-                    ((), Effects::default())
+                // One that keeps time looks for what has expired meanwhile, one with a limit for what is too much.
+                queue.with(committer, &mut Touched::default(), |model, sink| {
+                    ((), model.dispatch(sink))
                 });
                 queue
             });

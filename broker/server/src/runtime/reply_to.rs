@@ -74,6 +74,7 @@ impl ReplyConsumers {
             return false;
         };
         let delivery = Delivery {
+            attempts: None,
             position: 0,
             redelivered: false,
             message,

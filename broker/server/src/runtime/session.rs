@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use amphora_core::channel::Settling;
-use amphora_core::queue::Held;
 use amphora_core::topology::ConnectionId;
 use amphora_protocol::connection::{Connection, Event, Failure};
 use amphora_protocol::exception::{ConnectionException, Exception};
@@ -17,7 +16,7 @@ use foldhash::fast::FixedState;
 use crate::auth::{Identity, PeerInfo, VhostAccess};
 
 use super::broker::Broker;
-use super::channel::{Channel, Outcome};
+use super::channel::Channel;
 use super::counters::Tally;
 use super::info::ConnectionInfo;
 use super::ingress::Ingress;
@@ -229,22 +228,6 @@ impl Session {
         if waits {
             committer.await_confirms(&self.peer);
         }
-    }
-
-    /// Settles what acknowledgements have gathered.
-    pub(super) fn settle(&mut self) {
-        if self.settling.is_empty() {
-            return;
-        }
-        let (committer, touched) = (&self.broker.committer, &mut self.touched);
-        self.settling.drain(|taken| {
-            let held = Held {
-                consumer: taken.consumer,
-                positions: &taken.positions,
-            };
-            taken.queue.release(committer, touched, held, Outcome::Ack);
-        });
-        self.dispatch_windows();
     }
 
     /// Appends what the conversation has to say.

@@ -2,8 +2,10 @@
 //! vouches for.
 
 use amphora_core::message::{Body, Message};
+use amphora_core::queue::Attempts;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::table::FieldValue;
 use amphora_protocol::wire::types::ShortString;
 use bytes::Bytes;
 
@@ -119,6 +121,21 @@ pub(super) fn without_bcc(properties: RawProperties<'_>) -> Result<Bytes, Except
         headers.remove("BCC");
     }
     Ok(decoded.to_bytes())
+}
+
+/// The properties with how often the message came back: in RabbitMQ's headers `x-delivery-count` and `x-acquired-count`. None if they
+/// are as they are.
+pub(super) fn with_attempts(properties: &[u8], attempts: Option<Attempts>) -> Option<Bytes> {
+    let Attempts {
+        failed, acquired, ..
+    } = attempts?;
+    // They were checked when the message was published.
+    let mut decoded = RawProperties::new(properties).ok()?.decode().ok()?;
+    let headers = decoded.headers.get_or_insert_default();
+    for (name, count) in [("x-delivery-count", failed), ("x-acquired-count", acquired)] {
+        headers.insert(ShortString::cut(name), FieldValue::I64(count.into()));
+    }
+    Some(decoded.to_bytes())
 }
 
 const DELIVERY_MODE: u16 = 1 << 12;

@@ -25,10 +25,13 @@ fn lose_what_is_away(world: &mut World) {
         };
         held.push(position);
     }
-    world.queue.requeue(Held {
-        consumer: None,
-        positions: &held[3..4],
-    });
+    world.queue.requeue(
+        Held {
+            consumer: None,
+            positions: &held[3..4],
+        },
+        Return::Peeked,
+    );
     world.commit(true);
     let away: Vec<Position> = world
         .queue
@@ -99,6 +102,11 @@ fn no_figure_is_left_out_of_a_sum() {
         redelivered: 7,
         acked: 8,
         expired: 9,
+        rejected: 10,
+        dropped: 11,
+        exhausted: 12,
+        dead_lettered: 13,
+        refused: 14,
     };
     let mut sum = Counters::default();
     sum += all;

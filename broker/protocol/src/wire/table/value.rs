@@ -77,6 +77,22 @@ impl FieldValue {
         }
     }
 
+    /// The value of any of the numeric types; of an integer that is too large for 32 bits, the nearest one that is not.
+    pub fn as_number(&self) -> Option<f64> {
+        match *self {
+            Self::F32(value) => Some(value.into()),
+            Self::F64(value) => Some(value),
+            Self::Decimal(Decimal { scale, value }) => {
+                Some(f64::from(value) / 10_f64.powi(scale.into()))
+            }
+            _ => {
+                let integer = self.as_integer()?;
+                let nearest = integer.clamp(i32::MIN.into(), i32::MAX.into());
+                i32::try_from(nearest).ok().map(f64::from)
+            }
+        }
+    }
+
     /// A long string that is UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         match self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amphora_core::message::Delivery;
-use amphora_core::queue::{self, Held};
+use amphora_core::queue::{self, Held, Return};
 use amphora_core::store::Position;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::properties::BasicProperties;
@@ -60,6 +60,7 @@ pub(super) async fn publish(
         ingress::Outcome::Refused(reason) => {
             return Err(ChannelException::precondition_failed(reason).into());
         }
+        ingress::Outcome::Full => return Ok(Published::Refused),
         ingress::Outcome::Unroutable | ingress::Outcome::Waiting => false,
     };
     let mut tally = Tally::default();
@@ -91,7 +92,7 @@ pub(super) async fn get(
         queue,
         committer: Arc::clone(&broker.committer),
         positions: Vec::new(),
-        outcome: Outcome::Requeue,
+        outcome: Outcome::Requeue(Return::Peeked),
     };
     let mut messages = Vec::new();
     let mut bytes = 0;
@@ -104,7 +105,7 @@ pub(super) async fn get(
     }
     fetched.outcome = match command.settlement {
         Settlement::Ack => Outcome::Ack,
-        Settlement::Requeue => Outcome::Requeue,
+        Settlement::Requeue => Outcome::Requeue(Return::Peeked),
         Settlement::Discard => Outcome::Discard,
     };
     Ok(messages)

@@ -9,23 +9,21 @@ use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::types::RoutingKey;
 
+use super::letters::Dead;
 use super::one_by_one::Asks;
 use super::{Ingress, Outcome, names};
 use crate::runtime::batch::{Owned, target};
-use crate::runtime::dead_letter::{self, Death};
 use crate::runtime::delays;
 use crate::runtime::plugins::{Attached, Chain, DeadLetter};
 use crate::runtime::special;
 use crate::runtime::timers::now_ms;
+use crate::runtime::vhost::Handle;
 
 /// Messages that a chain makes of one, at most: each plugin may make 256 of each.
 const MADE_MAX: usize = 1024;
 
 /// Bytes that a chain makes of one message, at most.
 const MADE_BYTES_MAX: usize = 128 << 20;
-
-/// A dead letter that dies again goes on so often.
-const DEATHS_MAX: u32 = 16;
 
 /// What a chain makes of a message.
 #[derive(Debug, Default)]
@@ -43,19 +41,13 @@ impl Made {
     }
 }
 
-#[derive(Debug)]
-struct Dead {
-    message: Owned,
-    to: DeadLetter,
-    plugin: String,
-    reason: String,
-}
-
 /// Whose way a message is on when it comes back to be routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+pub(super) enum By<'a> {
     Client,
     Broker,
+    /// A queue has given it up, and these are not to get it again.
+    Queue(&'a [String]),
 }
 
 impl Ingress {
@@ -100,7 +92,7 @@ impl Ingress {
                     .unwrap_or_else(|exception| Outcome::Refused(exception.to_string()))
             };
             match one {
-                Outcome::Refused(_) => outcome = one,
+                Outcome::Refused(_) | Outcome::Full => outcome = one,
                 Outcome::Routed if outcome == Outcome::Unroutable => outcome = one,
                 _ => {}
             }
@@ -133,9 +125,18 @@ impl Ingress {
         Outcome::Routed
     }
 
-    /// Collects a message for one queue. Returns why it is refused, if it is.
-    pub(super) fn enqueue(&mut self, slot: u32, chain: &Chain, message: Owned) -> Option<String> {
-        let queue = Arc::clone(&self.slots.get(slot as usize)?.queue);
+    /// Collects a message for one queue with transforms.
+    pub(super) fn enqueue(
+        &mut self,
+        index: u32,
+        chain: &Chain,
+        message: Owned,
+        buffer: &[u8],
+    ) -> Outcome {
+        let Some(slot) = self.slots.get(index as usize) else {
+            return Outcome::Unroutable;
+        };
+        let (queue, may_refuse) = (Arc::clone(&slot.queue), slot.may_refuse);
         self.hold();
         let made = self.run(
             chain,
@@ -143,19 +144,24 @@ impl Ingress {
             Some(&queue.name),
             queue.dead_letter().as_ref(),
         );
-        if made.refused.is_some() {
-            return made.refused;
+        if let Some(refusal) = made.refused {
+            return Outcome::Refused(refusal);
         }
         self.bury(made.dead, Some(&queue.name));
+        let mut outcome = Outcome::Routed;
         for (message, delay) in made.on {
             if delay > 0 {
                 self.delay(&message, delay, &queue.name);
+                continue;
+            }
+            let message = self.own(message);
+            if may_refuse && self.refuses(index, message, buffer) {
+                outcome = Outcome::Full;
             } else {
-                let message = self.own(message);
-                self.put(slot, message);
+                self.put(index, message);
             }
         }
-        None
+        outcome
     }
 
     /// The message goes nowhere else because a plugin failed: the operator has said what happens then.
@@ -258,7 +264,11 @@ impl Ingress {
     }
 
     /// Routes a message by itself, with all its routing keys, and collects it.
-    fn route_owned(&mut self, mut message: Owned, by: By) -> Result<Outcome, Exception> {
+    pub(super) fn route_owned(
+        &mut self,
+        mut message: Owned,
+        by: By<'_>,
+    ) -> Result<Outcome, Exception> {
         let (target, properties) = (message.target.clone(), message.properties.clone());
         let (exchange, key) = names(&target)?;
         let raw = RawProperties::new(&properties).map_err(special::syntax)?;
@@ -275,7 +285,9 @@ impl Ingress {
         let topology = self.vhost.topology();
         match by {
             By::Client => topology.route(exchange, &keys, &headers, &mut routed)?,
-            By::Broker => topology.route_internal(exchange, &keys, &headers, &mut routed)?,
+            By::Broker | By::Queue(_) => {
+                topology.route_internal(exchange, &keys, &headers, &mut routed)?;
+            }
         }
         drop(topology);
         if !routed.asked.is_empty() {
@@ -288,56 +300,25 @@ impl Ingress {
             // A dead letter that has no way to go is not dead-lettered again and again.
             return Ok(match by {
                 By::Client => self.give_up(&error, on_error, message),
-                By::Broker => Outcome::Refused(error.to_string()),
+                By::Broker | By::Queue(_) => Outcome::Refused(error.to_string()),
             });
         }
         routed.queues.retain(|queue| !queue.is_own);
+        if let By::Queue(been_in) = by {
+            let before = routed.queues.len();
+            let returns = |queue: &Handle| been_in.iter().any(|name| **name == *queue.name);
+            routed.queues.retain(|queue| !returns(queue));
+            if routed.queues.is_empty() && before > 0 {
+                tracing::debug!(?been_in, "a dead letter went in a circle, and is dropped");
+                return Ok(Outcome::Taken);
+            }
+        }
         let number = self.traffic.number(&self.vhost.exchanges, exchange);
         self.traffic.count(number, routed.queues.len());
         let slots: Vec<u32> = routed.queues.iter().map(|queue| self.slot(queue)).collect();
         let message = self.own(message);
         self.routes.forget_last();
         Ok(self.put_each(&slots, message, &[]))
-    }
-
-    /// Publishes dead letters. One whose exchange is missing is lost, as it is in RabbitMQ.
-    fn bury(&mut self, dead: Vec<Dead>, queue: Option<&str>) {
-        if dead.is_empty() {
-            return;
-        }
-        if self.deaths == DEATHS_MAX {
-            tracing::warn!(queue, "dead letters go in a circle, and are lost");
-            return;
-        }
-        self.deaths += 1;
-        self.publish_dead(dead, queue);
-        self.deaths -= 1;
-    }
-
-    fn publish_dead(&mut self, dead: Vec<Dead>, queue: Option<&str>) {
-        for Dead {
-            message,
-            to,
-            plugin,
-            reason,
-        } in dead
-        {
-            let death = Death {
-                queue: queue.unwrap_or_default(),
-                reason: "rejected",
-                plugin: &plugin,
-                text: &reason,
-                time: now_ms() / 1000,
-            };
-            let outcome = dead_letter::letter(&message, &to, &death)
-                .and_then(|letter| self.publish_internal(letter));
-            match outcome {
-                Ok(Outcome::Routed) => {}
-                outcome => tracing::debug!(
-                    exchange = %to.exchange, plugin, reason, ?outcome, "a dead letter reaches no queue"
-                ),
-            }
-        }
     }
 
     /// Puts a message aside, to be routed later, or to be put into the queue.

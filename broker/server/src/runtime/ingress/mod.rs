@@ -4,6 +4,9 @@
 mod answering;
 mod asking;
 mod chain;
+mod flush;
+mod full;
+mod letters;
 mod one_by_one;
 mod outcome;
 mod routes;
@@ -18,15 +21,15 @@ use amphora_protocol::exception::{ConnectionException, Exception};
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use super::batch::{Collected, MessageRef, Owned, small};
+use super::batch::{MessageRef, Owned, small};
 use super::peer::Touched;
 use super::plugins::{self, Chain};
 use super::special;
-use super::timers::now_ms;
 use super::traffic::Gathered;
 use super::vhost::{Handle, VirtualHost};
 
 use self::asking::Asking;
+use self::flush::Flushed;
 pub(super) use self::outcome::{Answered, Outcome, Ticket};
 use self::routes::{Routes, To};
 
@@ -44,17 +47,12 @@ struct Slot {
     queue: Handle,
     messages: Vec<MessageRef>,
     bytes: usize,
+    /// Of the bodies alone.
+    body_bytes: usize,
+    /// The queue refuses messages when it is full.
+    may_refuse: bool,
     /// Transforms that are attached to the queue.
     chain: Option<Arc<Chain>>,
-}
-
-/// What a flush leaves to do.
-#[derive(Debug, Default)]
-pub(super) struct Flushed {
-    /// Something must become durable.
-    pub(super) commit: bool,
-    /// A queue whose consumers cannot follow.
-    pub(super) over: Option<Handle>,
 }
 
 #[derive(Debug)]
@@ -85,6 +83,9 @@ pub(super) struct Ingress {
     asked_plugins: bool,
     /// Dead letters that are on their way because of one another.
     deaths: u32,
+    /// What was handed on before the flush.
+    touched: Touched,
+    flushed: Flushed,
 }
 
 impl Ingress {
@@ -108,6 +109,8 @@ impl Ingress {
             delayed: false,
             asked_plugins: false,
             deaths: 0,
+            touched: Touched::default(),
+            flushed: Flushed::default(),
         }
     }
 
@@ -135,6 +138,7 @@ impl Ingress {
 
     pub(super) fn is_empty(&self) -> bool {
         self.active.is_empty()
+            && self.touched.is_empty()
             && self.traffic.is_empty()
             && self.owned.is_empty()
             && !self.asked_plugins
@@ -243,16 +247,20 @@ impl Ingress {
             return Outcome::Unroutable;
         }
         let mut outcome = Outcome::Routed;
-        for &slot in slots {
-            let chain = self.slots.get(slot as usize);
-            match chain.and_then(|slot| slot.chain.clone()) {
-                None => self.put(slot, message),
-                Some(chain) => {
-                    let message = message.resolve(buffer, &self.owned).into();
-                    if let Some(refusal) = self.enqueue(slot, &chain, message) {
-                        outcome = Outcome::Refused(refusal);
-                    }
+        for &index in slots {
+            let Some(slot) = self.slots.get(index as usize) else {
+                continue;
+            };
+            if let Some(chain) = slot.chain.clone() {
+                let message = message.resolve(buffer, &self.owned).into();
+                match self.enqueue(index, &chain, message, buffer) {
+                    Outcome::Routed => {}
+                    refused => outcome = refused,
                 }
+            } else if slot.may_refuse && self.refuses(index, message, buffer) {
+                outcome = Outcome::Full;
+            } else {
+                self.put(index, message);
             }
         }
         outcome
@@ -279,58 +287,14 @@ impl Ingress {
             queue: Arc::clone(queue),
             messages: Vec::new(),
             bytes: 0,
+            body_bytes: 0,
+            may_refuse: queue.may_refuse(),
             chain: self.vhost.plugins.for_queue(&self.vhost.name, queue),
         });
         self.slot_of.insert(queue.id.0, slot);
         slot
     }
-
-    /// Hands all that was collected to its queues.
-    pub(super) fn flush(&mut self, buffer: &[u8], touched: &mut Touched) -> Flushed {
-        let mut flushed = Flushed::default();
-        let committer = &self.vhost.committer;
-        let now = std::mem::take(&mut self.expiring).then(now_ms);
-        for index in self.active.drain(..) {
-            let Some(slot) = self.slots.get_mut(index as usize) else {
-                continue;
-            };
-            let batch = Collected {
-                input: buffer,
-                owned: &self.owned,
-                messages: &slot.messages,
-            };
-            let effects = slot.queue.with(committer, touched, |model, sink| {
-                if let Some(now) = now {
-                    model.tell_time(now);
-                }
-                ((), model.publish(&batch, sink))
-            });
-            if effects.is_some_and(|((), effects)| effects.commit) {
-                flushed.commit = true;
-                committer.published(slot.bytes);
-            }
-            if slot.queue.is_over() {
-                flushed.over = Some(Arc::clone(&slot.queue));
-            }
-            slot.messages.clear();
-            slot.messages.shrink_to(MESSAGES_KEPT_MAX);
-            slot.bytes = 0;
-        }
-        self.owned.clear();
-        self.collected = 0;
-        self.traffic.tell();
-        if std::mem::take(&mut self.asked_plugins) {
-            self.vhost.plugins.let_go();
-        }
-        if std::mem::take(&mut self.delayed) {
-            self.vhost.delays.look();
-        }
-        flushed
-    }
 }
-
-/// A list of references above this size is not kept: a connection may have thousands.
-const MESSAGES_KEPT_MAX: usize = 4096;
 
 fn push(slots: &mut [Slot], active: &mut Vec<u32>, index: u32, message: MessageRef, bytes: usize) {
     if let Some(slot) = slots.get_mut(index as usize) {
@@ -339,6 +303,7 @@ fn push(slots: &mut [Slot], active: &mut Vec<u32>, index: u32, message: MessageR
         }
         slot.messages.push(message);
         slot.bytes += bytes;
+        slot.body_bytes += message.body_len() as usize;
     }
 }
 

@@ -22,6 +22,8 @@ pub(in crate::runtime) enum Outcome {
     Waiting,
     /// A plugin took it out of the way. The publisher need not know.
     Taken,
+    /// A queue is full and refuses it, whatever others do. The publisher must know, and the message is not returned.
+    Full,
     /// It goes nowhere, for this reason, and the publisher must know.
     Refused(String),
 }

@@ -33,7 +33,7 @@ pub(super) enum To {
     PerMessage,
     /// A plugin is asked: an index into `Ingress::asking`.
     Asking(u32),
-    /// As `Slots`, and some of the queues have transforms.
+    /// As `Slots`, and some of the queues have transforms, or refuse messages when they are full.
     Chained(Slots),
     /// Transforms come first, and the message that they make is routed by itself.
     Chain(Arc<Chain>),
@@ -226,14 +226,14 @@ impl Ingress {
     }
 
     pub(super) fn to_slots(&self, slots: Slots) -> To {
-        let has_chain = |slot: &u32| {
+        let is_plain = |slot: &u32| {
             let slot = self.slots.get(*slot as usize);
-            slot.is_some_and(|slot| slot.chain.is_some())
+            slot.is_some_and(|slot| slot.chain.is_none() && !slot.may_refuse)
         };
-        if slots.iter().any(has_chain) {
-            To::Chained(slots)
-        } else {
+        if slots.iter().all(is_plain) {
             To::Slots(slots)
+        } else {
+            To::Chained(slots)
         }
     }
 }

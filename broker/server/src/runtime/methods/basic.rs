@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use amphora_core::channel::{Settling, UnknownTag};
+use amphora_core::queue::Return;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::method::basic::{self, Method};
 use amphora_protocol::wire::method::confirm;
@@ -32,7 +33,7 @@ impl Session {
                 Settlement {
                     tag: nack.delivery_tag.0,
                     multiple: nack.multiple,
-                    outcome: refused(nack.requeue),
+                    outcome: refused(nack.requeue, Return::Nacked),
                 },
             ),
             Method::Reject(reject) => self.settle_now(
@@ -40,7 +41,7 @@ impl Session {
                 Settlement {
                     tag: reject.delivery_tag.0,
                     multiple: false,
-                    outcome: refused(reject.requeue),
+                    outcome: refused(reject.requeue, Return::Rejected),
                 },
             ),
             Method::Recover(recover) => {
@@ -135,8 +136,9 @@ impl Session {
 
     fn conclude(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Ack | Outcome::Discard => self.settle(),
-            Outcome::Requeue => self.requeue(),
+            Outcome::Ack => self.settle(),
+            Outcome::Discard => self.discard(),
+            Outcome::Requeue(why) => self.requeue(why),
         }
     }
 
@@ -194,7 +196,7 @@ impl Session {
             out.unacked.take_open(channel.0, &mut all);
         }
         self.settling = all;
-        self.requeue();
+        self.requeue(Return::Nacked);
         Ok(())
     }
 
@@ -219,9 +221,9 @@ impl Session {
     }
 }
 
-fn refused(requeue: bool) -> Outcome {
+fn refused(requeue: bool, why: Return) -> Outcome {
     if requeue {
-        Outcome::Requeue
+        Outcome::Requeue(why)
     } else {
         Outcome::Discard
     }

@@ -73,7 +73,8 @@ impl Session {
         };
         let peer = Arc::clone(&self.peer);
         let consumed = queue.with(&self.broker.committer, &mut self.touched, |model, sink| {
-            let alone = options.exclusive && model.consumer_count() > 0;
+            let alone = options.exclusive
+                && (model.consumer_count() > 0 || model.has_single_active_consumer());
             if alone || model.has_exclusive_consumer() {
                 return (None, Effects::default());
             }
@@ -164,9 +165,9 @@ impl Session {
             channel.info.consumers.set(channel.consumers.len() as u64);
             consumer
                 .queue
-                .with(&self.broker.committer, &mut self.touched, |model, _| {
+                .with(&self.broker.committer, &mut self.touched, |model, sink| {
                     model.cancel(consumer.key);
-                    ((), Effects::default())
+                    ((), model.dispatch(sink))
                 });
             let mut outbox = self.peer.outbox.lock();
             if let Some(out) = outbox.channel(number) {

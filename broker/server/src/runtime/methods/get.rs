@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use amphora_core::message::Message;
 use amphora_core::queue::Get;
 use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::method::basic;
@@ -12,6 +13,7 @@ use tokio::time::sleep;
 
 use crate::runtime::ingress::names;
 use crate::runtime::session::Session;
+use crate::runtime::special::with_attempts;
 use crate::runtime::vhost::Handle;
 
 impl Session {
@@ -86,7 +88,14 @@ impl Session {
                     routing_key: RoutingKey::new(key).unwrap_or_default(),
                     message_count: u32::try_from(remaining).unwrap_or(u32::MAX),
                 };
-                outbox.content(number, &ok.into(), &delivery.message);
+                let counted = with_attempts(delivery.message.properties, delivery.attempts);
+                let message = counted
+                    .as_ref()
+                    .map_or(delivery.message, |properties| Message {
+                        properties,
+                        ..delivery.message
+                    });
+                outbox.content(number, &ok.into(), &message);
                 peer.publish_size(&outbox);
             })
         });

@@ -1,0 +1,170 @@
+//! Messages that the queue gives up: on their way to the dead-letter exchange, or gone.
+//!
+//! A queue with a dead-letter exchange keeps such a message, ready for nobody, until its owner has published it there and
+//! [buries](Queue::bury) it. So one that has died is never lost: after a crash it dies again.
+
+use std::collections::VecDeque;
+
+use crate::message::Message;
+use crate::queue_arguments::QueueArguments;
+use crate::store::Position;
+
+use super::log::At;
+use super::{Effects, Held, Queue};
+
+/// Why a queue gives a message up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeathReason {
+    /// A consumer rejected it without requeue.
+    Rejected,
+    /// Its time to live is over.
+    Expired,
+    /// The queue was too long.
+    MaxLength,
+    /// It was delivered in vain too often.
+    DeliveryLimit,
+}
+
+impl DeathReason {
+    /// As RabbitMQ's `x-death` names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::MaxLength => "maxlen",
+            Self::DeliveryLimit => "delivery_limit",
+        }
+    }
+}
+
+/// What became of a dying message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Burial {
+    /// It is where dead letters go, or nobody wants it.
+    Done,
+    /// It could not be published now, and must not be lost.
+    Later,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Deaths {
+    /// There is a dead-letter exchange.
+    wanted: bool,
+    pub(super) dying: VecDeque<(Position, DeathReason)>,
+}
+
+impl Deaths {
+    pub(super) fn configure(&mut self, arguments: &QueueArguments) {
+        self.wanted = arguments.dead_letter_exchange.is_some();
+    }
+
+    /// How many of the dying are in a stretch of the log that is lost; they are forgotten.
+    pub(super) fn forget(&mut self, positions: std::ops::Range<Position>) -> u64 {
+        let before = self.dying.len();
+        self.dying
+            .retain(|(position, _)| !positions.contains(position));
+        (before - self.dying.len()) as u64
+    }
+}
+
+impl<C> Queue<C> {
+    /// Gives up messages that were delivered: a consumer rejected them without requeue. Dispatch is due afterwards if the
+    /// consumer had a prefetch.
+    pub fn reject(&mut self, held: Held<'_>) -> Effects {
+        if self.returns.retries_all() {
+            return self.requeue(held, super::Return::Rejected);
+        }
+        let mut effects = Effects::default();
+        for &position in held.positions {
+            if matches!(self.log.at(position), At::Settled) {
+                continue;
+            }
+            self.unacked = self.unacked.saturating_sub(1);
+            effects = effects.and(self.die(position, DeathReason::Rejected));
+        }
+        self.release(held);
+        effects
+    }
+
+    /// Messages that are on their way to the dead-letter exchange.
+    pub fn dying_count(&self) -> usize {
+        self.deaths.dying.len()
+    }
+
+    /// Shows the first of the dying, at most `max`, in the order of their deaths, to `look`: each is to be published, and
+    /// [buried](Queue::bury) then. Stops before one that must be read back first. Returns how many were shown; one that is
+    /// not there any more is shown as nothing.
+    pub fn dying(
+        &mut self,
+        max: usize,
+        mut look: impl FnMut(DeathReason, Option<Message<'_>>),
+    ) -> (usize, Effects) {
+        let mut shown = 0;
+        while shown < max
+            && let Some(&(position, reason)) = self.deaths.dying.get(shown)
+        {
+            match self.log.at(position) {
+                At::Message { message, .. } => look(reason, Some(message)),
+                At::Settled => look(reason, None),
+                At::Away => return (shown, self.want(position)),
+            }
+            shown += 1;
+        }
+        (shown, Effects::default())
+    }
+
+    /// Says what became of the first of the dying, in their order. Those that come later go to the end.
+    pub fn bury(&mut self, burials: impl IntoIterator<Item = Burial>) -> Effects {
+        for burial in burials {
+            let Some((position, reason)) = self.deaths.dying.pop_front() else {
+                break;
+            };
+            match burial {
+                Burial::Done => {
+                    self.forget_attempts(position);
+                    self.log.settle(position);
+                    self.counters.dead_lettered += 1;
+                }
+                Burial::Later => self.deaths.dying.push_back((position, reason)),
+            }
+        }
+        Effects {
+            settle: self.durable,
+            ..Effects::default()
+        }
+    }
+
+    /// Gives up the ready message at `position`, of `bytes`.
+    pub(super) fn discard(
+        &mut self,
+        position: Position,
+        bytes: usize,
+        reason: DeathReason,
+    ) -> Effects {
+        self.take_ready(position, bytes);
+        self.die(position, reason)
+    }
+
+    /// Every message that the queue gives up goes this way. It is neither ready nor held by a consumer any more.
+    pub(super) fn die(&mut self, position: Position, reason: DeathReason) -> Effects {
+        let counters = &mut self.counters;
+        let counter = match reason {
+            DeathReason::Rejected => &mut counters.rejected,
+            DeathReason::Expired => &mut counters.expired,
+            DeathReason::MaxLength => &mut counters.dropped,
+            DeathReason::DeliveryLimit => &mut counters.exhausted,
+        };
+        *counter += 1;
+        if self.deaths.wanted {
+            self.deaths.dying.push_back((position, reason));
+        } else {
+            self.forget_attempts(position);
+            self.log.settle(position);
+        }
+        Effects {
+            settle: self.durable,
+            bury: self.deaths.wanted,
+            ..Effects::default()
+        }
+    }
+}

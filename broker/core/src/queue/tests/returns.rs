@@ -1,0 +1,237 @@
+//! What comes back, is given up, and is buried: operations and what holds after them.
+
+use super::*;
+use crate::queue_arguments::{DelayedRetry, DelayedRetryType, QueueType, Retry, RetryOn};
+use amphora_protocol::wire::types::ExchangeName;
+
+/// Limits, dead letters, and retries, or none.
+pub(super) fn choose(arguments: &mut QueueArguments, u: &mut Unstructured<'_>) -> Result<()> {
+    if u.arbitrary()? {
+        arguments.dead_letter_exchange = Some(ExchangeName::default());
+    }
+    if u.ratio(1, 3)? {
+        arguments.max_length = Some(u.int_in_range(0..=30)?);
+    }
+    if u.ratio(1, 4)? {
+        arguments.max_length_bytes = Some(u.int_in_range(0..=500_000)?);
+    }
+    let millis = Duration::from_millis;
+    match u.int_in_range(0..=4)? {
+        0 => arguments.delivery_limit = Some(u.int_in_range(0..=3)?),
+        1 => {
+            arguments.queue_type = QueueType::Quorum;
+            arguments.delivery_limit = Some(u.int_in_range(0..=3)?);
+            let min = millis(u.int_in_range(1..=3)?);
+            let types = [
+                DelayedRetryType::All,
+                DelayedRetryType::Failed,
+                DelayedRetryType::Returned,
+            ];
+            arguments.delayed_retry = Some(DelayedRetry {
+                retry_type: *u.choose(&types)?,
+                min,
+                max: min * 2,
+            });
+        }
+        2 => {
+            arguments.retry = Some(Retry {
+                max_attempts: Some(u.int_in_range(1..=4)?),
+                delay: millis(u.int_in_range(0..=3)?),
+                factor: 2.0,
+                jitter: 0.0,
+                max_delay: millis(5),
+                on: if u.arbitrary()? {
+                    RetryOn::All
+                } else {
+                    RetryOn::Requeue
+                },
+            });
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+impl World {
+    /// Whether the message waits for its next attempt.
+    pub(super) fn waits(&self, position: Position) -> bool {
+        let attempts = self.attempts.get(&position);
+        attempts.is_some_and(|attempts| attempts.due > self.now)
+    }
+
+    /// The message is done with.
+    pub(super) fn settled(&mut self, position: Position) {
+        self.live.remove(&position).expect("settled what was live");
+        self.attempts.remove(&position);
+        self.settled += 1;
+    }
+
+    pub(super) fn put_back(
+        &mut self,
+        consumer: Option<ConsumerKey>,
+        positions: &[Position],
+        why: Return,
+    ) {
+        if why != Return::Peeked {
+            for &position in positions.iter().rev() {
+                self.failed(position, why);
+            }
+        }
+        self.queue.requeue(
+            Held {
+                consumer,
+                positions,
+            },
+            why,
+        );
+        self.follow_deaths();
+    }
+
+    /// What the queue must make of a failed delivery.
+    fn failed(&mut self, position: Position, why: Return) {
+        let arguments = &self.arguments;
+        let quorum = arguments.queue_type == QueueType::Quorum;
+        if !quorum && arguments.delivery_limit.is_none() && arguments.retry.is_none() {
+            return;
+        }
+        let attempts = self.attempts.entry(position).or_default();
+        attempts.acquired += 1;
+        if !(quorum && why == Return::Nacked) {
+            attempts.failed += 1;
+        }
+        attempts.due = 0;
+        let failed = attempts.failed;
+        let over = arguments
+            .delivery_limit
+            .is_some_and(|limit| u64::from(failed) > limit)
+            || arguments
+                .retry
+                .and_then(|retry| retry.max_attempts)
+                .is_some_and(|max| failed >= max);
+        if over {
+            self.exhausted += 1;
+            self.give_up(position);
+            return;
+        }
+        let millis = |duration: Duration| u64::from(duration.subsec_millis());
+        let delay = match (arguments.retry, arguments.delayed_retry) {
+            (Some(retry), _) => (millis(retry.delay) << (failed - 1)).min(5),
+            (None, Some(delayed)) => {
+                let nacked = why == Return::Nacked;
+                let waits = match delayed.retry_type {
+                    DelayedRetryType::All => true,
+                    DelayedRetryType::Failed => !nacked,
+                    DelayedRetryType::Returned => nacked,
+                };
+                let times = u64::from(failed.max(1));
+                u64::from(waits) * (millis(delayed.min) * times).min(millis(delayed.max))
+            }
+            (None, None) => 0,
+        };
+        if delay > 0 {
+            attempts.due = self.now + delay;
+        }
+    }
+
+    fn give_up(&mut self, position: Position) {
+        if self.arguments.dead_letter_exchange.is_some() {
+            self.dying.push_back(position);
+        } else {
+            self.settled(position);
+        }
+    }
+
+    /// What died just now is where the queue has it: those that it dropped by the way are looked for later.
+    fn follow_deaths(&mut self) {
+        let known: BTreeSet<Position> = self.dying.iter().copied().collect();
+        let there = self.queue.deaths.dying.iter().map(|&(at, _)| at);
+        self.dying = there.filter(|at| known.contains(at)).collect();
+        assert_eq!(self.dying.len(), known.len(), "a dying message vanished");
+    }
+
+    pub(super) fn reject(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let Some((key, positions)) = self.pick_held(u)? else {
+            return Ok(());
+        };
+        let retries = self
+            .arguments
+            .retry
+            .is_some_and(|retry| retry.on == RetryOn::All);
+        if retries {
+            for &position in positions.iter().rev() {
+                self.failed(position, Return::Rejected);
+            }
+        } else {
+            self.rejected += positions.len() as u64;
+            for &position in &positions {
+                self.give_up(position);
+            }
+        }
+        self.queue.reject(Held {
+            consumer: Some(key),
+            positions: &positions,
+        });
+        self.follow_deaths();
+        self.queue.dispatch(&mut self.connections);
+        Ok(())
+    }
+
+    /// Somebody publishes dead letters, as far as that can be done now.
+    pub(super) fn bury(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let max = u.int_in_range(1..=10)?;
+        let mut seen = Vec::new();
+        let (shown, _) = self.queue.dying(max, |_, message| {
+            let body = message.expect("a dying message is there").body;
+            seen.push(u64::from_be_bytes(
+                *body.bytes().first_chunk().expect("8 bytes"),
+            ));
+        });
+        assert_eq!(shown, seen.len());
+        let mut burials = Vec::new();
+        for number in seen {
+            let position = self.dying.pop_front().expect("is dying");
+            assert_eq!(self.live[&position].number, number);
+            let later = u.ratio(1, 4)?;
+            if later {
+                self.dying.push_back(position);
+                burials.push(Burial::Later);
+            } else {
+                self.settled(position);
+                burials.push(Burial::Done);
+            }
+        }
+        self.queue.bury(burials);
+        Ok(())
+    }
+
+    pub(super) fn check_returns(&self) {
+        let counters = self.queue.counters();
+        assert_eq!(counters.rejected, self.rejected, "(11) rejected");
+        assert_eq!(counters.exhausted, self.exhausted, "(11) exhausted");
+        let ready = self.queue.ready_count();
+        if self.queue.wanted.is_empty() {
+            assert!(
+                self.arguments.max_length.is_none_or(|max| ready <= max),
+                "too long"
+            );
+        }
+        for (&(due, position), attempts) in self
+            .queue
+            .returns
+            .due
+            .iter()
+            .map(|entry| (entry, self.attempts.get(&entry.1)))
+        {
+            assert_eq!(
+                attempts.map(|attempts| attempts.due),
+                Some(due),
+                "{position}"
+            );
+            assert!(due > self.now, "{position} waits too long");
+        }
+        for (&position, attempts) in &self.attempts {
+            let counted = self.queue.returns.of(position);
+            assert_eq!(counted, Some(*attempts), "{position}, {:?}", self.arguments);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What was collected goes to its queues.
+
+use std::sync::Arc;
+
+use super::Ingress;
+use crate::runtime::batch::Collected;
+use crate::runtime::peer::Touched;
+use crate::runtime::timers::now_ms;
+use crate::runtime::vhost::Handle;
+
+/// What a flush leaves to do.
+#[derive(Debug, Default)]
+pub(in crate::runtime) struct Flushed {
+    /// Something must become durable.
+    pub(in crate::runtime) commit: bool,
+    /// A queue whose consumers cannot follow.
+    pub(in crate::runtime) over: Option<Handle>,
+}
+
+impl Ingress {
+    /// Hands all that was collected to its queues.
+    pub(in crate::runtime) fn flush(&mut self, buffer: &[u8], touched: &mut Touched) -> Flushed {
+        self.touched.append(touched);
+        let mut active = std::mem::take(&mut self.active);
+        for index in active.drain(..) {
+            self.hand_on(index, buffer);
+        }
+        self.active = active;
+        touched.append(&mut self.touched);
+        self.expiring = false;
+        self.owned.clear();
+        self.collected = 0;
+        self.traffic.tell();
+        if std::mem::take(&mut self.asked_plugins) {
+            self.vhost.plugins.let_go();
+        }
+        if std::mem::take(&mut self.delayed) {
+            self.vhost.delays.look();
+        }
+        std::mem::take(&mut self.flushed)
+    }
+
+    /// Hands what was collected for one queue to it, if there is anything.
+    pub(super) fn hand_on(&mut self, index: u32, buffer: &[u8]) {
+        let Some(slot) = self
+            .slots
+            .get_mut(index as usize)
+            .filter(|slot| !slot.messages.is_empty())
+        else {
+            return;
+        };
+        let committer = &self.vhost.committer;
+        let now = self.expiring.then(now_ms);
+        let batch = Collected {
+            input: buffer,
+            owned: &self.owned,
+            messages: &slot.messages,
+        };
+        let effects = slot
+            .queue
+            .with(committer, &mut self.touched, |model, sink| {
+                if let Some(now) = now {
+                    model.tell_time(now);
+                }
+                ((), model.publish(&batch, sink))
+            });
+        if effects.is_some_and(|((), effects)| effects.commit) {
+            self.flushed.commit = true;
+            committer.published(slot.bytes);
+        }
+        if slot.queue.is_over() {
+            self.flushed.over = Some(Arc::clone(&slot.queue));
+        }
+        slot.messages.clear();
+        slot.messages.shrink_to(MESSAGES_KEPT_MAX);
+        slot.bytes = 0;
+        slot.body_bytes = 0;
+    }
+}
+
+/// A list of references above this size is not kept: a connection may have thousands.
+const MESSAGES_KEPT_MAX: usize = 4096;

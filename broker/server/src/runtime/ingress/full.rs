@@ -1,0 +1,75 @@
+//! Queues that refuse messages when they are full: `x-overflow` of `reject-publish` or `reject-publish-dlx`.
+
+use amphora_core::queue::{Effects, Space};
+use amphora_core::queue_arguments::Overflow;
+
+use super::{Ingress, MessageRef, Slot};
+use crate::runtime::batch::Owned;
+use crate::runtime::dead_letter::{self, Death};
+use crate::runtime::timers::now_ms;
+
+impl Slot {
+    /// Whether the queue takes one more body of so many bytes, beside what is collected already.
+    fn has_space(&self, bytes: u64) -> bool {
+        let Space {
+            messages,
+            bytes: bytes_max,
+        } = self.queue.space();
+        (self.messages.len() as u64) < messages
+            && (self.body_bytes as u64).saturating_add(bytes) <= bytes_max
+    }
+}
+
+impl Ingress {
+    /// Whether the queue of a slot refuses the message. What is collected for it is handed on first if it seems full: consumers
+    /// may make room. The limit is soft as in RabbitMQ: several connections that publish at the same time may exceed it.
+    pub(super) fn refuses(&mut self, index: u32, message: MessageRef, buffer: &[u8]) -> bool {
+        let bytes = message.body_len().into();
+        let Some(slot) = self.slots.get(index as usize) else {
+            return false;
+        };
+        if slot.has_space(bytes) {
+            return false;
+        }
+        if !slot.messages.is_empty() {
+            self.hand_on(index, buffer);
+        }
+        let Some(slot) = self.slots.get(index as usize) else {
+            return false;
+        };
+        if slot.has_space(bytes) {
+            return false;
+        }
+        self.refuse(index, message, buffer);
+        true
+    }
+
+    /// Counts the refusal, and publishes the message as a dead letter if that is asked for.
+    fn refuse(&mut self, index: u32, message: MessageRef, buffer: &[u8]) {
+        let Some(slot) = self.slots.get(index as usize) else {
+            return;
+        };
+        let queue = slot.queue.clone();
+        let committer = &self.vhost.committer;
+        queue.with(committer, &mut self.touched, |model, _| {
+            model.refused(1);
+            ((), Effects::default())
+        });
+        let Some(to) = queue
+            .dead_letter()
+            .filter(|_| queue.overflow() == Overflow::RejectPublishDlx)
+        else {
+            return;
+        };
+        let message: Owned = message.resolve(buffer, &self.owned).into();
+        let death = Death {
+            queue: &queue.name,
+            reason: "maxlen",
+            plugin: None,
+            time: now_ms() / 1000,
+        };
+        let outcome = dead_letter::letter(&message, &to, &death)
+            .and_then(|letter| self.publish_letter(letter.message, &letter.been_in));
+        tracing::trace!(queue = %queue.name, exchange = %to.exchange, ?outcome, "a refused message is a dead letter");
+    }
+}

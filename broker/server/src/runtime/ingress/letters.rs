@@ -1,0 +1,75 @@
+//! Dead letters on their way.
+
+use amphora_protocol::exception::Exception;
+
+use super::chain::By;
+use super::{Ingress, Outcome};
+use crate::runtime::batch::Owned;
+use crate::runtime::dead_letter::{self, Death};
+use crate::runtime::plugins::DeadLetter;
+use crate::runtime::timers::now_ms;
+
+/// A dead letter that dies again goes on so often.
+const DEATHS_MAX: u32 = 16;
+
+/// A message that a plugin gave up, and where it goes.
+#[derive(Debug)]
+pub(super) struct Dead {
+    pub(super) message: Owned,
+    pub(super) to: DeadLetter,
+    pub(super) plugin: String,
+    pub(super) reason: String,
+}
+
+impl Ingress {
+    /// Publishes a dead letter, but not into queues that it [has been in](dead_letter::Letter::been_in).
+    ///
+    /// # Errors
+    /// There is no such exchange, or its headers are damaged.
+    pub(in crate::runtime) fn publish_letter(
+        &mut self,
+        message: Owned,
+        been_in: &[String],
+    ) -> Result<Outcome, Exception> {
+        self.route_owned(message, By::Queue(been_in))
+    }
+
+    /// Publishes dead letters. One whose exchange is missing is lost, as it is in RabbitMQ.
+    pub(super) fn bury(&mut self, dead: Vec<Dead>, queue: Option<&str>) {
+        if dead.is_empty() {
+            return;
+        }
+        if self.deaths == DEATHS_MAX {
+            tracing::warn!(queue, "dead letters go in a circle, and are lost");
+            return;
+        }
+        self.deaths += 1;
+        self.publish_dead(dead, queue);
+        self.deaths -= 1;
+    }
+
+    fn publish_dead(&mut self, dead: Vec<Dead>, queue: Option<&str>) {
+        for Dead {
+            message,
+            to,
+            plugin,
+            reason,
+        } in dead
+        {
+            let death = Death {
+                queue: queue.unwrap_or_default(),
+                reason: "rejected",
+                plugin: Some((&plugin, &reason)),
+                time: now_ms() / 1000,
+            };
+            let outcome = dead_letter::letter(&message, &to, &death)
+                .and_then(|letter| self.publish_internal(letter.message));
+            match outcome {
+                Ok(Outcome::Routed) => {}
+                outcome => tracing::debug!(
+                    exchange = %to.exchange, plugin, reason, ?outcome, "a dead letter reaches no queue"
+                ),
+            }
+        }
+    }
+}

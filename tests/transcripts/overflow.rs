@@ -1,0 +1,130 @@
+//! Queues that may only become so long.
+
+use expect_test::expect;
+
+use crate::script::check;
+
+#[test]
+fn a_queue_that_refuses_nacks() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > queue.declare queue=q arguments={x-max-length: 1, x-overflow: "reject-publish"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish routing_key=q "two"
+        a1 < basic.nack delivery_tag=2
+        # It is routed, so it is not returned.
+        a1 > basic.publish routing_key=q mandatory "three"
+        a1 < basic.nack delivery_tag=3
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "one"
+        a1 > basic.publish routing_key=q "four"
+        a1 < basic.ack delivery_tag=4
+    "#]])
+}
+
+#[test]
+fn one_full_queue_is_enough_for_a_nack() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > queue.declare queue=full arguments={x-max-length: 0, x-overflow: "reject-publish"}
+        a1 < queue.declare-ok queue=full
+        a1 > queue.declare queue=other
+        a1 < queue.declare-ok queue=other
+        a1 > queue.bind queue=full exchange=amq.fanout
+        a1 < queue.bind-ok
+        a1 > queue.bind queue=other exchange=amq.fanout
+        a1 < queue.bind-ok
+        a1 > basic.publish exchange=amq.fanout "message"
+        a1 < basic.nack delivery_tag=1
+        a1 > basic.get queue=other no_ack
+        a1 < basic.get-ok delivery_tag=1 exchange=amq.fanout "message"
+        a1 > basic.get queue=full no_ack
+        a1 < basic.get-empty
+    "#]])
+}
+
+#[test]
+fn bytes_count_as_well() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > queue.declare queue=q arguments={x-max-length-bytes: 10, x-overflow: "reject-publish"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "123456"
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish routing_key=q "12345"
+        a1 < basic.nack delivery_tag=2
+        a1 > basic.publish routing_key=q "1234"
+        a1 < basic.ack delivery_tag=3
+    "#]])
+}
+
+#[test]
+fn refused_messages_may_be_dead_letters() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > queue.declare queue=dead
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.declare queue=q arguments={x-max-length: 1, x-overflow: "reject-publish-dlx", x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish routing_key=q "two"
+        a1 < basic.nack delivery_tag=2
+        a1 > basic.get queue=dead no_ack
+        a1 < basic.get-ok delivery_tag=1 routing_key=dead "two" headers={x-first-death-reason: "maxlen", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "maxlen", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "maxlen", x-last-death-queue: "q", x-last-death-exchange: ""}
+    "#]])
+}
+
+#[test]
+fn the_oldest_gives_way() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-max-length-bytes: 10}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "1234"
+        a1 > basic.publish routing_key=q "5678"
+        a1 > basic.publish routing_key=q "90123"
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=1 routing_key=q message_count=1 "5678"
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=2 routing_key=q "90123"
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-empty
+        # More than there may be goes itself.
+        a1 > basic.publish routing_key=q "12345678901"
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-empty
+    "#]])
+}
+
+#[test]
+fn what_consumers_hold_does_not_count() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-max-length: 1}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.qos prefetch_count=1
+        a1 < basic.qos-ok
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
+        a1 > basic.publish routing_key=q "two"
+        a1 > basic.publish routing_key=q "three"
+        a1 > basic.ack delivery_tag=1
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "three"
+        # One that comes back is the oldest.
+        a1 > basic.publish routing_key=q "four"
+        a1 > basic.cancel consumer_tag=c
+        a1 < basic.cancel-ok consumer_tag=c
+        a1 > basic.reject delivery_tag=2 requeue
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=3 routing_key=q "four"
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-empty
+    "#]])
+}

@@ -1,0 +1,150 @@
+//! Deliveries that fail: how often, and when they are tried again.
+
+use expect_test::expect;
+
+use crate::script::check;
+
+#[test]
+fn a_quorum_queue_counts_rejections_and_not_nacks() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=dead
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-delivery-limit: 2, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.consume queue=dead consumer_tag=dead no_ack
+        a1 < basic.consume-ok consumer_tag=dead
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "one" delivery_mode=2
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" delivery_mode=2
+        a1 > basic.nack delivery_tag=1 requeue
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 redelivered routing_key=q "one" headers={x-delivery-count: 0l, x-acquired-count: 1l} delivery_mode=2
+        a1 > basic.reject delivery_tag=2 requeue
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 2l} delivery_mode=2
+        a1 > basic.reject delivery_tag=3 requeue
+        a1 < basic.deliver consumer_tag=c delivery_tag=4 redelivered routing_key=q "one" headers={x-delivery-count: 2l, x-acquired-count: 3l} delivery_mode=2
+        a1 > basic.reject delivery_tag=4 requeue
+        a1 < basic.deliver consumer_tag=dead delivery_tag=5 routing_key=dead "one" headers={x-first-death-reason: "delivery_limit", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "delivery_limit", x-last-death-queue: "q", x-last-death-exchange: ""} delivery_mode=2
+    "#]])
+}
+
+#[test]
+fn without_a_dead_letter_exchange_what_fails_too_often_is_gone() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-delivery-limit: 1}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "one"
+        a1 > basic.nack delivery_tag=1 requeue
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=2 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l}
+        a1 > basic.nack delivery_tag=2 requeue
+        a1 > basic.get queue=q
+        a1 < basic.get-empty
+    "#]])
+}
+
+#[test]
+fn a_channel_that_goes_has_failed() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one" delivery_mode=2
+        a2 > basic.get queue=q
+        a2 < basic.get-ok delivery_tag=1 routing_key=q "one" delivery_mode=2
+        a2 > channel.close reply_code=200
+        a2 < channel.close-ok
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l} delivery_mode=2
+    "#]])
+}
+
+#[test]
+fn retries_wait_longer_each_time_and_end_as_dead_letters() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=dead
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.declare queue=q arguments={x-retry-max-attempts: 3, x-retry-delay: 30, x-retry-factor: 3, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.consume queue=dead consumer_tag=dead no_ack
+        a1 < basic.consume-ok consumer_tag=dead
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
+        a1 > basic.nack delivery_tag=1 requeue
+        # Others are not kept waiting.
+        a1 > basic.publish routing_key=q "two"
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "two"
+        a1 > basic.ack delivery_tag=2
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l}
+        a1 > basic.nack delivery_tag=3 requeue
+        a1 < basic.deliver consumer_tag=c delivery_tag=4 redelivered routing_key=q "one" headers={x-delivery-count: 2l, x-acquired-count: 2l}
+        a1 > basic.nack delivery_tag=4 requeue
+        a1 < basic.deliver consumer_tag=dead delivery_tag=5 routing_key=dead "one" headers={x-first-death-reason: "delivery_limit", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "delivery_limit", x-last-death-queue: "q", x-last-death-exchange: ""}
+    "#]])
+}
+
+#[test]
+fn a_message_that_is_not_asked_for_again_is_not_retried() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-retry-max-attempts: 3, x-retry-delay: 20}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "one"
+        a1 > basic.reject delivery_tag=1
+        a1 > queue.declare queue=all arguments={x-retry-max-attempts: 3, x-retry-delay: 0, x-retry-on: "all"}
+        a1 < queue.declare-ok queue=all
+        a1 > basic.publish routing_key=all "two"
+        a1 > basic.get queue=all
+        a1 < basic.get-ok delivery_tag=2 routing_key=all "two"
+        a1 > basic.reject delivery_tag=2
+        a1 > basic.get queue=all
+        a1 < basic.get-ok delivery_tag=3 redelivered routing_key=all "two" headers={x-delivery-count: 1l, x-acquired-count: 1l}
+        a1 > basic.get queue=q
+        a1 < basic.get-empty
+    "#]])
+}
+
+#[test]
+fn attempts_survive_a_crash() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > queue.declare queue=q durable arguments={x-retry-max-attempts: 3, x-retry-delay: 50}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one" delivery_mode=2
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" delivery_mode=2
+        a1 > basic.nack delivery_tag=1 requeue
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l} delivery_mode=2
+        the broker crashes
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l} delivery_mode=2
+    "#]])
+}
+
+#[test]
+fn what_is_wrong_with_retries() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-retry-max-attempts: 0}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-retry-max-attempts' for queue 'q' in vhost '/': {value_zero,0}" class_id=50 method_id=10
+        a1 > queue.declare queue=q arguments={x-retry-delay: "1s"}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-retry-delay' for queue 'q' in vhost '/': \"expected integer, got longstr\"" class_id=50 method_id=10
+        a1 > queue.declare queue=q arguments={x-retry-delay: 1, x-retry-factor: 0}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-retry-factor' for queue 'q' in vhost '/': {value_out_of_range,0}" class_id=50 method_id=10
+        a1 > queue.declare queue=q arguments={x-retry-delay: 1, x-retry-jitter: 2}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-retry-jitter' for queue 'q' in vhost '/': {value_out_of_range,2}" class_id=50 method_id=10
+        a1 > queue.declare queue=q arguments={x-retry-delay: 1, x-retry-on: "always"}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-retry-on' for queue 'q' in vhost '/': invalid_retry_on" class_id=50 method_id=10
+        a1 > queue.declare queue=q arguments={x-retry-delay: 1}
+        a1 < queue.declare-ok queue=q
+        a1 > queue.declare queue=q arguments={x-retry-delay: 2}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - inequivalent arg 'x-retry-delay' for queue 'q' in vhost '/': received '2' but current is '1'" class_id=50 method_id=10
+    "#]])
+}
