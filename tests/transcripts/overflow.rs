@@ -115,6 +115,8 @@ fn what_consumers_hold_does_not_count() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
         a1 > basic.publish routing_key=q "two"
         a1 > basic.publish routing_key=q "three"
+        a1 > queue.declare queue=q passive arguments={x-max-length: 1}
+        a1 < queue.declare-ok queue=q message_count=1 consumer_count=1
         a1 > basic.ack delivery_tag=1
         a1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "three"
         # One that comes back is the oldest.

@@ -7,6 +7,8 @@ use slab::Slab;
 use crate::queue::ConsumerKey;
 use crate::store::Position;
 
+use super::since::Times;
+
 /// Where deliveries of a channel come from: a consumer, or a queue that basic.get was used on.
 pub type SourceKey = u32;
 
@@ -15,30 +17,32 @@ pub type SourceKey = u32;
 pub struct UnknownTag(pub u64);
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    tag: u64,
-    position: Position,
-    source: SourceKey,
-    settled: bool,
+pub(super) struct Entry {
+    pub(super) tag: u64,
+    pub(super) position: Position,
+    pub(super) source: SourceKey,
+    pub(super) settled: bool,
     /// Acknowledged within a transaction that is not committed.
     withheld: bool,
 }
 
 impl Entry {
     /// Whether an acknowledgement may name it.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         !self.settled && !self.withheld
     }
 }
 
 #[derive(Debug)]
-struct Source<Q> {
-    queue: Q,
-    consumer: Option<ConsumerKey>,
+pub(super) struct Source<Q> {
+    pub(super) queue: Q,
+    pub(super) consumer: Option<ConsumerKey>,
     /// Deliveries that still name this source.
     held: u32,
     /// Nothing more will come from it.
     closed: bool,
+    /// How many milliseconds a delivery may be outstanding.
+    pub(super) timeout: Option<u64>,
 }
 
 /// Positions of one source, taken out of the channel to be settled. Whoever takes them owns their settling.
@@ -111,11 +115,12 @@ const SPARE_POSITIONS_MAX: usize = 8192;
 /// The delivery tags of one channel; `Q` is a handle on a queue.
 #[derive(Debug)]
 pub struct Unacked<Q> {
-    last_tag: u64,
-    entries: VecDeque<Entry>,
+    pub(super) last_tag: u64,
+    pub(super) entries: VecDeque<Entry>,
     /// Entries that are settled and wait for those before them.
     holes: usize,
-    sources: Slab<Source<Q>>,
+    pub(super) sources: Slab<Source<Q>>,
+    pub(super) times: Times,
 }
 
 impl<Q> Default for Unacked<Q> {
@@ -125,6 +130,7 @@ impl<Q> Default for Unacked<Q> {
             entries: VecDeque::new(),
             holes: 0,
             sources: Slab::new(),
+            times: Times::default(),
         }
     }
 }
@@ -153,6 +159,7 @@ impl<Q: Clone> Unacked<Q> {
             consumer,
             held: 0,
             closed: false,
+            timeout: None,
         });
         u32::try_from(key).unwrap_or(u32::MAX)
     }
@@ -206,7 +213,16 @@ impl<Q: Clone> Unacked<Q> {
             self.take_first(channel, self.entries.len(), into);
             return Ok(before);
         }
-        let index = self.index_of(tag).ok_or(UnknownTag(tag))?;
+        let Some(index) = self.index_of(tag) else {
+            if !self.times.was_recalled(tag) {
+                return Err(UnknownTag(tag));
+            }
+            if multiple {
+                let before = self.entries.partition_point(|entry| entry.tag < tag);
+                self.take_first(channel, before, into);
+            }
+            return Ok(before - self.len());
+        };
         if multiple {
             self.take_first(channel, index + 1, into);
         } else {

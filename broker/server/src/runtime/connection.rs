@@ -174,7 +174,9 @@ impl Run {
         let mut armed = None;
         let peer = Arc::clone(&self.session.peer);
         loop {
-            let deadline = self.session.conversation.deadline();
+            let beat = self.session.conversation.deadline();
+            let look = self.session.patience.next;
+            let deadline = beat.into_iter().chain(look).min();
             if armed != deadline {
                 armed = deadline;
                 let at = deadline.unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
@@ -315,6 +317,16 @@ impl Run {
     }
 
     fn tick(&mut self, gate: Gate) -> Result<(), End> {
+        let now = Instant::now();
+        self.session.look_for_overdue(now);
+        if self
+            .session
+            .conversation
+            .deadline()
+            .is_none_or(|at| at > now)
+        {
+            return Ok(());
+        }
         let received = std::mem::take(&mut self.received) || gate != Gate::Open;
         self.session.beat(received)
     }

@@ -95,10 +95,8 @@ fn note(
     expiration: Option<ShortString>,
     death: &Death<'_>,
 ) {
-    let mut deaths = match headers.remove(X_DEATH) {
-        Some(FieldValue::Array(deaths)) => deaths,
-        _ => Vec::new(),
-    };
+    let deaths = headers.get(X_DEATH).and_then(FieldValue::as_array);
+    let mut deaths = deaths.unwrap_or_default().to_vec();
     let is_same = |earlier: &FieldValue| {
         earlier.as_table().is_some_and(|earlier| {
             let text = |name| earlier.get(name).and_then(FieldValue::as_str);
@@ -114,16 +112,23 @@ fn note(
         }
         first_death(exchange, keys, expiration, death)
     };
-    if deaths.is_empty() && headers.get("x-first-death-reason").is_none() {
-        set(headers, "x-first-death-reason", death.reason.into());
-        set(headers, "x-first-death-queue", death.queue.into());
-        set(headers, "x-first-death-exchange", exchange.into());
-    }
+    let is_first = deaths.is_empty() && headers.get("x-first-death-reason").is_none();
     deaths.insert(0, entry);
     set(headers, X_DEATH, FieldValue::Array(deaths));
-    set(headers, "x-last-death-reason", death.reason.into());
-    set(headers, "x-last-death-queue", death.queue.into());
-    set(headers, "x-last-death-exchange", exchange.into());
+    let which: &[&str] = if is_first {
+        &["first", "last"]
+    } else {
+        &["last"]
+    };
+    for which in which {
+        for (what, value) in [
+            ("exchange", exchange),
+            ("queue", death.queue),
+            ("reason", death.reason),
+        ] {
+            set(headers, &format!("x-{which}-death-{what}"), value.into());
+        }
+    }
 }
 
 fn first_death(

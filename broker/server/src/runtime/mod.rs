@@ -21,6 +21,7 @@ mod listener;
 mod memory;
 mod methods;
 mod outbox;
+mod overdue;
 mod pager;
 mod peer;
 mod plugins;

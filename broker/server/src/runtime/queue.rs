@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use amphora_core::channel::SourceKey;
 use amphora_core::definition::QueueDefinition;
@@ -111,6 +112,11 @@ impl SharedQueue {
     /// What becomes of dead letters that cannot be published.
     pub(super) fn dead_letter_strategy(&self) -> DeadLetterStrategy {
         self.definition.parsed.dead_letter_strategy
+    }
+
+    /// How long a consumer may hold a message.
+    pub(super) fn consumer_timeout(&self) -> Option<Duration> {
+        self.definition.parsed.consumer_timeout
     }
 
     /// What happens to messages that are too many.
@@ -278,7 +284,10 @@ impl Sink<Subscriber> for Delivering<'_> {
         let mut window = match outbox.channel(to.channel) {
             None => return Accepted::Closed,
             Some(_) if source.is_none() => usize::MAX,
-            Some(channel) => channel.window_left(),
+            Some(channel) => {
+                channel.unacked.tell_time(now_ms());
+                channel.window_left()
+            }
         };
         let mut accepted = Accepted::All;
         let (mut taken, mut redelivered) = (0, 0);

@@ -20,6 +20,7 @@ use super::channel::Channel;
 use super::counters::Tally;
 use super::info::ConnectionInfo;
 use super::ingress::Ingress;
+use super::overdue::Patience;
 use super::peer::{Letter, Peer, Touched};
 use super::principal::Principal;
 use super::vhost::Handle;
@@ -56,6 +57,8 @@ pub(super) struct Session {
     pub(super) entered: Option<Entered>,
     /// The client has said goodbye.
     pub(super) closed: bool,
+    /// When to look for messages that are held too long.
+    pub(super) patience: Patience,
     /// What the broker's counters do not know of yet.
     pub(super) tally: Tally,
     pub(super) peer_info: PeerInfo,
@@ -118,6 +121,7 @@ impl Session {
             windows: false,
             entered: None,
             closed: false,
+            patience: Patience::default(),
             tally: Tally::default(),
             peer_info,
             identity: None,

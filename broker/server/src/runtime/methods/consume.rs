@@ -1,6 +1,7 @@
 //! Consumers: basic.consume, basic.cancel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use amphora_core::queue::{ConsumerOptions, Effects};
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
@@ -48,7 +49,8 @@ impl Session {
             prefetch: self.channel(channel)?.prefetch,
             arguments: consume.arguments.clone(),
         };
-        self.subscribe(channel, &queue, options, consume.no_wait)
+        let timeout = timeout(&consume, &queue.vhost)?.or(queue.consumer_timeout());
+        self.subscribe(channel, &queue, options, timeout, consume.no_wait)
     }
 
     fn subscribe(
@@ -56,6 +58,7 @@ impl Session {
         number: ChannelNumber,
         queue: &Handle,
         options: ConsumerOptions,
+        timeout: Option<Duration>,
         no_wait: bool,
     ) -> Result<(), Exception> {
         let tag = options.tag.clone();
@@ -112,6 +115,7 @@ impl Session {
             }
             .into());
         };
+        self.set_timeout(number, source, timeout);
         let channel = self.channel(number)?;
         channel.consumers.insert(
             tag,
@@ -192,16 +196,31 @@ impl Session {
     }
 }
 
-/// `x-priority`, an integer.
+/// `x-priority`
 fn priority(consume: &basic::Consume, vhost: &str) -> Result<i32, Exception> {
-    let Some(value) = consume.arguments.get("x-priority") else {
-        return Ok(0);
+    Ok(integer(consume, "x-priority", vhost)?.unwrap_or(0))
+}
+
+/// `x-consumer-timeout`, in milliseconds; 0 is no timeout.
+fn timeout(consume: &basic::Consume, vhost: &str) -> Result<Option<Duration>, Exception> {
+    let millis: Option<u64> = integer(consume, "x-consumer-timeout", vhost)?;
+    Ok(millis.map(Duration::from_millis))
+}
+
+/// An argument that is an integer.
+fn integer<T: TryFrom<i64>>(
+    consume: &basic::Consume,
+    name: &str,
+    vhost: &str,
+) -> Result<Option<T>, Exception> {
+    let Some(value) = consume.arguments.get(name) else {
+        return Ok(None);
     };
-    if let Some(Ok(priority)) = value.as_integer().map(i32::try_from) {
-        return Ok(priority);
+    if let Some(Ok(integer)) = value.as_integer().map(T::try_from) {
+        return Ok(Some(integer));
     }
     let text = format!(
-        "invalid arg 'x-priority' for queue '{}' in vhost '{vhost}': \"expected integer, got {}\"",
+        "invalid arg '{name}' for queue '{}' in vhost '{vhost}': \"expected integer, got {}\"",
         consume.queue,
         FieldValue::type_name(value)
     );

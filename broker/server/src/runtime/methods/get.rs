@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::runtime::ingress::names;
 use crate::runtime::session::Session;
 use crate::runtime::special::with_attempts;
+use crate::runtime::timers::now_ms;
 use crate::runtime::vhost::Handle;
 
 impl Session {
@@ -70,7 +71,10 @@ impl Session {
                     return;
                 };
                 let tag = match source {
-                    Some(source) => out.unacked.push(source, delivery.position),
+                    Some(source) => {
+                        out.unacked.tell_time(now_ms());
+                        out.unacked.push(source, delivery.position)
+                    }
                     None => out.unacked.next_tag(),
                 };
                 let traffic = &mut out.traffic;
@@ -119,6 +123,7 @@ impl Session {
             .map(|out| out.unacked.open_source(Arc::clone(queue), None))
             .unwrap_or_default();
         drop(outbox);
+        self.set_timeout(number, source, queue.consumer_timeout());
         let channel = self.channel(number)?;
         if channel.got.len() >= GOT_MAX {
             let (_, oldest) = channel.got.remove(0);
