@@ -212,3 +212,77 @@ fn an_exchange_counts_what_came_in_and_where_it_went() -> anyhow::Result<()> {
     assert_eq!(counted("x")?, [0, 0]);
     Ok(())
 }
+
+#[test]
+fn a_paused_queue_delivers_nothing_until_it_is_resumed_and_shows_what_is_held() -> anyhow::Result<()>
+{
+    let mut broker = Broker::start()?;
+    let mut client = open(&broker)?;
+    publish(&mut client, &[1, 2, 3])?;
+    consume(&mut client, 2)?;
+    let api = Api::of(&broker)?;
+    let unacked = api.get("/queues/%2F/q/unacked")?;
+    let shown = ["position", "delivery_tag", "consumer_tag"];
+    let held: Vec<_> = unacked.as_array().into_iter().flatten().collect();
+    assert_eq!(held.len(), 2);
+    assert_eq!(columns(held[0], shown), [json!(0), json!(1), json!("tag")]);
+    assert_eq!(columns(held[1], shown), [json!(1), json!(2), json!("tag")]);
+    assert!(held[0]["unacked_for_seconds"].as_u64() < Some(60));
+
+    api.run("PUT", "/queues/%2F/q/pause", &json!(null))?;
+    let ack = basic::Ack {
+        delivery_tag: DeliveryTag(0),
+        multiple: true,
+    };
+    client.send(2, &ack)?;
+    // Answered when all that went before is dealt with: a delivery would come first.
+    client.call(2, &basic::Qos::default())?;
+    assert_eq!(api.get("/queues/%2F/q")?["state"], "paused");
+    assert_eq!(api.get("/queues/%2F/q/unacked")?, json!([]));
+    let (status, _) = api.call("PUT", "/queues/%2F/none/pause", &json!(null))?;
+    assert_eq!(status, 404);
+
+    // It stays so. What was not persistent is gone, and with it what waited.
+    publish(&mut client, &[4])?;
+    broker.restart()?;
+    let api = Api::of(&broker)?;
+    assert_eq!(api.get("/queues/%2F/q")?["state"], "paused");
+    let mut client = broker.connect()?;
+    client.open(2)?;
+    let consume = basic::Consume {
+        queue: QueueName::new("q")?,
+        ..basic::Consume::default()
+    };
+    client.call(2, &consume)?;
+    client.call(2, &basic::Qos::default())?;
+    api.run("PUT", "/queues/%2F/q/resume", &json!(null))?;
+    assert_eq!(client.message(2)?.body, vec![7; 3]);
+    assert_eq!(api.get("/queues/%2F/q")?["state"], "running");
+    Ok(())
+}
+
+#[test]
+fn what_a_queue_gives_up_is_counted() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    let arguments = json!({ "x-max-length": 2, "x-dead-letter-exchange": "amq.fanout" });
+    api.run("PUT", "/queues/%2F/q", &json!({ "arguments": arguments }))?;
+    api.run("PUT", "/queues/%2F/dead", &json!({}))?;
+    let binding = json!({ "routing_key": "" });
+    api.run("POST", "/bindings/%2F/e/amq.fanout/q/dead", &binding)?;
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    client.call(1, &confirm::Select::default())?;
+    publish(&mut client, &[1, 2, 3])?;
+    let take = json!({ "count": 1, "ackmode": "reject_requeue_false", "encoding": "auto" });
+    api.run("POST", "/queues/%2F/q/get", &take)?;
+    let begun = std::time::Instant::now();
+    while api.get("/queues/%2F/dead")?["messages_ready"] != 2 {
+        ensure!(begun.elapsed() < amphora_tests::PATIENCE, "no dead letters");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let queue = api.get("/queues/%2F/q")?;
+    let deaths = ["rejected", "expired", "maxlen", "delivery_limit", "refused"];
+    assert_eq!(columns(&queue["deaths"], deaths), [1, 0, 1, 0, 0]);
+    Ok(())
+}

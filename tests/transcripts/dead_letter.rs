@@ -18,11 +18,11 @@ fn a_rejected_message_goes_to_the_dead_letter_exchange() -> anyhow::Result<()> {
         a1 > basic.publish routing_key=q "one" message_id=1
         a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" message_id=1
         a1 > basic.reject delivery_tag=1
-        a1 < basic.deliver consumer_tag=dead delivery_tag=2 routing_key=dead "one" headers={x-first-death-reason: "rejected", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "rejected", x-last-death-queue: "q", x-last-death-exchange: ""} message_id=1
+        a1 < basic.deliver consumer_tag=dead delivery_tag=2 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"} message_id=1
         a1 > basic.publish routing_key=q "two" headers={a: 1}
         a1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=q "two" headers={a: 1}
         a1 > basic.nack delivery_tag=3
-        a1 < basic.deliver consumer_tag=dead delivery_tag=4 routing_key=dead "two" headers={a: 1, x-first-death-reason: "rejected", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "rejected", x-last-death-queue: "q", x-last-death-exchange: ""}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=4 routing_key=dead "two" headers={a: 1, x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
     "#]])
 }
 
@@ -46,9 +46,9 @@ fn several_are_rejected_in_their_order() -> anyhow::Result<()> {
         a1 > basic.nack delivery_tag=3 multiple
         a1 > basic.consume queue=dead consumer_tag=dead no_ack
         a1 < basic.consume-ok consumer_tag=dead
-        a1 < basic.deliver consumer_tag=dead delivery_tag=4 exchange=amq.fanout routing_key=q "one" headers={x-first-death-reason: "rejected", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "rejected", x-last-death-queue: "q", x-last-death-exchange: ""}
-        a1 < basic.deliver consumer_tag=dead delivery_tag=5 exchange=amq.fanout routing_key=q "two" headers={x-first-death-reason: "rejected", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "rejected", x-last-death-queue: "q", x-last-death-exchange: ""}
-        a1 < basic.deliver consumer_tag=dead delivery_tag=6 exchange=amq.fanout routing_key=q "three" headers={x-first-death-reason: "rejected", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "rejected", x-last-death-queue: "q", x-last-death-exchange: ""}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=4 exchange=amq.fanout routing_key=q "one" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=5 exchange=amq.fanout routing_key=q "two" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=6 exchange=amq.fanout routing_key=q "three" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
     "#]])
 }
 
@@ -78,7 +78,7 @@ fn an_expired_message_loses_its_expiration() -> anyhow::Result<()> {
         a1 > basic.consume queue=dead consumer_tag=dead no_ack
         a1 < basic.consume-ok consumer_tag=dead
         a1 > basic.publish routing_key=q "one" expiration=20
-        a1 < basic.deliver consumer_tag=dead delivery_tag=1 exchange=amq.direct routing_key=q "one" headers={x-first-death-reason: "expired", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "expired", queue: "q", time: nowT, exchange: "", routing-keys: ["q"], original-expiration: "20"}], x-last-death-reason: "expired", x-last-death-queue: "q", x-last-death-exchange: ""}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=1 exchange=amq.direct routing_key=q "one" headers={x-death: [{count: 1l, reason: "expired", queue: "q", time: nowT, exchange: "", routing-keys: ["q"], original-expiration: "20"}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "expired", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "expired"}
     "#]])
 }
 
@@ -94,7 +94,7 @@ fn a_message_that_is_too_much_goes_from_the_head() -> anyhow::Result<()> {
         a1 > basic.publish routing_key=q "one"
         a1 > basic.publish routing_key=q "two"
         a1 > basic.publish routing_key=q "three"
-        a1 < basic.deliver consumer_tag=dead delivery_tag=1 routing_key=dead "one" headers={x-first-death-reason: "maxlen", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "maxlen", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "maxlen", x-last-death-queue: "q", x-last-death-exchange: ""}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=1 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "maxlen", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "maxlen", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "maxlen"}
         a1 > basic.get queue=q
         a1 < basic.get-ok delivery_tag=2 routing_key=q message_count=1 "two"
     "#]])
@@ -112,11 +112,11 @@ fn deaths_of_the_same_kind_are_counted_together() -> anyhow::Result<()> {
         a1 > basic.publish routing_key=work "one"
         a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=work "one"
         a1 > basic.reject delivery_tag=1
-        a1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=work "one" headers={x-first-death-reason: "rejected", x-first-death-queue: "work", x-first-death-exchange: "", x-last-death-reason: "expired", x-last-death-queue: "wait", x-last-death-exchange: "", x-death: [{count: 1l, reason: "expired", queue: "wait", time: nowT, exchange: "", routing-keys: ["wait"]}, {count: 1l, reason: "rejected", queue: "work", time: nowT, exchange: "", routing-keys: ["work"]}]}
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=work "one" headers={x-death: [{count: 1l, reason: "expired", queue: "wait", time: nowT, exchange: "", routing-keys: ["wait"]}, {count: 1l, reason: "rejected", queue: "work", time: nowT, exchange: "", routing-keys: ["work"]}], x-first-death-exchange: "", x-first-death-queue: "work", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "wait", x-last-death-reason: "expired"}
         a1 > basic.reject delivery_tag=2
-        a1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=work "one" headers={x-first-death-reason: "rejected", x-first-death-queue: "work", x-first-death-exchange: "", x-last-death-reason: "expired", x-last-death-queue: "wait", x-last-death-exchange: "", x-death: [{count: 2l, reason: "expired", queue: "wait", time: nowT, exchange: "", routing-keys: ["wait"]}, {count: 2l, reason: "rejected", queue: "work", time: nowT, exchange: "", routing-keys: ["work"]}]}
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=work "one" headers={x-death: [{count: 2l, reason: "expired", queue: "wait", time: nowT, exchange: "", routing-keys: ["wait"]}, {count: 2l, reason: "rejected", queue: "work", time: nowT, exchange: "", routing-keys: ["work"]}], x-first-death-exchange: "", x-first-death-queue: "work", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "wait", x-last-death-reason: "expired"}
         a1 > basic.reject delivery_tag=3
-        a1 < basic.deliver consumer_tag=c delivery_tag=4 routing_key=work "one" headers={x-first-death-reason: "rejected", x-first-death-queue: "work", x-first-death-exchange: "", x-last-death-reason: "expired", x-last-death-queue: "wait", x-last-death-exchange: "", x-death: [{count: 3l, reason: "expired", queue: "wait", time: nowT, exchange: "", routing-keys: ["wait"]}, {count: 3l, reason: "rejected", queue: "work", time: nowT, exchange: "", routing-keys: ["work"]}]}
+        a1 < basic.deliver consumer_tag=c delivery_tag=4 routing_key=work "one" headers={x-death: [{count: 3l, reason: "expired", queue: "wait", time: nowT, exchange: "", routing-keys: ["wait"]}, {count: 3l, reason: "rejected", queue: "work", time: nowT, exchange: "", routing-keys: ["work"]}], x-first-death-exchange: "", x-first-death-queue: "work", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "wait", x-last-death-reason: "expired"}
         a1 > basic.ack delivery_tag=4
     "#]])
 }
@@ -138,7 +138,7 @@ fn a_circle_that_nobody_turns_ends() -> anyhow::Result<()> {
         a1 < basic.consume-ok consumer_tag=seen
         a1 > basic.publish routing_key=q "in a circle"
         a1 > basic.publish routing_key=other "once"
-        a1 < basic.deliver consumer_tag=seen delivery_tag=1 exchange=amq.fanout routing_key=other "once" headers={x-first-death-reason: "expired", x-first-death-queue: "other", x-first-death-exchange: "", x-death: [{count: 1l, reason: "expired", queue: "other", time: nowT, exchange: "", routing-keys: ["other"]}], x-last-death-reason: "expired", x-last-death-queue: "other", x-last-death-exchange: ""}
+        a1 < basic.deliver consumer_tag=seen delivery_tag=1 exchange=amq.fanout routing_key=other "once" headers={x-death: [{count: 1l, reason: "expired", queue: "other", time: nowT, exchange: "", routing-keys: ["other"]}], x-first-death-exchange: "", x-first-death-queue: "other", x-first-death-reason: "expired", x-last-death-exchange: "", x-last-death-queue: "other", x-last-death-reason: "expired"}
         a1 > queue.declare queue=q passive
         a1 < queue.declare-ok queue=q
         a1 > queue.declare queue=other passive
@@ -164,7 +164,7 @@ fn the_exchange_may_come_after_the_queue() -> anyhow::Result<()> {
         a1 > basic.publish routing_key=q "kept"
         a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "kept"
         a1 > basic.reject delivery_tag=1
-        a1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=later routing_key=q "kept" headers={x-first-death-reason: "rejected", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "rejected", x-last-death-queue: "q", x-last-death-exchange: ""}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=later routing_key=q "kept" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
     "#]])
 }
 
@@ -187,9 +187,9 @@ fn copies_are_named_and_go_with_the_own_keys() -> anyhow::Result<()> {
         a1 > basic.consume queue=dead consumer_tag=dead no_ack
         a1 < basic.consume-ok consumer_tag=dead
         a1 > basic.reject delivery_tag=1
-        a1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=amq.direct routing_key=one "message" headers={CC: ["two"], x-first-death-reason: "rejected", x-first-death-queue: "one", x-first-death-exchange: "", x-death: [{count: 1l, reason: "rejected", queue: "one", time: nowT, exchange: "", routing-keys: ["one", "two"]}], x-last-death-reason: "rejected", x-last-death-queue: "one", x-last-death-exchange: ""}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=amq.direct routing_key=one "message" headers={CC: ["two"], x-death: [{count: 1l, reason: "rejected", queue: "one", time: nowT, exchange: "", routing-keys: ["one", "two"]}], x-first-death-exchange: "", x-first-death-queue: "one", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "one", x-last-death-reason: "rejected"}
         a1 > basic.get queue=copy no_ack
-        a1 < basic.get-ok delivery_tag=3 exchange=amq.direct routing_key=one "message" headers={CC: ["two"], x-first-death-reason: "rejected", x-first-death-queue: "one", x-first-death-exchange: "", x-death: [{count: 1l, reason: "rejected", queue: "one", time: nowT, exchange: "", routing-keys: ["one", "two"]}], x-last-death-reason: "rejected", x-last-death-queue: "one", x-last-death-exchange: ""}
+        a1 < basic.get-ok delivery_tag=3 exchange=amq.direct routing_key=one "message" headers={CC: ["two"], x-death: [{count: 1l, reason: "rejected", queue: "one", time: nowT, exchange: "", routing-keys: ["one", "two"]}], x-first-death-exchange: "", x-first-death-queue: "one", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "one", x-last-death-reason: "rejected"}
     "#]])
 }
 
@@ -226,6 +226,6 @@ fn dead_letters_survive_a_crash() -> anyhow::Result<()> {
         the broker crashes
         a1 > basic.consume queue=dead consumer_tag=dead no_ack
         a1 < basic.consume-ok consumer_tag=dead
-        a1 < basic.deliver consumer_tag=dead delivery_tag=1 routing_key=dead "one" headers={x-first-death-reason: "expired", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "expired", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "expired", x-last-death-queue: "q", x-last-death-exchange: ""} delivery_mode=2
+        a1 < basic.deliver consumer_tag=dead delivery_tag=1 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "expired", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "expired", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "expired"} delivery_mode=2
     "#]])
 }

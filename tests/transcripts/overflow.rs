@@ -77,7 +77,7 @@ fn refused_messages_may_be_dead_letters() -> anyhow::Result<()> {
         a1 > basic.publish routing_key=q "two"
         a1 < basic.nack delivery_tag=2
         a1 > basic.get queue=dead no_ack
-        a1 < basic.get-ok delivery_tag=1 routing_key=dead "two" headers={x-first-death-reason: "maxlen", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "maxlen", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "maxlen", x-last-death-queue: "q", x-last-death-exchange: ""}
+        a1 < basic.get-ok delivery_tag=1 routing_key=dead "two" headers={x-death: [{count: 1l, reason: "maxlen", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "maxlen", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "maxlen"}
     "#]])
 }
 

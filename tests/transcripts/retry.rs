@@ -24,7 +24,7 @@ fn a_quorum_queue_counts_rejections_and_not_nacks() -> anyhow::Result<()> {
         a1 > basic.reject delivery_tag=3 requeue
         a1 < basic.deliver consumer_tag=c delivery_tag=4 redelivered routing_key=q "one" headers={x-delivery-count: 2l, x-acquired-count: 3l} delivery_mode=2
         a1 > basic.reject delivery_tag=4 requeue
-        a1 < basic.deliver consumer_tag=dead delivery_tag=5 routing_key=dead "one" headers={x-first-death-reason: "delivery_limit", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "delivery_limit", x-last-death-queue: "q", x-last-death-exchange: ""} delivery_mode=2
+        a1 < basic.deliver consumer_tag=dead delivery_tag=5 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "delivery_limit", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "delivery_limit"} delivery_mode=2
     "#]])
 }
 
@@ -82,7 +82,7 @@ fn retries_wait_longer_each_time_and_end_as_dead_letters() -> anyhow::Result<()>
         a1 > basic.nack delivery_tag=3 requeue
         a1 < basic.deliver consumer_tag=c delivery_tag=4 redelivered routing_key=q "one" headers={x-delivery-count: 2l, x-acquired-count: 2l}
         a1 > basic.nack delivery_tag=4 requeue
-        a1 < basic.deliver consumer_tag=dead delivery_tag=5 routing_key=dead "one" headers={x-first-death-reason: "delivery_limit", x-first-death-queue: "q", x-first-death-exchange: "", x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-last-death-reason: "delivery_limit", x-last-death-queue: "q", x-last-death-exchange: ""}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=5 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "delivery_limit", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "delivery_limit"}
     "#]])
 }
 
@@ -146,5 +146,42 @@ fn what_is_wrong_with_retries() -> anyhow::Result<()> {
         a1 < queue.declare-ok queue=q
         a1 > queue.declare queue=q arguments={x-retry-delay: 2}
         a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - inequivalent arg 'x-retry-delay' for queue 'q' in vhost '/': received '2' but current is '1'" class_id=50 method_id=10
+    "#]])
+}
+
+#[test]
+fn who_holds_a_message_too_long_is_cancelled() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-consumer-timeout: 500}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
+        a1 < basic.cancel consumer_tag=c no_wait
+        b1 > basic.consume queue=q consumer_tag=d
+        b1 < basic.consume-ok consumer_tag=d
+        b1 < basic.deliver consumer_tag=d delivery_tag=1 redelivered routing_key=q "one"
+        b1 > basic.ack delivery_tag=1
+        # It may still say that it is done.
+        a1 > basic.ack delivery_tag=1
+        a1 > basic.ack delivery_tag=1
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - unknown delivery tag 1" class_id=60 method_id=80
+    "#]])
+}
+
+#[test]
+fn a_client_that_cannot_be_told_loses_its_channel() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a connects without=consumer_cancel_notify
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one"
+        a2 > basic.consume queue=q consumer_tag=c arguments={x-consumer-timeout: 100}
+        a2 < basic.consume-ok consumer_tag=c
+        a2 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
+        a2 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - delivery acknowledgement on channel 2 timed out. Timeout value used: 100 ms. This timeout value can be configured, see consumers doc guide to learn more"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 redelivered routing_key=q "one"
     "#]])
 }

@@ -286,6 +286,15 @@ impl QueueType {
         Ok(())
     }
 
+    /// As `x-queue-type` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Quorum => "quorum",
+            Self::Stream => "stream",
+        }
+    }
+
     /// What the texts call it.
     pub(crate) fn module(self) -> &'static str {
         match self {

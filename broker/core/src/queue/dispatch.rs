@@ -33,7 +33,7 @@ impl<C> Queue<C> {
 
     fn deliver_ready<S: Sink<C>>(&mut self, sink: &mut S) -> Effects {
         let mut effects = Effects::default();
-        if self.consumers.len() == 0 {
+        if self.consumers.len() == 0 || self.paused {
             return effects;
         }
         self.consumers.refresh(|consumer| sink.room(consumer));
@@ -65,7 +65,7 @@ impl<C> Queue<C> {
         sink: &mut S,
         mut append: impl FnMut(&mut Self, usize),
     ) -> usize {
-        if self.ready > 0 || self.consumers.len() == 0 {
+        if self.ready > 0 || self.consumers.len() == 0 || self.paused {
             return 0;
         }
         self.consumers.refresh(|consumer| sink.room(consumer));

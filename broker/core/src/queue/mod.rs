@@ -15,6 +15,7 @@ mod levels;
 mod limits;
 mod log;
 mod persist;
+mod purge;
 mod record;
 mod recovery;
 mod returns;
@@ -119,6 +120,8 @@ pub struct Queue<C> {
     deaths: death::Deaths,
     returns: returns::Returns,
     exclusive_consumer: bool,
+    /// Nothing is delivered to consumers.
+    paused: bool,
 }
 
 impl<C> Queue<C> {
@@ -143,6 +146,7 @@ impl<C> Queue<C> {
             deaths: death::Deaths::default(),
             returns: returns::Returns::default(),
             exclusive_consumer: false,
+            paused: false,
         }
     }
 
@@ -179,6 +183,21 @@ impl<C> Queue<C> {
     /// Whether a consumer demanded to be alone.
     pub fn has_exclusive_consumer(&self) -> bool {
         self.exclusive_consumer
+    }
+
+    /// Stops deliveries to consumers, or lets them go on; dispatch is due then. basic.get goes on either way, and so does
+    /// publishing. A durable queue stays paused across restarts.
+    pub fn set_paused(&mut self, paused: bool) -> Effects {
+        self.paused = paused;
+        Effects {
+            settle: self.durable,
+            ..Effects::default()
+        }
+    }
+
+    /// Whether deliveries to consumers have been stopped.
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Whether only one consumer gets messages at a time: `x-single-active-consumer`.
@@ -314,28 +333,6 @@ impl<C> Queue<C> {
             log::At::Away => (Get::Away, self.want(position)),
             log::At::Settled => (Get::Empty, Effects::default()),
         }
-    }
-
-    /// Settles all that is ready, or will be after a while. Returns how many there were. Spec: queue.purge.
-    pub fn purge(&mut self) -> (u64, Effects) {
-        let waiting = self.purge_delayed();
-        let purged = self.ready + waiting;
-        for position in std::mem::take(&mut self.returned) {
-            self.log.settle(position);
-        }
-        if let Some(levels) = &mut self.levels {
-            levels.purge(&mut self.log);
-        }
-        self.log.settle_from(self.head);
-        self.head = self.log.tail();
-        self.ready = 0;
-        self.ready_bytes = 0;
-        self.forget_purged();
-        let effects = Effects {
-            settle: self.durable,
-            ..Effects::default()
-        };
-        (purged, effects)
     }
 
     /// The next message to go out: one that came back, else the head.

@@ -96,6 +96,7 @@ impl<C> Queue<C> {
                 &self.log,
                 self.persist.delivered_to,
                 self.returns.attempts(),
+                self.paused,
             );
             if settlement != self.persist.settlement {
                 self.persist.settlement = settlement.clone();

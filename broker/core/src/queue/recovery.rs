@@ -71,6 +71,7 @@ pub fn recover<C>(recovered: RecoveredQueue) -> Result<Queue<C>, RecoveryError> 
     };
     queue.resume(settlement.head);
     queue.returns.recover(settlement.attempts);
+    queue.paused = settlement.paused;
     Ok(queue)
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Returns {
     /// As a quorum queue does: basic.nack is no failure.
     forgiving: bool,
     counting: bool,
-    attempts: BTreeMap<Position, Attempts>,
+    pub(super) attempts: BTreeMap<Position, Attempts>,
     /// Those that wait for their time, by time.
     pub(super) due: BTreeSet<(u64, Position)>,
 }
@@ -243,23 +243,6 @@ impl<C> Queue<C> {
         self.take_ready(position, bytes);
         self.returns.due.insert((attempts.due, position));
         true
-    }
-
-    /// Settles those that wait. Returns how many there were.
-    pub(super) fn purge_delayed(&mut self) -> u64 {
-        let waiting = std::mem::take(&mut self.returns.due);
-        for &(_, position) in &waiting {
-            self.log.settle(position);
-        }
-        waiting.len() as u64
-    }
-
-    /// Forgets what was counted for messages that are settled.
-    pub(super) fn forget_purged(&mut self) {
-        let log = &self.log;
-        self.returns
-            .attempts
-            .retain(|&position, _| !matches!(log.at(position), At::Settled));
     }
 
     /// The message is settled.

@@ -3,6 +3,7 @@
 //! Layout, version 3, numbers of variable length:
 //! ```text
 //! u8 version = 3
+//! u8 1 if the queue is paused, else 0
 //! floor: every position below is settled
 //! head: positions below were delivered before
 //! tail: the position that the next message gets
@@ -29,6 +30,7 @@ const VERSION: u8 = 3;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settlement {
+    pub(super) paused: bool,
     pub(super) floor: Position,
     pub(super) head: Position,
     pub(super) tail: Position,
@@ -39,7 +41,12 @@ pub(super) struct Settlement {
     pub(super) attempts: BTreeMap<Position, Attempts>,
 }
 
-pub(super) fn encode(log: &Log, head: Position, attempts: &BTreeMap<Position, Attempts>) -> Bytes {
+pub(super) fn encode(
+    log: &Log,
+    head: Position,
+    attempts: &BTreeMap<Position, Attempts>,
+    paused: bool,
+) -> Bytes {
     let mut ranges: Vec<(Position, Position)> = Vec::new();
     let stored = |segment: &&super::segment::Segment| !segment.records.is_empty();
     for segment in log.segments.iter().filter(stored) {
@@ -62,6 +69,7 @@ pub(super) fn encode(log: &Log, head: Position, attempts: &BTreeMap<Position, At
         .find(stored)
         .map_or(log.tail(), |segment| segment.base);
     Settlement {
+        paused,
         floor,
         head,
         tail: log.tail(),
@@ -88,7 +96,7 @@ impl Log {
 
 impl Settlement {
     fn to_bytes(&self) -> Bytes {
-        let mut out = vec![VERSION];
+        let mut out = vec![VERSION, u8::from(self.paused)];
         put_varint(&mut out, self.floor);
         put_varint(&mut out, self.head);
         put_varint(&mut out, self.tail);
@@ -117,7 +125,13 @@ impl Settlement {
         if reader.byte()? != VERSION {
             return Err(Malformed("unknown version of a settlement"));
         }
+        let paused = match reader.byte()? {
+            0 => false,
+            1 => true,
+            _ => return Err(Malformed("a queue is paused or it is not")),
+        };
         let mut settlement = Self {
+            paused,
             floor: reader.varint()?,
             head: reader.varint()?,
             tail: reader.varint()?,
@@ -158,6 +172,7 @@ mod tests {
     fn comes_back_whole_and_never_in_part() {
         arbtest::arbtest(|u| {
             let mut settlement = Settlement {
+                paused: u.arbitrary()?,
                 floor: u.int_in_range(0..=1 << 30)?,
                 head: u.int_in_range(0..=1 << 40)?,
                 tail: u.int_in_range(0..=1 << 40)?,

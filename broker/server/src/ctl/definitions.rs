@@ -8,7 +8,7 @@ use super::output::Output;
 use super::settings::{Given, Keys};
 use crate::cli::exit::Exit;
 
-type Done = Result<(), Exit>;
+pub(super) type Done = Result<(), Exit>;
 
 pub(super) fn declare_exchange(
     client: &Client,
@@ -236,7 +236,7 @@ fn exchange_path(client: &Client, given: &Given<'_>) -> String {
     )
 }
 
-fn queue_path(client: &Client, given: &Given<'_>) -> Result<String, Exit> {
+pub(super) fn queue_path(client: &Client, given: &Given<'_>) -> Result<String, Exit> {
     let name = given.text("name");
     if name.is_empty() {
         return Err(Exit::Usage(

@@ -8,6 +8,7 @@ mod lists;
 mod messages;
 mod output;
 mod plugins;
+mod queues;
 mod settings;
 mod status;
 #[cfg(test)]
@@ -107,6 +108,12 @@ enum Command {
     DeleteQueue(Settings),
     /// name=: removes the messages that are ready.
     PurgeQueue(Settings),
+    /// name=: stops deliveries to the queue's consumers.
+    PauseQueue(Settings),
+    /// name=: lets deliveries to the queue's consumers go on.
+    ResumeQueue(Settings),
+    /// name=: what consumers hold of a queue, and since when.
+    ListUnacked(Settings),
     /// [exchange=] routing_key= [payload=, else standard input] [properties='{…}'] [payload_encoding=string].
     Publish(Settings),
     /// queue= [count=1] [ackmode=ack_requeue_true] [encoding=auto] [truncate=50000].
@@ -190,6 +197,9 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
         }
         Command::DeleteQueue(settings) => definitions::delete_queue(&client, settings, output),
         Command::PurgeQueue(settings) => definitions::purge_queue(&client, settings, output),
+        Command::PauseQueue(settings) => queues::pause(&client, settings, output),
+        Command::ResumeQueue(settings) => queues::resume(&client, settings, output),
+        Command::ListUnacked(settings) => queues::list_unacked(&client, settings, output),
         Command::CloseConnection(settings) => {
             definitions::close_connection(&client, settings, output)
         }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 pub use self::plugins::{PluginRefusal, PluginReply, Plugins, PutPlugin};
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, Destination,
-    ExchangeSnapshot, NodeSnapshot, Overview, QueueSnapshot, VhostSnapshot,
+    ExchangeSnapshot, NodeSnapshot, Overview, QueueSnapshot, UnackedSnapshot, VhostSnapshot,
 };
 use crate::auth::VhostAccess;
 
@@ -53,6 +53,9 @@ pub trait Backend: Send + Sync + 'static {
     /// All consumers of a virtual host.
     fn consumers(&self, vhost: &str) -> Vec<ConsumerSnapshot>;
 
+    /// What consumers, and channels by basic.get, hold of a queue; `None` if there is no such queue.
+    fn unacked(&self, vhost: &str, queue: &str) -> Option<Vec<UnackedSnapshot>>;
+
     /// As `exchange.declare`.
     fn declare_exchange<'a>(
         &'a self,
@@ -68,6 +71,13 @@ pub trait Backend: Send + Sync + 'static {
     fn delete_queue<'a>(&'a self, by: &'a VhostAccess, command: DeleteQueue) -> Reply<'a, ()>;
     /// As `queue.purge`. Returns how many messages there were.
     fn purge_queue<'a>(&'a self, by: &'a VhostAccess, queue: QueueName) -> Reply<'a, u64>;
+    /// Stops deliveries to the queue's consumers, or lets them go on. Asks for the right to configure the queue.
+    fn pause_queue<'a>(
+        &'a self,
+        by: &'a VhostAccess,
+        queue: QueueName,
+        paused: bool,
+    ) -> Reply<'a, ()>;
     /// As `queue.bind` or `exchange.bind`.
     fn bind<'a>(&'a self, by: &'a VhostAccess, command: Bind) -> Reply<'a, ()>;
     /// As `queue.unbind` or `exchange.unbind`; a binding that is not there is no error.

@@ -19,8 +19,8 @@ use super::backend::{
 };
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState,
-    ConsumerSnapshot, Destination, ExchangeSnapshot, MessageCounts, MessageStats, NodeSnapshot,
-    ObjectTotals, Overview, QueueSnapshot, VhostSnapshot,
+    ConsumerSnapshot, Deaths, Destination, ExchangeSnapshot, MessageCounts, MessageStats,
+    NodeSnapshot, ObjectTotals, Overview, QueueSnapshot, UnackedSnapshot, VhostSnapshot,
 };
 use crate::auth::{Access, Resource, VhostAccess};
 
@@ -213,6 +213,10 @@ impl Backend for FakeBroker {
         self.channels().into_iter().map(consumer).collect()
     }
 
+    fn unacked(&self, _: &str, queue: &str) -> Option<Vec<UnackedSnapshot>> {
+        self.0.lock().queues.get(queue).map(|_| Vec::new())
+    }
+
     fn declare_exchange<'a>(
         &'a self,
         by: &'a VhostAccess,
@@ -242,6 +246,19 @@ impl Backend for FakeBroker {
             by.check(Access::Read, Resource::Queue(&queue))?;
             let ready = std::mem::take(&mut self.0.lock().queue(&queue)?.ready);
             Ok(ready.len() as u64)
+        })
+    }
+
+    fn pause_queue<'a>(
+        &'a self,
+        by: &'a VhostAccess,
+        queue: QueueName,
+        paused: bool,
+    ) -> Reply<'a, ()> {
+        Box::pin(async move {
+            by.check(Access::Configure, Resource::Queue(&queue))?;
+            self.0.lock().queue(&queue)?.paused = paused;
+            Ok(())
         })
     }
 
@@ -310,6 +327,11 @@ fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
                 .sum(),
             ..MessageCounts::default()
         },
+        kind: "classic",
+        paused: queue.paused,
+        delayed_count: 0,
+        dying_count: 0,
+        deaths: Deaths::default(),
         in_memory_count: queue.ready.len() as u64,
         memory: 0,
         consumer_count: 0,

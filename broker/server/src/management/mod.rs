@@ -27,6 +27,7 @@ pub mod snapshot;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod unacked;
 mod users;
 mod vhosts;
 
@@ -96,6 +97,7 @@ impl Api {
             .merge(vhosts::routes())
             .merge(users::routes())
             .merge(queues::routes())
+            .merge(unacked::routes())
             .merge(exchanges::routes())
             .merge(bindings::routes())
             .merge(messages::routes())

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, put};
 use serde_json::{Value, json};
 
 use super::Api;
@@ -32,6 +32,8 @@ pub(super) fn routes() -> Router<Api> {
             get(show).put(declare).delete(remove),
         )
         .route("/queues/{vhost}/{name}/contents", delete(purge))
+        .route("/queues/{vhost}/{name}/pause", put(pause))
+        .route("/queues/{vhost}/{name}/resume", put(resume))
 }
 
 async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
@@ -132,6 +134,35 @@ async fn purge(
     Ok(StatusCode::NO_CONTENT)
 }
 
+async fn pause(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+) -> Result<StatusCode, Refused> {
+    set_paused(&caller, &vhost, &name, true).await
+}
+
+async fn resume(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+) -> Result<StatusCode, Refused> {
+    set_paused(&caller, &vhost, &name, false).await
+}
+
+async fn set_paused(
+    caller: &Caller,
+    vhost: &str,
+    name: &str,
+    paused: bool,
+) -> Result<StatusCode, Refused> {
+    let access = caller.enter(vhost)?;
+    let backend = caller.backend();
+    backend.queue(vhost, name).ok_or_else(Refused::not_found)?;
+    backend
+        .pause_queue(&access, queue_name(name)?, paused)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 pub(super) fn queue_name(name: &str) -> Result<QueueName, Refused> {
     QueueName::new(name).map_err(|error| Refused::bad_request(error.to_string()))
 }
@@ -141,9 +172,9 @@ fn view(caller: &Caller, queue: &QueueSnapshot) -> Value {
     let mut columns = stats::columns(json!({
         "vhost": queue.vhost.as_str(),
         "name": queue.name.as_str(),
-        "type": "classic",
+        "type": queue.kind,
         "node": caller.about().node,
-        "state": "running",
+        "state": if queue.paused { "paused" } else { "running" },
         "durable": queue.durable,
         "auto_delete": queue.auto_delete,
         "exclusive": queue.owner.is_some(),
@@ -157,6 +188,17 @@ fn view(caller: &Caller, queue: &QueueSnapshot) -> Value {
         "idle_since": queue.idle_since.map(stats::timestamp),
         "memory": queue.memory,
         "messages_ram": queue.in_memory_count,
+        // Those that wait for their next attempt, and those that are on their way to the dead-letter exchange.
+        "messages_delayed": queue.delayed_count,
+        "messages_dying": queue.dying_count,
+        "deaths": {
+            "rejected": queue.deaths.rejected,
+            "expired": queue.deaths.expired,
+            "maxlen": queue.deaths.dropped,
+            "delivery_limit": queue.deaths.exhausted,
+            "dead_lettered": queue.deaths.dead_lettered,
+            "refused": queue.deaths.refused,
+        },
         "messages_persistent": messages.persistent_count,
         "message_bytes": messages.bytes(),
         "message_bytes_ready": messages.ready_bytes,

@@ -6,7 +6,9 @@ mod plugins;
 use std::time::{Duration, SystemTime};
 
 use amphora_protocol::wire::table::FieldTable;
-use amphora_protocol::wire::types::{ConsumerTag, ExchangeName, QueueName, RoutingKey, VhostName};
+use amphora_protocol::wire::types::{
+    ChannelNumber, ConsumerTag, ExchangeName, QueueName, RoutingKey, VhostName,
+};
 
 pub use self::clients::{
     ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState, ConsumerSnapshot,
@@ -140,9 +142,53 @@ pub struct VhostSnapshot {
     pub messages: MessageCounts,
 }
 
+/// Messages that a queue gave up, by reason, and what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deaths {
+    /// Rejected without requeue.
+    pub rejected: u64,
+    /// Their time to live was over.
+    pub expired: u64,
+    /// The queue was too long.
+    pub dropped: u64,
+    /// Delivered in vain too often.
+    pub exhausted: u64,
+    /// Published to the dead-letter exchange, or found nobody there.
+    pub dead_lettered: u64,
+    /// Not even taken, because the queue was full.
+    pub refused: u64,
+}
+
+/// A delivery that waits for its acknowledgement.
+#[derive(Clone, Debug)]
+pub struct UnackedSnapshot {
+    /// Where the message is in its queue. Never used again in that queue.
+    pub position: u64,
+    /// The delivery's tag on its channel.
+    pub delivery_tag: u64,
+    /// The consumer, or nothing for basic.get.
+    pub consumer_tag: Option<ConsumerTag>,
+    /// The connection that holds it.
+    pub connection: ConnectionRef,
+    /// The channel there.
+    pub channel: ChannelNumber,
+    /// Since when, since 1970; up to 100 ms early.
+    pub since: Duration,
+}
+
 /// A queue.
 #[derive(Clone, Debug)]
 pub struct QueueSnapshot {
+    /// `classic`, `quorum` or `stream`.
+    pub kind: &'static str,
+    /// Deliveries to consumers have been stopped.
+    pub paused: bool,
+    /// Messages that wait for their next attempt.
+    pub delayed_count: u64,
+    /// Messages on their way to the dead-letter exchange.
+    pub dying_count: u64,
+    /// What the queue gave up.
+    pub deaths: Deaths,
     /// The virtual host that it is in.
     pub vhost: VhostName,
     /// Its name.

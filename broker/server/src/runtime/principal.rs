@@ -106,6 +106,28 @@ impl Principal<'_> {
         Ok(purged.map_or(0, |(purged, _)| purged))
     }
 
+    /// Stops deliveries to a queue's consumers, or lets them go on.
+    pub(super) fn pause_queue(
+        self,
+        name: &QueueName,
+        paused: bool,
+        touched: &mut Touched,
+    ) -> Result<(), Exception> {
+        self.access
+            .check(Access::Configure, Resource::Queue(name))?;
+        let queue = self
+            .vhost
+            .topology()
+            .find_queue(name, self.id)?
+            .handle
+            .clone();
+        queue.with(&self.vhost.committer, touched, |model, sink| {
+            let effects = model.set_paused(paused);
+            ((), effects.and(model.dispatch(sink)))
+        });
+        Ok(())
+    }
+
     /// queue.bind, exchange.bind
     pub(super) fn bind(self, binding: Binding) -> Result<Changed<()>, Exception> {
         self.check_binding(&binding)?;

@@ -25,6 +25,7 @@ pub(super) struct State {
 pub(super) struct Queue {
     pub(super) declared: DeclareQueue,
     pub(super) ready: VecDeque<Got>,
+    pub(super) paused: bool,
 }
 
 type Outcome<T> = Result<T, Exception>;
@@ -50,6 +51,7 @@ impl State {
         let queue = known.or_insert_with(|| Queue {
             declared: command.clone(),
             ready: VecDeque::new(),
+            paused: false,
         });
         same(
             "durable",

@@ -1,15 +1,19 @@
 //! Connections and their channels.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use amphora_protocol::wire::types::ChannelNumber;
 
 use crate::management::snapshot::{
-    ChannelSnapshot, ConnectionSnapshot, ConnectionState, MessageStats,
+    ChannelSnapshot, ConnectionSnapshot, ConnectionState, MessageStats, UnackedSnapshot,
 };
 use crate::runtime::broker::Broker;
 use crate::runtime::info::{ChannelInfo, ConnectionInfo, Details};
 use crate::runtime::outbox::ChannelOut;
+use crate::runtime::vhost::VirtualHost;
 
 /// Those that are in a virtual host: a client that is still logging in is none of a listing's business.
 pub(super) fn connections(broker: &Broker) -> Vec<ConnectionSnapshot> {
@@ -110,4 +114,36 @@ fn channel(
             ack: out.traffic.acked,
         },
     }
+}
+
+/// What connections hold of a queue. Costs a look at everything that is outstanding on all of them.
+pub(super) fn unacked(
+    broker: &Broker,
+    vhost: &VirtualHost,
+    name: &str,
+) -> Option<Vec<UnackedSnapshot>> {
+    let queue = Arc::clone(&vhost.topology().queue(name)?.handle);
+    let mut tags = HashMap::new();
+    for consumer in queue.state.lock().model.consumers() {
+        tags.insert(consumer.key, consumer.options.tag.clone());
+    }
+    let mut all = Vec::new();
+    for connection in broker.connections() {
+        let outbox = connection.peer.outbox.lock();
+        for (number, out) in outbox.open_channels() {
+            let mine = out
+                .unacked
+                .outstanding()
+                .filter(|held| Arc::ptr_eq(held.queue, &queue));
+            all.extend(mine.map(|held| UnackedSnapshot {
+                position: held.position,
+                delivery_tag: held.tag,
+                consumer_tag: held.consumer.and_then(|key| tags.get(&key).cloned()),
+                connection: connection.reference(),
+                channel: number,
+                since: Duration::from_millis(held.since),
+            }));
+        }
+    }
+    Some(all)
 }

@@ -104,6 +104,21 @@ pub(super) fn purge_queue(
     purged
 }
 
+pub(super) async fn pause_queue(
+    broker: &Broker,
+    by: &VhostAccess,
+    queue: &QueueName,
+    paused: bool,
+) -> Result<(), Exception> {
+    let vhost = enter(broker, by)?;
+    let mut touched = Touched::default();
+    let changed = principal(by, &vhost).pause_queue(queue, paused, &mut touched);
+    touched.finish(&broker.committer);
+    changed?;
+    broker.committer.all_durable().await;
+    Ok(())
+}
+
 pub(super) async fn bind(
     broker: &Broker,
     by: &VhostAccess,

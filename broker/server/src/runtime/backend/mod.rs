@@ -22,7 +22,7 @@ use crate::management::backend::{
 };
 use crate::management::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, ExchangeSnapshot,
-    NodeSnapshot, Overview, QueueSnapshot, VhostSnapshot,
+    NodeSnapshot, Overview, QueueSnapshot, UnackedSnapshot, VhostSnapshot,
 };
 
 impl Backend for Broker {
@@ -80,6 +80,10 @@ impl Backend for Broker {
         vhost.map_or_else(Vec::new, |vhost| queues::consumers(self, &vhost))
     }
 
+    fn unacked(&self, vhost: &str, queue: &str) -> Option<Vec<UnackedSnapshot>> {
+        clients::unacked(self, &*self.vhost(vhost)?, queue)
+    }
+
     fn declare_exchange<'a>(
         &'a self,
         by: &'a VhostAccess,
@@ -106,6 +110,15 @@ impl Backend for Broker {
 
     fn purge_queue<'a>(&'a self, by: &'a VhostAccess, queue: QueueName) -> Reply<'a, u64> {
         Box::pin(async move { commands::purge_queue(self, by, &queue) })
+    }
+
+    fn pause_queue<'a>(
+        &'a self,
+        by: &'a VhostAccess,
+        queue: QueueName,
+        paused: bool,
+    ) -> Reply<'a, ()> {
+        Box::pin(async move { commands::pause_queue(self, by, &queue, paused).await })
     }
 
     fn bind<'a>(&'a self, by: &'a VhostAccess, command: Bind) -> Reply<'a, ()> {

@@ -7,7 +7,9 @@ use amphora_core::definition::QueueDefinition;
 use amphora_core::queue::{ConsumerOptions, Counters, Queue};
 use amphora_protocol::wire::types::ChannelNumber;
 
-use crate::management::snapshot::{ConsumerSnapshot, MessageCounts, MessageStats, QueueSnapshot};
+use crate::management::snapshot::{
+    ConsumerSnapshot, Deaths, MessageCounts, MessageStats, QueueSnapshot,
+};
 use crate::runtime::broker::Broker;
 use crate::runtime::info::ConnectionInfo;
 use crate::runtime::queue::Subscriber;
@@ -89,7 +91,23 @@ fn snapshot(
     let exclusive = model
         .consumers()
         .find(|consumer| consumer.options.exclusive);
+    let counters = model.counters();
+    let active = model
+        .consumers()
+        .find(|consumer| model.has_single_active_consumer() && model.is_active(consumer.key));
     QueueSnapshot {
+        kind: queue.definition.parsed.queue_type.as_str(),
+        paused: model.is_paused(),
+        delayed_count: model.delayed_count() as u64,
+        dying_count: model.dying_count() as u64,
+        deaths: Deaths {
+            rejected: counters.rejected,
+            expired: counters.expired,
+            dropped: counters.dropped,
+            exhausted: counters.exhausted,
+            dead_lettered: counters.dead_lettered,
+            refused: counters.refused,
+        },
         vhost: vhost.name.clone(),
         name: definition.name.clone(),
         durable: definition.durable,
@@ -101,7 +119,7 @@ fn snapshot(
         memory: model.memory() as u64,
         consumer_count: model.consumer_count() as u64,
         exclusive_consumer: exclusive.map(|consumer| consumer.options.tag.clone()),
-        single_active_consumer: None,
+        single_active_consumer: active.map(|consumer| consumer.options.tag.clone()),
         idle_since: None,
         message_stats: stats(&model.counters()),
     }
@@ -111,7 +129,7 @@ pub(super) fn consumers(broker: &Broker, vhost: &VirtualHost) -> Vec<ConsumerSna
     let connections = by_id(broker);
     let mut consumers = Vec::new();
     for (_, queue) in entries(vhost) {
-        for (id, channel, options) in subscriptions(&queue) {
+        for (id, channel, options, active) in subscriptions(&queue) {
             // One whose connection is just going is left out.
             let Some(connection) = connections.get(&id) else {
                 continue;
@@ -125,7 +143,7 @@ pub(super) fn consumers(broker: &Broker, vhost: &VirtualHost) -> Vec<ConsumerSna
                 tag: options.tag,
                 ack_required: !options.no_ack,
                 exclusive: options.exclusive,
-                active: true,
+                active,
                 prefetch_count: u16::try_from(options.prefetch).unwrap_or(u16::MAX),
                 arguments: options.arguments,
             });
@@ -134,13 +152,14 @@ pub(super) fn consumers(broker: &Broker, vhost: &VirtualHost) -> Vec<ConsumerSna
     consumers
 }
 
-fn subscriptions(queue: &Handle) -> Vec<(u64, ChannelNumber, ConsumerOptions)> {
+fn subscriptions(queue: &Handle) -> Vec<(u64, ChannelNumber, ConsumerOptions, bool)> {
     let state = queue.state.lock();
     let consumers = state.model.consumers();
     consumers
         .map(|consumer| {
             let to = &consumer.connection;
-            (to.peer.id, to.channel, consumer.options.clone())
+            let active = state.model.is_active(consumer.key);
+            (to.peer.id, to.channel, consumer.options.clone(), active)
         })
         .collect()
 }
