@@ -3,5 +3,6 @@
 mod api;
 mod clients;
 mod commands;
+mod delayed;
 mod messages;
 mod queues;

@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str], Others)] = &[
             "slab",
             "smallvec",
             "thiserror",
+            "xxhash-rust",
         ]),
     ),
     (

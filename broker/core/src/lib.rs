@@ -3,6 +3,7 @@
 pub mod binding;
 pub mod channel;
 pub mod codec;
+pub mod deduplication;
 pub mod definition;
 pub mod exchange;
 pub mod hook;

@@ -10,6 +10,7 @@ use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 
 pub(crate) use self::reader::{EXPIRY_MS_MAX, STREAM_SEGMENT_BYTES_MAX, max_age};
 use self::reader::{Invalid, Reader};
+use crate::deduplication::Deduplication;
 use crate::topology::reply_text::{Plain, inequivalent};
 
 const DELIVERY_LIMIT_DEFAULT: u64 = 20;
@@ -142,6 +143,8 @@ pub struct QueueArguments {
     pub max_age: Option<Duration>,
     /// `x-stream-max-segment-size-bytes`
     pub stream_max_segment_bytes: Option<u64>,
+    /// `x-message-deduplication` and what belongs to it.
+    pub deduplication: Option<Deduplication>,
 }
 
 impl QueueArguments {
@@ -159,8 +162,13 @@ impl QueueArguments {
             );
             return Err(ChannelException::precondition_failed(text));
         }
+        let deduplication = Deduplication::parse(arguments, of)?;
         Self::read(&Reader(arguments))
             .and_then(|parsed| parsed.queue_type.check_names(arguments).map(|()| parsed))
+            .map(|parsed| Self {
+                deduplication,
+                ..parsed
+            })
             .map_err(|Invalid { argument, reason }| {
                 let text = format!("invalid arg '{argument}' for {of}{reason}");
                 ChannelException::precondition_failed(text)
@@ -175,6 +183,7 @@ impl QueueArguments {
             .and_then(FieldValue::as_integer);
         let parsed = Self {
             queue_type,
+            deduplication: None,
             expires: from.expiry("x-expires", 1)?,
             message_ttl: from.expiry("x-message-ttl", 0)?,
             dead_letter_exchange: from

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use amphora_protocol::exception::{ChannelException, Exception};
 
-use crate::exchange::{Lookup, Marks, Matcher, MessageHeaders, Target, Walk};
+use crate::definition::ExchangeDefinition;
+use crate::exchange::{Lookup, Marks, Matcher, MessageHeaders, Target, Walk, delay_ms};
 use crate::hook::ExchangeHook;
 use crate::topology::{ExchangeEntry, Topology};
 
@@ -13,8 +14,13 @@ use crate::topology::{ExchangeEntry, Topology};
 pub struct Routed<Q> {
     /// The queues, each once. None if the message is unroutable.
     pub queues: Vec<Q>,
-    /// The answer is a function of the headers, too: it must not be kept for other messages with the same routing keys.
-    pub depends_on_headers: bool,
+    /// The answer may be another for each message: it must not be kept for others with the same routing keys.
+    pub varies: bool,
+    /// The exchanges on the way that remember the message, each once.
+    pub remembered: Vec<Arc<ExchangeDefinition>>,
+    /// The exchanges on the way at which the message is to wait, each once. It goes on from there with
+    /// [`Topology::route_internal`] and the headers that [`waited`](crate::exchange::waited) makes.
+    pub delayed: Vec<Delayed>,
     /// The exchanges on the way whose plugins must be asked, each once: see [`Topology::resume`].
     pub asked: Vec<Asked>,
     scratch: Scratch,
@@ -37,6 +43,15 @@ impl Asked {
     }
 }
 
+/// A message is to wait before this exchange routes it.
+#[derive(Clone, Debug)]
+pub struct Delayed {
+    /// The exchange.
+    pub exchange: Arc<ExchangeDefinition>,
+    /// How long, in milliseconds; more than nothing.
+    pub delay_ms: u64,
+}
+
 #[derive(Debug, Default)]
 struct Scratch {
     matched: Vec<Target>,
@@ -51,7 +66,9 @@ impl<Q> Default for Routed<Q> {
     fn default() -> Self {
         Self {
             queues: Vec::new(),
-            depends_on_headers: false,
+            varies: false,
+            remembered: Vec::new(),
+            delayed: Vec::new(),
             asked: Vec::new(),
             scratch: Scratch::default(),
         }
@@ -114,6 +131,12 @@ impl<Q: Clone> Topology<Q> {
         self.exchange_at(slot)?.asked(slot)
     }
 
+    /// Whether the exchange lets messages wait that ask for it; false if there is none of that name.
+    pub fn delays(&self, exchange: &str) -> bool {
+        let entry = self.exchange_entry(exchange);
+        entry.is_ok_and(|entry| entry.delays)
+    }
+
     /// Goes on where a plugin was asked, with the bindings that it named. More plugins may have to be asked then. What
     /// `routed` holds must come from [`Topology::route`] for the same message, or from [`Routed::begin`].
     ///
@@ -162,6 +185,14 @@ impl<Q: Clone> Topology<Q> {
             let Some(entry) = self.exchange_at(slot) else {
                 continue;
             };
+            if entry.delays {
+                routed.varies = true;
+                if let Some(delay_ms) = delay_ms(headers.table()?) {
+                    let exchange = Arc::clone(&entry.definition);
+                    routed.delayed.push(Delayed { exchange, delay_ms });
+                    continue;
+                }
+            }
             if let Some(asked) = entry.asked(slot) {
                 routed.asked.push(asked);
                 continue;
@@ -176,7 +207,10 @@ impl<Q: Clone> Topology<Q> {
                         .map(Target::Queue),
                 );
             } else {
-                routed.depends_on_headers |= entry.matcher.depends_on_headers();
+                routed.varies |= entry.matcher.varies();
+                if matches!(entry.matcher, Matcher::RecentHistory(_)) {
+                    routed.remembered.push(Arc::clone(&entry.definition));
+                }
                 entry.matcher.route(Lookup {
                     routing_keys,
                     headers,
@@ -230,7 +264,9 @@ impl<Q> Routed<Q> {
     fn clear(&mut self) {
         self.queues.clear();
         self.asked.clear();
-        self.depends_on_headers = false;
+        self.remembered.clear();
+        self.delayed.clear();
+        self.varies = false;
         // An error may have left something behind.
         self.scratch.matched.clear();
         self.scratch.reached.clear();

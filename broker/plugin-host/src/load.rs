@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use amphora_core::exchange::PLUGIN_TYPE_PREFIX;
+use amphora_core::exchange::{ExchangeType as BuiltIn, PLUGIN_TYPE_PREFIX};
 use amphora_core::hook::{Needs, OnError};
 
 use crate::code::{Code, Compiled};
@@ -287,7 +287,11 @@ fn check_spec(spec: &PluginSpec) -> Result<(), LoadError> {
             spec.memory_max
         )
     } else if let Some(exchange_type) = &spec.exchange_type {
-        if !exchange_type.starts_with(PLUGIN_TYPE_PREFIX) || exchange_type.len() > NAME_MAX {
+        if BuiltIn::built_in(exchange_type).is_some() {
+            format!(
+                "exchange-type is '{exchange_type}', which is one of the broker's own types: it needs another name"
+            )
+        } else if !exchange_type.starts_with(PLUGIN_TYPE_PREFIX) || exchange_type.len() > NAME_MAX {
             format!(
                 "exchange-type is '{exchange_type}', and has to begin with '{PLUGIN_TYPE_PREFIX}' and to have at most {NAME_MAX} bytes"
             )

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
+use amphora_protocol::wire::error::WireError;
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 
@@ -13,6 +14,11 @@ pub trait MessageHeaders {
     /// # Errors
     /// They are damaged.
     fn table(&self) -> Result<&FieldTable, Exception>;
+
+    /// The other properties; none if only the headers are known.
+    fn properties(&self) -> RawProperties<'_> {
+        RawProperties::default()
+    }
 }
 
 impl MessageHeaders for FieldTable {
@@ -43,11 +49,18 @@ impl MessageHeaders for LazyHeaders<'_> {
         if let Some(table) = self.table.get() {
             return Ok(table);
         }
-        let decoded = self.properties.headers();
-        let decoded =
-            decoded.map_err(|error| ConnectionException::frame_error(error.to_string()))?;
+        let decoded = self.properties.headers().map_err(damaged)?;
         Ok(self.table.get_or_init(|| decoded.unwrap_or_default()))
     }
+
+    fn properties(&self) -> RawProperties<'_> {
+        self.properties
+    }
+}
+
+/// What is said of a message whose properties cannot be decoded.
+pub(super) fn damaged(error: WireError) -> Exception {
+    ConnectionException::frame_error(error.to_string()).into()
 }
 
 /// Appends the routing keys that a message has beside its own: those of its `CC` and `BCC` headers (RabbitMQ's

@@ -1,14 +1,20 @@
 //! Exchange types: what a message's routing key and headers are compared with. One file per type.
 
+mod consistent_hash;
+mod delayed;
 mod direct;
 mod fanout;
 mod field_value;
 mod headers;
 mod marks;
 mod message_headers;
+mod modulus_hash;
 #[cfg(test)]
 pub(crate) mod naive;
 mod plugin;
+mod random;
+mod recent_history;
+mod stable_hash;
 mod targets;
 mod topic;
 
@@ -16,19 +22,27 @@ use std::fmt;
 use std::sync::Arc;
 
 use amphora_protocol::exception::Exception;
+use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::ShortString;
 
+use self::consistent_hash::ConsistentHash;
+pub(crate) use self::delayed::delays;
+pub use self::delayed::{DELAY, DELAYED_TYPE, delay_ms, waited};
 use self::direct::Direct;
 use self::fanout::Fanout;
 pub(crate) use self::field_value::same_value;
 use self::headers::Headers;
 pub(crate) use self::marks::Marks;
 pub use self::message_headers::{LazyHeaders, MessageHeaders, sender_selected_keys};
+use self::modulus_hash::ModulusHash;
 pub(crate) use self::plugin::Plugin;
+use self::random::Random;
+pub use self::recent_history::{NO_STORE, history_length};
 pub(crate) use self::targets::{Target, slot};
 use self::topic::Topic;
 pub(crate) use self::topic::Walk;
-use crate::binding::Binding;
+use crate::binding::{Binding, Destination};
+use crate::definition::ExchangeDefinition;
 use crate::hook::ExchangeHook;
 
 /// A type of exchange that can be declared.
@@ -42,6 +56,18 @@ pub enum ExchangeType {
     Topic,
     /// The headers match the binding's arguments.
     Headers,
+    /// One binding, by a hash of the routing key, a header or a property, in proportion to the bindings' weights.
+    ConsistentHash,
+    /// As another type, named by an argument, and not before the time that a header says.
+    DelayedMessage,
+    /// One binding at random, to a queue that is here.
+    LocalRandom,
+    /// One binding, by a hash of the routing key.
+    ModulusHash,
+    /// One binding at random.
+    Random,
+    /// Every binding, and the last messages again for who is bound later.
+    RecentHistory,
     /// What a plugin says. The name begins with [`PLUGIN_TYPE_PREFIX`].
     Plugin(ShortString),
 }
@@ -50,10 +76,21 @@ pub enum ExchangeType {
 pub const PLUGIN_TYPE_PREFIX: &str = "x-";
 
 impl ExchangeType {
-    /// AMQP's own types, by name.
-    pub const BUILT_IN: [Self; 4] = [Self::Direct, Self::Fanout, Self::Headers, Self::Topic];
+    /// The types that need no plugin, by name.
+    pub const BUILT_IN: [Self; 10] = [
+        Self::Direct,
+        Self::Fanout,
+        Self::Headers,
+        Self::Topic,
+        Self::ConsistentHash,
+        Self::DelayedMessage,
+        Self::LocalRandom,
+        Self::ModulusHash,
+        Self::Random,
+        Self::RecentHistory,
+    ];
 
-    /// AMQP's own type of this name, as `exchange.declare` has it.
+    /// The type of this name that needs no plugin, as `exchange.declare` has it. No plugin can supply a type of such a name.
     pub fn built_in(name: &str) -> Option<Self> {
         Self::BUILT_IN
             .into_iter()
@@ -76,6 +113,12 @@ impl ExchangeType {
             Self::Fanout => "fanout",
             Self::Topic => "topic",
             Self::Headers => "headers",
+            Self::ConsistentHash => "x-consistent-hash",
+            Self::DelayedMessage => "x-delayed-message",
+            Self::LocalRandom => "x-local-random",
+            Self::ModulusHash => "x-modulus-hash",
+            Self::Random => "x-random",
+            Self::RecentHistory => "x-recent-history",
             Self::Plugin(name) => name,
         }
     }
@@ -85,8 +128,39 @@ impl ExchangeType {
     pub(crate) fn check(&self, binding: &Binding) -> Result<(), String> {
         match self {
             Self::Headers => Headers::check(&binding.arguments),
-            Self::Direct | Self::Fanout | Self::Topic | Self::Plugin(_) => Ok(()),
+            Self::ConsistentHash => ConsistentHash::check_key(&binding.routing_key),
+            Self::LocalRandom => match &binding.destination {
+                _ if !binding.routing_key.is_empty() => Err(format!(
+                    "Non empty binding '{}' key not permitted",
+                    binding.routing_key.as_str()
+                )),
+                Destination::Exchange(_) => Err("Destination not found".to_owned()),
+                Destination::Queue(_) => Ok(()),
+            },
+            _ => Ok(()),
         }
+    }
+
+    /// Why an exchange of this type refuses arguments, in RabbitMQ's words.
+    pub(crate) fn check_arguments(&self, arguments: &FieldTable) -> Result<(), String> {
+        delayed::check(arguments)?;
+        match self {
+            Self::ConsistentHash => ConsistentHash::check(arguments),
+            Self::RecentHistory => recent_history::check(arguments),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ExchangeDefinition {
+    /// The type by which it routes, which is another than its own only for `x-delayed-message`.
+    pub fn routing_type(&self) -> ExchangeType {
+        if self.exchange_type != ExchangeType::DelayedMessage {
+            return self.exchange_type.clone();
+        }
+        let inner = delayed::inner_type(&self.arguments).and_then(ExchangeType::from_name);
+        // It was checked when the exchange was declared.
+        inner.unwrap_or(ExchangeType::Direct)
     }
 }
 
@@ -103,6 +177,10 @@ pub(crate) enum Matcher {
     Fanout(Fanout),
     Topic(Topic),
     Headers(Headers),
+    ConsistentHash(ConsistentHash),
+    ModulusHash(ModulusHash),
+    Random(Random),
+    RecentHistory(Fanout),
     Plugin(Plugin),
 }
 
@@ -117,29 +195,48 @@ pub(crate) struct Lookup<'a> {
 impl Matcher {
     /// `hook` is asked for the handle of an exchange of a plugin's type.
     pub(crate) fn new(
-        exchange_type: &ExchangeType,
+        definition: &ExchangeDefinition,
         hook: impl FnOnce(&str) -> Arc<dyn ExchangeHook>,
     ) -> Self {
-        match exchange_type {
-            ExchangeType::Direct => Self::Direct(Direct::default()),
+        match definition.routing_type() {
+            // An exchange delays once: the type that it routes by is another.
+            ExchangeType::Direct | ExchangeType::DelayedMessage => Self::Direct(Direct::default()),
             ExchangeType::Fanout => Self::Fanout(Fanout::default()),
             ExchangeType::Topic => Self::Topic(Topic::default()),
             ExchangeType::Headers => Self::Headers(Headers::default()),
-            ExchangeType::Plugin(name) => Self::Plugin(Plugin::new(hook(name))),
+            ExchangeType::ConsistentHash => {
+                Self::ConsistentHash(ConsistentHash::new(&definition.arguments))
+            }
+            ExchangeType::ModulusHash => Self::ModulusHash(ModulusHash::default()),
+            ExchangeType::Random | ExchangeType::LocalRandom => Self::Random(Random::default()),
+            ExchangeType::RecentHistory => Self::RecentHistory(Fanout::default()),
+            ExchangeType::Plugin(name) => Self::Plugin(Plugin::new(hook(&name))),
         }
     }
 
-    /// Whether the answer is a function of more than the routing keys.
-    pub(crate) fn depends_on_headers(&self) -> bool {
-        matches!(self, Self::Headers(_))
+    /// Whether the answer is no function of the routing keys alone, but may be another for each message.
+    pub(crate) fn varies(&self) -> bool {
+        match self {
+            Self::Headers(_) | Self::Random(_) => true,
+            Self::ConsistentHash(exchange) => exchange.depends_on_headers(),
+            Self::Direct(_)
+            | Self::Fanout(_)
+            | Self::Topic(_)
+            | Self::ModulusHash(_)
+            | Self::RecentHistory(_)
+            | Self::Plugin(_) => false,
+        }
     }
 
     pub(crate) fn bind(&mut self, binding: &Arc<Binding>, target: Target) {
         match self {
             Self::Direct(direct) => direct.bind(&binding.routing_key, target),
-            Self::Fanout(fanout) => fanout.bind(target),
+            Self::Fanout(fanout) | Self::RecentHistory(fanout) => fanout.bind(target),
             Self::Topic(topic) => topic.bind(&binding.routing_key, target),
             Self::Headers(headers) => headers.bind(&binding.arguments, target),
+            Self::ConsistentHash(exchange) => exchange.bind(binding, target),
+            Self::ModulusHash(exchange) => exchange.bind(binding, target),
+            Self::Random(random) => random.bind(target),
             Self::Plugin(plugin) => plugin.bind(binding, target),
         }
     }
@@ -147,9 +244,12 @@ impl Matcher {
     pub(crate) fn unbind(&mut self, binding: &Binding, target: Target) {
         match self {
             Self::Direct(direct) => direct.unbind(&binding.routing_key, target),
-            Self::Fanout(fanout) => fanout.unbind(target),
+            Self::Fanout(fanout) | Self::RecentHistory(fanout) => fanout.unbind(target),
             Self::Topic(topic) => topic.unbind(&binding.routing_key, target),
             Self::Headers(headers) => headers.unbind(&binding.arguments, target),
+            Self::ConsistentHash(exchange) => exchange.unbind(binding, target),
+            Self::ModulusHash(exchange) => exchange.unbind(binding),
+            Self::Random(random) => random.unbind(target),
             Self::Plugin(plugin) => plugin.unbind(binding),
         }
     }
@@ -167,13 +267,16 @@ impl Matcher {
             Self::Direct(direct) => routing_keys
                 .iter()
                 .for_each(|key| direct.route(key, matched)),
-            Self::Fanout(fanout) => fanout.route(matched),
+            Self::Fanout(fanout) | Self::RecentHistory(fanout) => fanout.route(matched),
             Self::Topic(topic) => routing_keys
                 .iter()
                 .for_each(|key| topic.route(key, walk, matched)),
             Self::Headers(exchange) => {
                 exchange.route(headers.table()?, matched);
             }
+            Self::ConsistentHash(exchange) => exchange.route(routing_keys, headers, matched)?,
+            Self::ModulusHash(exchange) => exchange.route(routing_keys, matched),
+            Self::Random(random) => random.route(matched),
             Self::Plugin(_) => {}
         }
         Ok(())

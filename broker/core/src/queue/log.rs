@@ -207,17 +207,8 @@ impl Log {
 
     /// Marks a message as done with; false if it was before.
     pub(super) fn settle(&mut self, position: Position) -> bool {
-        let Some(at) = self.find(position) else {
-            return false;
-        };
-        let Some(segment) = self.segments.get_mut(at) else {
-            return false;
-        };
-        let settled = segment.settle(segment.index(position));
-        if settled && segment.live == 0 {
-            self.drained(at);
-        }
-        settled
+        let bytes = self.body_len(position);
+        self.settle_known(position, bytes)
     }
 
     /// Length of the body at `position`, which is in memory or held by a consumer.
@@ -266,7 +257,7 @@ impl Log {
     }
 
     /// A segment has nothing live any more: the last one is reused, others go.
-    fn drained(&mut self, at: usize) {
+    pub(super) fn drained(&mut self, at: usize) {
         let tail = self.tail;
         let is_last = at + 1 == self.segments.len();
         let Some(segment) = self.segments.get_mut(at) else {

@@ -11,6 +11,7 @@ mod counters;
 mod death;
 mod dispatch;
 mod expiry;
+mod holding;
 mod levels;
 mod limits;
 mod log;
@@ -33,8 +34,10 @@ pub use consumers::{Accepted, Consumer, ConsumerKey, ConsumerOptions, Held, Room
 pub use contents::Contents;
 pub use counters::Counters;
 pub use death::{Burial, DeathReason};
+pub use holding::Found;
 pub use limits::Space;
 pub use persist::{PageIn, RecordIds};
+pub use record::read_record;
 pub use recovery::{RecoveryError, recover};
 pub use returns::{Attempts, Return};
 

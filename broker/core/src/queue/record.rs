@@ -101,8 +101,12 @@ impl RecordWriter {
     }
 }
 
-/// Walks the messages of a record.
-pub(super) fn read_record<'a>(
+/// Walks the messages of a record, as [`Store::read`](crate::store::Store::read) has its data: each with its position and when it expires,
+/// in milliseconds since the Unix epoch.
+///
+/// # Errors
+/// The data is not what was written.
+pub fn read_record<'a>(
     data: &'a [u8],
     mut each: impl FnMut(Position, Message<'a>, Option<u64>),
 ) -> Result<(), Malformed> {

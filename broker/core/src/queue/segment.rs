@@ -122,11 +122,15 @@ impl Segment {
 
     /// Marks one message settled; false if it was already.
     pub(super) fn settle(&mut self, index: usize) -> bool {
+        self.settle_known(index, self.body_len(index))
+    }
+
+    /// As [`Segment::settle`], for a message whose body is known to have so many bytes.
+    pub(super) fn settle_known(&mut self, index: usize, bytes: u64) -> bool {
         let flags = self.flags(index);
         if flags & SETTLED != 0 {
             return false;
         }
-        let bytes = self.body_len(index);
         self.add_flags(index, SETTLED);
         self.live = self.live.saturating_sub(1);
         self.live_bytes = self.live_bytes.saturating_sub(bytes);

@@ -8,7 +8,8 @@ use amphora_protocol::wire::types::ExchangeName;
 use super::reply_text::default_exchange;
 use super::{BindingEntry, Change, Changes, ConnectionId, Topology};
 use crate::binding::{Binding, BindingId, Destination};
-use crate::exchange::Target;
+use crate::exchange::{ExchangeType, Target};
+use crate::queue_arguments::QueueType;
 
 impl<Q: Clone> Topology<Q> {
     /// `queue.bind` and `exchange.bind`. That there is such a binding already is no error.
@@ -28,10 +29,13 @@ impl<Q: Clone> Topology<Q> {
             return Err(missing);
         }
         let source = &self.exchange_entry(&binding.source)?.definition;
-        source
-            .exchange_type
+        let source_type = source.routing_type();
+        source_type
             .check(&binding)
             .map_err(ChannelException::precondition_failed)?;
+        if source_type == ExchangeType::LocalRandom {
+            self.check_is_classic(&binding.destination)?;
+        }
         self.check_destination(&binding.destination, asker)?;
         if self.binding_ids.contains_key(&binding) {
             return Ok(Changes::default());
@@ -150,6 +154,21 @@ impl<Q: Clone> Topology<Q> {
                 .exchange_slot(name)
                 .is_none()
                 .then(|| self.no_exchange(name)),
+        }
+    }
+
+    /// Only such queues are in one place.
+    fn check_is_classic(&self, destination: &Destination) -> Result<(), ChannelException> {
+        let queue = self.queue(destination.name());
+        match queue.map(|queue| queue.definition.parsed.queue_type) {
+            None | Some(QueueType::Classic) => Ok(()),
+            Some(other) => Err(ChannelException::precondition_failed(format!(
+                "Queue type {} not valid for this exchange type",
+                match other {
+                    QueueType::Quorum => "rabbit_quorum_queue",
+                    _ => "rabbit_stream_queue",
+                }
+            ))),
         }
     }
 

@@ -9,8 +9,9 @@ use amphora_protocol::wire::types::ExchangeName;
 
 use super::reply_text::{check_same_argument, check_same_flag, default_exchange, inequivalent};
 use super::{Change, Changes, ExchangeDeclaration, ExchangeEntry, Topology};
+use crate::deduplication::Deduplication;
 use crate::definition::ExchangeDefinition;
-use crate::exchange::{ExchangeType, Matcher, slot};
+use crate::exchange::{DELAYED_TYPE, ExchangeType, Matcher, delays, slot};
 use crate::hook::TRANSFORM;
 
 /// Where messages go that the exchange has no destination for.
@@ -40,17 +41,9 @@ impl<Q: Clone> Topology<Q> {
         if *passive {
             return self.find_exchange(name).map(|_| Changes::default());
         }
-        let exchange_type = self.known_type(exchange_type, name).ok_or_else(|| {
-            let malformed = if exchange_type.is_empty() {
-                "invalid"
-            } else {
-                "unknown"
-            };
-            ChannelException::precondition_failed(format!(
-                "{malformed} exchange type '{}'",
-                exchange_type.as_str()
-            ))
-        })?;
+        let exchange_type = self
+            .known_type(exchange_type, name)
+            .ok_or_else(|| no_such_type(exchange_type))?;
         if let Ok(current) = self.find_exchange(name) {
             self.check_same_exchange(current, &exchange_type, &declaration)?;
             return Ok(Changes::default());
@@ -69,6 +62,7 @@ impl<Q: Clone> Topology<Q> {
             );
             ChannelException::precondition_failed(reason)
         })?;
+        self.check_arguments(&exchange_type, &declaration)?;
         let definition = Arc::new(ExchangeDefinition {
             name: declaration.name,
             exchange_type,
@@ -131,14 +125,42 @@ impl<Q: Clone> Topology<Q> {
         known.then_some(exchange_type)
     }
 
+    /// What the type says of the arguments, and the type by which an exchange routes that delays.
+    fn check_arguments(
+        &self,
+        exchange_type: &ExchangeType,
+        declaration: &ExchangeDeclaration,
+    ) -> Result<(), ChannelException> {
+        let ExchangeDeclaration {
+            name, arguments, ..
+        } = declaration;
+        Deduplication::parse(arguments, &self.exchange_text(name))?;
+        let refused = ChannelException::precondition_failed;
+        if *exchange_type != ExchangeType::DelayedMessage {
+            return exchange_type.check_arguments(arguments).map_err(refused);
+        }
+        let inner = arguments.get(DELAYED_TYPE).and_then(FieldValue::as_str);
+        let inner = inner.filter(|inner| *inner != exchange_type.name());
+        let inner = inner.ok_or_else(|| {
+            let text =
+                format!("Invalid argument, '{DELAYED_TYPE}' must be an existing exchange type");
+            refused(text)
+        })?;
+        let inner = self
+            .known_type(inner, name)
+            .ok_or_else(|| no_such_type(inner))?;
+        inner.check_arguments(arguments).map_err(refused)
+    }
+
     pub(super) fn insert_exchange(&mut self, definition: Arc<ExchangeDefinition>) {
         let name = definition.name.clone();
-        let matcher = Matcher::new(&definition.exchange_type, |type_name| {
+        let matcher = Matcher::new(&definition, |type_name| {
             self.hooks.exchange(type_name, &self.vhost, &definition)
         });
         let place = self.exchanges.insert(ExchangeEntry {
             matcher,
             alternate: alternate_exchange(&definition.arguments).unwrap_or_default(),
+            delays: delays(&definition.exchange_type, &definition.arguments),
             definition,
             leaving: BTreeSet::new(),
             arriving: BTreeSet::new(),
@@ -197,6 +219,15 @@ impl<Q: Clone> Topology<Q> {
         }
         Ok(())
     }
+}
+
+fn no_such_type(type_name: &str) -> ChannelException {
+    let malformed = if type_name.is_empty() {
+        "invalid"
+    } else {
+        "unknown"
+    };
+    ChannelException::precondition_failed(format!("{malformed} exchange type '{type_name}'"))
 }
 
 fn alternate_exchange(arguments: &FieldTable) -> Result<Option<ExchangeName>, String> {

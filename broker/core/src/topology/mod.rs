@@ -71,6 +71,8 @@ pub(crate) struct ExchangeEntry {
     pub(crate) definition: Arc<ExchangeDefinition>,
     pub(crate) matcher: Matcher,
     pub(crate) alternate: Option<ExchangeName>,
+    /// It lets messages wait that ask for it.
+    pub(crate) delays: bool,
     /// The bindings whose source it is.
     leaving: BTreeSet<BindingId>,
     /// The bindings whose destination it is.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use amphora_core::exchange::ExchangeType;
 use amphora_core::hook::OnError;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 use serde::de::Unexpected;
@@ -206,6 +207,10 @@ fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 /// A type's name travels in `exchange.declare`, as a short string.
 fn exchange_type<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let name = String::deserialize(from)?;
+    if ExchangeType::built_in(&name).is_some() {
+        let text = format_args!("{name:?} is one of the broker's own types of exchange; give another name, such as \"x-my-type\"").to_string();
+        return Err(de::Error::custom(text));
+    }
     let length_is_right = (3..=255).contains(&name.len());
     if name.starts_with("x-") && length_is_right && !name.chars().any(char::is_control) {
         return Ok(Some(name));

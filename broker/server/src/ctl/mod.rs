@@ -4,6 +4,7 @@
 
 mod client;
 mod definitions;
+mod delayed;
 mod lists;
 mod messages;
 mod output;
@@ -118,6 +119,10 @@ enum Command {
     Publish(Settings),
     /// queue= [count=1] [ackmode=ack_requeue_true] [encoding=auto] [truncate=50000].
     Get(Settings),
+    /// [page=1] [page_size=100] [truncate=100]: the messages that wait for their time, the first to go first.
+    ListDelayed(Settings),
+    /// id=, as `list_delayed` shows it, or `all`: lets messages that wait go nowhere.
+    CancelDelayed(Settings),
     /// name= [reason=].
     CloseConnection(Settings),
     /// [COLUMN…]: the queues of the virtual host.
@@ -205,6 +210,8 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
         }
         Command::Publish(settings) => messages::publish(&client, settings, output),
         Command::Get(settings) => messages::get(&client, settings, output),
+        Command::ListDelayed(settings) => delayed::list(&client, settings, output),
+        Command::CancelDelayed(settings) => delayed::cancel(&client, settings, output),
         Command::ListQueues(columns) => lists::QUEUES.show(&client, columns, output),
         Command::ListExchanges(columns) => lists::EXCHANGES.show(&client, columns, output),
         Command::ListBindings(columns) => lists::BINDINGS.show(&client, columns, output),

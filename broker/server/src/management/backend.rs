@@ -3,6 +3,7 @@
 //! Reading gives snapshots. Changing goes the way that AMQP methods go, as the user that asks: permissions are checked by the broker,
 //! not by the API, and a refusal is the exception that an AMQP client would get.
 
+mod delayed;
 mod plugins;
 
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, VhostName};
 use bytes::Bytes;
 
+pub use self::delayed::DelayedMessages;
 pub use self::plugins::{PluginRefusal, PluginReply, Plugins, PutPlugin};
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, Destination,
@@ -89,6 +91,8 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The plugins: exchange types and transforms that components supply.
     fn plugins(&self) -> &dyn Plugins;
+    /// The messages that wait for their time.
+    fn delayed(&self) -> &dyn DelayedMessages;
 
     /// Closes a connection with 320 and this text. `false` if there is none with this name.
     fn close_connection(&self, name: &str, reason: &str) -> bool;

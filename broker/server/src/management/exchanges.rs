@@ -125,6 +125,8 @@ fn view(exchange: &ExchangeSnapshot) -> Value {
         "internal": exchange.internal,
         "arguments": json::from_table(&exchange.arguments),
         "policy": null,
+        "messages_delayed": exchange.delayed,
+        "messages_deduplicated": exchange.deduplicated,
         "message_stats": {
             "publish_in": exchange.published_in,
             "publish_out": exchange.published_out,

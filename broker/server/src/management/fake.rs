@@ -1,5 +1,6 @@
 //! A broker for tests of the API: one virtual host, direct routing, everything in memory.
 
+mod delayed;
 mod plugins;
 mod state;
 
@@ -14,8 +15,8 @@ use parking_lot::Mutex;
 
 use self::state::{Queue, State};
 use super::backend::{
-    Backend, Bind, BindingFilter, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get,
-    Got, Plugins, Publish, Published, Reply,
+    Backend, Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages, DeleteExchange,
+    DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
 };
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState,
@@ -281,6 +282,10 @@ impl Backend for FakeBroker {
         Box::pin(async move { self.0.lock().get(by, &command) })
     }
 
+    fn delayed(&self) -> &dyn DelayedMessages {
+        self
+    }
+
     fn plugins(&self) -> &dyn Plugins {
         self
     }
@@ -307,6 +312,8 @@ fn exchange_snapshot(declared: &DeclareExchange) -> ExchangeSnapshot {
         arguments: declared.arguments.clone(),
         published_in: 0,
         published_out: 0,
+        delayed: 0,
+        deduplicated: 0,
     }
 }
 
@@ -338,6 +345,7 @@ fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
         exclusive_consumer: None,
         single_active_consumer: None,
         idle_since: Some(SystemTime::UNIX_EPOCH),
+        deduplicated: 0,
         message_stats: MessageStats::default(),
     }
 }

@@ -112,18 +112,14 @@ async fn fetch(
 }
 
 #[derive(Clone, Copy)]
-enum Encoding {
+pub(super) enum Encoding {
     /// As text where it is text.
     Auto,
     Base64,
 }
 
 fn view(message: &Got, encoding: Encoding, truncate: usize) -> Value {
-    let shown = message.body.get(..truncate).unwrap_or(&message.body);
-    let (payload, payload_encoding) = match (encoding, as_text(&message.body, shown)) {
-        (Encoding::Auto, Some(text)) => (text.to_owned(), "string"),
-        _ => (BASE64.encode(shown), "base64"),
-    };
+    let (payload, payload_encoding) = payload_view(&message.body, encoding, truncate);
     json!({
         "payload_bytes": message.body.len(),
         "redelivered": message.redelivered,
@@ -134,6 +130,19 @@ fn view(message: &Got, encoding: Encoding, truncate: usize) -> Value {
         "payload": payload,
         "payload_encoding": payload_encoding,
     })
+}
+
+/// The beginning of a body, and how it is encoded.
+pub(super) fn payload_view(
+    body: &[u8],
+    encoding: Encoding,
+    truncate: usize,
+) -> (String, &'static str) {
+    let shown = body.get(..truncate).unwrap_or(body);
+    match (encoding, as_text(body, shown)) {
+        (Encoding::Auto, Some(text)) => (text.to_owned(), "string"),
+        _ => (BASE64.encode(shown), "base64"),
+    }
 }
 
 /// The beginning of a text, without a character that was cut in two.

@@ -9,6 +9,7 @@ mod body;
 mod caller;
 mod connections;
 mod consumers;
+mod delayed;
 mod exchanges;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -101,6 +102,7 @@ impl Api {
             .merge(exchanges::routes())
             .merge(bindings::routes())
             .merge(messages::routes())
+            .merge(delayed::routes())
             .merge(connections::routes())
             .merge(consumers::routes())
             .merge(plugins::routes())

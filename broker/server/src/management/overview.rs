@@ -16,7 +16,7 @@ use super::{About, Api};
 /// The version of RabbitMQ whose behaviour clients may count on; some of them look at it before they ask for more.
 const RABBITMQ_VERSION: &str = "3.13.7";
 
-const EXCHANGE_TYPES: [(&str, &str); 4] = [
+const EXCHANGE_TYPES: [(&str, &str); 10] = [
     (
         "direct",
         "AMQP direct exchange, as per the AMQP specification",
@@ -32,6 +32,30 @@ const EXCHANGE_TYPES: [(&str, &str); 4] = [
     (
         "topic",
         "AMQP topic exchange, as per the AMQP specification",
+    ),
+    (
+        "x-consistent-hash",
+        "Consistent hash exchange: one binding, by a hash and the bindings' weights",
+    ),
+    (
+        "x-delayed-message",
+        "Delayed message exchange: routes when a message's time has come",
+    ),
+    (
+        "x-local-random",
+        "Picks one random local binding (queue) to route via (to).",
+    ),
+    (
+        "x-modulus-hash",
+        "Modulus hash exchange: one binding, by a hash of the routing key",
+    ),
+    (
+        "x-random",
+        "Random exchange: one binding, each with the same chance",
+    ),
+    (
+        "x-recent-history",
+        "Recent history exchange: a fanout that gives its last messages to who is bound later",
     ),
 ];
 
@@ -151,7 +175,7 @@ fn node(caller: &Caller) -> Value {
     })
 }
 
-/// Those of AMQP, then those of plugins.
+/// Those that need no plugin, then those of plugins.
 fn exchange_types(caller: &Caller) -> Value {
     let mut types = named(&EXCHANGE_TYPES);
     types.extend(plugins::exchange_types(caller));

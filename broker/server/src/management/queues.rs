@@ -204,6 +204,7 @@ fn view(caller: &Caller, queue: &QueueSnapshot) -> Value {
         "message_bytes_ready": messages.ready_bytes,
         "message_bytes_unacknowledged": messages.unacked_bytes,
         "message_bytes_persistent": messages.persistent_bytes,
+        "messages_deduplicated": queue.deduplicated,
         "message_stats": stats::message_stats(&queue.message_stats),
     }));
     columns.extend(stats::message_counts(messages));

@@ -1,6 +1,7 @@
 //! What the management API knows of the broker: plain values, taken at one moment, made for it alone.
 
 mod clients;
+mod delayed;
 mod plugins;
 
 use std::time::{Duration, SystemTime};
@@ -14,6 +15,7 @@ pub use self::clients::{
     ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState, ConsumerSnapshot,
     TlsSnapshot,
 };
+pub use self::delayed::{DelayedId, DelayedPage, DelayedSnapshot};
 pub use self::plugins::{
     Bucket, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginSource, PluginState,
     PluginStats, PluginVersion,
@@ -215,6 +217,8 @@ pub struct QueueSnapshot {
     pub single_active_consumer: Option<ConsumerTag>,
     /// Since when nothing happened; nothing if it is busy.
     pub idle_since: Option<SystemTime>,
+    /// Duplicates that it has dropped.
+    pub deduplicated: u64,
     /// What happened to its messages.
     pub message_stats: MessageStats,
 }
@@ -240,6 +244,10 @@ pub struct ExchangeSnapshot {
     pub published_in: u64,
     /// Messages that went to queues or exchanges, counted for each.
     pub published_out: u64,
+    /// Messages that wait at it for their time.
+    pub delayed: u64,
+    /// Duplicates that it has dropped.
+    pub deduplicated: u64,
 }
 
 /// A binding, be it declared or the implicit one of the default exchange to each queue.

@@ -25,6 +25,21 @@ impl From<Message<'_>> for Owned {
     }
 }
 
+impl From<Owned> for Content<'_> {
+    fn from(message: Owned) -> Self {
+        let Owned {
+            target,
+            properties,
+            body,
+        } = message;
+        Self::Assembled {
+            target,
+            properties,
+            body,
+        }
+    }
+}
+
 impl From<Content<'_>> for Owned {
     fn from(content: Content<'_>) -> Self {
         match content {

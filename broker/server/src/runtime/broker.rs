@@ -113,7 +113,9 @@ impl Broker {
             )),
             delays_wake: Arc::new(Notify::new()),
         };
+        let definitions = recovered.definitions.clone();
         let vhosts = super::recovery::rebuild(recovered, &shared)?;
+        super::deduplication::restore(&definitions, &vhosts, &committer);
         let broker = Arc::new(Self {
             vhosts: RwLock::new(vhosts),
             committer,

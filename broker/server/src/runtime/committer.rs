@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use amphora_core::queue::{PageIn, RecordIds};
+use amphora_core::queue::RecordIds;
 use amphora_core::store::{CommitGroup, Durability, Store, Write};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
@@ -67,7 +67,7 @@ pub(crate) struct Committer {
     /// The store refuses: publishers must stop.
     failing: AtomicBool,
     pub(super) failing_changed: Notify,
-    paging: tokio::runtime::Handle,
+    pub(super) paging: tokio::runtime::Handle,
     pub(super) timers: Timers,
     pub(super) burials: Burials,
     pub(crate) counters: CommitCounters,
@@ -245,13 +245,6 @@ impl Committer {
         self.memory() > self.memory_mark
     }
 
-    /// Reads segments back, away from the data path.
-    pub(super) fn page_in(self: &Arc<Self>, queue: &Arc<SharedQueue>, requests: Vec<PageIn>) {
-        let (committer, queue) = (Arc::clone(self), Arc::clone(queue));
-        self.paging
-            .spawn_blocking(move || super::pager::read_back(&committer, &queue, &requests));
-    }
-
     fn run(self: &Arc<Self>, mut ids: RecordIds) {
         loop {
             let stopping = self.wait_for_work();
@@ -304,6 +297,7 @@ impl Committer {
             if state.deleted {
                 state.model.take_deletion(&mut group);
             } else {
+                let spill = spill || queue.cools(&state);
                 urgent |= state.model.take_commit(&mut group, ids, spill);
             }
         }
@@ -319,6 +313,7 @@ impl Committer {
         }
         for queue in &dirty {
             let mut state = queue.state.lock();
+            let spill = spill || queue.cools(&state);
             state.model.committed(spill);
             let memory = state.model.memory();
             self.account(&mut state.memory, memory);

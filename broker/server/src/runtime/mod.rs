@@ -13,8 +13,10 @@ mod committer;
 mod connection;
 mod counters;
 mod dead_letter;
+mod deduplication;
 mod delays;
 mod entrance;
+mod histories;
 mod info;
 mod ingress;
 mod listener;
@@ -140,6 +142,9 @@ impl Runtime {
         }
         if let Some(burials) = &self.burials {
             burials.abort();
+        }
+        for vhost in self.broker.vhosts() {
+            vhost.delays.settle(&self.broker.committer);
         }
         self.broker.committer.stop();
         let committer = self.committer;

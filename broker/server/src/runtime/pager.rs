@@ -9,8 +9,22 @@ use super::committer::Committer;
 use super::peer::Touched;
 use super::queue::SharedQueue;
 
+impl Committer {
+    /// Does something that waits for the disk, away from the data path.
+    pub(super) fn read_aside(&self, work: impl FnOnce() + Send + 'static) {
+        self.paging.spawn_blocking(work);
+    }
+
+    /// Reads segments back, away from the data path.
+    pub(super) fn page_in(self: &Arc<Self>, queue: &Arc<SharedQueue>, requests: Vec<PageIn>) {
+        let (committer, queue) = (Arc::clone(self), Arc::clone(queue));
+        self.paging
+            .spawn_blocking(move || read_back(&committer, &queue, &requests));
+    }
+}
+
 /// Blocks while it reads. A segment that cannot be read is given up, and told in the log by queue and position.
-pub(super) fn read_back(committer: &Arc<Committer>, queue: &Arc<SharedQueue>, requests: &[PageIn]) {
+fn read_back(committer: &Arc<Committer>, queue: &Arc<SharedQueue>, requests: &[PageIn]) {
     let mut touched = Touched::default();
     for request in requests {
         let data: Result<Vec<Bytes>, _> = request

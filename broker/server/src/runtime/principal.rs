@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use amphora_core::binding::{Binding, Destination};
-use amphora_core::exchange::{ExchangeType, PLUGIN_TYPE_PREFIX};
+use amphora_core::exchange::{DELAYED_TYPE, ExchangeType};
 use amphora_core::hook::{Fault, HookError, Hooks};
 use amphora_core::topology::{ConnectionId, ExchangeDeclaration, QueueDeclaration};
 use amphora_protocol::exception::{ChannelException, Exception};
 use amphora_protocol::wire::types::{ExchangeName, QueueName};
 
-use super::delays;
+use super::histories;
 use super::peer::Touched;
+use super::queue::is_own;
 use super::vhost::{Changed, DeleteCondition, Handle, VirtualHost};
 use crate::auth::{Access, Resource, VhostAccess};
 
@@ -132,10 +133,20 @@ impl Principal<'_> {
     pub(super) fn bind(self, binding: Binding) -> Result<Changed<()>, Exception> {
         self.check_binding(&binding)?;
         self.ask_about_binding(&binding)?;
-        let changed = self
-            .vhost
-            .change(|topology| Ok(((), topology.bind(binding, self.id)?)))?;
-        Ok(changed)
+        let bound = binding.clone();
+        let changed = self.vhost.change(|topology| {
+            let changes = topology.bind(binding, self.id)?;
+            let source = topology.find_exchange(&bound.source)?;
+            let remembers = source.routing_type() == ExchangeType::RecentHistory;
+            Ok((remembers && !changes.is_empty(), changes))
+        })?;
+        if changed.result {
+            histories::replay(self.vhost, &bound);
+        }
+        Ok(Changed {
+            result: (),
+            epoch: changed.epoch,
+        })
     }
 
     /// queue.unbind, exchange.unbind
@@ -169,7 +180,13 @@ impl Principal<'_> {
         }
         self.vhost.plugins.check_transforms(arguments)?;
         let host = &self.vhost.plugins.host;
-        if !exchange_type.starts_with(PLUGIN_TYPE_PREFIX) || !host.has_exchange_type(exchange_type)
+        let delayed = (**exchange_type == *ExchangeType::DelayedMessage.name())
+            .then(|| arguments.get(DELAYED_TYPE)?.as_str());
+        let exchange_type = delayed.flatten().unwrap_or(exchange_type);
+        if !matches!(
+            ExchangeType::from_name(exchange_type),
+            Some(ExchangeType::Plugin(_))
+        ) || !host.has_exchange_type(exchange_type)
         {
             return Ok(());
         }
@@ -184,7 +201,7 @@ impl Principal<'_> {
         let Ok(source) = topology.find_exchange(&binding.source).cloned() else {
             return Ok(());
         };
-        let ExchangeType::Plugin(exchange_type) = &source.exchange_type else {
+        let ExchangeType::Plugin(exchange_type) = &source.routing_type() else {
             return Ok(());
         };
         if topology.has_binding(binding) {
@@ -197,9 +214,9 @@ impl Principal<'_> {
         Ok(checked.map_err(|error| refused(&error))?)
     }
 
-    /// The queue of delayed messages may be looked at in listings and deleted, and nothing else.
+    /// The broker's own queues may be looked at in listings and deleted, and nothing else.
     fn check_not_own(self, queue: &str) -> Result<(), Exception> {
-        if queue == delays::QUEUE {
+        if is_own(queue) {
             let vhost = &self.vhost.name;
             let text = format!("queue '{queue}' in vhost '{vhost}' is the broker's own");
             return Err(ChannelException::access_refused(text).into());

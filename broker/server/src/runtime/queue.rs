@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::channel::Outcome;
 use super::committer::Committer;
+use super::deduplication::Deduplicator;
 use super::delays;
 use super::outbox::OUTBOX_BYTES;
 use super::peer::{Peer, Touched};
@@ -47,6 +48,14 @@ pub(super) struct QueueState {
     pub(super) burying: bool,
 }
 
+/// What the names of the queues begin with in which the broker itself keeps messages.
+pub(super) const OWN_PREFIX: &str = "amq.amphora.";
+
+/// Whether such a queue is meant. Clients may look at it in listings and delete it, and nothing else.
+pub(super) fn is_own(name: &str) -> bool {
+    name.starts_with(OWN_PREFIX)
+}
+
 #[derive(Debug)]
 pub(super) struct SharedQueue {
     pub(super) id: QueueId,
@@ -54,8 +63,12 @@ pub(super) struct SharedQueue {
     pub(super) name: QueueName,
     pub(super) vhost: Arc<str>,
     pub(super) auto_delete: bool,
-    /// It holds delayed messages: nobody else may put anything into it.
+    /// It holds what the broker itself keeps: nobody else may put anything into it.
     pub(super) is_own: bool,
+    /// What it has seen, if it takes each id once.
+    pub(super) deduplicator: Option<Arc<Deduplicator>>,
+    /// Its messages are not wanted soon: beyond some, they leave memory when they are stored.
+    pub(super) is_cold: bool,
     pub(super) state: Mutex<QueueState>,
     /// Ready messages wait only for connections that are full: publishers are asked to go slower.
     over: AtomicBool,
@@ -83,7 +96,9 @@ impl SharedQueue {
             name: definition.name.clone(),
             vhost,
             auto_delete: definition.auto_delete,
-            is_own: definition.name == *delays::QUEUE,
+            is_own: is_own(&definition.name),
+            deduplicator: Deduplicator::of_queue(definition),
+            is_cold: definition.name == *delays::QUEUE,
             state: Mutex::new(QueueState {
                 model,
                 deleted: false,
@@ -98,6 +113,11 @@ impl SharedQueue {
             space_messages: AtomicU64::new(u64::MAX),
             space_bytes: AtomicU64::new(u64::MAX),
         })
+    }
+
+    /// Whether its messages are to leave memory though there is enough.
+    pub(super) fn cools(&self, state: &QueueState) -> bool {
+        self.is_cold && state.model.memory() > WARM_BYTES_MAX
     }
 
     /// Where its dead letters go.
@@ -250,6 +270,9 @@ impl SharedQueue {
 /// A queue with consumers whose connections are full may hold this much before its publishers are slowed down: memory
 /// that is still warm is cheaper than memory that is not.
 const OVER_BYTES: usize = 1 << 20;
+
+/// Memory that a cold queue may keep: what waits only for a moment need not go to the disk and back.
+const WARM_BYTES_MAX: usize = 16 << 20;
 
 /// A queue with less than this has nothing worth moving to the disk.
 const SPILL_BYTES_MIN: usize = 256 << 10;

@@ -15,7 +15,9 @@ use tokio::sync::Notify;
 
 use super::committer::Committer;
 use super::counters::QueueTotals;
+use super::deduplication::Deduplicators;
 use super::delays::{self, Delays};
+use super::histories;
 use super::peer::{Letter, Touched};
 use super::plugins::Plugins;
 use super::queue::{SharedQueue, Subscriber};
@@ -37,6 +39,7 @@ pub(super) struct VirtualHost {
     pub(super) exchanges: Exchanges,
     pub(super) plugins: Arc<Plugins>,
     pub(super) delays: Delays,
+    pub(super) deduplicators: Deduplicators,
 }
 
 /// What all virtual hosts have in common.
@@ -73,9 +76,10 @@ impl VirtualHost {
         let delays = Delays::new(Arc::clone(&shared.delays_wake));
         let waiting = topology.queue(delays::QUEUE);
         delays.recover(waiting.map(|entry| Arc::clone(&entry.handle)));
+        let deduplicators = Deduplicators::of(topology.vhost(), topology.exchanges());
         let names = topology.exchanges();
         let exchanges = Exchanges::of(names.map(|exchange| exchange.name.clone()));
-        Arc::new(Self {
+        let vhost = Arc::new(Self {
             name: topology.vhost().clone(),
             generation: AtomicU64::new(topology.generation()),
             topology: RwLock::new(topology),
@@ -86,7 +90,10 @@ impl VirtualHost {
             exchanges,
             plugins: Arc::clone(&shared.plugins),
             delays,
-        })
+            deduplicators,
+        });
+        histories::recover(&vhost);
+        vhost
     }
 
     pub(super) fn topology(&self) -> RwLockReadGuard<'_, Topology<Handle>> {
@@ -107,12 +114,15 @@ impl VirtualHost {
         self.generation
             .store(topology.generation(), Ordering::Release);
         self.exchanges.follow(&changes);
-        let writes: Vec<_> = changes.writes(&self.name).collect();
+        let mut writes: Vec<_> = changes.writes(&self.name).collect();
+        writes.extend(self.deduplicators.follow(&self.name, &changes));
         let epoch = if writes.is_empty() {
             0
         } else {
             self.committer.define(writes)
         };
+        drop(topology);
+        histories::follow(self, &changes);
         Ok(Changed { result, epoch })
     }
 
@@ -213,6 +223,12 @@ impl VirtualHost {
         state.deleted = true;
         self.totals.deleted.fetch_add(1, Ordering::Relaxed);
         *self.totals.buried.lock() += state.model.counters();
+        if let Some(deduplicator) = &queue.deduplicator {
+            let writes = deduplicator.deletion();
+            if !writes.is_empty() {
+                self.committer.define(writes);
+            }
+        }
         let ready = state.model.ready_count();
         let consumers: Vec<_> = state
             .model

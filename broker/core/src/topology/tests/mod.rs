@@ -6,6 +6,7 @@
 )]
 
 mod declare;
+mod exchange_types;
 mod listing;
 mod model;
 mod plugin;
@@ -204,11 +205,16 @@ impl World {
                 } else {
                     self.routed.queues.join(" ")
                 };
-                to + if self.routed.depends_on_headers {
-                    " (by headers)"
-                } else {
-                    ""
-                }
+                let varies = if self.routed.varies { " (varies)" } else { "" };
+                let delayed = self.routed.delayed.iter().map(|delayed| {
+                    format!(
+                        ", waits {} ms at {}",
+                        delayed.delay_ms, delayed.exchange.name
+                    )
+                });
+                let remembered = self.routed.remembered.iter();
+                let remembered = remembered.map(|exchange| format!(", kept by {}", exchange.name));
+                to + varies + &delayed.chain(remembered).collect::<String>()
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod clients;
 mod commands;
+mod delayed;
 mod figures;
 mod messages;
 mod queues;
@@ -17,8 +18,8 @@ use super::peer::Letter;
 use crate::auth::VhostAccess;
 use crate::management::Backend;
 use crate::management::backend::{
-    Bind, BindingFilter, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got,
-    Plugins, Publish, Published, Reply,
+    Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages, DeleteExchange,
+    DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
 };
 use crate::management::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, ExchangeSnapshot,
@@ -139,6 +140,10 @@ impl Backend for Broker {
 
     fn plugins(&self) -> &dyn Plugins {
         &self.plugins
+    }
+
+    fn delayed(&self) -> &dyn DelayedMessages {
+        self
     }
 
     fn close_connection(&self, name: &str, reason: &str) -> bool {

@@ -121,6 +121,10 @@ fn snapshot(
         exclusive_consumer: exclusive.map(|consumer| consumer.options.tag.clone()),
         single_active_consumer: active.map(|consumer| consumer.options.tag.clone()),
         idle_since: None,
+        deduplicated: queue
+            .deduplicator
+            .as_ref()
+            .map_or(0, |deduplicator| deduplicator.dropped()),
         message_stats: stats(&model.counters()),
     }
 }

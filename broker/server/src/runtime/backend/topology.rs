@@ -37,6 +37,11 @@ fn snapshot(vhost: &VirtualHost, exchange: &ExchangeDefinition) -> ExchangeSnaps
         arguments: exchange.arguments.clone(),
         published_in: read(|traffic| &traffic.received),
         published_out: read(|traffic| &traffic.routed),
+        delayed: vhost.delays.count(&exchange.name),
+        deduplicated: vhost
+            .deduplicators
+            .find(&exchange.name)
+            .map_or(0, |deduplicator| deduplicator.dropped()),
     }
 }
 

@@ -196,11 +196,13 @@ impl Ingress {
         buffer: &[u8],
     ) {
         if asking.needs.only_target() {
+            let target = message.resolve(buffer, &self.owned).target;
+            let (exchange, _) = names(target).unwrap_or_default();
             let route = Route {
                 exchange: asking.exchange,
                 to: self.to_slots(slots.clone()),
+                deduplicator: self.vhost.deduplicators.find(exchange),
             };
-            let target = message.resolve(buffer, &self.owned).target;
             self.routes.keep(target, route);
         } else if asking.shown(at).len() <= REMEMBERED_BYTES_MAX {
             if asking.pure.len() >= ANSWERS_MAX {
@@ -220,7 +222,8 @@ impl Ingress {
         buffer: &[u8],
     ) -> Result<(Slots, bool), Outcome> {
         let Asking { asked, routed, .. } = asking;
-        let message = message.resolve(buffer, &self.owned);
+        let reference = message;
+        let message = reference.resolve(buffer, &self.owned);
         let (_, key) = names(message.target).unwrap_or_default();
         let headers = LazyHeaders::new(RawProperties::new(message.properties).unwrap_or_default());
         routed.begin(asked);
@@ -228,7 +231,7 @@ impl Ingress {
             .vhost
             .topology()
             .resume(asked, answer, &[key], &headers, routed);
-        let fixed = !routed.depends_on_headers && routed.asked.is_empty();
+        let fixed = !routed.varies && routed.asked.is_empty() && routed.remembered.is_empty();
         let asks = led.and_then(|()| {
             let origin = (message.target, message.properties, message.body.bytes());
             self.ask_each(routed, &[key], &headers, origin)
@@ -242,6 +245,14 @@ impl Ingress {
             // Headers that cannot be read: the same that a headers exchange would say of the message by itself.
             Err(exception) => return Err(Outcome::Refused(exception.to_string())),
         }
+        if !routed.delayed.is_empty() {
+            let message = Owned::from(reference.resolve(buffer, &self.owned));
+            if let Outcome::Refused(reason) = self.delay_at(&routed.delayed, &message) {
+                return Err(Outcome::Refused(reason));
+            }
+        }
+        let histories = self.history_slots(&routed.remembered);
+        self.put_into_histories(&histories, reference, buffer);
         let queues = std::mem::take(&mut routed.queues);
         let slots = queues.iter().map(|queue| self.slot(queue)).collect();
         routed.queues = queues;

@@ -13,7 +13,7 @@ use super::letters::Dead;
 use super::one_by_one::Asks;
 use super::{Ingress, Outcome, names};
 use crate::runtime::batch::{Owned, target};
-use crate::runtime::delays;
+use crate::runtime::delays::Onward;
 use crate::runtime::plugins::{Attached, Chain, DeadLetter};
 use crate::runtime::special;
 use crate::runtime::timers::now_ms;
@@ -48,6 +48,8 @@ pub(super) enum By<'a> {
     Broker,
     /// A queue has given it up, and these are not to get it again.
     Queue(&'a [String]),
+    /// By the broker, from this exchange on.
+    From(&'a str),
 }
 
 impl Ingress {
@@ -64,9 +66,15 @@ impl Ingress {
             .plugins
             .for_exchange(&self.vhost.name, definition);
         drop(topology);
-        match chain {
-            None => self.route_owned(message, By::Client),
-            Some(chain) => Ok(self.pass(&chain, message)),
+        let go_on = |ingress: &mut Self, message: Owned| match chain {
+            None => ingress.route_owned(message, By::Client),
+            Some(chain) => Ok(ingress.pass(&chain, message)),
+        };
+        match self.vhost.deduplicators.find(exchange) {
+            None => go_on(self, message),
+            Some(deduplicator) => self.once(&deduplicator, message.clone().into(), |ingress, _| {
+                go_on(ingress, message)
+            }),
         }
     }
 
@@ -85,7 +93,7 @@ impl Ingress {
         self.bury(made.dead, None);
         for (message, delay) in made.on {
             let one = if delay > 0 {
-                self.delay(&message, delay, "")
+                self.delay(&message, delay, Onward::Published)
             } else {
                 // What a plugin wrote into the headers is no fault of the client's.
                 self.route_owned(message, By::Client)
@@ -109,6 +117,18 @@ impl Ingress {
         message: Owned,
     ) -> Result<Outcome, Exception> {
         self.route_owned(message, By::Broker)
+    }
+
+    /// As [`Ingress::publish_internal`], beginning at another exchange than the one that the message was published to.
+    ///
+    /// # Errors
+    /// As there.
+    pub(in crate::runtime) fn publish_from(
+        &mut self,
+        exchange: &str,
+        message: Owned,
+    ) -> Result<Outcome, Exception> {
+        self.route_owned(message, By::From(exchange))
     }
 
     /// Collects a message for one queue, without transforms.
@@ -151,7 +171,7 @@ impl Ingress {
         let mut outcome = Outcome::Routed;
         for (message, delay) in made.on {
             if delay > 0 {
-                self.delay(&message, delay, &queue.name);
+                self.delay(&message, delay, Onward::Queue(&queue.name));
                 continue;
             }
             let message = self.own(message);
@@ -288,6 +308,7 @@ impl Ingress {
             By::Broker | By::Queue(_) => {
                 topology.route_internal(exchange, &keys, &headers, &mut routed)?;
             }
+            By::From(start) => topology.route_internal(start, &keys, &headers, &mut routed)?,
         }
         drop(topology);
         if !routed.asked.is_empty() {
@@ -300,7 +321,7 @@ impl Ingress {
             // A dead letter that has no way to go is not dead-lettered again and again.
             return Ok(match by {
                 By::Client => self.give_up(&error, on_error, message),
-                By::Broker | By::Queue(_) => Outcome::Refused(error.to_string()),
+                By::Broker | By::From(_) | By::Queue(_) => Outcome::Refused(error.to_string()),
             });
         }
         routed.queues.retain(|queue| !queue.is_own);
@@ -316,24 +337,20 @@ impl Ingress {
         let number = self.traffic.number(&self.vhost.exchanges, exchange);
         self.traffic.count(number, routed.queues.len());
         let slots: Vec<u32> = routed.queues.iter().map(|queue| self.slot(queue)).collect();
+        let histories = self.history_slots(&routed.remembered);
+        let waits = (!routed.delayed.is_empty()).then(|| {
+            // With all its routing keys, which count again then.
+            let whole = Owned {
+                properties,
+                ..message.clone()
+            };
+            self.delay_at(&routed.delayed, &whole)
+        });
         let message = self.own(message);
+        self.put_into_histories(&histories, message, &[]);
         self.routes.forget_last();
-        Ok(self.put_each(&slots, message, &[]))
-    }
-
-    /// Puts a message aside, to be routed later, or to be put into the queue.
-    fn delay(&mut self, message: &Owned, delay_ms: u64, queue: &str) -> Outcome {
-        let due = now_ms().saturating_add(delay_ms);
-        match self.vhost.delays.queue(&self.vhost) {
-            Ok(waiting) => {
-                let slot = self.slot(&waiting);
-                let message = self.own(delays::wrap(message, due, queue));
-                self.put(slot, message);
-                self.delayed = true;
-                Outcome::Routed
-            }
-            Err(exception) => Outcome::Refused(exception.to_string()),
-        }
+        let outcome = self.put_each(&slots, message, &[]);
+        Ok(waits.map_or(outcome.clone(), |waits| waits.and(outcome)))
     }
 }
 

@@ -27,6 +27,7 @@ impl Ingress {
         }
         self.active = active;
         touched.append(&mut self.touched);
+        self.flushed.commit |= self.deduplicating.flush(&self.vhost.committer);
         self.expiring = false;
         self.owned.clear();
         self.collected = 0;
@@ -51,6 +52,9 @@ impl Ingress {
         };
         let committer = &self.vhost.committer;
         let now = self.expiring.then(now_ms);
+        let fresh = self
+            .deduplicating
+            .filter(&slot.queue, &mut slot.messages, buffer, &self.owned);
         let batch = Collected {
             input: buffer,
             owned: &self.owned,
@@ -68,6 +72,8 @@ impl Ingress {
             self.flushed.commit = true;
             committer.published(slot.bytes);
         }
+        self.deduplicating
+            .note_queue(&slot.queue, &fresh, committer);
         if slot.queue.is_over() {
             self.flushed.over = Some(Arc::clone(&slot.queue));
         }

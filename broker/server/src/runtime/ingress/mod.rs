@@ -4,11 +4,14 @@
 mod answering;
 mod asking;
 mod chain;
+mod deduplicating;
+mod delaying;
 mod flush;
 mod full;
 mod letters;
 mod one_by_one;
 mod outcome;
+mod remembering;
 mod routes;
 
 use std::collections::HashMap;
@@ -29,6 +32,7 @@ use super::traffic::Gathered;
 use super::vhost::{Handle, VirtualHost};
 
 use self::asking::Asking;
+use self::deduplicating::Deduplicating;
 use self::flush::Flushed;
 pub(super) use self::outcome::{Answered, Outcome, Ticket};
 use self::routes::{Routes, To};
@@ -86,6 +90,7 @@ pub(super) struct Ingress {
     /// What was handed on before the flush.
     touched: Touched,
     flushed: Flushed,
+    deduplicating: Deduplicating,
 }
 
 impl Ingress {
@@ -111,6 +116,7 @@ impl Ingress {
             deaths: 0,
             touched: Touched::default(),
             flushed: Flushed::default(),
+            deduplicating: Deduplicating::default(),
         }
     }
 
@@ -142,21 +148,16 @@ impl Ingress {
             && self.traffic.is_empty()
             && self.owned.is_empty()
             && !self.asked_plugins
+            && self.deduplicating.is_empty()
     }
 
-    /// Collects a message that lies in `buffer`, or was put together. `may_write` is asked once for each new exchange.
-    /// Messages that came before and waited for a plugin may be [answered](Ingress::take_answered) meanwhile.
-    ///
-    /// # Errors
-    /// There is no such exchange, or the user may not write to it; nothing was collected.
-    pub(super) fn collect(
+    /// Collects a message whose way is known: see [`Ingress::collect`].
+    fn collect_resolved(
         &mut self,
         buffer: &[u8],
         content: Content<'_>,
         ticket: Ticket,
-        may_write: impl FnOnce(&str) -> Result<(), Exception>,
     ) -> Result<Outcome, Exception> {
-        self.resolve(&content, may_write)?;
         if let Some(waiting) = self.waiting
             && !matches!(self.routes.last.to, To::Asking(index) if index == waiting)
         {
@@ -176,11 +177,8 @@ impl Ingress {
                 self.add(message);
                 Ok(Outcome::Routed)
             }
-            To::PerMessage | To::Chained(_) => {
-                let slots = self.own_slots();
-                self.traffic.count(self.routes.last.exchange, slots.len());
-                let message = self.refer(buffer, content);
-                Ok(self.put_each(&slots, message, buffer))
+            To::PerMessage | To::Chained(_) | To::Remembered(..) => {
+                Ok(self.collect_each(buffer, content))
             }
             To::Asking(index) => self.ask(*index, buffer, content, ticket),
             To::Chain(chain) => {
@@ -192,17 +190,6 @@ impl Ingress {
                 Ok(self.give_up(&error, on_error, content.into()))
             }
         }
-    }
-
-    /// The slots of a message whose route is its own, or of one whose queues have transforms.
-    fn own_slots(&mut self) -> Slots {
-        if let To::Chained(slots) = &self.routes.last.to {
-            return slots.clone();
-        }
-        let queues = std::mem::take(&mut self.routed.queues);
-        let slots = queues.iter().map(|queue| self.slot(queue)).collect();
-        self.routed.queues = queues;
-        slots
     }
 
     /// The message where it lies, or among the owned ones.
@@ -289,7 +276,9 @@ impl Ingress {
             bytes: 0,
             body_bytes: 0,
             may_refuse: queue.may_refuse(),
-            chain: self.vhost.plugins.for_queue(&self.vhost.name, queue),
+            chain: (!queue.is_own)
+                .then(|| self.vhost.plugins.for_queue(&self.vhost.name, queue))
+                .flatten(),
         });
         self.slot_of.insert(queue.id.0, slot);
         slot

@@ -28,6 +28,16 @@ pub(in crate::runtime) enum Outcome {
     Refused(String),
 }
 
+impl Outcome {
+    /// Both, for one message that went two ways.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Refused(_) | Self::Full, _) | (_, Self::Unroutable) => self,
+            _ => other,
+        }
+    }
+}
+
 /// What became of a message that had to wait, or of several, one after the other, with the same ticket that were routed.
 #[derive(Debug)]
 pub(in crate::runtime) struct Answered {

@@ -13,6 +13,7 @@ use foldhash::fast::FixedState;
 use super::asking::Asking;
 use super::one_by_one::Asks;
 use super::{Ingress, Slots, names, small};
+use crate::runtime::deduplication::Deduplicator;
 use crate::runtime::plugins::Chain;
 
 /// Routes that are remembered.
@@ -24,6 +25,8 @@ pub(super) struct Route {
     /// Where the message is counted.
     pub(super) exchange: u32,
     pub(super) to: To,
+    /// What the exchange has seen, if it takes each id once.
+    pub(super) deduplicator: Option<Arc<Deduplicator>>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub(super) enum To {
     Slots(Slots),
     /// Depends on more than the target.
     PerMessage,
+    /// As `Slots`, or `Chained`, and histories keep the message, too.
+    Remembered(Slots, Slots),
     /// A plugin is asked: an index into `Ingress::asking`.
     Asking(u32),
     /// As `Slots`, and some of the queues have transforms, or refuse messages when they are full.
@@ -46,6 +51,7 @@ impl Route {
         Self {
             exchange,
             to: To::PerMessage,
+            deduplicator: None,
         }
     }
 
@@ -121,11 +127,16 @@ impl Ingress {
             return Ok(());
         }
         let (exchange, key) = names(target)?;
-        let number = known.map(|route| route.exchange);
-        if number.is_none() {
+        let (number, deduplicator) = if let Some(route) = known {
+            (Some(route.exchange), route.deduplicator.clone())
+        } else {
             may_write(exchange)?;
-        }
-        self.routes.last = Route::per_message(number.unwrap_or_default());
+            (None, self.vhost.deduplicators.find(exchange))
+        };
+        self.routes.last = Route {
+            deduplicator,
+            ..Route::per_message(number.unwrap_or_default())
+        };
         if number.is_none() && self.begins_with_plugins(target, exchange)? {
             return Ok(());
         }
@@ -160,7 +171,10 @@ impl Ingress {
             .vhost
             .plugins
             .for_exchange(&self.vhost.name, definition);
-        let asked = topology.asked(exchange).filter(|_| !definition.internal);
+        // One that delays looks at the message before it asks.
+        let asked = topology
+            .asked(exchange)
+            .filter(|_| !definition.internal && !topology.delays(exchange));
         drop(topology);
         let to = match (chain, asked) {
             (Some(chain), _) => To::Chain(chain),
@@ -177,10 +191,8 @@ impl Ingress {
             }
             (None, None) => return Ok(false),
         };
-        self.routes.last = Route {
-            exchange: self.traffic.number(&self.vhost.exchanges, exchange),
-            to,
-        };
+        self.routes.last.exchange = self.traffic.number(&self.vhost.exchanges, exchange);
+        self.routes.last.to = to;
         self.routes.keep(target, self.routes.last.clone());
         self.routes.last_target.extend_from_slice(target);
         Ok(true)
@@ -203,7 +215,7 @@ impl Ingress {
         let asks = self.ask_each(&mut routed, &[key], &headers, origin);
         self.routed = routed;
         // What a plugin behind other exchanges says may be another thing for each message.
-        self.routed.depends_on_headers = true;
+        self.routed.varies = true;
         if let Asks::Failed(error, on_error) = asks? {
             self.routes.last.to = To::Failed(error, on_error);
         }
@@ -211,15 +223,22 @@ impl Ingress {
     }
 
     fn remember(&mut self, target: &[u8]) {
-        if self.routed.depends_on_headers {
-            let route = Route::per_message(self.routes.last.exchange);
+        if self.routed.varies {
+            let route = Route {
+                to: To::PerMessage,
+                ..self.routes.last.clone()
+            };
             self.routes.keep(target, route);
             return;
         }
         let queues = std::mem::take(&mut self.routed.queues);
         let slots: Slots = queues.iter().map(|queue| self.slot(queue)).collect();
         self.routed.queues = queues;
-        self.routes.last.to = self.to_slots(slots);
+        self.routes.last.to = if self.routed.remembered.is_empty() {
+            self.to_slots(slots)
+        } else {
+            To::Remembered(slots, self.histories())
+        };
         let route = self.routes.last.clone();
         self.routes.keep(target, route);
         self.routes.last_target.extend_from_slice(target);

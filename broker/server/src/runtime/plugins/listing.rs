@@ -86,7 +86,7 @@ impl Plugins {
         for vhost in broker.vhosts() {
             let topology = vhost.topology();
             let exchanges = topology.exchanges().filter(|exchange| {
-                matches!(&exchange.exchange_type, ExchangeType::Plugin(name) if **name == *exchange_type)
+                matches!(&exchange.routing_type(), ExchangeType::Plugin(name) if **name == *exchange_type)
             });
             let traffic = exchanges.filter_map(|exchange| vhost.exchanges.get(&exchange.name));
             received += traffic

@@ -1,0 +1,211 @@
+//! Deduplication at work: what was seen, which of it is on its way, and what the store knows.
+//!
+//! An id becomes durable with its message's group or a later one, never before: so a message that a crash takes away may come again. The
+//! publisher's confirm waits for both, and so does that of a duplicate; so what was confirmed is a duplicate afterwards.
+
+mod exchanges;
+mod runs;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use amphora_core::deduplication::{Admission, Deduplication, IdHash, Window};
+use amphora_core::definition::{ExchangeDefinition, QueueDefinition};
+use amphora_core::store::Write;
+use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::types::VhostName;
+use foldhash::fast::RandomState;
+use parking_lot::{Condvar, Mutex};
+
+use super::committer::Committer;
+use super::timers::now_ms;
+
+pub(super) use self::exchanges::{Deduplicators, restore};
+use self::runs::{Entry, Runs};
+pub(super) use self::runs::{Owner, Stored};
+
+/// Nobody waits longer for an id that somebody else has admitted.
+const PENDING_MAX: Duration = Duration::from_millis(200);
+
+/// The ids of one exchange or queue. A leaf in the order of locks, except that what is admitted may be published before it is noted.
+#[derive(Debug)]
+pub(super) struct Deduplicator {
+    arguments: Deduplication,
+    seen: Mutex<Seen>,
+    /// Ids that were pending are noted.
+    noted: Condvar,
+    dropped: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    window: Window,
+    /// Ids of messages that are not noted for the committer yet.
+    pending: HashSet<IdHash, RandomState>,
+    /// What the store has; nothing if the owner does not outlive a restart.
+    runs: Option<Runs>,
+}
+
+/// What becomes of a message with an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It goes on, and its id is to be [noted](Deduplicator::note) with it or [forgotten](Deduplicator::forget).
+    New(Admitted),
+    /// It goes nowhere. `pending`: the one before it is not noted yet.
+    Duplicate { pending: bool },
+}
+
+/// An id that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Admitted {
+    pub(super) id: IdHash,
+    number: u64,
+    at: u64,
+    /// It is stored: its message is.
+    persistent: bool,
+}
+
+impl Deduplicator {
+    /// That of an exchange, if it has one.
+    pub(super) fn of_exchange(
+        vhost: &VhostName,
+        exchange: &ExchangeDefinition,
+    ) -> Option<Arc<Self>> {
+        // The arguments were checked when it was declared.
+        let arguments = Deduplication::parse(&exchange.arguments, "")
+            .ok()
+            .flatten()?;
+        let owner = Owner::Exchange(vhost.clone(), exchange.name.clone());
+        Some(Self::new(arguments, exchange.durable.then_some(owner)))
+    }
+
+    /// That of a queue, if it has one.
+    pub(super) fn of_queue(queue: &QueueDefinition) -> Option<Arc<Self>> {
+        let arguments = queue.parsed.deduplication.clone()?;
+        let owner = queue.durable.then_some(Owner::Queue(queue.id));
+        Some(Self::new(arguments, owner))
+    }
+
+    fn new(arguments: Deduplication, owner: Option<Owner>) -> Arc<Self> {
+        Arc::new(Self {
+            seen: Mutex::new(Seen {
+                window: Window::new(&arguments),
+                pending: HashSet::default(),
+                runs: owner.map(Runs::new),
+            }),
+            arguments,
+            noted: Condvar::new(),
+            dropped: AtomicU64::new(0),
+        })
+    }
+
+    /// Duplicates so far.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// The id of a message with these properties; nothing if it has none.
+    pub(super) fn id(&self, properties: &[u8]) -> Option<IdHash> {
+        let raw = RawProperties::new(properties).ok()?;
+        let headers = raw.headers_raw().ok()??;
+        let name = self.arguments.header.as_bytes();
+        // A quick look, so that headers without it are not decoded.
+        if name.len() > headers.len() || !headers.windows(name.len()).any(|part| part == name) {
+            return None;
+        }
+        self.arguments.id(&raw.headers().ok()??)
+    }
+
+    /// Whether a message goes on.
+    pub(super) fn admit(&self, id: IdHash, persistent: bool) -> Verdict {
+        let mut seen = self.seen.lock();
+        let at = now_ms();
+        match seen.window.admit(id, at) {
+            Admission::New(number) => {
+                seen.pending.insert(id);
+                Verdict::New(Admitted {
+                    id,
+                    number,
+                    at,
+                    persistent,
+                })
+            }
+            Admission::Duplicate => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                let pending = seen.pending.contains(&id);
+                Verdict::Duplicate { pending }
+            }
+        }
+    }
+
+    /// The message reached nobody: it may come again.
+    pub(super) fn forget(&self, admitted: &Admitted) {
+        let mut seen = self.seen.lock();
+        seen.window.forget(admitted.id);
+        seen.pending.remove(&admitted.id);
+        drop(seen);
+        self.noted.notify_all();
+    }
+
+    /// The messages are noted for the committer, and now the ids are.
+    pub(super) fn note(&self, admitted: &[Admitted], committer: &Committer) {
+        let mut seen = self.seen.lock();
+        let seen = &mut *seen;
+        for admitted in admitted {
+            seen.pending.remove(&admitted.id);
+        }
+        if let Some(runs) = &mut seen.runs {
+            let stored = admitted.iter().filter(|admitted| admitted.persistent);
+            let entries: Vec<Entry> = stored
+                .map(|admitted| Entry {
+                    id: admitted.id,
+                    number: admitted.number,
+                    at: admitted.at,
+                })
+                .collect();
+            let mut writes: Vec<Write> = runs.add(&entries).into_iter().collect();
+            writes.extend(runs.cut(seen.window.first()));
+            if !writes.is_empty() {
+                committer.define(writes);
+            }
+        }
+        self.noted.notify_all();
+    }
+
+    /// Waits until an id is noted that somebody else has admitted: never long, as nobody waits for anything between the two.
+    pub(super) fn wait_for(&self, id: IdHash) {
+        let until = Instant::now() + PENDING_MAX;
+        let mut seen = self.seen.lock();
+        while seen.pending.contains(&id) {
+            if self.noted.wait_until(&mut seen, until).timed_out() {
+                return;
+            }
+        }
+    }
+
+    /// Takes up what an earlier run stored.
+    pub(super) fn restore(&self, mut stored: Vec<Stored>) {
+        stored.sort_by_key(|run| run.number);
+        let mut seen = self.seen.lock();
+        let seen = &mut *seen;
+        let Some(runs) = &mut seen.runs else {
+            return;
+        };
+        for run in stored {
+            for entry in &run.entries {
+                seen.window.restore(entry.id, entry.at);
+            }
+            // Numbers begin anew, and the keys stay.
+            runs.restore(&run, seen.window.next());
+        }
+    }
+
+    /// What the store must forget when the owner goes.
+    pub(super) fn deletion(&self) -> Vec<Write> {
+        let mut seen = self.seen.lock();
+        let runs = seen.runs.take();
+        runs.map_or_else(Vec::new, |mut runs| runs.cut(u64::MAX).collect())
+    }
+}

@@ -1,0 +1,185 @@
+//! What happens to messages whose time has come.
+
+use std::sync::Arc;
+
+use amphora_core::queue::Found;
+use amphora_core::store::Position;
+
+use super::reading::Wanted;
+use super::wrapping::{Onward, Wrapped};
+use super::{Handle, Waiting};
+use crate::runtime::batch::{Owned, small};
+use crate::runtime::broker::Broker;
+use crate::runtime::ingress::{Ingress, Outcome};
+use crate::runtime::peer::Touched;
+use crate::runtime::special::borrowed;
+use crate::runtime::timers::now_ms;
+use crate::runtime::vhost::VirtualHost;
+
+/// Messages that are released in one go: between two of them, others may come that are due.
+const RELEASED_MAX: usize = 1024;
+
+/// A message that is refused, because a plugin on its way fails or is not there, is tried again after this time, and given up after that one.
+const REFUSED_RETRY_MS: u64 = 1000;
+const REFUSED_MS_MAX: u64 = 600_000;
+
+/// While messages are read back, those that are due and not here are looked for this often.
+const PASSED_MS: u64 = 5;
+
+/// A message that is due, as it is in the queue.
+struct Due {
+    position: Position,
+    message: Owned,
+}
+
+/// Takes note of new messages and releases those that are due. Returns when to come again.
+pub(super) fn serve(broker: &Broker, vhost: &Arc<VirtualHost>) -> Option<u64> {
+    let mut touched = Touched::default();
+    let mut waiting = vhost.delays.waiting.lock();
+    let queue = waiting.queue.clone()?;
+    if std::mem::take(&mut waiting.look) {
+        take_note(broker, &queue, &mut waiting, &mut touched);
+        waiting.read_index(vhost, &queue);
+    }
+    let now = now_ms();
+    waiting.read_ahead(vhost, &queue, now);
+    let (due, passed) = take_due(&mut waiting, vhost, &queue, now);
+    drop(waiting);
+    let (gone, kept) = release(vhost, &queue, due, now, &mut touched);
+    let mut waiting = vhost.delays.waiting.lock();
+    // It may have been deleted meanwhile, and all that waited with it.
+    if waiting.is_of(&queue) {
+        waiting.due.extend(kept);
+        for (position, bytes, exchange) in gone {
+            waiting.gone.push((position, bytes));
+            waiting.uncount(&exchange);
+        }
+        // The destinations are noted for the committer, so this comes with them or after them.
+        if waiting.settle_at <= now {
+            waiting.settle(&broker.committer, &mut touched);
+        }
+    }
+    // Those that were passed over are first, and would be looked at again and again until they are here.
+    let next = waiting
+        .due
+        .first()
+        .map(|&(at, _)| if passed { now + PASSED_MS } else { at });
+    let settle = (!waiting.gone.is_empty()).then_some(waiting.settle_at);
+    drop(waiting);
+    touched.finish(&broker.committer);
+    next.into_iter().chain(settle).min()
+}
+
+/// Takes all new messages out of the queue's ready ones, and notes the times of those that are in memory.
+fn take_note(broker: &Broker, queue: &Handle, waiting: &mut Waiting, touched: &mut Touched) {
+    let noted = queue.with(&broker.committer, touched, |model, _| {
+        model.take_all(|position, message| {
+            let (due, exchange) = Wrapped::read(&message)
+                .map_or((0, ""), |wrapped| (wrapped.due, wrapped.exchange()));
+            waiting.note(due, position, exchange);
+        })
+    });
+    match noted {
+        Some((away, _)) => waiting.unread.extend(away),
+        // The queue was deleted, and with it all that waited.
+        None => *waiting = Waiting::default(),
+    }
+}
+
+/// Those that are due. If some of them are not here, they are read back, and come again.
+fn take_due(
+    waiting: &mut Waiting,
+    vhost: &Arc<VirtualHost>,
+    queue: &Handle,
+    now: u64,
+) -> (Vec<Due>, bool) {
+    let (mut due, mut wanted) = (Vec::new(), Vec::new());
+    let mut passed = Vec::new();
+    let loading = waiting.is_loading();
+    let state = queue.state.lock();
+    while due.len() < RELEASED_MAX
+        && wanted.len() < RELEASED_MAX
+        && let Some(&(at, position)) = waiting.due.first()
+        && at <= now
+    {
+        waiting.due.remove(&(at, position));
+        let found = match waiting.ahead.take(position) {
+            Some(message) => Found::Here(message),
+            None => state.model.find(position, |message| Owned::from(message)),
+        };
+        match found {
+            Found::Here(message) => due.push(Due { position, message }),
+            Found::Settled => {}
+            // What is being read may be this one, and if not, it is the next.
+            Found::Stored(_) if loading => {
+                passed.push((at, position));
+                if passed.len() == RELEASED_MAX {
+                    break;
+                }
+            }
+            Found::Stored(records) => wanted.push(Wanted {
+                due: at,
+                position,
+                records,
+                taken: true,
+            }),
+        }
+    }
+    drop(state);
+    let is_passed = !passed.is_empty();
+    waiting.due.extend(passed);
+    if is_passed || !wanted.is_empty() {
+        waiting.look_ahead_again();
+    }
+    waiting.load(vhost, queue, wanted);
+    (due, is_passed)
+}
+
+type Gone = Vec<(Position, u32, Box<str>)>;
+
+/// Routes messages whose time has come. Returns those that have gone on or are lost, and those that must wait longer because a plugin on
+/// their way has no answer now.
+fn release(
+    vhost: &Arc<VirtualHost>,
+    queue: &Handle,
+    due: Vec<Due>,
+    now: u64,
+    touched: &mut Touched,
+) -> (Gone, Vec<(u64, Position)>) {
+    let (mut gone, mut kept) = (Gone::new(), Vec::new());
+    if due.is_empty() {
+        return (gone, kept);
+    }
+    let mut ingress = Ingress::new(Arc::clone(vhost), "".into());
+    for Due { position, message } in due {
+        let bytes = small(message.body.len());
+        let stored = borrowed(&message);
+        let Some(wrapped) = Wrapped::read(&stored) else {
+            tracing::error!(vhost = %vhost.name, queue = %queue.name, position, "a delayed message is damaged, and is lost");
+            gone.push((position, bytes, "".into()));
+            continue;
+        };
+        let outcome = match wrapped.onward {
+            Onward::Published => ingress.publish_internal(wrapped.message()),
+            Onward::Queue(name) => Ok(ingress.put_into(name, wrapped.message())),
+            Onward::Exchange(name) => ingress.publish_from(name, wrapped.message()),
+        };
+        match outcome {
+            Ok(Outcome::Routed | Outcome::Taken) => {}
+            Ok(Outcome::Refused(reason)) if now < wrapped.due.saturating_add(REFUSED_MS_MAX) => {
+                tracing::debug!(vhost = %vhost.name, reason, "a delayed message waits longer");
+                kept.push((now + REFUSED_RETRY_MS, position));
+                continue;
+            }
+            Ok(Outcome::Unroutable) => {
+                tracing::debug!(vhost = %vhost.name, "a delayed message reaches no queue");
+            }
+            outcome => {
+                tracing::warn!(vhost = %vhost.name, ?outcome, "a delayed message is lost");
+            }
+        }
+        gone.push((position, bytes, wrapped.exchange().into()));
+    }
+    ingress.flush(&[], touched);
+    (gone, kept)
+}

@@ -1,0 +1,80 @@
+//! Messages that go more ways than to queues: into histories, and aside to wait.
+
+use std::sync::Arc;
+
+use amphora_core::definition::ExchangeDefinition;
+use amphora_protocol::connection::Content;
+
+use super::routes::To;
+use super::{Ingress, Outcome, Slots};
+use crate::runtime::batch::MessageRef;
+use crate::runtime::histories;
+
+impl Ingress {
+    /// Collects a message whose route is its own, or that some of its queues look at first, or that is remembered.
+    pub(super) fn collect_each(&mut self, buffer: &[u8], content: Content<'_>) -> Outcome {
+        let slots = self.own_slots();
+        self.traffic.count(self.routes.last.exchange, slots.len());
+        let histories = match &self.routes.last.to {
+            To::Remembered(_, histories) => histories.clone(),
+            _ => self.histories(),
+        };
+        let delayed = std::mem::take(&mut self.routed.delayed);
+        let waits = (!delayed.is_empty()).then(|| self.delay_at(&delayed, &content.clone().into()));
+        self.routed.delayed = delayed;
+        let message = self.refer(buffer, content);
+        self.put_into_histories(&histories, message, buffer);
+        let outcome = self.put_each(&slots, message, buffer);
+        waits.map_or(outcome.clone(), |waits| waits.and(outcome))
+    }
+
+    /// The slots of a message whose route is its own, or of one whose queues have transforms.
+    fn own_slots(&mut self) -> Slots {
+        if let To::Chained(slots) | To::Remembered(slots, _) = &self.routes.last.to {
+            return slots.clone();
+        }
+        let queues = std::mem::take(&mut self.routed.queues);
+        let slots = queues.iter().map(|queue| self.slot(queue)).collect();
+        self.routed.queues = queues;
+        slots
+    }
+
+    /// Has histories keep the message, unless it says that it is not to be kept.
+    pub(super) fn put_into_histories(
+        &mut self,
+        histories: &[u32],
+        message: MessageRef,
+        buffer: &[u8],
+    ) {
+        if histories.is_empty()
+            || !histories::is_kept(message.resolve(buffer, &self.owned).properties)
+        {
+            return;
+        }
+        for &slot in histories {
+            self.put(slot, message);
+        }
+    }
+
+    /// The slots of the histories that keep the message in `routed`.
+    pub(super) fn histories(&mut self) -> Slots {
+        let remembered = std::mem::take(&mut self.routed.remembered);
+        let slots = self.history_slots(&remembered);
+        self.routed.remembered = remembered;
+        slots
+    }
+
+    /// One whose queue cannot be made does without; the log says so.
+    pub(super) fn history_slots(&mut self, exchanges: &[Arc<ExchangeDefinition>]) -> Slots {
+        let mut slots = Slots::new();
+        for exchange in exchanges {
+            match histories::queue(&self.vhost, exchange) {
+                Ok(queue) => slots.push(self.slot(&queue)),
+                Err(error) => {
+                    tracing::warn!(vhost = %self.vhost.name, exchange = %exchange.name, %error, "nothing is remembered");
+                }
+            }
+        }
+        slots
+    }
+}

@@ -1,0 +1,103 @@
+//! Messages that wait: seen, counted and cancelled by HTTP.
+
+use std::time::{Duration, Instant};
+
+use amphora_tests::{Broker, PATIENCE};
+use anyhow::ensure;
+use serde_json::{Value, json};
+
+use crate::api::Api;
+
+/// An hour, in milliseconds.
+const LONG: i64 = 3_600_000;
+
+fn publish(api: &Api, key: &str, delay: i64) -> anyhow::Result<()> {
+    let message = json!({
+        "routing_key": key,
+        "properties": { "headers": { "x-delay": delay, "n": 1 } },
+        "payload": format!("the message {key}"),
+        "payload_encoding": "string",
+    });
+    let answer = api.run("POST", "/exchanges/%2F/later/publish", &message)?;
+    ensure!(answer == json!({ "routed": true }), "{answer}");
+    Ok(())
+}
+
+/// Asks until the answer holds: what waits is noted by a task of its own.
+fn eventually(api: &Api, path: &str, holds: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    let begun = Instant::now();
+    loop {
+        let answer = api.get(path)?;
+        if holds(&answer) {
+            return Ok(answer);
+        }
+        ensure!(begun.elapsed() < PATIENCE, "{path}: {answer}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn waiting(api: &Api, count: usize) -> anyhow::Result<Vec<Value>> {
+    let all = eventually(api, "/delayed/%2F", |all| all["total_count"] == count)?;
+    Ok(all["items"].as_array().cloned().unwrap_or_default())
+}
+
+#[test]
+fn what_waits_is_listed_counted_and_cancelled_also_after_a_restart() -> anyhow::Result<()> {
+    let mut broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    assert_eq!(api.get("/delayed/%2F")?["total_count"], 0);
+    let exchange = json!({
+        "type": "x-delayed-message",
+        "durable": true,
+        "arguments": { "x-delayed-type": "direct" },
+    });
+    api.run("PUT", "/exchanges/%2F/later", &exchange)?;
+    api.run("PUT", "/queues/%2F/q", &json!({ "durable": true }))?;
+    let binding = json!({ "routing_key": "third" });
+    api.run("POST", "/bindings/%2F/e/later/q/q", &binding)?;
+    // No timer reaches that far.
+    publish(&api, "last", 100_000 * LONG)?;
+    publish(&api, "second", 2 * LONG)?;
+    publish(&api, "first", LONG)?;
+    for restarted in [false, true] {
+        if restarted {
+            broker.restart()?;
+        }
+        let api = Api::of(&broker)?;
+        let items = waiting(&api, 3)?;
+        let keys = items.iter().map(|item| &item["routing_key"]);
+        assert_eq!(keys.collect::<Vec<_>>(), ["first", "second", "last"]);
+        let first = &items[0];
+        assert_eq!(first["payload"], "the message first");
+        assert_eq!(first["exchange"], "later");
+        let headers = json!({ "x-delay": -LONG, "n": 1 });
+        assert_eq!(first["properties"]["headers"], headers);
+        let page = api.get("/delayed/%2F?page=2&page_size=2&truncate=3")?;
+        assert_eq!(page["page_count"], 2);
+        assert_eq!(page["items"][0]["payload"], "the");
+        eventually(&api, "/exchanges/%2F/later", |exchange| {
+            exchange["messages_delayed"] == 3
+        })?;
+    }
+    let api = Api::of(&broker)?;
+    let id = waiting(&api, 3)?[1]["id"].clone();
+    let path = format!("/delayed/%2F/{}", id.as_str().unwrap_or_default());
+    api.run("DELETE", &path, &Value::Null)?;
+    assert_eq!(api.call("DELETE", &path, &Value::Null)?.0, 404);
+    assert_eq!(api.call("DELETE", "/delayed/%2F/7", &Value::Null)?.0, 400);
+    assert_eq!(waiting(&api, 2)?.len(), 2);
+    let exchange = api.get("/exchanges/%2F/later")?;
+    assert_eq!(exchange["messages_delayed"], 2);
+    broker.restart()?;
+
+    let api = Api::of(&broker)?;
+    waiting(&api, 2)?;
+    let cancelled = api.run("DELETE", "/delayed/%2F", &Value::Null)?;
+    assert_eq!(cancelled, json!({ "cancelled": 2 }));
+    assert_eq!(waiting(&api, 0)?.len(), 0);
+    // It goes on from here as if nothing had been.
+    publish(&api, "third", 50)?;
+    eventually(&api, "/queues/%2F/q", |queue| queue["messages_ready"] == 1)?;
+    assert_eq!(waiting(&api, 0)?.len(), 0);
+    Ok(())
+}

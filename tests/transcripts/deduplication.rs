@@ -1,0 +1,146 @@
+//! Messages that say the same id as one before them.
+
+use expect_test::expect;
+
+use crate::script::check;
+
+#[test]
+fn a_queue_takes_each_id_once() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-size: 2}
+        a1 < queue.declare-ok queue=q
+        a1 > queue.declare queue=all
+        a1 < queue.declare-ok queue=all
+        a1 > queue.bind queue=q exchange=amq.fanout
+        a1 < queue.bind-ok
+        a1 > queue.bind queue=all exchange=amq.fanout
+        a1 < queue.bind-ok
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish exchange=amq.fanout routing_key=k "one" headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish exchange=amq.fanout routing_key=k mandatory "one again" headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=2
+        a1 > basic.publish exchange=amq.fanout routing_key=k "a number" headers={x-deduplication-header: 1}
+        a1 < basic.ack delivery_tag=3
+        a1 > basic.publish exchange=amq.fanout routing_key=k "without"
+        a1 < basic.ack delivery_tag=4
+        a1 > basic.publish exchange=amq.fanout routing_key=k "without"
+        a1 < basic.ack delivery_tag=5
+        a1 > basic.publish exchange=amq.fanout routing_key=k "two" headers={x-deduplication-header: "2"}
+        a1 < basic.ack delivery_tag=6
+        a1 > basic.publish exchange=amq.fanout routing_key=k "three" headers={x-deduplication-header: "3"}
+        a1 < basic.ack delivery_tag=7
+        # The window holds two.
+        a1 > basic.publish exchange=amq.fanout routing_key=k "one at last" headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=8
+        a1 > basic.consume queue=q consumer_tag=c no_ack
+        a1 < basic.consume-ok consumer_tag=c
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=amq.fanout routing_key=k "one" headers={x-deduplication-header: "1"}
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 exchange=amq.fanout routing_key=k "without"
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 exchange=amq.fanout routing_key=k "without"
+        a1 < basic.deliver consumer_tag=c delivery_tag=4 exchange=amq.fanout routing_key=k "two" headers={x-deduplication-header: "2"}
+        a1 < basic.deliver consumer_tag=c delivery_tag=5 exchange=amq.fanout routing_key=k "three" headers={x-deduplication-header: "3"}
+        a1 < basic.deliver consumer_tag=c delivery_tag=6 exchange=amq.fanout routing_key=k "one at last" headers={x-deduplication-header: "1"}
+        a1 > queue.purge queue=all
+        a1 < queue.purge-ok message_count=8
+    "#]])
+}
+
+#[test]
+fn an_exchange_takes_each_id_once_if_it_reaches_somebody() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > exchange.declare exchange=x type=fanout arguments={x-message-deduplication: true, x-deduplication-header: "id"}
+        a1 < exchange.declare-ok
+        a1 > basic.publish exchange=x routing_key=k mandatory "nobody" headers={id: "1"}
+        a1 < basic.return reply_code=312 reply_text=NO_ROUTE exchange=x routing_key=k "nobody" headers={id: "1"}
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        a1 > queue.bind queue=q exchange=x
+        a1 < queue.bind-ok
+        a1 > basic.consume queue=q consumer_tag=c no_ack
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish exchange=x routing_key=k mandatory "one" headers={id: "1"}
+        a1 > basic.publish exchange=x routing_key=other mandatory "again" headers={id: "1"}
+        a1 > basic.publish exchange=x routing_key=k mandatory "with copies" headers={id: "1", CC: ["c"]}
+        a1 > basic.publish exchange=x routing_key=k mandatory "two" headers={id: "2", x-deduplication-header: "1"}
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=x routing_key=k "one" headers={id: "1"}
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 exchange=x routing_key=k "two" headers={id: "2", x-deduplication-header: "1"}
+    "#]])
+}
+
+#[test]
+fn an_id_is_known_for_its_time() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-ttl: 300}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one" headers={x-deduplication-header: "1"}
+        a1 > basic.publish routing_key=q "again" headers={x-deduplication-header: "1"}
+        a1 > basic.consume queue=q consumer_tag=c no_ack
+        a1 < basic.consume-ok consumer_tag=c
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" headers={x-deduplication-header: "1"}
+        # What waits for 400 ms takes that time.
+        a1 > queue.declare queue=clock arguments={x-message-ttl: 400}
+        a1 < queue.declare-ok queue=clock
+        a1 > exchange.declare exchange=x type=fanout arguments={x-delayed-exchange: true}
+        a1 < exchange.declare-ok
+        a1 > queue.bind queue=clock exchange=x
+        a1 < queue.bind-ok
+        a1 > basic.consume queue=clock consumer_tag=clock no_ack
+        a1 < basic.consume-ok consumer_tag=clock
+        a1 > basic.publish exchange=x "tick" headers={x-delay: 400}
+        a1 < basic.deliver consumer_tag=clock delivery_tag=2 exchange=x "tick" headers={x-delay: -400}
+        a1 > basic.publish routing_key=q "once more" headers={x-deduplication-header: "1"}
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=q "once more" headers={x-deduplication-header: "1"}
+    "#]])
+}
+
+#[test]
+fn what_was_confirmed_is_a_duplicate_after_a_crash() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > exchange.declare exchange=x type=fanout durable arguments={x-message-deduplication: true}
+        a1 < exchange.declare-ok
+        a1 > queue.declare queue=q durable
+        a1 < queue.declare-ok queue=q
+        a1 > queue.declare queue=own durable arguments={x-message-deduplication: true}
+        a1 < queue.declare-ok queue=own
+        a1 > queue.bind queue=q exchange=x
+        a1 < queue.bind-ok
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish exchange=x routing_key=k "one" delivery_mode=2 headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish routing_key=own "one" delivery_mode=2 headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=2
+        a1 > basic.get queue=own no_ack
+        a1 < basic.get-ok delivery_tag=1 routing_key=own "one" headers={x-deduplication-header: "1"} delivery_mode=2
+        the broker crashes
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish exchange=x routing_key=k "again" delivery_mode=2 headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish routing_key=own "again" delivery_mode=2 headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=2
+        a1 > basic.publish routing_key=own "two" delivery_mode=2 headers={x-deduplication-header: "2"}
+        a1 < basic.ack delivery_tag=3
+        a1 > basic.consume queue=q consumer_tag=q no_ack
+        a1 < basic.consume-ok consumer_tag=q
+        a1 > basic.consume queue=own consumer_tag=own no_ack
+        a1 < basic.deliver consumer_tag=q delivery_tag=1 exchange=x routing_key=k "one" headers={x-deduplication-header: "1"} delivery_mode=2
+        a1 < basic.consume-ok consumer_tag=own
+        a1 < basic.deliver consumer_tag=own delivery_tag=2 routing_key=own "one" headers={x-deduplication-header: "1"} delivery_mode=2
+        a1 < basic.deliver consumer_tag=own delivery_tag=3 routing_key=own "two" headers={x-deduplication-header: "2"} delivery_mode=2
+    "#]])
+}
+
+#[test]
+fn what_means_nothing_is_refused() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > exchange.declare exchange=x type=direct arguments={x-message-deduplication: true, x-cache-size: 0}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-cache-size' for exchange 'x' in vhost '/': 0 is not positive" class_id=40 method_id=10
+        a2 > exchange.declare exchange=x type=direct arguments={x-message-deduplication: "yes"}
+        a2 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-message-deduplication' for exchange 'x' in vhost '/': {unacceptable_type,longstr}" class_id=40 method_id=10
+        a3 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-ttl: "soon"}
+        a3 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-cache-ttl' for queue 'q' in vhost '/': \"expected integer, got longstr\"" class_id=50 method_id=10
+    "#]])
+}
