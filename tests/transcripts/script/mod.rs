@@ -16,6 +16,7 @@
 //! are numbered: `amq.gen-$1`. At the end of a script, what the clients have received beside it is added to it.
 
 mod actor;
+mod elsewhere;
 mod grammar;
 mod names;
 mod place;
@@ -26,7 +27,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use amphora_tests::Login;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use expect_test::Expect;
 
 use actor::{Actor, Heard};
@@ -41,13 +42,28 @@ pub(crate) fn check(script: &Expect) -> anyhow::Result<()> {
         names: Names::default(),
         played: String::new(),
     };
-    for line in script.data().trim().lines() {
-        let line = line.trim();
-        stage.play(line).with_context(|| line.to_owned())?;
+    let played = stage.play_all(script.data());
+    if stage.place.is_own() {
+        played?;
+        script.assert_eq(&stage.played);
+        return Ok(());
     }
-    stage.leftovers()?;
-    script.assert_eq(&stage.played);
-    Ok(())
+    // The name of the test.
+    let thread = std::thread::current();
+    let difference = elsewhere::known_difference(thread.name().unwrap_or_default())?;
+    let expected: Vec<&str> = script.data().trim().lines().map(str::trim).collect();
+    let same = elsewhere::leveled(&expected.join("\n")) == elsewhere::leveled(stage.played.trim());
+    match difference {
+        Some(reason) if played.is_ok() && same && !reason.starts_with("Sometimes") => {
+            bail!("it is the same there, but: {reason}")
+        }
+        Some(_) => Ok(()),
+        None => {
+            played?;
+            ensure!(same, "it answers\n{}", stage.played);
+            Ok(())
+        }
+    }
 }
 
 struct Stage {
@@ -58,6 +74,14 @@ struct Stage {
 }
 
 impl Stage {
+    fn play_all(&mut self, script: &str) -> anyhow::Result<()> {
+        for line in script.trim().lines() {
+            let line = line.trim();
+            self.play(line).with_context(|| line.to_owned())?;
+        }
+        self.leftovers()
+    }
+
     fn play(&mut self, line: &str) -> anyhow::Result<()> {
         if line.is_empty() || line.starts_with('#') {
             self.say(line);

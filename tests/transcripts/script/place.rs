@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use amphora_tests::{Broker, Client, Login};
 use anyhow::{Context, bail};
 
-/// Names another broker, as the addresses of its AMQP and HTTP listeners with a comma between them: with RabbitMQ's, this
-/// shows where the scripts are not true of RabbitMQ.
+/// Names another broker, as the addresses of its AMQP and HTTP listeners with a comma between them. With RabbitMQ's, this
+/// shows that the scripts are true of it, but for those that `differences.toml` names.
 const ELSEWHERE: &str = "AMPHORA_SCRIPTS_AT";
 
 /// `guest:guest`
@@ -26,6 +26,10 @@ impl Place {
             Ok(addresses) => Self::elsewhere(&addresses),
             Err(_) => Ok(Self::Own(Box::new(Broker::start()?))),
         }
+    }
+
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self, Self::Own(_))
     }
 
     pub(super) fn login(&self, login: &Login) -> anyhow::Result<Client> {
