@@ -229,3 +229,24 @@ fn dead_letters_survive_a_crash() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=dead delivery_tag=1 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "expired", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "expired", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "expired"} delivery_mode=2
     "#]])
 }
+
+#[test]
+fn at_least_once_means_to_wait_for_a_queue() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-overflow: "reject-publish", x-dead-letter-exchange: "amq.fanout", x-dead-letter-strategy: "at-least-once"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "one" delivery_mode=2
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" delivery_mode=2
+        a1 > basic.reject delivery_tag=1
+        # Nobody is bound yet.
+        a1 > queue.declare queue=dead
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.bind queue=dead exchange=amq.fanout
+        a1 < queue.bind-ok
+        a1 > basic.consume queue=dead consumer_tag=dead no_ack
+        a1 < basic.consume-ok consumer_tag=dead
+        a1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=amq.fanout routing_key=q "one" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"} delivery_mode=2
+    "#]])
+}

@@ -154,3 +154,18 @@ fn what_was_delivered_and_not_acknowledged_comes_again_after_a_crash() -> anyhow
         a1 < basic.get-ok delivery_tag=2 routing_key=q "three" delivery_mode=2
     "#]])
 }
+
+#[test]
+fn a_quorum_queue_keeps_every_message_through_a_crash() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "transient elsewhere"
+        a1 < basic.ack delivery_tag=1
+        the broker crashes
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "transient elsewhere"
+    "#]])
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::queue_arguments::QueueArguments;
+use crate::queue_arguments::{QueueArguments, QueueType};
 
 use super::Queue;
 use super::levels::Levels;
@@ -24,6 +24,7 @@ impl<C> Queue<C> {
         if self.consumers.len() == 0 {
             self.consumers.set_single(arguments.single_active_consumer);
         }
+        self.keeps_all = arguments.queue_type == QueueType::Quorum;
         self.limits.configure(arguments);
         self.deaths.configure(arguments);
         self.returns.configure(arguments);

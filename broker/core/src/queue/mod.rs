@@ -123,6 +123,8 @@ pub struct Queue<C> {
     deaths: death::Deaths,
     returns: returns::Returns,
     exclusive_consumer: bool,
+    /// Every message is persistent, as in a quorum queue.
+    keeps_all: bool,
     /// Nothing is delivered to consumers.
     paused: bool,
 }
@@ -149,6 +151,7 @@ impl<C> Queue<C> {
             deaths: death::Deaths::default(),
             returns: returns::Returns::default(),
             exclusive_consumer: false,
+            keeps_all: false,
             paused: false,
         }
     }
@@ -224,7 +227,8 @@ impl<C> Queue<C> {
         self.counters.published += batch.len() as u64;
         let mut persistent = false;
         let mut append = |queue: &mut Self, index| {
-            let message = batch.message(index);
+            let mut message = batch.message(index);
+            message.persistent |= queue.keeps_all;
             persistent |= message.persistent;
             let expires_at = queue.expiry_of(message.properties);
             queue.log.append(&message, queue.durable, expires_at);

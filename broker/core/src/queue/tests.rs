@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::message::{Body, Message};
-use crate::queue_arguments::QueueArguments;
+use crate::queue_arguments::{QueueArguments, QueueType};
 use crate::store::{CommitGroup, RecordId, RecordRef, RecoveredQueue, Write};
 
 /// A delivery as a connection saw it: position, redelivered, and the number in the body.
@@ -261,7 +261,7 @@ impl World {
                     size: size as u64,
                     expires_at: shorter.map(|ttl| self.now + ttl),
                     priority: priority.min(self.arguments.max_priority.unwrap_or(0)),
-                    persistent,
+                    persistent: persistent || self.arguments.queue_type == QueueType::Quorum,
                     delivered: false,
                     durable: false,
                 },

@@ -1,7 +1,7 @@
 //! What comes back, is given up, and is buried: operations and what holds after them.
 
 use super::*;
-use crate::queue_arguments::{DelayedRetry, DelayedRetryType, QueueType, Retry, RetryOn};
+use crate::queue_arguments::{DelayedRetry, DelayedRetryType, Retry, RetryOn};
 use amphora_protocol::wire::types::ExchangeName;
 
 /// Limits, dead letters, and retries, or none.
