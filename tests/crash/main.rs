@@ -4,6 +4,7 @@
 //! `AMPHORA_CRASH_SEED` repeats a run as far as timing lets it be repeated; `AMPHORA_CRASH_ROUNDS` makes it longer.
 
 mod consumer;
+mod fanout;
 mod inspection;
 mod ledger;
 mod message;

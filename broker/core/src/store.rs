@@ -1,7 +1,8 @@
 //! What a storage must guarantee.
 //!
 //! The core decides *what* is durable; a [`Store`] makes it so. Three families of values exist:
-//! definitions (small, keyed by the core), records (runs of messages of one queue) and settlements (one per queue).
+//! definitions (small, keyed by the core), records (runs of messages of one queue, or of bodies that several queues share)
+//! and settlements (one per queue).
 //! The store interprets none of them: their bytes are the core's, versioned by the core.
 
 use std::fmt;
@@ -14,6 +15,11 @@ pub type Position = u64;
 /// A queue's identity in the store. Never reused, so that what is left of a deleted queue cannot turn up in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueueId(pub u32);
+
+impl QueueId {
+    /// Owns the records of shared bodies, see [`RecordRef::bodies`]. No queue has this id.
+    pub const SHARED: Self = Self(0);
+}
 
 /// A record's identity in the store: rises with every record, whatever its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +40,37 @@ pub struct RecordRef {
     pub bytes: u32,
     /// The record only relieved memory: its messages were never promised to survive a restart.
     pub transient: bool,
+    /// The bodies that its messages do not hold themselves.
+    pub bodies: Option<BodiesRef>,
+}
+
+impl RecordRef {
+    /// A record of shared bodies, which belongs to [`QueueId::SHARED`] and has no positions.
+    pub fn of_bodies(id: RecordId, bytes: u32) -> Self {
+        Self {
+            id,
+            first: 0,
+            last: 0,
+            count: 1,
+            bytes,
+            transient: false,
+            bodies: None,
+        }
+    }
+
+    /// How many bytes its messages have, wherever they are.
+    pub fn bytes_read(&self) -> u64 {
+        u64::from(self.bytes) + self.bodies.map_or(0, |bodies| u64::from(bodies.bytes))
+    }
+}
+
+/// Bodies that a record's messages have in common with messages of other queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodiesRef {
+    /// The record of [`QueueId::SHARED`] that they are in. It is stored for as long as a record refers to it.
+    pub record: RecordId,
+    /// How many bytes the bodies have to which this record refers.
+    pub bytes: u32,
 }
 
 /// One change within a [`CommitGroup`].

@@ -117,6 +117,7 @@ fn record(id: u64, messages: u32, data: &Bytes) -> RecordRef {
         count: messages,
         bytes,
         transient: false,
+        bodies: None,
     }
 }
 

@@ -13,11 +13,16 @@ use amphora_core::store::{QueueId, RecordRef, StoreError};
 
 /// The error for a record that is not as it was appended, naming queue and positions as a reader of the log needs them.
 fn damaged_record(queue: QueueId, record: &RecordRef, reason: impl Into<String>) -> StoreError {
-    StoreError::Damaged {
-        what: format!(
+    let what = if queue == QueueId::SHARED {
+        format!("record {} of shared bodies", record.id.0)
+    } else {
+        format!(
             "record {} of queue {} (positions {} to {})",
             record.id.0, queue.0, record.first, record.last
-        ),
+        )
+    };
+    StoreError::Damaged {
+        what,
         reason: reason.into(),
     }
 }

@@ -140,6 +140,7 @@ mod tests {
             count: 1,
             bytes: 1,
             transient: false,
+            bodies: None,
         }
     }
 

@@ -8,17 +8,17 @@ use foldhash::fast::FixedState;
 use crate::message::{Body, Message, SHARED_BODY_MIN};
 
 /// The publisher asked for persistence and the queue is durable.
-pub(super) const PERSISTENT: u16 = 1;
+pub(crate) const PERSISTENT: u16 = 1;
 /// The body is in [`Block::shared`]; the buffer holds its index instead.
 const SHARED: u16 = 2;
 /// Done with; its bytes stay until the block goes.
-pub(super) const SETTLED: u16 = 4;
+pub(crate) const SETTLED: u16 = 4;
 /// Was delivered once and came back.
-pub(super) const REDELIVERED: u16 = 8;
+pub(crate) const REDELIVERED: u16 = 8;
 /// Is in a record that survives a restart, or in one of that kind that the committer has taken.
-pub(super) const STORED: u16 = 16;
+pub(crate) const STORED: u16 = 16;
 /// Is in a record that only relieves memory, or in one of that kind that the committer has taken.
-pub(super) const SPILLED: u16 = 32;
+pub(crate) const SPILLED: u16 = 32;
 
 /// The time at which it expires stands in front of its properties, in 8 bytes.
 const EXPIRES: u16 = 64;
@@ -27,7 +27,7 @@ const EXPIRES: u16 = 64;
 const LEVEL: u16 = 0xff00;
 
 /// What of the flags outlives the block when it leaves memory.
-pub(super) const LASTING: u16 = SETTLED | REDELIVERED | STORED | SPILLED | LEVEL;
+pub(crate) const LASTING: u16 = SETTLED | REDELIVERED | STORED | SPILLED | LEVEL;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -46,7 +46,7 @@ const TARGETS_SEARCHED: usize = 8;
 
 /// A run of messages, in the order of their positions.
 #[derive(Debug, Default)]
-pub(super) struct Block {
+pub(crate) struct Block {
     data: Vec<u8>,
     entries: Vec<Entry>,
     shared: Vec<Bytes>,
@@ -57,22 +57,22 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Bytes of memory held.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.data.capacity() + self.entries.capacity() * size_of::<Entry>() + self.shared_bytes
     }
 
     /// Whether so much has gathered that a new block is due.
-    pub(super) fn is_full(&self, bytes_max: usize) -> bool {
+    pub(crate) fn is_full(&self, bytes_max: usize) -> bool {
         self.data.len() + self.entries.len() * size_of::<Entry>() + self.shared_bytes >= bytes_max
             || self.targets.len() >= usize::from(u16::MAX)
     }
 
-    pub(super) fn push(&mut self, message: &Message<'_>, flags: u16, expires_at: Option<u64>) {
+    pub(crate) fn push(&mut self, message: &Message<'_>, flags: u16, expires_at: Option<u64>) {
         let target = self.intern(message.target);
         let offset = length(self.data.len());
         let mut flags = flags;
@@ -104,7 +104,7 @@ impl Block {
     }
 
     /// Keeps the place of a message that is not there (any more).
-    pub(super) fn push_absent(&mut self) {
+    pub(crate) fn push_absent(&mut self) {
         self.entries.push(Entry {
             offset: 0,
             properties: 0,
@@ -114,7 +114,7 @@ impl Block {
         });
     }
 
-    pub(super) fn message(&self, index: usize) -> Option<Message<'_>> {
+    pub(crate) fn message(&self, index: usize) -> Option<Message<'_>> {
         let entry = self.entries.get(index)?;
         let before = if entry.flags & EXPIRES == 0 {
             0
@@ -138,7 +138,7 @@ impl Block {
     }
 
     /// When the message at `index` expires, if it does.
-    pub(super) fn expires_at(&self, index: usize) -> Option<u64> {
+    pub(crate) fn expires_at(&self, index: usize) -> Option<u64> {
         let entry = self.entries.get(index)?;
         if entry.flags & EXPIRES == 0 {
             return None;
@@ -148,24 +148,24 @@ impl Block {
     }
 
     /// Length of the body at `index`.
-    pub(super) fn body_len(&self, index: usize) -> usize {
+    pub(crate) fn body_len(&self, index: usize) -> usize {
         self.entries
             .get(index)
             .map_or(0, |entry| entry.body as usize)
     }
 
-    pub(super) fn flags(&self, index: usize) -> u16 {
+    pub(crate) fn flags(&self, index: usize) -> u16 {
         self.entries.get(index).map_or(SETTLED, |entry| entry.flags)
     }
 
-    pub(super) fn add_flags(&mut self, index: usize, flags: u16) {
+    pub(crate) fn add_flags(&mut self, index: usize, flags: u16) {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.flags |= flags;
         }
     }
 
     /// Forgets all messages and keeps the memory for the next ones.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.data.clear();
         self.entries.clear();
         self.shared.clear();

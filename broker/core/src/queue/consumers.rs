@@ -50,6 +50,31 @@ pub struct Consumer<C> {
     parked: Parked,
 }
 
+impl<C> Consumer<C> {
+    /// A consumer that has got nothing yet; `slot` and `serial` are together never used again.
+    pub(crate) fn new(slot: usize, serial: u32, connection: C, options: ConsumerOptions) -> Self {
+        Self {
+            key: ConsumerKey {
+                slot: u32::try_from(slot).unwrap_or(u32::MAX),
+                serial,
+            },
+            connection,
+            options,
+            in_flight: 0,
+            pending: Vec::new(),
+            room: Room::default(),
+            parked: Parked::Room,
+        }
+    }
+}
+
+impl ConsumerKey {
+    /// Where the queue keeps the consumer.
+    pub(crate) fn slot(self) -> usize {
+        self.slot as usize
+    }
+}
+
 /// What a connection takes for a consumer. An estimate: [`Sink::deliver`](super::Sink::deliver) is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
@@ -60,7 +85,7 @@ pub struct Room {
 }
 
 impl Room {
-    fn is_none(self) -> bool {
+    pub(crate) fn is_none(self) -> bool {
         self.bytes == 0 || self.messages == 0
     }
 
@@ -136,26 +161,13 @@ impl<C> Consumers<C> {
         self.serial = self.serial.wrapping_add(1);
         let has_active = self.active().is_some();
         let entry = self.slots.vacant_entry();
-        let slot = u32::try_from(entry.key()).unwrap_or(u32::MAX);
-        let key = ConsumerKey {
-            slot,
-            serial: self.serial,
-        };
         let priority = options.priority;
-        let parked = if self.single && has_active {
-            Parked::Standby
-        } else {
-            Parked::Room
-        };
-        entry.insert(Consumer {
-            key,
-            connection,
-            options,
-            in_flight: 0,
-            pending: Vec::new(),
-            room: Room::default(),
-            parked,
-        });
+        let mut consumer = Consumer::new(entry.key(), self.serial, connection, options);
+        if self.single && has_active {
+            consumer.parked = Parked::Standby;
+        }
+        let key = consumer.key;
+        entry.insert(consumer);
         if self.group(priority).is_none() {
             let at = self
                 .groups

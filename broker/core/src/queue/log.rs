@@ -13,7 +13,7 @@ use super::segment::Segment;
 
 /// A block is sealed when it holds this much: large enough to make its costs vanish, small enough to be read back
 /// in a few milliseconds.
-pub(super) const SEGMENT_BYTES: usize = 1 << 20;
+pub(crate) const SEGMENT_BYTES: usize = 1 << 20;
 
 /// A block that is kept for reuse is not larger than this.
 const SPARE_BYTES_MAX: usize = 2 * SEGMENT_BYTES;
@@ -264,11 +264,7 @@ impl Log {
             return;
         };
         if segment.unread {
-            let lost: u64 = segment
-                .records
-                .iter()
-                .map(|record| u64::from(record.bytes))
-                .sum();
+            let lost: u64 = segment.records.iter().map(RecordRef::bytes_read).sum();
             self.unread_bytes = self.unread_bytes.saturating_sub(lost);
         }
         self.obsolete.append(&mut segment.records);

@@ -3,22 +3,24 @@
 //! One value of this type is one queue's whole state; its methods take it exclusively, a clock nowhere. Whatever makes
 //! a message deliverable ends in [`Queue::dispatch`], the only place that gives messages to consumers.
 
-mod block;
+pub(crate) mod block;
+pub(crate) mod bodies;
 mod configure;
 mod consumers;
 mod contents;
 mod counters;
+pub(crate) mod cutter;
 mod death;
 mod dispatch;
 mod expiry;
 mod holding;
 mod levels;
 mod limits;
-mod log;
+pub(crate) mod log;
 mod persist;
 mod purge;
-mod record;
-mod recovery;
+pub(crate) mod record;
+pub(crate) mod recovery;
 mod returns;
 mod segment;
 mod settlement;
@@ -30,13 +32,14 @@ use std::collections::BTreeSet;
 use crate::message::{Batch, Delivery, Message};
 use crate::store::{Position, QueueId};
 
+pub use bodies::Records;
 pub use consumers::{Accepted, Consumer, ConsumerKey, ConsumerOptions, Held, Room};
 pub use contents::Contents;
 pub use counters::Counters;
 pub use death::{Burial, DeathReason};
 pub use holding::Found;
 pub use limits::Space;
-pub use persist::{PageIn, RecordIds};
+pub use persist::{PageIn, RecordData};
 pub use record::read_record;
 pub use recovery::{RecoveryError, recover};
 pub use returns::{Attempts, Return};

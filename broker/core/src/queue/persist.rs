@@ -10,42 +10,20 @@ use bytes::Bytes;
 
 use crate::codec::Malformed;
 use crate::message::Message;
-use crate::store::{CommitGroup, Position, QueueId, RecordId, RecordRef, Write};
+use crate::store::{CommitGroup, Position, QueueId, RecordRef, Write};
 
 use super::block::{Block, PERSISTENT, SETTLED, SPILLED, STORED};
+use super::bodies::Records;
+use super::cutter::Cutter;
 use super::death::Deaths;
 use super::log::At;
-use super::record::{RecordWriter, read_record};
+use super::record::read_record;
 use super::returns::Returns;
 use super::segment::Segment;
 use super::{Effects, Queue, settlement};
 
-/// A record is cut when it has this much.
-const RECORD_BYTES: usize = 256 << 10;
-
-/// A body above this gets a record of its own, so that reading its neighbours does not read it.
-const LONE_BODY_MIN: usize = 64 << 10;
-
 /// Segments that stay in memory from the head on, so that consumers need not wait for the store.
 const HEAD_SEGMENTS: usize = 2;
-
-/// Gives every record its id.
-#[derive(Debug)]
-pub struct RecordIds {
-    next: u64,
-}
-
-impl RecordIds {
-    /// Starts at an id that was never used.
-    pub fn starting_at(next: u64) -> Self {
-        Self { next }
-    }
-
-    fn next(&mut self) -> RecordId {
-        self.next += 1;
-        RecordId(self.next - 1)
-    }
-}
 
 /// How far a queue has come in telling the store.
 #[derive(Debug, Default)]
@@ -69,6 +47,52 @@ pub struct PageIn {
     pub records: Vec<RecordRef>,
 }
 
+impl PageIn {
+    /// Reads what is asked for, in the order of [`PageIn::records`].
+    ///
+    /// # Errors
+    /// The first that `read` has.
+    pub fn read<E>(
+        &self,
+        mut read: impl FnMut(QueueId, &RecordRef) -> Result<Bytes, E>,
+    ) -> Result<Vec<RecordData>, E> {
+        let records = self.records.iter();
+        let whole = records.map(|record| RecordData::read(self.queue, record, &mut read));
+        whole.collect()
+    }
+}
+
+/// A record that was read back.
+#[derive(Clone, Debug)]
+pub struct RecordData {
+    /// The record itself.
+    pub data: Bytes,
+    /// The record with the bodies that it refers to, empty if it refers to none.
+    pub bodies: Bytes,
+}
+
+impl RecordData {
+    /// Reads a record of a queue, and what it refers to.
+    ///
+    /// # Errors
+    /// The first that `read` has.
+    pub fn read<E>(
+        queue: QueueId,
+        record: &RecordRef,
+        mut read: impl FnMut(QueueId, &RecordRef) -> Result<Bytes, E>,
+    ) -> Result<Self, E> {
+        let bodies = match record.bodies {
+            Some(bodies) => {
+                let record = RecordRef::of_bodies(bodies.record, bodies.bytes);
+                read(QueueId::SHARED, &record)?
+            }
+            None => Bytes::new(),
+        };
+        let data = read(queue, record)?;
+        Ok(Self { data, bodies })
+    }
+}
+
 impl<C> Queue<C> {
     /// Adds to `group` all that the store does not know of: new persistent messages, what was settled, records that
     /// have become obsolete. With `spill`, messages that need not survive a restart are added, too, so that they can leave
@@ -76,14 +100,14 @@ impl<C> Queue<C> {
     pub fn take_commit(
         &mut self,
         group: &mut CommitGroup,
-        ids: &mut RecordIds,
+        records: &mut Records,
         spill: bool,
     ) -> bool {
         if spill {
             self.log.seal();
         }
         let before = group.writes.len();
-        self.take_messages(group, ids, spill);
+        self.take_messages(group, records, spill);
         let appended = group.writes.len() > before;
         for record in self.log.obsolete.drain(..) {
             group.writes.push(Write::Remove {
@@ -156,7 +180,7 @@ impl<C> Queue<C> {
     ///
     /// # Errors
     /// The data is not what was written; the segment stays away.
-    pub fn page_in(&mut self, base: Position, data: &[Bytes]) -> Result<(), Malformed> {
+    pub fn page_in(&mut self, base: Position, data: &[RecordData]) -> Result<(), Malformed> {
         let Some(segment) = self
             .log
             .segment_of(base)
@@ -167,9 +191,13 @@ impl<C> Queue<C> {
         let mut block = Block::default();
         let mut messages: Vec<(Position, Message<'_>, Option<u64>)> = Vec::new();
         for record in data {
-            read_record(record, |position, message, expires_at| {
-                messages.push((position, message, expires_at));
-            })?;
+            read_record(
+                &record.data,
+                &record.bodies,
+                |position, message, expires_at| {
+                    messages.push((position, message, expires_at));
+                },
+            )?;
         }
         messages.sort_by_key(|&(position, ..)| position);
         for (position, message, expires_at) in messages {
@@ -261,7 +289,7 @@ impl<C> Queue<C> {
         }
     }
 
-    fn take_messages(&mut self, group: &mut CommitGroup, ids: &mut RecordIds, spill: bool) {
+    fn take_messages(&mut self, group: &mut CommitGroup, records: &mut Records, spill: bool) {
         let from = if spill { 0 } else { self.persist.taken_to };
         let first = self
             .log
@@ -270,9 +298,9 @@ impl<C> Queue<C> {
         let last = self.log.segments.len().saturating_sub(1);
         for (index, segment) in self.log.segments.iter_mut().enumerate().skip(first) {
             let start = segment.index(self.persist.taken_to.max(segment.base));
-            take_segment(self.id, segment, start, Kind::Persistent, group, ids);
+            take_segment(self.id, segment, start, Kind::Persistent, group, records);
             if spill && index != last {
-                take_segment(self.id, segment, 0, Kind::Transient, group, ids);
+                take_segment(self.id, segment, 0, Kind::Transient, group, records);
             }
         }
         self.persist.taken_to = self.log.tail();
@@ -298,7 +326,7 @@ fn take_segment(
     start: usize,
     kind: Kind,
     group: &mut CommitGroup,
-    ids: &mut RecordIds,
+    records: &mut Records,
 ) {
     let Some(block) = &mut segment.block else {
         return;
@@ -307,44 +335,17 @@ fn take_segment(
         Kind::Persistent => (PERSISTENT, STORED),
         Kind::Transient => (0, SPILLED),
     };
-    let mut writer = RecordWriter::default();
-    let mut finish = |writer: &mut RecordWriter| {
-        if writer.is_empty() {
-            return;
-        }
-        let (first, last, count, data) = writer.finish();
-        let record = RecordRef {
-            id: ids.next(),
-            first,
-            last,
-            count,
-            bytes: u32::try_from(data.len()).unwrap_or(u32::MAX),
-            transient: kind == Kind::Transient,
-        };
-        segment.records.push(record);
-        group.writes.push(Write::Append {
-            queue,
-            record,
-            data,
-        });
-    };
+    let transient = kind == Kind::Transient;
+    let mut cutter = Cutter::new(queue, transient, group, records, &mut segment.records);
     for index in start..block.len() {
         if block.flags(index) & (PERSISTENT | SETTLED | STORED | SPILLED) != wanted {
             continue;
         }
         block.add_flags(index, taken);
-        let Some(message) = block.message(index) else {
-            continue;
-        };
-        let alone = message.body.len() > LONE_BODY_MIN;
-        if alone {
-            finish(&mut writer);
-        }
-        let expires_at = block.expires_at(index);
-        writer.push(segment.base + index as Position, &message, expires_at);
-        if alone || writer.len() >= RECORD_BYTES {
-            finish(&mut writer);
+        if let Some(message) = block.message(index) {
+            let position = segment.base + index as Position;
+            cutter.add(position, &message, block.expires_at(index));
         }
     }
-    finish(&mut writer);
+    cutter.finish();
 }

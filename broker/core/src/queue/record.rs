@@ -1,46 +1,70 @@
 //! The run of messages that a queue keeps in the store under one key.
 //!
-//! Layout, version 1, numbers of variable length unless said otherwise:
+//! Layout, version 2, numbers of variable length unless said otherwise:
 //! ```text
-//! u8 version = 1
+//! u8 version = 2
 //! first position
 //! count of messages
 //! per message:
 //!   distance of its position from the one before (from `first` for the first)
-//!   u8 flags: 1 persistent, 2 a new target follows, 4 expires
+//!   u8 flags: 1 persistent, 2 a new target follows, 4 expires, 8 the body is elsewhere
 //!   if flag 4, when it expires: milliseconds since the Unix epoch
 //!   target: if flag 2, length and bytes (it gets the next number); else the number of a target that was given before
 //!   length of properties, length of body
-//!   properties, body
+//!   properties
+//!   the body or, if flag 8, where it begins in the record of shared bodies that the index names for this record
 //! ```
+//! Version 1 is the same without flag 8.
 
 use bytes::Bytes;
 
 use crate::codec::{Malformed, Reader, put_slice, put_varint};
 use crate::message::{Body, Message};
-use crate::store::Position;
+use crate::store::{BodiesRef, Position, RecordId};
 
-const VERSION: u8 = 1;
+use super::bodies::Place;
+
+const VERSION: u8 = 2;
+/// The oldest version that is still read.
+const VERSION_MIN: u8 = 1;
 const PERSISTENT: u8 = 1;
 const NEW_TARGET: u8 = 2;
 const EXPIRES: u8 = 4;
+const ELSEWHERE: u8 = 8;
 
 /// Builds the data of one record.
 #[derive(Debug, Default)]
-pub(super) struct RecordWriter {
+pub(crate) struct RecordWriter {
     messages: Vec<u8>,
     targets: Vec<Box<[u8]>>,
     first: Position,
     last: Position,
     count: u32,
+    bodies: Option<BodiesRef>,
+}
+
+/// A record that is ready to be stored.
+pub(crate) struct Finished {
+    pub(crate) first: Position,
+    pub(crate) last: Position,
+    pub(crate) count: u32,
+    pub(crate) bodies: Option<BodiesRef>,
+    pub(crate) data: Bytes,
 }
 
 impl RecordWriter {
-    pub(super) fn push(
+    /// Whether a message with its body in that record can be added: all bodies that are elsewhere are in one record.
+    pub(crate) fn may_refer_to(&self, record: RecordId) -> bool {
+        self.bodies.is_none_or(|bodies| bodies.record == record)
+    }
+
+    /// Adds a message; `place` is where its body is, if that is elsewhere.
+    pub(crate) fn push(
         &mut self,
         position: Position,
         message: &Message<'_>,
         expires_at: Option<u64>,
+        place: Option<Place>,
     ) {
         if self.count == 0 {
             self.first = position;
@@ -52,6 +76,9 @@ impl RecordWriter {
         let mut flags = if message.persistent { PERSISTENT } else { 0 };
         if expires_at.is_some() {
             flags |= EXPIRES;
+        }
+        if place.is_some() {
+            flags |= ELSEWHERE;
         }
         let known = self
             .targets
@@ -76,25 +103,39 @@ impl RecordWriter {
         put_varint(&mut self.messages, message.properties.len() as u64);
         put_varint(&mut self.messages, message.body.len() as u64);
         self.messages.extend_from_slice(message.properties);
-        self.messages.extend_from_slice(message.body.bytes());
+        if let Some(Place { record, offset }) = place {
+            put_varint(&mut self.messages, u64::from(offset));
+            let bodies = self.bodies.get_or_insert(BodiesRef { record, bytes: 0 });
+            let bytes = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
+            bodies.bytes = bodies.bytes.saturating_add(bytes);
+        } else {
+            self.messages.extend_from_slice(message.body.bytes());
+        }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.messages.len()
+    /// How many bytes will be read when the record is, with the bodies that are elsewhere.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len() + self.bodies.map_or(0, |bodies| bodies.bytes as usize)
     }
 
-    /// The finished record (first, last, count, data); the writer is empty again.
-    pub(super) fn finish(&mut self) -> (Position, Position, u32, Bytes) {
+    /// The finished record; the writer is empty again.
+    pub(crate) fn finish(&mut self) -> Finished {
         let mut data = Vec::with_capacity(self.messages.len() + 16);
         data.push(VERSION);
         put_varint(&mut data, self.first);
         put_varint(&mut data, u64::from(self.count));
         data.append(&mut self.messages);
-        let finished = (self.first, self.last, self.count, Bytes::from(data));
+        let finished = Finished {
+            first: self.first,
+            last: self.last,
+            count: self.count,
+            bodies: self.bodies.take(),
+            data: Bytes::from(data),
+        };
         self.targets.clear();
         self.count = 0;
         finished
@@ -102,16 +143,17 @@ impl RecordWriter {
 }
 
 /// Walks the messages of a record, as [`Store::read`](crate::store::Store::read) has its data: each with its position and when it expires,
-/// in milliseconds since the Unix epoch.
+/// in milliseconds since the Unix epoch. `bodies` is the data of the record that has the bodies which are elsewhere.
 ///
 /// # Errors
 /// The data is not what was written.
 pub fn read_record<'a>(
     data: &'a [u8],
+    bodies: &'a [u8],
     mut each: impl FnMut(Position, Message<'a>, Option<u64>),
 ) -> Result<(), Malformed> {
     let mut reader = Reader::new(data);
-    if reader.byte()? != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&reader.byte()?) {
         return Err(Malformed("unknown version of a record"));
     }
     let mut position = reader.varint()?;
@@ -142,11 +184,21 @@ pub fn read_record<'a>(
                 .ok_or(Malformed("a target was never given"))?
         };
         let properties = reader.varint32()? as usize;
-        let body = reader.varint32()? as usize;
+        let length = reader.varint32()? as usize;
+        let properties = reader.bytes(properties)?;
+        let body = if flags & ELSEWHERE == 0 {
+            reader.bytes(length)?
+        } else {
+            let offset = reader.varint32()? as usize;
+            bodies
+                .get(offset..)
+                .and_then(|rest| rest.get(..length))
+                .ok_or(Malformed("a body is not where it should be"))?
+        };
         let message = Message {
             target,
-            properties: reader.bytes(properties)?,
-            body: Body::Inline(reader.bytes(body)?),
+            properties,
+            body: Body::Inline(body),
             persistent: flags & PERSISTENT != 0,
         };
         each(position, message, expires_at);
@@ -162,36 +214,53 @@ pub fn read_record<'a>(
 mod tests {
     use super::*;
 
-    type Plain = (Position, Vec<u8>, Vec<u8>, Vec<u8>, bool, Option<u64>);
-
-    fn write(messages: &[Plain]) -> Bytes {
-        let mut writer = RecordWriter::default();
-        for (position, target, properties, body, persistent, expires_at) in messages {
-            writer.push(
-                *position,
-                &Message {
-                    target,
-                    properties,
-                    body: Body::Inline(body),
-                    persistent: *persistent,
-                },
-                *expires_at,
-            );
-        }
-        writer.finish().3
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Plain {
+        position: Position,
+        target: Vec<u8>,
+        properties: Vec<u8>,
+        body: Vec<u8>,
+        persistent: bool,
+        expires_at: Option<u64>,
     }
 
-    fn read(data: &Bytes) -> Result<Vec<Plain>, Malformed> {
+    /// The messages' record and that of their bodies; those that are longer than `inline_max` are in the latter.
+    fn write(messages: &[Plain], inline_max: usize) -> (Bytes, Vec<u8>) {
+        let mut writer = RecordWriter::default();
+        let mut bodies = Vec::new();
+        for plain in messages {
+            let place = (plain.body.len() > inline_max).then(|| Place {
+                record: RecordId(5),
+                offset: u32::try_from(bodies.len()).expect("small"),
+            });
+            if place.is_some() {
+                bodies.extend_from_slice(&plain.body);
+            }
+            let message = Message {
+                target: &plain.target,
+                properties: &plain.properties,
+                body: Body::Inline(&plain.body),
+                persistent: plain.persistent,
+            };
+            writer.push(plain.position, &message, plain.expires_at, place);
+        }
+        let finished = writer.finish();
+        let referred = finished.bodies.map_or(0, |bodies| bodies.bytes as usize);
+        assert_eq!(referred, bodies.len());
+        (finished.data, bodies)
+    }
+
+    fn read(data: &[u8], bodies: &[u8]) -> Result<Vec<Plain>, Malformed> {
         let mut messages = Vec::new();
-        read_record(data, |position, message, expires_at| {
-            messages.push((
+        read_record(data, bodies, |position, message, expires_at| {
+            messages.push(Plain {
                 position,
-                message.target.to_vec(),
-                message.properties.to_vec(),
-                message.body.bytes().to_vec(),
-                message.persistent,
+                target: message.target.to_vec(),
+                properties: message.properties.to_vec(),
+                body: message.body.bytes().to_vec(),
+                persistent: message.persistent,
                 expires_at,
-            ));
+            });
         })?;
         Ok(messages)
     }
@@ -201,29 +270,42 @@ mod tests {
         arbtest::arbtest(|u| {
             let mut position: Position = u.int_in_range(0..=1 << 40)?;
             let mut messages = Vec::new();
-            for _ in 0..u.int_in_range(0..=100)? {
+            for number in 0..u.int_in_range(0..=100)? {
                 position += u.int_in_range(1..=300)?;
-                let target = vec![u.int_in_range(0..=80)?; u.int_in_range(0..=3)?];
-                let properties = vec![0; u.int_in_range(0..=5)?];
-                let body = vec![7; u.int_in_range(0..=200)?];
-                let (persistent, expires_at) = u.arbitrary()?;
-                messages.push((position, target, properties, body, persistent, expires_at));
+                messages.push(Plain {
+                    position,
+                    target: vec![u.int_in_range(0..=80)?; u.int_in_range(0..=3)?],
+                    properties: vec![0; u.int_in_range(0..=5)?],
+                    body: vec![number; u.int_in_range(0..=200)?],
+                    persistent: u.arbitrary()?,
+                    expires_at: u.arbitrary()?,
+                });
             }
-            let data = write(&messages);
-            assert_eq!(read(&data).as_ref(), Ok(&messages));
+            let (data, bodies) = write(&messages, u.int_in_range(0..=300)?);
+            assert_eq!(read(&data, &bodies).as_ref(), Ok(&messages));
             let cut = u.int_in_range(0..=data.len().saturating_sub(1))?;
-            assert!(read(&data.slice(..cut)).is_err());
+            assert!(read(&data[..cut], &bodies).is_err());
+            if let Some(short) = bodies.len().checked_sub(1) {
+                assert!(read(&data, &bodies[..short]).is_err());
+            }
             Ok(())
         });
     }
 
     #[test]
+    fn records_of_the_first_version_are_still_read() {
+        let data = b"\x01\x07\x01\x00\x03\x02\x00\x00\x00\x02hi";
+        let messages = read(data, &[]).expect("reads");
+        assert_eq!((messages[0].position, &*messages[0].body), (7, &b"hi"[..]));
+    }
+
+    #[test]
     fn garbage_is_an_error() {
         arbtest::arbtest(|u| {
-            let bytes: Vec<u8> = u.arbitrary()?;
-            let _ = read(&Bytes::from(bytes));
+            let (data, bodies): (Vec<u8>, Vec<u8>) = u.arbitrary()?;
+            let _ = read(&data, &bodies);
             Ok(())
         });
-        assert!(read(&Bytes::from_static(&[2, 0, 0])).is_err());
+        assert!(read(&[3, 0, 0], &[]).is_err());
     }
 }

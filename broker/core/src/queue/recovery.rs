@@ -46,7 +46,7 @@ pub fn recover<C>(recovered: RecoveredQueue) -> Result<Queue<C>, RecoveryError> 
     let mut segments = VecDeque::new();
     let mut gone = obsolete;
     let mut ready = 0;
-    for group in grouped(records).map_err(|reason| error(reason.to_owned()))? {
+    for group in grouped(records, SEGMENT_BYTES).map_err(|reason| error(reason.to_owned()))? {
         let segment = segment(group, &settlement);
         if segment.live == 0 {
             gone.extend(segment.records);
@@ -75,8 +75,11 @@ pub fn recover<C>(recovered: RecoveredQueue) -> Result<Queue<C>, RecoveryError> 
     Ok(queue)
 }
 
-/// Neighbouring records, as many as make a segment.
-fn grouped(records: Vec<RecordRef>) -> Result<Vec<Vec<RecordRef>>, &'static str> {
+/// Neighbouring records, as many as make a segment of `bytes_max`.
+pub(crate) fn grouped(
+    records: Vec<RecordRef>,
+    bytes_max: usize,
+) -> Result<Vec<Vec<RecordRef>>, &'static str> {
     let mut groups: Vec<Vec<RecordRef>> = Vec::new();
     let mut bytes = 0;
     let mut end: Option<Position> = None;
@@ -86,11 +89,12 @@ fn grouped(records: Vec<RecordRef>) -> Result<Vec<Vec<RecordRef>>, &'static str>
         }
         let adjacent = end == Some(record.first);
         end = Some(record.last + 1);
-        bytes += record.bytes as usize;
+        let size = usize::try_from(record.bytes_read()).unwrap_or(usize::MAX);
+        bytes += size;
         match groups.last_mut() {
-            Some(group) if adjacent && bytes <= SEGMENT_BYTES => group.push(record),
+            Some(group) if adjacent && bytes <= bytes_max => group.push(record),
             _ => {
-                bytes = record.bytes as usize;
+                bytes = size;
                 groups.push(vec![record]);
             }
         }

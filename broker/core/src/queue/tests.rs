@@ -1,5 +1,6 @@
 //! Random operations on a queue against a naive model, with the invariants of the architecture page.
 
+mod fanout;
 mod invariants;
 mod returns;
 mod scenarios;
@@ -173,7 +174,7 @@ struct World {
     published: u64,
     settled: u64,
     disk: Disk,
-    ids: RecordIds,
+    records: Records,
 }
 
 impl World {
@@ -198,7 +199,7 @@ impl World {
             published: 0,
             settled: 0,
             disk: Disk::default(),
-            ids: RecordIds::starting_at(0),
+            records: Records::starting_at(0),
         }
     }
 
@@ -449,7 +450,7 @@ impl World {
 
     fn commit(&mut self, spill: bool) {
         let mut group = CommitGroup::default();
-        self.queue.take_commit(&mut group, &mut self.ids, spill);
+        self.queue.take_commit(&mut group, &mut self.records, spill);
         self.disk.apply(group);
         self.queue.committed(spill);
         for known in self.live.values_mut() {
@@ -517,11 +518,11 @@ impl World {
 
     fn page_in(&mut self) {
         for request in self.queue.take_wanted() {
-            let data: Vec<Bytes> = request
-                .records
-                .iter()
-                .map(|record| self.disk.records.get(&record.id).expect("stored").1.clone())
-                .collect();
+            let stored = |_, record: &RecordRef| {
+                let stored = self.disk.records.get(&record.id);
+                stored.map(|(_, data)| data.clone()).ok_or("not stored")
+            };
+            let data = request.read(stored).expect("stored");
             self.queue
                 .page_in(request.base, &data)
                 .expect("well-formed");

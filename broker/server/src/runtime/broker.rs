@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
+use amphora_core::queue::Records;
 use amphora_core::store::{Recovered, Store};
 use amphora_plugin_host::{Environment, Host, HostSettings};
 use amphora_protocol::exception::ConnectionException;
@@ -87,13 +88,17 @@ impl Broker {
         store: Arc<dyn Store>,
         users: Arc<Users>,
     ) -> anyhow::Result<(Arc<Self>, std::thread::JoinHandle<()>)> {
-        let recovered = store.recover().context("the storage cannot be read")?;
+        let mut recovered = store.recover().context("the storage cannot be read")?;
+        let (records, unused) =
+            Records::recover(&mut recovered).context("the storage is damaged")?;
         let durability = match config.durability {
             crate::config::Durability::Fsync => amphora_core::store::Durability::Fsync,
             crate::config::Durability::Os => amphora_core::store::Durability::Os,
         };
-        let (committer, thread) =
-            Committer::start(store, durability, MESSAGE_MEMORY, recovered.next_record)?;
+        let (committer, thread) = Committer::start(store, durability, MESSAGE_MEMORY, records)?;
+        if !unused.is_empty() {
+            committer.define(unused);
+        }
         let (surroundings, sent) = Surroundings::new(Arc::clone(&committer));
         let settings = HostSettings {
             cache_folder: Some(config.data_dir.join(COMPILED)),

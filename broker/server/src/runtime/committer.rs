@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use amphora_core::queue::RecordIds;
+use amphora_core::queue::Records;
 use amphora_core::store::{CommitGroup, Durability, Store, Write};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
@@ -67,7 +67,7 @@ pub(crate) struct Committer {
     /// The store refuses: publishers must stop.
     failing: AtomicBool,
     pub(super) failing_changed: Notify,
-    pub(super) paging: tokio::runtime::Handle,
+    pub(super) runtime: tokio::runtime::Handle,
     pub(super) timers: Timers,
     pub(super) burials: Burials,
     pub(crate) counters: CommitCounters,
@@ -82,7 +82,7 @@ impl Committer {
         store: Arc<dyn Store>,
         durability: Durability,
         memory_mark: usize,
-        next_record: u64,
+        records: Records,
     ) -> std::io::Result<(Arc<Self>, std::thread::JoinHandle<()>)> {
         let committer = Arc::new(Self {
             store,
@@ -105,16 +105,15 @@ impl Committer {
             relieved: Notify::new(),
             failing: AtomicBool::new(false),
             failing_changed: Notify::new(),
-            paging: tokio::runtime::Handle::current(),
+            runtime: tokio::runtime::Handle::current(),
             timers: Timers::default(),
             burials: Burials::default(),
             counters: CommitCounters::default(),
         });
         let runner = Arc::clone(&committer);
-        let ids = RecordIds::starting_at(next_record);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || runner.run(ids))?;
+            .spawn(move || runner.run(records))?;
         Ok((committer, thread))
     }
 
@@ -245,10 +244,10 @@ impl Committer {
         self.memory() > self.memory_mark
     }
 
-    fn run(self: &Arc<Self>, mut ids: RecordIds) {
+    fn run(self: &Arc<Self>, mut records: Records) {
         loop {
             let stopping = self.wait_for_work();
-            self.commit_once(&mut ids, stopping);
+            self.commit_once(&mut records, stopping);
             if stopping {
                 return;
             }
@@ -275,7 +274,7 @@ impl Committer {
         }
     }
 
-    fn commit_once(self: &Arc<Self>, ids: &mut RecordIds, stopping: bool) {
+    fn commit_once(self: &Arc<Self>, records: &mut Records, stopping: bool) {
         let epoch;
         let (dirty, writes);
         {
@@ -298,9 +297,10 @@ impl Committer {
                 state.model.take_deletion(&mut group);
             } else {
                 let spill = spill || queue.cools(&state);
-                urgent |= state.model.take_commit(&mut group, ids, spill);
+                urgent |= state.model.take_commit(&mut group, records, spill);
             }
         }
+        records.complete(&mut group);
         if !group.writes.is_empty() {
             let durability = if urgent {
                 self.durability

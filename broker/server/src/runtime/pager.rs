@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use amphora_core::queue::{Effects, PageIn};
-use bytes::Bytes;
 
 use super::committer::Committer;
 use super::peer::Touched;
@@ -12,13 +11,13 @@ use super::queue::SharedQueue;
 impl Committer {
     /// Does something that waits for the disk, away from the data path.
     pub(super) fn read_aside(&self, work: impl FnOnce() + Send + 'static) {
-        self.paging.spawn_blocking(work);
+        self.runtime.spawn_blocking(work);
     }
 
     /// Reads segments back, away from the data path.
     pub(super) fn page_in(self: &Arc<Self>, queue: &Arc<SharedQueue>, requests: Vec<PageIn>) {
         let (committer, queue) = (Arc::clone(self), Arc::clone(queue));
-        self.paging
+        self.runtime
             .spawn_blocking(move || read_back(&committer, &queue, &requests));
     }
 }
@@ -27,11 +26,7 @@ impl Committer {
 fn read_back(committer: &Arc<Committer>, queue: &Arc<SharedQueue>, requests: &[PageIn]) {
     let mut touched = Touched::default();
     for request in requests {
-        let data: Result<Vec<Bytes>, _> = request
-            .records
-            .iter()
-            .map(|record| committer.store.read(request.queue, record))
-            .collect();
+        let data = request.read(|queue, record| committer.store.read(queue, record));
         queue.with(committer, &mut touched, |model, sink| {
             let read = data.map_err(|error| error.to_string()).and_then(|data| {
                 model

@@ -211,6 +211,7 @@ mod tests {
                 count: 1,
                 bytes: 1,
                 transient: false,
+                bodies: None,
             };
             let append = Write::Append {
                 queue: QueueId(1),

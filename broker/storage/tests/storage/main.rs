@@ -63,6 +63,7 @@ fn record(id: u64, data: &Bytes) -> RecordRef {
         count: 10,
         bytes: data.len().try_into().expect("small"),
         transient: false,
+        bodies: None,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use amphora_core::store::{
-    CommitGroup, Durability, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue, Store, Write,
+    BodiesRef, CommitGroup, Durability, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue,
+    Store, Write,
 };
 use amphora_storage::testing::LossyStore;
 use amphora_storage::{MemoryStore, Options};
@@ -66,6 +67,12 @@ impl Model {
             count,
             bytes: data.len().try_into().expect("small"),
             transient: u.ratio(1, 8)?,
+            bodies: if u.ratio(1, 4)? {
+                let (record, bytes) = (RecordId(u.arbitrary()?), u.arbitrary()?);
+                Some(BodiesRef { record, bytes })
+            } else {
+                None
+            },
         };
         Ok(Write::Append {
             queue,

@@ -1,7 +1,8 @@
 //! The contract, held against both stores.
 
 use amphora_core::store::{
-    Durability, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue, Store, StoreError, Write,
+    BodiesRef, Durability, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue, Store,
+    StoreError, Write,
 };
 use amphora_storage::{FjallStore, MemoryStore};
 use bytes::Bytes;
@@ -66,6 +67,7 @@ for_both![
     settlements_are_per_queue,
     records_of_any_size,
     many_queues,
+    bodies_are_records_of_their_own,
 ];
 
 fn a_new_store_is_empty<K: Kind>() {
@@ -347,4 +349,61 @@ fn many_queues<K: Kind>() {
             }
         );
     }
+}
+
+fn bodies_are_records_of_their_own<K: Kind>() {
+    let home = K::home();
+    let store = K::open(&home);
+    let (bodies, referring) = (data(7, 100_000), data(8, 30));
+    let bodies_record = RecordRef::of_bodies(RecordId(7), 100_000);
+    let refers = |id| RecordRef {
+        bodies: Some(BodiesRef {
+            record: RecordId(7),
+            bytes: 60_000,
+        }),
+        ..record(id, &referring)
+    };
+    let append = |queue, record, data: &Bytes| Write::Append {
+        queue,
+        record,
+        data: data.clone(),
+    };
+    commit(
+        &store,
+        [
+            append(QueueId(1), refers(8), &referring),
+            append(QueueId(2), refers(9), &referring),
+            append(QueueId::SHARED, bodies_record, &bodies),
+        ],
+    );
+    let store = store.restart(&home);
+    let queues = store.recover().expect("recovers").queues;
+    let found: Vec<_> = queues.iter().map(|q| (q.queue.0, q.records[0])).collect();
+    assert_eq!(found, [(0, bodies_record), (1, refers(8)), (2, refers(9))]);
+    // To read it, the id is enough.
+    let by_id = RecordRef::of_bodies(RecordId(7), 60_000);
+    assert_eq!(
+        store.read(QueueId::SHARED, &by_id).expect("is stored"),
+        bodies
+    );
+    commit(
+        &store,
+        [
+            Write::Remove {
+                queue: QueueId(1),
+                record: refers(8),
+            },
+            Write::Remove {
+                queue: QueueId::SHARED,
+                record: bodies_record,
+            },
+        ],
+    );
+    let error = store.read(QueueId::SHARED, &by_id).expect_err("is gone");
+    assert!(
+        error.to_string().starts_with("record 7 of shared bodies"),
+        "{error}"
+    );
+    let store = store.restart(&home);
+    assert_eq!(store.recover().expect("recovers").queues.len(), 1);
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use amphora_core::message::Message;
-use amphora_core::queue::{Effects, PageIn, read_record};
+use amphora_core::queue::{Effects, PageIn, RecordData, read_record};
 use amphora_core::store::{Position, RecordId, RecordRef};
 use bytes::Bytes;
 
@@ -77,10 +77,13 @@ fn walk(
     record: &RecordRef,
     mut each: impl FnMut(Position, Message<'_>),
 ) -> Result<(), String> {
-    let data = vhost.committer.store.read(queue.id, record);
-    let data = data.map_err(|error| error.to_string())?;
-    read_record(&data, |position, message, _| each(position, message))
-        .map_err(|malformed| malformed.0.to_owned())
+    let store = &vhost.committer.store;
+    let read = |queue, record: &RecordRef| store.read(queue, record);
+    let record = RecordData::read(queue.id, record, read).map_err(|error| error.to_string())?;
+    read_record(&record.data, &record.bodies, |position, message, _| {
+        each(position, message);
+    })
+    .map_err(|malformed| malformed.0.to_owned())
 }
 
 impl Waiting {

@@ -2,18 +2,21 @@
 //!
 //! ```text
 //! key      queue u32, first position u64, record id u64
-//! payload  flags u8 (1 = transient), last position u64, count u32, bytes u32, XXH3 of the data u64
-//! version  1: the data stands under its id in `seg` as it is
+//! payload  flags u8 (1 = transient), last position u64, count u32, bytes u32, XXH3 of the data u64;
+//!          only in version 2: the record of shared bodies u64, bytes of those that this record refers to u32
+//! version  1, or 2 if the record refers to shared bodies: the data stands under its id in `seg` as it is
 //! ```
 
-use amphora_core::store::{QueueId, RecordId, RecordRef};
+use amphora_core::store::{BodiesRef, QueueId, RecordId, RecordRef};
 
 use super::envelope;
 
 const VERSION: u8 = 1;
+const VERSION_WITH_BODIES: u8 = 2;
 const TRANSIENT: u8 = 1;
 const KEY_BYTES: usize = 20;
 const PAYLOAD_BYTES: usize = 25;
+const BODIES_BYTES: usize = 12;
 
 /// An entry as it was read.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,13 +42,19 @@ pub(in crate::disk) fn key(queue: QueueId, record: &RecordRef) -> [u8; KEY_BYTES
 
 /// The record's value.
 pub(in crate::disk) fn encode(queue: QueueId, record: &RecordRef, data_checksum: u64) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(PAYLOAD_BYTES);
+    let mut payload = Vec::with_capacity(PAYLOAD_BYTES + BODIES_BYTES);
     payload.push(if record.transient { TRANSIENT } else { 0 });
     payload.extend_from_slice(&record.last.to_be_bytes());
     payload.extend_from_slice(&record.count.to_be_bytes());
     payload.extend_from_slice(&record.bytes.to_be_bytes());
     payload.extend_from_slice(&data_checksum.to_be_bytes());
-    envelope::seal(VERSION, &key(queue, record), &payload)
+    let mut version = VERSION;
+    if let Some(bodies) = record.bodies {
+        version = VERSION_WITH_BODIES;
+        payload.extend_from_slice(&bodies.record.0.to_be_bytes());
+        payload.extend_from_slice(&bodies.bytes.to_be_bytes());
+    }
+    envelope::seal(version, &key(queue, record), &payload)
 }
 
 /// Which queue and position a key speaks of, even if its value is damaged; `None` for what is no record's key.
@@ -63,9 +72,18 @@ pub(in crate::disk) fn decode_key(key: &[u8]) -> Option<(QueueId, u64, RecordId)
 /// Reads an entry, or says what is wrong with it.
 pub(in crate::disk) fn decode(key: &[u8], value: &[u8]) -> Result<IndexEntry, String> {
     let (queue, first, id) = decode_key(key).ok_or("its key is malformed")?;
-    let payload = envelope::open(VERSION, key, value)?;
-    let (flags, last, count, bytes, data_checksum) =
-        split(payload).ok_or("its entry has a wrong length")?;
+    let has_bodies = value.first() == Some(&VERSION_WITH_BODIES);
+    let wrong_length = "its entry has a wrong length";
+    let (payload, bodies) = if has_bodies {
+        let payload = envelope::open(VERSION_WITH_BODIES, key, value)?;
+        let (payload, bodies) = payload
+            .split_last_chunk::<BODIES_BYTES>()
+            .ok_or(wrong_length)?;
+        (payload, split_bodies(bodies))
+    } else {
+        (envelope::open(VERSION, key, value)?, None)
+    };
+    let (flags, last, count, bytes, data_checksum) = split(payload).ok_or(wrong_length)?;
     let record = RecordRef {
         id,
         first,
@@ -73,6 +91,7 @@ pub(in crate::disk) fn decode(key: &[u8], value: &[u8]) -> Result<IndexEntry, St
         count,
         bytes,
         transient: flags & TRANSIENT != 0,
+        bodies,
     };
     Ok(IndexEntry {
         queue,
@@ -96,6 +115,14 @@ fn split(payload: &[u8]) -> Option<(u8, u64, u32, u32, u64)> {
     ))
 }
 
+fn split_bodies(bytes: &[u8; BODIES_BYTES]) -> Option<BodiesRef> {
+    let (record, rest) = bytes.split_first_chunk()?;
+    Some(BodiesRef {
+        record: RecordId(u64::from_be_bytes(*record)),
+        bytes: u32::from_be_bytes(rest.try_into().ok()?),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +139,10 @@ mod tests {
                     count: u.arbitrary()?,
                     bytes: u.arbitrary()?,
                     transient: u.arbitrary()?,
+                    bodies: u.arbitrary::<Option<(u64, u32)>>()?.map(|(record, bytes)| {
+                        let record = RecordId(record);
+                        BodiesRef { record, bytes }
+                    }),
                 };
                 Ok((queue, record, u.arbitrary()?))
             };
@@ -145,6 +176,7 @@ mod tests {
             count: 2,
             bytes: 9,
             transient: true,
+            bodies: None,
         };
         assert_eq!(
             key(QueueId(5), &record),
@@ -153,6 +185,19 @@ mod tests {
         assert_eq!(
             encode(QueueId(5), &record, 4),
             b"\x01\x01\0\0\0\0\0\0\0\x02\0\0\0\x02\0\0\0\x09\0\0\0\0\0\0\0\x04\xb3\x98\xbd\x3f\x41\x3c\x07\xc7"
+        );
+        let with_bodies = RecordRef {
+            bodies: Some(BodiesRef {
+                record: RecordId(6),
+                bytes: 7,
+            }),
+            ..record
+        };
+        let value = encode(QueueId(5), &with_bodies, 4);
+        let payload = &value[..value.len() - 8];
+        assert_eq!(
+            payload,
+            b"\x02\x01\0\0\0\0\0\0\0\x02\0\0\0\x02\0\0\0\x09\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x06\0\0\0\x07"
         );
     }
 }

@@ -1,0 +1,87 @@
+//! Cuts a run of messages into records.
+
+use crate::message::{Body, Message};
+use crate::store::{CommitGroup, Position, QueueId, RecordRef, Write};
+
+use super::bodies::Records;
+use super::record::RecordWriter;
+
+/// A record is cut when it has this much.
+pub(crate) const RECORD_BYTES: usize = 256 << 10;
+
+/// A body above this gets a record of its own, so that reading its neighbours does not read it.
+pub(crate) const LONE_BODY_MIN: usize = 64 << 10;
+
+/// Puts messages of one queue into records, in the order of their positions, and the records into a group.
+pub(crate) struct Cutter<'a> {
+    queue: QueueId,
+    transient: bool,
+    group: &'a mut CommitGroup,
+    records: &'a mut Records,
+    /// Where the records that were made are listed.
+    stored: &'a mut Vec<RecordRef>,
+    writer: RecordWriter,
+}
+
+impl<'a> Cutter<'a> {
+    pub(crate) fn new(
+        queue: QueueId,
+        transient: bool,
+        group: &'a mut CommitGroup,
+        records: &'a mut Records,
+        stored: &'a mut Vec<RecordRef>,
+    ) -> Self {
+        Self {
+            queue,
+            transient,
+            group,
+            records,
+            stored,
+            writer: RecordWriter::default(),
+        }
+    }
+
+    /// Adds a message. `time` is kept with it.
+    pub(crate) fn add(&mut self, position: Position, message: &Message<'_>, time: Option<u64>) {
+        let place = match message.body {
+            // Whoever else has the body may be another queue; if it is not, little is lost.
+            Body::Shared(body) if !body.is_unique() => Some(self.records.place(body)),
+            _ => None,
+        };
+        let alone = message.body.len() > LONE_BODY_MIN;
+        if alone || place.is_some_and(|place| !self.writer.may_refer_to(place.record)) {
+            self.cut();
+        }
+        self.writer.push(position, message, time, place);
+        if alone || self.writer.len() >= RECORD_BYTES {
+            self.cut();
+        }
+    }
+
+    /// To be called after the last message.
+    pub(crate) fn finish(mut self) {
+        self.cut();
+    }
+
+    fn cut(&mut self) {
+        if self.writer.is_empty() {
+            return;
+        }
+        let finished = self.writer.finish();
+        let record = RecordRef {
+            id: self.records.next(),
+            first: finished.first,
+            last: finished.last,
+            count: finished.count,
+            bytes: u32::try_from(finished.data.len()).unwrap_or(u32::MAX),
+            transient: self.transient,
+            bodies: finished.bodies,
+        };
+        self.stored.push(record);
+        self.group.writes.push(Write::Append {
+            queue: self.queue,
+            record,
+            data: finished.data,
+        });
+    }
+}
