@@ -10,6 +10,7 @@ mod ledger;
 mod message;
 mod publisher;
 mod random;
+mod stream;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};

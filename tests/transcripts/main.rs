@@ -22,3 +22,4 @@ mod reply_to;
 mod retry;
 mod route;
 mod single_active;
+mod stream;

@@ -13,4 +13,5 @@ pub mod queue;
 pub mod queue_arguments;
 pub mod route;
 pub mod store;
+pub mod stream;
 pub mod topology;

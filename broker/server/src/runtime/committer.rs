@@ -314,9 +314,13 @@ impl Committer {
         for queue in &dirty {
             let mut state = queue.state.lock();
             let spill = spill || queue.cools(&state);
-            state.model.committed(spill);
+            let due = state.model.committed(spill);
             let memory = state.model.memory();
             self.account(&mut state.memory, memory);
+            drop(state);
+            if due {
+                super::pager::dispatch(self, queue);
+            }
         }
         self.uncommitted.fetch_sub(uncommitted, Ordering::Relaxed);
         self.relieved.notify_waiters();

@@ -22,6 +22,7 @@ mod ingress;
 mod listener;
 mod memory;
 mod methods;
+mod model;
 mod outbox;
 mod overdue;
 mod pager;

@@ -1,4 +1,4 @@
-//! Reads segments back that a queue let go.
+//! Reads segments back that a queue let go, and delivers what became durable.
 
 use std::sync::Arc;
 
@@ -51,4 +51,17 @@ fn read_back(committer: &Arc<Committer>, queue: &Arc<SharedQueue>, requests: &[P
     }
     queue.paged.notify_waiters();
     touched.finish(committer);
+}
+
+/// Delivers what a stream has that is durable now, away from the thread that made it so.
+pub(super) fn dispatch(committer: &Arc<Committer>, queue: &Arc<SharedQueue>) {
+    let (committer, queue) = (Arc::clone(committer), Arc::clone(queue));
+    let runtime = committer.runtime.clone();
+    runtime.spawn(async move {
+        let mut touched = Touched::default();
+        queue.with(&committer, &mut touched, |model, sink| {
+            ((), model.dispatch(sink))
+        });
+        touched.finish(&committer);
+    });
 }

@@ -103,6 +103,7 @@ impl Principal<'_> {
         touched: &mut Touched,
     ) -> Result<u64, Exception> {
         let queue = self.readable_queue(name)?;
+        queue.refuse_stream("queue.purge")?;
         let purged = queue.with(&self.vhost.committer, touched, |model, _| model.purge());
         Ok(purged.map_or(0, |(purged, _)| purged))
     }

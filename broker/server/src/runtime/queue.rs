@@ -7,9 +7,10 @@ use std::time::Duration;
 use amphora_core::channel::SourceKey;
 use amphora_core::definition::QueueDefinition;
 use amphora_core::message::Delivery;
-use amphora_core::queue::{Accepted, Consumer, Effects, Held, Queue, Room, Sink, Space};
-use amphora_core::queue_arguments::{DeadLetterStrategy, Overflow};
+use amphora_core::queue::{Accepted, Consumer, Effects, Held, Room, Sink, Space};
+use amphora_core::queue_arguments::{DeadLetterStrategy, Overflow, QueueType};
 use amphora_core::store::QueueId;
+use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::types::{ChannelNumber, QueueName};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -18,6 +19,7 @@ use super::channel::Outcome;
 use super::committer::Committer;
 use super::deduplication::Deduplicator;
 use super::delays;
+use super::model::Model;
 use super::outbox::OUTBOX_BYTES;
 use super::peer::{Peer, Touched};
 use super::plugins::DeadLetter;
@@ -35,7 +37,7 @@ pub(super) struct Subscriber {
 
 #[derive(Debug)]
 pub(super) struct QueueState {
-    pub(super) model: Queue<Subscriber>,
+    pub(super) model: Model,
     /// The queue was deleted: what still arrives is dropped.
     pub(super) deleted: bool,
     /// The committer knows that there is something to take.
@@ -85,9 +87,9 @@ impl SharedQueue {
     pub(super) fn new(
         definition: &Arc<QueueDefinition>,
         vhost: Arc<str>,
-        mut model: Queue<Subscriber>,
+        mut model: Model,
     ) -> Arc<Self> {
-        model.configure(&definition.parsed);
+        model.configure(definition);
         model.tell_time(now_ms());
         model.renew();
         Arc::new(Self {
@@ -157,6 +159,27 @@ impl SharedQueue {
         }
     }
 
+    pub(super) fn is_stream(&self) -> bool {
+        self.definition.parsed.queue_type == QueueType::Stream
+    }
+
+    /// Refuses what streams do not have, as RabbitMQ does.
+    pub(super) fn refuse_stream(&self, method: &str) -> Result<(), ConnectionException> {
+        if !self.is_stream() {
+            return Ok(());
+        }
+        let text = format!(
+            "{method} not supported by stream queues {}",
+            self.described()
+        );
+        Err(ConnectionException::not_implemented(text))
+    }
+
+    /// What texts call it.
+    pub(super) fn described(&self) -> String {
+        format!("queue '{}' in vhost '{}'", self.name, self.vhost)
+    }
+
     /// Whether publishers should go slower.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
@@ -168,7 +191,7 @@ impl SharedQueue {
         self: &Arc<Self>,
         committer: &Arc<Committer>,
         touched: &mut Touched,
-        change: impl FnOnce(&mut Queue<Subscriber>, &mut Delivering<'_>) -> (R, Effects),
+        change: impl FnOnce(&mut Model, &mut Delivering<'_>) -> (R, Effects),
     ) -> Option<(R, Effects)> {
         let mut state = self.state.lock();
         if state.deleted {

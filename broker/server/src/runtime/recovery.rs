@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use amphora_core::definition::{Definition, QueueDefinition};
-use amphora_core::queue::{Queue, RecoveryError, recover};
+use amphora_core::queue::RecoveryError;
 use amphora_core::store::{QueueId, Recovered, RecoveredQueue, Write};
 use amphora_core::topology::Topology;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::VhostName;
 use anyhow::bail;
 
+use super::model::Model;
 use super::peer::Touched;
-use super::queue::{SharedQueue, Subscriber};
+use super::queue::SharedQueue;
 use super::vhost::{Handle, Shared, VirtualHost};
 
 type Definitions = BTreeMap<VhostName, Vec<Definition>>;
@@ -118,12 +119,12 @@ impl Models {
         }
     }
 
-    fn take(&mut self, definition: &QueueDefinition, vhost: &VhostName) -> Queue<Subscriber> {
-        let empty = || Queue::new(definition.id, definition.durable);
+    fn take(&mut self, definition: &QueueDefinition, vhost: &VhostName) -> Model {
+        let empty = || Model::new(definition);
         let Some(stored) = self.stored.remove(&definition.id) else {
             return empty();
         };
-        recover(stored).unwrap_or_else(|RecoveryError { reason, .. }| {
+        Model::recover(definition, stored).unwrap_or_else(|RecoveryError { reason, .. }| {
             let name = &definition.name;
             self.damaged
                 .push(format!("queue '{name}' in vhost '{vhost}': {reason}"));

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use amphora_core::definition::QueueDefinition;
-use amphora_core::queue::Queue;
 use amphora_core::store::QueueId;
 use amphora_core::topology::{Changes, ConnectionId, Declared, QueueDeclaration, Topology};
 use amphora_protocol::exception::ChannelException;
@@ -18,9 +17,10 @@ use super::counters::QueueTotals;
 use super::deduplication::Deduplicators;
 use super::delays::{self, Delays};
 use super::histories;
+use super::model::Model;
 use super::peer::{Letter, Touched};
 use super::plugins::Plugins;
-use super::queue::{SharedQueue, Subscriber};
+use super::queue::SharedQueue;
 use super::reply_to::ReplyConsumers;
 use super::traffic::Exchanges;
 
@@ -156,7 +156,7 @@ impl VirtualHost {
             };
             let id = QueueId(self.queue_ids.fetch_add(1, Ordering::Relaxed));
             let definition = Arc::new(QueueDefinition::new(id, declaration, *parsed, asker));
-            let model = Queue::<Subscriber>::new(id, definition.durable);
+            let model = Model::new(&definition);
             let queue = SharedQueue::new(&definition, self.name.as_str().into(), model);
             let changes = topology.insert_queue(definition, queue.clone());
             self.totals.created.fetch_add(1, Ordering::Relaxed);
@@ -193,7 +193,7 @@ impl VirtualHost {
 
     /// Deletes an auto-delete queue whose last consumer is gone, or a queue that was not used for as long as it may be.
     pub(super) fn delete_if_unused(&self, queue: &Handle, touched: &mut Touched) {
-        let is_unused = |model: &Queue<Subscriber>| {
+        let is_unused = |model: &Model| {
             (queue.auto_delete && model.consumer_count() == 0) || model.is_abandoned()
         };
         if !is_unused(&queue.state.lock().model) {
@@ -283,6 +283,10 @@ pub(super) struct DeleteCondition {
 
 impl DeleteCondition {
     fn check(self, queue: &Handle) -> Result<(), ChannelException> {
+        // As in RabbitMQ.
+        if queue.is_stream() {
+            return Ok(());
+        }
         let state = queue.state.lock();
         let refusal = if self.if_unused && state.model.consumer_count() > 0 {
             "in use"

@@ -59,14 +59,18 @@ pub(crate) fn consumers<'a>(
         ack_every: options.ack_every.unwrap_or(0),
         prefetch: options.prefetch,
         by_queue: plan.copies > 1,
+        from_first: options.stream,
         latency,
     };
-    plan.consumers
-        .iter()
-        .map(|queues| {
+    (0..)
+        .zip(&plan.consumers)
+        .map(|(consumer, queues)| {
             let queues = queues
                 .iter()
-                .map(|&queue| (plan.queues[queue as usize].clone(), queue))
+                .map(|&queue| {
+                    let number = if options.stream { consumer } else { queue };
+                    (plan.queues[queue as usize].clone(), number)
+                })
                 .collect();
             Consumer::new(Client::open(&options.uri)?, gauge, manner, queues)
         })

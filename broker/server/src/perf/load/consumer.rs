@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::delivery::{Delivery, Parser, Sink, TAG_LENGTH};
 use super::gauge::{Gauge, REACTION};
-use crate::perf::amqp::call::{Call, Table};
+use crate::perf::amqp::call::{Call, Table, Value};
 use crate::perf::amqp::client::{CHANNEL, Client};
 use crate::perf::amqp::frame::Frame;
 use crate::perf::amqp::method::basic;
@@ -21,8 +21,10 @@ pub(crate) struct Manner {
     /// 0 for automatic acknowledgement.
     pub(crate) ack_every: u32,
     pub(crate) prefetch: u16,
-    /// Whether arrivals are told apart by queue, as every queue gets every message.
+    /// Whether arrivals are told apart by queue, as every queue gets every message, or every consumer of a stream.
     pub(crate) by_queue: bool,
+    /// Whether a stream is read from its first message on.
+    pub(crate) from_first: bool,
     /// Whether the latency of every message is recorded.
     pub(crate) latency: bool,
 }
@@ -33,7 +35,7 @@ pub(crate) struct Consumer<'a> {
     client: Client,
     gauge: &'a Gauge,
     manner: Manner,
-    /// Name and number of each queue to consume.
+    /// Name of each queue to consume, and a number to tell its messages by.
     queues: Vec<(String, u32)>,
 }
 
@@ -71,7 +73,7 @@ impl<'a> Consumer<'a> {
     pub(crate) fn subscribe(&mut self) -> Result<()> {
         for (name, number) in &self.queues {
             self.client
-                .call(consume(name, *number, self.flags()), basic::CONSUME_OK)?;
+                .call(self.consume(name, *number, 0), basic::CONSUME_OK)?;
         }
         Ok(())
     }
@@ -80,7 +82,7 @@ impl<'a> Consumer<'a> {
     pub(crate) fn subscribe_at_once(&mut self) -> Result<()> {
         for (name, number) in &self.queues {
             self.client
-                .send_all(&consume(name, *number, self.flags() | NO_WAIT).finish())?;
+                .send_all(&self.consume(name, *number, NO_WAIT).finish())?;
         }
         Ok(())
     }
@@ -123,24 +125,24 @@ impl<'a> Consumer<'a> {
         Ok(())
     }
 
-    fn flags(&self) -> u8 {
+    fn consume(&self, queue: &str, number: u32, mut flags: u8) -> Call {
         if self.manner.ack_every == 0 {
-            NO_ACK
-        } else {
-            0
+            flags |= NO_ACK;
         }
+        let mut arguments = Table::new();
+        if self.manner.from_first {
+            let first = Value::Text("first".to_owned());
+            arguments.push(("x-stream-offset".to_owned(), first));
+        }
+        let tag = consumer_tag(number);
+        let tag = std::str::from_utf8(&tag).unwrap_or_default();
+        Call::new(CHANNEL, basic::CONSUME)
+            .short(0)
+            .name(queue)
+            .name(tag)
+            .octet(flags)
+            .table(&arguments)
     }
-}
-
-fn consume(queue: &str, number: u32, flags: u8) -> Call {
-    let tag = consumer_tag(number);
-    let tag = std::str::from_utf8(&tag).unwrap_or_default();
-    Call::new(CHANNEL, basic::CONSUME)
-        .short(0)
-        .name(queue)
-        .name(tag)
-        .octet(flags)
-        .table(&Table::new())
 }
 
 /// The number of a queue in letters.
@@ -252,6 +254,7 @@ mod tests {
             ack_every: 3,
             prefetch: 0,
             by_queue: false,
+            from_first: false,
             latency: false,
         });
         for tag in 1..=8 {

@@ -126,7 +126,7 @@ impl Run<'_> {
             let ready = self.await_ready(control, published)?;
             let tally = Tally {
                 distinct: ready,
-                lost: (published * u64::from(self.plan.copies)).saturating_sub(ready),
+                lost: (published * u64::from(self.plan.stored)).saturating_sub(ready),
                 ..Tally::default()
             };
             let cost = watch.cost(published)?;
@@ -243,7 +243,7 @@ impl Run<'_> {
         let begin = Instant::now();
         loop {
             let ready = topology::ready_count(control, self.plan)?;
-            if ready >= published * u64::from(self.plan.copies)
+            if ready >= published * u64::from(self.plan.stored)
                 || begin.elapsed() > self.options.settle
             {
                 return Ok(ready);
@@ -276,7 +276,8 @@ impl Run<'_> {
             &self.plan.published_by_stream(&publishing.totals),
             self.plan.copies,
         );
-        let remaining = if tally.lost > 0 {
+        // What is in a stream is not what somebody has not got.
+        let remaining = if tally.lost > 0 && !self.options.stream {
             topology::ready_count(control, self.plan)?
         } else {
             0

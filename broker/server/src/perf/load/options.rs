@@ -50,6 +50,10 @@ pub(crate) struct Options {
     #[arg(long, help_heading = "Who")]
     pub(crate) drain: bool,
 
+    /// A stream instead of a queue: every consumer gets every message from the first one on. With --drain they replay what is there
+    #[arg(long, conflicts_with_all = ["fanout", "publish_only"], help_heading = "Who")]
+    pub(crate) stream: bool,
+
     /// Exchange type: default, direct, fanout, topic, headers, or any other that the broker knows (x-...)
     #[arg(short = 't', long, default_value = "direct", value_name = "TYPE", value_parser = name, help_heading = "Routing")]
     pub(crate) exchange_type: String,
@@ -167,6 +171,12 @@ impl Options {
         if self.publish_only {
             self.consumers = 0;
         }
+        if self.stream {
+            self.durable = true;
+            let stream = Value::Text("stream".to_owned());
+            self.queue_argument
+                .push(("x-queue-type".to_owned(), stream));
+        }
         if self.routing() == Routing::Headers {
             self.headers = self.headers.max(1);
         }
@@ -209,6 +219,10 @@ impl Options {
         ensure!(
             self.publish_only || self.consumers > 0,
             "without consumers it is --publish-only"
+        );
+        ensure!(
+            !self.stream || self.queues == 1 && self.prefetch > 0,
+            "--stream is one queue, and its consumers need --prefetch"
         );
         let batch = u64::from(self.ack_every.unwrap_or(0));
         ensure!(
@@ -321,6 +335,8 @@ pub(crate) mod tests {
             ("-t default --bindings 3", "default exchange"),
             ("-t default --routing-keys 2", "one routing key per queue"),
             ("--consumers 0", "--publish-only"),
+            ("--stream --ack-every 10", "need --prefetch"),
+            ("--stream --fanout 2", "cannot be used with"),
             ("--drain --publish-only", "cannot be used with"),
             ("--queue-argument x", "NAME=VALUE"),
         ] {

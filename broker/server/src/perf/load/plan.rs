@@ -21,8 +21,10 @@ pub(crate) struct Plan {
     pub(crate) producers: Vec<ProducerPlan>,
     /// Queues of each consumer.
     pub(crate) consumers: Vec<Vec<u32>>,
-    /// How many queues every message reaches.
+    /// How often every message arrives: in each queue of a fanout, at each consumer of a stream.
     pub(crate) copies: u32,
+    /// How many queues every message reaches.
+    pub(crate) stored: u32,
 }
 
 /// What a producer publishes to; its streams are numbered from `first_stream` in the order of its keys.
@@ -54,6 +56,11 @@ impl Plan {
             "{streams} combinations of producer and routing key are too many: {} at most",
             Word::STREAMS_MAX
         );
+        let stored = if options.routing() == Routing::Fanout {
+            u32::try_from(queues.len())?
+        } else {
+            1
+        };
         Ok(Self {
             exchange: if options.routing() == Routing::Default {
                 String::new()
@@ -64,11 +71,12 @@ impl Plan {
             keys,
             producers,
             consumers: consumers(options),
-            copies: if options.routing() == Routing::Fanout {
-                u32::try_from(queues.len())?
+            copies: if options.stream {
+                u32::try_from(options.consumers)?
             } else {
-                1
+                stored
             },
+            stored,
             queues,
         })
     }
@@ -172,6 +180,8 @@ mod tests {
     #[test]
     fn a_fanout_copies_and_the_default_exchange_has_no_name() {
         assert_eq!(plan("--fanout 3").copies, 3);
+        let stream = plan("--stream -y 3 --ack-every 1 --prefetch 1");
+        assert_eq!((stream.copies, stream.stored), (3, 1));
         let default = plan("-t default --queues 2");
         assert_eq!(
             (default.exchange.as_str(), &default.keys),

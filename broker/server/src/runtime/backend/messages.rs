@@ -88,6 +88,7 @@ pub(super) async fn get(
 ) -> Result<Vec<Got>, Exception> {
     let vhost = enter(broker, by)?;
     let queue = principal(by, &vhost).readable_queue(&command.queue)?;
+    queue.refuse_stream("basic.get")?;
     let mut fetched = Fetched {
         queue,
         committer: Arc::clone(&broker.committer),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amphora_core::definition::QueueDefinition;
-use amphora_core::queue::{ConsumerOptions, Counters, Queue};
+use amphora_core::queue::{ConsumerOptions, Counters};
 use amphora_protocol::wire::types::ChannelNumber;
 
 use crate::management::snapshot::{
@@ -12,7 +12,7 @@ use crate::management::snapshot::{
 };
 use crate::runtime::broker::Broker;
 use crate::runtime::info::ConnectionInfo;
-use crate::runtime::queue::Subscriber;
+use crate::runtime::model::Model;
 use crate::runtime::vhost::{Handle, VirtualHost};
 
 pub(super) fn queues(broker: &Broker, vhost: &VirtualHost) -> Vec<QueueSnapshot> {
@@ -42,7 +42,7 @@ pub(super) fn entries(vhost: &VirtualHost) -> Vec<(Arc<QueueDefinition>, Handle)
 }
 
 /// A queue's messages.
-pub(super) fn messages(model: &Queue<Subscriber>) -> MessageCounts {
+pub(super) fn messages(model: &Model) -> MessageCounts {
     let contents = model.contents();
     MessageCounts {
         ready_count: model.ready_count(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amphora_core::queue::{ConsumerOptions, Effects};
+use amphora_core::stream::Subscription;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::table::FieldValue;
@@ -41,6 +42,9 @@ impl Session {
         }
         consume.queue = self.queue_name(channel, consume.queue)?;
         let queue = self.principal()?.readable_queue(&consume.queue)?;
+        if queue.is_stream() {
+            self.check_stream(channel, &queue, &consume)?;
+        }
         let options = ConsumerOptions {
             tag: consume.consumer_tag.clone(),
             no_ack: consume.no_ack,
@@ -51,6 +55,32 @@ impl Session {
         };
         let timeout = timeout(&consume, &queue.vhost)?.or(queue.consumer_timeout());
         self.subscribe(channel, &queue, options, timeout, consume.no_wait)
+    }
+
+    /// What a consumer of a stream must and must not ask for.
+    fn check_stream(
+        &mut self,
+        channel: ChannelNumber,
+        queue: &Handle,
+        consume: &basic::Consume,
+    ) -> Result<(), Exception> {
+        let of = queue.described();
+        let mut outbox = self.peer.outbox.lock();
+        if outbox.channel(channel).is_some_and(|out| out.window > 0) {
+            let text = format!("{of} does not support global qos");
+            return Err(ConnectionException::not_implemented(text).into());
+        }
+        drop(outbox);
+        if self.channel(channel)?.prefetch == 0 {
+            let text = format!("consumer prefetch count is not set for stream {of}");
+            return Err(ChannelException::precondition_failed(text).into());
+        }
+        if consume.no_ack {
+            let text = format!("automatic acknowledgement not supported by stream {of}");
+            return Err(ConnectionException::not_implemented(text).into());
+        }
+        Subscription::parse(&consume.arguments, &of)?;
+        Ok(())
     }
 
     fn subscribe(
@@ -77,6 +107,7 @@ impl Session {
         let peer = Arc::clone(&self.peer);
         let consumed = queue.with(&self.broker.committer, &mut self.touched, |model, sink| {
             let alone = options.exclusive
+                && !model.is_stream()
                 && (model.consumer_count() > 0 || model.has_single_active_consumer());
             if alone || model.has_exclusive_consumer() {
                 return (None, Effects::default());

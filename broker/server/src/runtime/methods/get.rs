@@ -25,6 +25,7 @@ impl Session {
     ) -> Result<(), Exception> {
         let name = self.queue_name(number, get.queue)?;
         let queue = self.principal()?.readable_queue(&name)?;
+        queue.refuse_stream("basic.get")?;
         self.wait_for_reader().await;
         loop {
             // Registered before the look, so that a segment that comes back in between is not missed.

@@ -1,0 +1,123 @@
+//! What the committer takes from a stream, and how chunks come back to memory.
+
+use crate::codec::Malformed;
+use crate::queue::block::{Block, PERSISTENT, STORED};
+use crate::queue::cutter::Cutter;
+use crate::queue::record::read_record;
+use crate::queue::{RecordData, Records};
+use crate::store::{CommitGroup, Position, Write};
+
+use super::{Stream, state};
+
+impl<C> Stream<C> {
+    /// Adds to `group` all that the store does not know of: new messages, records that were let go, how far consumers came.
+    /// Returns whether there are messages, for which publishers may wait.
+    pub fn take_commit(&mut self, group: &mut CommitGroup, records: &mut Records) -> bool {
+        let appended = self.taken < self.tail;
+        let from = self.find(self.taken);
+        for chunk in self.chunks.iter_mut().skip(from) {
+            let start = self.taken.max(chunk.base);
+            let (first, end) = (chunk.index(start), chunk.end());
+            let Some(block) = &chunk.block else {
+                continue;
+            };
+            let mut cutter = Cutter::new(self.id, false, group, records, &mut chunk.records);
+            for (position, index) in (start..end).zip(first..) {
+                if let Some(message) = block.message(index) {
+                    cutter.add(position, &message, block.expires_at(index));
+                }
+            }
+            cutter.finish();
+        }
+        self.taken = self.tail;
+        self.remove_obsolete(group);
+        let state = state::encode(
+            self.tail,
+            self.paused,
+            self.retention.active,
+            &self.tracking,
+        );
+        if state != self.state {
+            self.state = state.clone();
+            group.writes.push(Write::Settle {
+                queue: self.id,
+                data: state,
+            });
+        }
+        appended
+    }
+
+    /// The group with what was taken is durable. Returns whether dispatch is due.
+    pub fn committed(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.durable, self.taken);
+        self.trim();
+        before < self.durable && !self.readers.is_empty()
+    }
+
+    /// The stream is deleted: everything that the store has of it goes, and all that is in memory.
+    pub fn take_deletion(&mut self, group: &mut CommitGroup) {
+        while !self.chunks.is_empty() {
+            self.drop_chunk(0);
+        }
+        self.remove_obsolete(group);
+        group.writes.push(Write::Forget { queue: self.id });
+    }
+
+    /// Takes back a chunk that was read. Dispatch is due afterwards.
+    ///
+    /// # Errors
+    /// The data is not what was written; the chunk stays away.
+    pub fn page_in(&mut self, base: Position, data: &[RecordData]) -> Result<(), Malformed> {
+        let at = self.find(base);
+        let is_last = at + 1 == self.chunks.len();
+        let Some(chunk) = self
+            .chunks
+            .get_mut(at)
+            .filter(|chunk| chunk.base == base && chunk.block.is_none())
+        else {
+            return Ok(());
+        };
+        let mut block = Block::default();
+        for record in data {
+            let mut is_next = true;
+            read_record(&record.data, &record.bodies, |position, message, time| {
+                is_next &= position == chunk.base + block.len() as Position;
+                block.push(&message, PERSISTENT | STORED, time);
+            })?;
+            if !is_next {
+                return Err(Malformed("a record holds a position that is not its own"));
+            }
+        }
+        if block.len() != chunk.len as usize {
+            return Err(Malformed("a record does not hold all of its positions"));
+        }
+        chunk.page_in(block);
+        self.resident += if is_last { 0 } else { chunk.memory() };
+        self.loaded.insert(base);
+        Ok(())
+    }
+
+    /// A chunk cannot be read back: its messages are given up. Returns the positions from first to last.
+    pub fn lose(&mut self, base: Position) -> Option<(Position, Position)> {
+        let at = self.find(base);
+        let chunk = self.chunks.get(at).filter(|chunk| chunk.base == base)?;
+        let span = (chunk.base, chunk.end() - 1);
+        self.drop_chunk(at);
+        Some(span)
+    }
+
+    fn remove_obsolete(&mut self, group: &mut CommitGroup) {
+        for record in self.obsolete.drain(..) {
+            group.writes.push(Write::Remove {
+                queue: self.id,
+                record,
+            });
+        }
+        if self.obsolete.capacity() > OBSOLETE_KEPT_MAX {
+            self.obsolete = Vec::new();
+        }
+    }
+}
+
+/// A list above this size is not kept.
+const OBSOLETE_KEPT_MAX: usize = 4096;
