@@ -44,9 +44,15 @@ fn offsets_stay_with_their_messages() -> anyhow::Result<()> {
         let life = Duration::from_millis(50 + random.below(400));
         let mut bodies = Random::new(random.next());
         let (published, read) = std::thread::scope(|scope| {
-            let publishing = scope.spawn(|| publish(publisher, round, &mut bodies, &killed));
+            let publishing = scope.spawn({
+                let (bodies, killed) = (&mut bodies, &killed);
+                move || publish(publisher, round, bodies, killed)
+            });
             let from = known.len() as u64;
-            let reading = scope.spawn(|| follow(reader, from, &killed));
+            let reading = scope.spawn({
+                let killed = &killed;
+                move || follow(reader, from, killed)
+            });
             // Not an event but a moment: any.
             std::thread::sleep(life);
             killed.store(true, Ordering::Release);
