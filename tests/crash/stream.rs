@@ -39,14 +39,14 @@ fn offsets_stay_with_their_messages() -> anyhow::Result<()> {
     let mut known: Vec<Id> = Vec::new();
     for round in 0..ROUNDS {
         let killed = AtomicBool::new(false);
-        let publisher = broker.connect()?;
+        let sending = broker.connect()?;
         let reader = broker.connect()?;
         let life = Duration::from_millis(50 + random.below(400));
         let mut bodies = Random::new(random.next());
         let (published, read) = std::thread::scope(|scope| {
             let publishing = scope.spawn({
                 let (bodies, killed) = (&mut bodies, &killed);
-                move || publish(publisher, round, bodies, killed)
+                move || publish(sending, round, bodies, killed)
             });
             let from = known.len() as u64;
             let reading = scope.spawn({
@@ -64,7 +64,7 @@ fn offsets_stay_with_their_messages() -> anyhow::Result<()> {
         broker.restart()?;
         let found = read_all(&broker)?;
         ensure!(found.starts_with(&known), "what was there has changed");
-        let seen = read.len();
+        let read_count = read.len();
         ensure!(
             found[known.len()..].starts_with(&read),
             "what was read has changed"
@@ -74,7 +74,7 @@ fn offsets_stay_with_their_messages() -> anyhow::Result<()> {
         ensure!(mine.is_sorted() && mine.len() as u64 >= published.confirmed);
         ensure!((0..mine.len() as u64).eq(mine.iter().copied()), "gaps");
         println!(
-            "round {round}: {} confirmed, {seen} read, {} there",
+            "round {round}: {} confirmed, {read_count} read, {} there",
             published.confirmed,
             mine.len()
         );
