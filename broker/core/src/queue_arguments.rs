@@ -175,6 +175,13 @@ impl QueueArguments {
             })
     }
 
+    /// Whether dead letters that cannot be published stay in the queue. As in RabbitMQ, that is so only in a queue that
+    /// refuses messages when it is full: another would lose them for want of space.
+    pub fn keeps_dead_letters(&self) -> bool {
+        self.dead_letter_strategy == DeadLetterStrategy::AtLeastOnce
+            && self.overflow == Overflow::RejectPublish
+    }
+
     fn read(from: &Reader<'_>) -> Result<Self, Invalid> {
         let queue_type = from.queue_type()?;
         let delivery_limit = from

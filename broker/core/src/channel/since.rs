@@ -12,6 +12,9 @@ use super::unacked::{Settling, SourceKey, Unacked};
 /// Deliveries within so many milliseconds share a time.
 const STRETCH_MS: u64 = 100;
 
+/// Fewer stretches than this are not worth a look at which of them are needed.
+const STRETCHES_MIN: usize = 64;
+
 /// Tags of deliveries that were taken back and may still be acknowledged, at most.
 const RECALLED_MAX: usize = 65_536;
 
@@ -30,6 +33,22 @@ impl Times {
         let after = self.stretches.partition_point(|&(first, _)| first <= tag);
         let stretch = after.checked_sub(1).and_then(|at| self.stretches.get(at));
         stretch.map_or(0, |&(_, since)| since)
+    }
+
+    /// Forgets stretches in which nothing is outstanding any more: one delivery that nobody acknowledges must not keep the
+    /// times of all that came after it. `tags` are outstanding, in ascending order.
+    fn merge(&mut self, tags: impl Iterator<Item = u64>) {
+        let mut kept: VecDeque<(u64, u64)> = VecDeque::new();
+        for tag in tags {
+            let after = self.stretches.partition_point(|&(first, _)| first <= tag);
+            let stretch = after.checked_sub(1).and_then(|at| self.stretches.get(at));
+            if let Some(&stretch) = stretch
+                && kept.back() != Some(&stretch)
+            {
+                kept.push_back(stretch);
+            }
+        }
+        self.stretches = kept;
     }
 
     /// Whether the delivery was taken back. Its tag is forgotten.
@@ -70,6 +89,10 @@ impl<Q: Clone> Unacked<Q> {
         while stretches.get(1).is_some_and(|&(first, _)| first <= oldest) {
             stretches.pop_front();
         }
+        if stretches.len() > STRETCHES_MIN.max(2 * self.entries.len()) {
+            self.times.merge(self.entries.iter().map(|entry| entry.tag));
+        }
+        let stretches = &mut self.times.stretches;
         let is_new = stretches
             .back()
             .is_none_or(|&(_, since)| since + STRETCH_MS <= now);
@@ -105,12 +128,14 @@ impl<Q: Clone> Unacked<Q> {
     pub fn overdue(&self, now: u64) -> Option<(SourceKey, u64)> {
         let sources = self.sources.iter();
         let shortest = sources.filter_map(|(_, source)| source.timeout).min()?;
-        let open = self.entries.iter().filter(|entry| !entry.settled);
+        // What a transaction has acknowledged waits for nobody but its commit.
+        let open = self.entries.iter().filter(|entry| entry.is_open());
         open.map(|entry| (entry, now.saturating_sub(self.times.of(entry.tag))))
             .take_while(|&(_, age)| age > shortest)
             .find_map(|(entry, age)| {
                 let timeout = self.sources.get(entry.source as usize)?.timeout?;
-                (age > timeout).then_some((entry.source, timeout))
+                // The delivery may have been made at the end of its stretch.
+                (age > timeout + STRETCH_MS).then_some((entry.source, timeout))
             })
     }
 
@@ -155,8 +180,8 @@ mod tests {
             (3, "hasty", 5_500),
         ];
         assert_eq!(times, expected);
-        assert_eq!(unacked.overdue(6_000), None);
-        assert_eq!(unacked.overdue(6_001), Some((hasty, 1000)));
+        assert_eq!(unacked.overdue(6_100), None);
+        assert_eq!(unacked.overdue(6_101), Some((hasty, 1000)));
         unacked.recall(1, hasty, &mut settling);
         let mut taken = Vec::new();
         settling.drain(|run| taken.extend(run.positions.clone()));
@@ -179,5 +204,15 @@ mod tests {
             assert_eq!(unacked.take(1, tag, true, &mut settling), Ok(1));
         }
         assert!(unacked.times.stretches.len() <= 2);
+        // Nor does one that nobody acknowledges keep those of all others.
+        unacked.push(source, 0);
+        for now in 1_000..10_000 {
+            unacked.tell_time(now * STRETCH_MS);
+            let tag = unacked.push(source, now);
+            assert_eq!(unacked.take(1, tag, false, &mut settling), Ok(1));
+        }
+        assert!(unacked.times.stretches.len() <= STRETCHES_MIN + 128);
+        let oldest = unacked.outstanding().next().map(|held| held.since);
+        assert_eq!(oldest, Some(999 * STRETCH_MS));
     }
 }

@@ -252,7 +252,13 @@ impl<Q: Clone> Unacked<Q> {
         let end = if tag == 0 && multiple {
             self.entries.len()
         } else {
-            let index = self.index_of(tag).ok_or(UnknownTag(tag))?;
+            let Some(index) = self.index_of(tag) else {
+                return if self.times.was_recalled(tag) {
+                    Ok(())
+                } else {
+                    Err(UnknownTag(tag))
+                };
+            };
             if !self.entries.get(index).is_some_and(Entry::is_open) {
                 return Err(UnknownTag(tag));
             }

@@ -46,16 +46,28 @@ pub enum Burial {
     Later,
 }
 
+/// Why a look at the dying ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// There are no more, or these were enough.
+    End,
+    /// The next one must be read back first: look again when [`Queue::page_in`] has been called.
+    Away,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Deaths {
     /// There is a dead-letter exchange.
     wanted: bool,
+    /// Dead letters that cannot be published stay, and count as what the queue holds.
+    pub(super) lasting: bool,
     pub(super) dying: VecDeque<(Position, DeathReason)>,
 }
 
 impl Deaths {
     pub(super) fn configure(&mut self, arguments: &QueueArguments) {
         self.wanted = arguments.dead_letter_exchange.is_some();
+        self.lasting = arguments.keeps_dead_letters();
     }
 
     /// How many of the dying are in a stretch of the log that is lost; they are forgotten.
@@ -92,13 +104,13 @@ impl<C> Queue<C> {
     }
 
     /// Shows the first of the dying, at most `max`, in the order of their deaths, to `look`: each is to be published, and
-    /// [buried](Queue::bury) then. Stops before one that must be read back first. Returns how many were shown; one that is
-    /// not there any more is shown as nothing.
+    /// [buried](Queue::bury) then. Stops before one that must be read back first, and says whether it did. One that is not there any
+    /// more is shown as nothing.
     pub fn dying(
         &mut self,
         max: usize,
         mut look: impl FnMut(DeathReason, Option<Message<'_>>),
-    ) -> (usize, Effects) {
+    ) -> (Stop, Effects) {
         let mut shown = 0;
         while shown < max
             && let Some(&(position, reason)) = self.deaths.dying.get(shown)
@@ -106,11 +118,11 @@ impl<C> Queue<C> {
             match self.log.at(position) {
                 At::Message { message, .. } => look(reason, Some(message)),
                 At::Settled => look(reason, None),
-                At::Away => return (shown, self.want(position)),
+                At::Away => return (Stop::Away, self.want(position)),
             }
             shown += 1;
         }
-        (shown, Effects::default())
+        (Stop::End, Effects::default())
     }
 
     /// Says what became of the first of the dying, in their order. Those that come later go to the end.

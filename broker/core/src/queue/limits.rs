@@ -53,8 +53,14 @@ impl<C> Queue<C> {
         let left = |limit: Option<u64>, used: u64| {
             limit.map_or(u64::MAX, |limit| limit.saturating_sub(used))
         };
+        // They stay until they can be published, and publishers must not fill the queue with more of their kind.
+        let kept = if self.deaths.lasting {
+            self.deaths.dying.len() as u64
+        } else {
+            0
+        };
         Space {
-            messages: left(self.limits.length, self.ready),
+            messages: left(self.limits.length, self.ready + kept),
             bytes: left(self.limits.bytes, self.ready_bytes),
         }
     }
@@ -71,9 +77,13 @@ impl<C> Queue<C> {
             return effects;
         }
         while self.is_too_long() {
-            let Some(position) = self.next_ready() else {
+            // One that waits for its next attempt is not ready, though it counts as such until it is found after a restart.
+            let Some(position) = self.next_due() else {
                 break;
             };
+            if !self.is_too_long() {
+                break;
+            }
             let bytes = match self.log.at(position) {
                 At::Message { message, .. } => message.body.len(),
                 At::Away => return effects.and(self.want(position)),

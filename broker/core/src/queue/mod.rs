@@ -13,6 +13,7 @@ pub(crate) mod cutter;
 mod death;
 mod dispatch;
 mod expiry;
+mod get;
 mod holding;
 mod levels;
 mod limits;
@@ -36,7 +37,8 @@ pub use bodies::Records;
 pub use consumers::{Accepted, Consumer, ConsumerKey, ConsumerOptions, Held, Room};
 pub use contents::Contents;
 pub use counters::Counters;
-pub use death::{Burial, DeathReason};
+pub use death::{Burial, DeathReason, Stop};
+pub use get::Get;
 pub use holding::Found;
 pub use limits::Space;
 pub use persist::{PageIn, RecordData};
@@ -88,17 +90,6 @@ impl Effects {
             bury: self.bury | other.bury,
         }
     }
-}
-
-/// What became of a basic.get.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Get<R> {
-    /// Nothing is ready.
-    Empty,
-    /// The next message must be read back first: ask again when [`Queue::page_in`] has been called.
-    Away,
-    /// What the caller made of the message.
-    Message(R),
 }
 
 /// One queue's state, for consumers on connections `C`.
@@ -283,53 +274,6 @@ impl<C> Queue<C> {
             settle: self.durable,
             ..Effects::default()
         }
-    }
-
-    /// Takes the next message out of turn. `take` sees it and how many remain; with `no_ack` it is settled at once.
-    pub fn get<R>(
-        &mut self,
-        no_ack: bool,
-        take: impl FnOnce(Delivery<'_>, u64) -> R,
-    ) -> (Get<R>, Effects) {
-        self.renew();
-        let expired = self.expire();
-        let Some(position) = self.next_due() else {
-            self.counters.got_nothing += 1;
-            return (Get::Empty, expired);
-        };
-        let remaining = self.ready - 1;
-        let log::At::Message {
-            message,
-            redelivered,
-        } = self.log.at(position)
-        else {
-            return (Get::Away, expired.and(self.want(position)));
-        };
-        self.counters.redelivered += u64::from(redelivered);
-        let bytes = message.body.len();
-        let result = take(
-            Delivery {
-                position,
-                redelivered,
-                attempts: self.returns.of(position),
-                message,
-            },
-            remaining,
-        );
-        self.take_ready(position, bytes);
-        if no_ack {
-            self.counters.got_no_ack += 1;
-            self.log.settle(position);
-            self.forget_attempts(position);
-        } else {
-            self.counters.got += 1;
-            self.unacked += 1;
-        }
-        let effects = Effects {
-            settle: self.durable,
-            ..expired
-        };
-        (Get::Message(result), effects)
     }
 
     /// Looks at a message again that was taken and is not settled; [`Get::Empty`] if it is settled.

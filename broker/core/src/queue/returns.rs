@@ -20,9 +20,9 @@ use super::{Effects, Held, Queue};
 pub enum Return {
     /// basic.reject
     Rejected,
-    /// basic.nack or basic.recover
+    /// basic.nack or basic.recover, or the consumer held it for too long
     Nacked,
-    /// The channel or connection ended, or the consumer held it for too long.
+    /// The channel or connection ended.
     Lost,
     /// Somebody only looked at it. This counts as nothing.
     Peeked,
@@ -153,6 +153,10 @@ fn waits(retry_type: DelayedRetryType, why: Return) -> bool {
 
 /// How long the retry after the `failed`th failure waits, in milliseconds.
 fn backed_off(retry: &Retry, failed: u32, position: Position) -> u64 {
+    // However often nothing is multiplied, also without an end.
+    if retry.delay.is_zero() {
+        return 0;
+    }
     let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
     let delay = retry.delay.as_secs_f64() * retry.factor.powi(exponent);
     let capped = delay.min(retry.max_delay.as_secs_f64());
@@ -168,6 +172,9 @@ fn backed_off(retry: &Retry, failed: u32, position: Position) -> u64 {
     let millis = millis.round() as u64;
     millis
 }
+
+/// Messages that are woken in one go: a million of them must not keep the queue's lock.
+const WOKEN_MAX: usize = 4096;
 
 /// A number from 0 to 1 that looks as if drawn by chance. The mixing is splitmix64's.
 fn scattered(position: Position, failed: u32) -> f64 {
@@ -186,7 +193,7 @@ impl<C> Queue<C> {
     pub fn requeue(&mut self, held: Held<'_>, why: Return) -> Effects {
         let mut effects = Effects::default();
         let counting = self.returns.counting && why != Return::Peeked;
-        for &position in held.positions.iter().rev() {
+        for &position in held.positions {
             let Some(segment) = self.log.segment_of(position) else {
                 continue;
             };
@@ -214,17 +221,19 @@ impl<C> Queue<C> {
         effects
     }
 
-    /// Makes those ready whose time has come. Returns whether there are any: dispatch is due then.
+    /// Makes those ready whose time has come; if they are many, only some of them, and [`Queue::deadline`] is over then. Returns
+    /// whether there are any: dispatch is due then.
     pub fn wake(&mut self) -> bool {
-        let mut woken = false;
-        while let Some(&(at, position)) = self.returns.due.first()
+        let mut woken = 0;
+        while woken < WOKEN_MAX
+            && let Some(&(at, position)) = self.returns.due.first()
             && at <= self.expiry.now
         {
             self.returns.due.pop_first();
             self.ready_again(position);
-            woken = true;
+            woken += 1;
         }
-        woken
+        woken > 0
     }
 
     /// Messages that wait for their next attempt.

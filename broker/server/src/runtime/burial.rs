@@ -1,13 +1,12 @@
 //! Publishes what queues give up to their dead-letter exchanges.
 //!
-//! A queue keeps a dying message until its letter is noted for the committer in the queues that it goes to; so it is settled
-//! in the same group or in a later one, and a crash loses none. One that dies in the moment of a crash may come back to life and die again.
+//! A queue keeps a dying message until its letter is durable in the queues that it goes to, as far as these are durable; so a crash loses none. One that
+//! was dying when the broker ended comes back to life, and may die again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use amphora_core::queue::{Burial, DeathReason};
-use amphora_core::queue_arguments::DeadLetterStrategy;
+use amphora_core::queue::{Burial, DeathReason, Stop};
 use amphora_protocol::exception::Exception;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -71,72 +70,110 @@ pub(super) async fn run(broker: Arc<Broker>) {
 }
 
 async fn bury(broker: Arc<Broker>, queue: Handle) {
-    let mut refused_since = None;
+    let mut patience = Patience::default();
     loop {
         // Registered before the look, so that a segment that comes back in between is not missed.
         let paged = queue.paged.notified();
         let Some(vhost) = broker.vhost(&queue.vhost) else {
             return;
         };
-        match bury_some(&vhost, &queue, &mut refused_since) {
-            Round::Over => return,
-            Round::Some => tokio::task::yield_now().await,
-            Round::Away => paged.await,
-            Round::Refused => tokio::time::sleep(RETRY).await,
+        let mut touched = Touched::default();
+        let dying = match next_dying(&vhost, &queue, &mut touched) {
+            Look::Dying(dying) => dying,
+            Look::Away => {
+                paged.await;
+                continue;
+            }
+            Look::Over => return,
+        };
+        let published = publish(&vhost, &queue, dying, &mut patience, &mut touched);
+        touched.finish(&vhost.committer);
+        if published.commit {
+            // What the queue forgets may be on the disk before what is noted elsewhere: a group is gathered queue by queue.
+            vhost.committer.all_durable().await;
+        }
+        let in_vain = patience.after(&published.burials);
+        let left = queue.with(&vhost.committer, &mut touched, |model, sink| {
+            let buried = model.bury(published.burials);
+            (model.dying_count(), buried.and(model.dispatch(sink)))
+        });
+        touched.finish(&vhost.committer);
+        let Some((left, _)) = left else {
+            return;
+        };
+        if in_vain >= left && left > 0 {
+            patience.seen = 0;
+            tokio::time::sleep(RETRY).await;
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Round {
-    /// There is nothing more to bury.
-    Over,
-    Some,
+/// How a task bears with letters that cannot be published now.
+#[derive(Debug, Default)]
+struct Patience {
+    /// Letters that were tried since one could be published.
+    seen: usize,
+    /// Since when a plugin on their way refuses them.
+    refused_since: Option<Instant>,
+}
+
+impl Patience {
+    /// Takes note of what became of some letters. Returns how many were tried in vain since one was not: when these are all that
+    /// there are, it is time for a pause.
+    fn after(&mut self, burials: &[Burial]) -> usize {
+        if burials.contains(&Burial::Done) {
+            self.seen = 0;
+            return 0;
+        }
+        self.seen += burials.len();
+        self.seen
+    }
+}
+
+enum Look {
+    Dying(Vec<Option<(DeathReason, Owned)>>),
     /// The next must be read back first.
     Away,
-    /// Some of them must be tried again.
-    Refused,
+    /// There is nothing more to bury, and whoever has something next says so.
+    Over,
 }
 
-fn bury_some(
-    vhost: &Arc<VirtualHost>,
-    queue: &Handle,
-    refused_since: &mut Option<Instant>,
-) -> Round {
-    let committer = &vhost.committer;
-    let mut touched = Touched::default();
-    let mut dying: Vec<Option<(DeathReason, Owned)>> = Vec::new();
-    let shown = queue.with(committer, &mut touched, |model, _| {
-        let mut bytes = 0;
-        model.dying(LETTERS_MAX, |reason, message| {
-            // What is too much is shown again in the next round.
-            if bytes <= LETTERS_BYTES {
-                dying.push(message.map(|message| (reason, Owned::from(message))));
-            }
-            bytes += message.map_or(0, |message| message.body.len());
-        })
-    });
-    let Some((shown, _)) = shown else {
-        return Round::Over;
-    };
-    if dying.is_empty() {
-        touched.finish(committer);
-        let mut state = queue.state.lock();
-        if shown == 0 && state.model.dying_count() > 0 {
-            return Round::Away;
+fn next_dying(vhost: &VirtualHost, queue: &Handle, touched: &mut Touched) -> Look {
+    loop {
+        let mut dying = Vec::new();
+        let looked = queue.with(&vhost.committer, touched, |model, _| {
+            let mut bytes = 0;
+            model.dying(LETTERS_MAX, |reason, message| {
+                // What is too much is shown again in the next round.
+                if bytes <= LETTERS_BYTES {
+                    dying.push(message.map(|message| (reason, Owned::from(message))));
+                }
+                bytes += message.map_or(0, |message| message.body.len());
+            })
+        });
+        let Some((stop, _)) = looked else {
+            return Look::Over;
+        };
+        if !dying.is_empty() {
+            return Look::Dying(dying);
         }
-        state.burying = false;
-        return Round::Over;
+        if stop == Stop::Away {
+            return Look::Away;
+        }
+        let mut state = queue.state.lock();
+        if state.model.dying_count() == 0 {
+            state.burying = false;
+            return Look::Over;
+        }
+        // One has died since the look.
     }
-    let burials = publish(vhost, queue, dying, refused_since, &mut touched);
-    let refused = burials.contains(&Burial::Later);
-    // Their destinations are noted for the committer, so this comes with them or after them.
-    queue.with(committer, &mut touched, |model, sink| {
-        let buried = model.bury(burials);
-        ((), buried.and(model.dispatch(sink)))
-    });
-    touched.finish(committer);
-    if refused { Round::Refused } else { Round::Some }
+}
+
+#[derive(Debug, Default)]
+struct Published {
+    burials: Vec<Burial>,
+    /// Something must become durable.
+    commit: bool,
 }
 
 /// Publishes letters, in their order.
@@ -144,11 +181,11 @@ fn publish(
     vhost: &Arc<VirtualHost>,
     queue: &Handle,
     dying: Vec<Option<(DeathReason, Owned)>>,
-    refused_since: &mut Option<Instant>,
+    patience: &mut Patience,
     touched: &mut Touched,
-) -> Vec<Burial> {
+) -> Published {
     let to = queue.dead_letter();
-    let lasting = queue.dead_letter_strategy() == DeadLetterStrategy::AtLeastOnce;
+    let lasting = queue.keeps_dead_letters();
     let mut ingress = Ingress::new(Arc::clone(vhost), "".into());
     let mut is_refused = false;
     let mut burials = Vec::with_capacity(dying.len());
@@ -157,11 +194,11 @@ fn publish(
             burials.push(Burial::Done);
             continue;
         };
-        let outcome = send(&mut ingress, queue, &message, to, reason);
+        let outcome = send(&mut ingress, queue, &message, to, reason, lasting);
         let arrived = matches!(outcome, Ok(Outcome::Routed | Outcome::Taken));
         let patient = if let Ok(Outcome::Refused(_)) = &outcome {
             is_refused = true;
-            let since = refused_since.get_or_insert_with(Instant::now);
+            let since = patience.refused_since.get_or_insert_with(Instant::now);
             lasting || since.elapsed() < REFUSED_MAX
         } else {
             lasting
@@ -180,10 +217,10 @@ fn publish(
         burials.push(burial);
     }
     if !is_refused {
-        *refused_since = None;
+        patience.refused_since = None;
     }
-    ingress.flush(&[], touched);
-    burials
+    let commit = ingress.flush(&[], touched).commit;
+    Published { burials, commit }
 }
 
 fn send(
@@ -192,6 +229,7 @@ fn send(
     message: &Owned,
     to: &DeadLetter,
     reason: DeathReason,
+    lasting: bool,
 ) -> Result<Outcome, Exception> {
     let death = Death {
         queue: &queue.name,
@@ -200,5 +238,5 @@ fn send(
         time: now_ms() / 1000,
     };
     let Letter { message, been_in } = dead_letter::letter(message, to, &death)?;
-    ingress.publish_letter(message, &been_in)
+    ingress.publish_letter(message, &been_in, lasting)
 }

@@ -5,7 +5,7 @@ use amphora_core::definition::QueueDefinition;
 use amphora_core::message::{Batch, Delivery, Message};
 use amphora_core::queue::{
     self, Burial, Consumer, ConsumerKey, ConsumerOptions, Contents, Counters, DeathReason, Effects,
-    Found, Get, Held, PageIn, Queue, RecordData, Records, RecoveryError, Return, Sink, Space,
+    Found, Get, Held, PageIn, Queue, RecordData, Records, RecoveryError, Return, Sink, Space, Stop,
 };
 use amphora_core::queue_arguments::QueueType;
 use amphora_core::store::{CommitGroup, Position, RecoveredQueue};
@@ -188,10 +188,10 @@ impl Model {
         &mut self,
         max: usize,
         look: impl FnMut(DeathReason, Option<Message<'_>>),
-    ) -> (usize, Effects) {
+    ) -> (Stop, Effects) {
         match self {
             Self::Queue(queue) => queue.dying(max, look),
-            Self::Stream(_) => (0, Effects::default()),
+            Self::Stream(_) => (Stop::End, Effects::default()),
         }
     }
 

@@ -95,6 +95,11 @@ impl Session {
                 "delivery acknowledgement on channel {number} timed out. Timeout value used: {timeout} ms. This timeout value can be configured, see consumers doc guide to learn more"
             );
             tracing::warn!(connection = %self.info.name, channel = number.0, timeout, "a message is held for too long");
+            self.settle();
+            if let Some(out) = self.peer.outbox.lock().channel(number) {
+                out.unacked.recall(number.0, source, &mut self.settling);
+            }
+            self.requeue(Return::Nacked);
             let exception = ChannelException::precondition_failed(text);
             self.raise(number, exception.at(0, 0));
             return false;

@@ -92,6 +92,16 @@ impl SharedQueue {
         model.configure(definition);
         model.tell_time(now_ms());
         model.renew();
+        let space = model.space();
+        let arguments = &definition.parsed;
+        if arguments.dead_letter_strategy == DeadLetterStrategy::AtLeastOnce
+            && !arguments.keeps_dead_letters()
+        {
+            tracing::warn!(
+                queue = %definition.name, %vhost,
+                "x-dead-letter-strategy=at-least-once needs x-overflow=reject-publish; dead letters go at most once"
+            );
+        }
         Arc::new(Self {
             id: definition.id,
             definition: Arc::clone(definition),
@@ -112,8 +122,8 @@ impl SharedQueue {
             over: AtomicBool::new(false),
             low: Notify::new(),
             paged: Notify::new(),
-            space_messages: AtomicU64::new(u64::MAX),
-            space_bytes: AtomicU64::new(u64::MAX),
+            space_messages: AtomicU64::new(space.messages),
+            space_bytes: AtomicU64::new(space.bytes),
         })
     }
 
@@ -131,9 +141,9 @@ impl SharedQueue {
         })
     }
 
-    /// What becomes of dead letters that cannot be published.
-    pub(super) fn dead_letter_strategy(&self) -> DeadLetterStrategy {
-        self.definition.parsed.dead_letter_strategy
+    /// Whether dead letters that cannot be published stay, and are tried again.
+    pub(super) fn keeps_dead_letters(&self) -> bool {
+        self.definition.parsed.keeps_dead_letters()
     }
 
     /// How long a consumer may hold a message.

@@ -75,6 +75,8 @@ pub(super) async fn run(broker: Arc<Broker>) {
             Ok(queue) => {
                 if let Some(queue) = queue.upgrade() {
                     ring(&broker, &queue);
+                    // One that has much to do is due again at once, and others must not wait for the end of it.
+                    tokio::task::yield_now().await;
                 }
             }
             Err(None) => timers.earlier.notified().await,

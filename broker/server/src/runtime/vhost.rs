@@ -290,7 +290,7 @@ impl DeleteCondition {
         let state = queue.state.lock();
         let refusal = if self.if_unused && state.model.consumer_count() > 0 {
             "in use"
-        } else if self.if_empty && state.model.ready_count() > 0 {
+        } else if self.if_empty && !is_empty(&state.model) {
             "not empty"
         } else {
             return Ok(());
@@ -300,4 +300,9 @@ impl DeleteCondition {
             queue.name, queue.vhost
         )))
     }
+}
+
+/// Whether nothing waits in the queue: for a consumer, for its next attempt, or to be published as a dead letter.
+fn is_empty(model: &Model) -> bool {
+    model.ready_count() == 0 && model.delayed_count() == 0 && model.dying_count() == 0
 }

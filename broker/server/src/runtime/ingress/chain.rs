@@ -46,8 +46,11 @@ impl Made {
 pub(super) enum By<'a> {
     Client,
     Broker,
-    /// A queue has given it up, and these are not to get it again.
-    Queue(&'a [String]),
+    /// A queue has given it up: see [`Ingress::publish_letter`].
+    Queue {
+        been_in: &'a [String],
+        whole: bool,
+    },
     /// By the broker, from this exchange on.
     From(&'a str),
 }
@@ -305,7 +308,7 @@ impl Ingress {
         let topology = self.vhost.topology();
         match by {
             By::Client => topology.route(exchange, &keys, &headers, &mut routed)?,
-            By::Broker | By::Queue(_) => {
+            By::Broker | By::Queue { .. } => {
                 topology.route_internal(exchange, &keys, &headers, &mut routed)?;
             }
             By::From(start) => topology.route_internal(start, &keys, &headers, &mut routed)?,
@@ -321,11 +324,11 @@ impl Ingress {
             // A dead letter that has no way to go is not dead-lettered again and again.
             return Ok(match by {
                 By::Client => self.give_up(&error, on_error, message),
-                By::Broker | By::From(_) | By::Queue(_) => Outcome::Refused(error.to_string()),
+                By::Broker | By::From(_) | By::Queue { .. } => Outcome::Refused(error.to_string()),
             });
         }
         routed.queues.retain(|queue| !queue.is_own);
-        if let By::Queue(been_in) = by {
+        if let By::Queue { been_in, .. } = by {
             let before = routed.queues.len();
             let returns = |queue: &Handle| been_in.iter().any(|name| **name == *queue.name);
             routed.queues.retain(|queue| !returns(queue));
@@ -338,18 +341,28 @@ impl Ingress {
         self.traffic.count(number, routed.queues.len());
         let slots: Vec<u32> = routed.queues.iter().map(|queue| self.slot(queue)).collect();
         let histories = self.history_slots(&routed.remembered);
-        let waits = (!routed.delayed.is_empty()).then(|| {
-            // With all its routing keys, which count again then.
-            let whole = Owned {
-                properties,
-                ..message.clone()
-            };
-            self.delay_at(&routed.delayed, &whole)
+        // With all its routing keys, which count again then.
+        let delayed = (!routed.delayed.is_empty()).then(|| Owned {
+            properties,
+            ..message.clone()
         });
         let message = self.own(message);
+        if let By::Queue { whole: true, .. } = by
+            && !self.all_have_space(&slots, message, &[])
+        {
+            return Ok(Outcome::Full);
+        }
+        let waits = delayed.map(|whole| self.delay_at(&routed.delayed, &whole));
         self.put_into_histories(&histories, message, &[]);
         self.routes.forget_last();
-        let outcome = self.put_each(&slots, message, &[]);
+        let mut outcome = self.put_each(&slots, message, &[]);
+        if let (By::Queue { .. }, Outcome::Refused(reason)) = (by, &outcome)
+            && slots.len() > 1
+        {
+            // The others have it, and must not get it again.
+            tracing::debug!(reason, "a dead letter does not reach all of its queues");
+            outcome = Outcome::Routed;
+        }
         Ok(waits.map_or(outcome.clone(), |waits| waits.and(outcome)))
     }
 }

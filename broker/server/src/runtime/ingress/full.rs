@@ -44,6 +44,27 @@ impl Ingress {
         true
     }
 
+    /// Whether all of these queues take the message. What is collected for them is handed on first where they seem full.
+    pub(super) fn all_have_space(
+        &mut self,
+        slots: &[u32],
+        message: MessageRef,
+        buffer: &[u8],
+    ) -> bool {
+        let bytes = message.body_len().into();
+        slots.iter().all(|&index| {
+            let has_space = |ingress: &Self| {
+                let slot = ingress.slots.get(index as usize);
+                slot.is_none_or(|slot| !slot.may_refuse || slot.has_space(bytes))
+            };
+            if has_space(self) {
+                return true;
+            }
+            self.hand_on(index, buffer);
+            has_space(self)
+        })
+    }
+
     /// Counts the refusal, and publishes the message as a dead letter if that is asked for.
     fn refuse(&mut self, index: u32, message: MessageRef, buffer: &[u8]) {
         let Some(slot) = self.slots.get(index as usize) else {
@@ -68,8 +89,12 @@ impl Ingress {
             plugin: None,
             time: now_ms() / 1000,
         };
+        if !self.begin_burial(Some(&queue.name)) {
+            return;
+        }
         let outcome = dead_letter::letter(&message, &to, &death)
-            .and_then(|letter| self.publish_letter(letter.message, &letter.been_in));
+            .and_then(|letter| self.publish_letter(letter.message, &letter.been_in, false));
+        self.end_burial();
         tracing::trace!(queue = %queue.name, exchange = %to.exchange, ?outcome, "a refused message is a dead letter");
     }
 }

@@ -22,7 +22,8 @@ pub(super) struct Dead {
 }
 
 impl Ingress {
-    /// Publishes a dead letter, but not into queues that it [has been in](dead_letter::Letter::been_in).
+    /// Publishes a dead letter, but not into queues that it [has been in](dead_letter::Letter::been_in). `whole`: if one of the
+    /// queues that it goes to is full, it goes to none of them, so that it can be published again.
     ///
     /// # Errors
     /// There is no such exchange, or its headers are damaged.
@@ -30,8 +31,9 @@ impl Ingress {
         &mut self,
         message: Owned,
         been_in: &[String],
+        whole: bool,
     ) -> Result<Outcome, Exception> {
-        self.route_owned(message, By::Queue(been_in))
+        self.route_owned(message, By::Queue { been_in, whole })
     }
 
     /// Publishes dead letters. One whose exchange is missing is lost, as it is in RabbitMQ.
@@ -39,12 +41,23 @@ impl Ingress {
         if dead.is_empty() {
             return;
         }
+        if self.begin_burial(queue) {
+            self.publish_dead(dead, queue);
+            self.end_burial();
+        }
+    }
+
+    /// Dead letters that are refused, and so die again, go on only so often. False if these do not, and are lost.
+    pub(super) fn begin_burial(&mut self, queue: Option<&str>) -> bool {
         if self.deaths == DEATHS_MAX {
-            tracing::warn!(queue, "dead letters go in a circle, and are lost");
-            return;
+            tracing::warn!(queue, "dead letters die again and again, and are lost");
+            return false;
         }
         self.deaths += 1;
-        self.publish_dead(dead, queue);
+        true
+    }
+
+    pub(super) fn end_burial(&mut self) {
         self.deaths -= 1;
     }
 
