@@ -89,35 +89,30 @@ impl Session {
             let found = consumers.find(|(_, consumer)| consumer.source == source);
             found.map(|(tag, consumer)| (tag.clone(), consumer.queue.name.clone()))
         });
-        let notify = self.peer.cancel_notify.load(Ordering::Relaxed);
-        let Some((tag, queue)) = consumer.filter(|_| notify) else {
-            let text = format!(
-                "delivery acknowledgement on channel {number} timed out. Timeout value used: {timeout} ms. This timeout value can be configured, see consumers doc guide to learn more"
-            );
-            tracing::warn!(connection = %self.info.name, channel = number.0, timeout, "a message is held for too long");
-            self.settle();
-            if let Some(out) = self.peer.outbox.lock().channel(number) {
-                out.unacked.recall(number.0, source, &mut self.settling);
-            }
-            self.requeue(Return::Nacked);
-            let exception = ChannelException::precondition_failed(text);
-            self.raise(number, exception.at(0, 0));
-            return false;
-        };
-        tracing::warn!(
-            connection = %self.info.name, channel = number.0, consumer_tag = %tag, %queue, timeout,
-            "a consumer holds a message for too long, and is cancelled"
-        );
+        let told = consumer.is_some() && self.peer.cancel_notify.load(Ordering::Relaxed);
         self.settle();
-        self.cancel_overdue(number, &tag);
+        if let Some((tag, queue)) = consumer {
+            tracing::warn!(
+                connection = %self.info.name, channel = number.0, consumer_tag = %tag, %queue, timeout,
+                "a consumer holds a message for too long, and is cancelled"
+            );
+            self.cancel_overdue(number, &tag, told);
+        }
         if let Some(out) = self.peer.outbox.lock().channel(number) {
             out.unacked.recall(number.0, source, &mut self.settling);
         }
         self.requeue(Return::Nacked);
-        true
+        if !told {
+            let text = format!(
+                "delivery acknowledgement on channel {number} timed out. Timeout value used: {timeout} ms. This timeout value can be configured, see consumers doc guide to learn more"
+            );
+            let exception = ChannelException::precondition_failed(text);
+            self.raise(number, exception.at(0, 0));
+        }
+        told
     }
 
-    fn cancel_overdue(&mut self, number: ChannelNumber, tag: &ConsumerTag) {
+    fn cancel_overdue(&mut self, number: ChannelNumber, tag: &ConsumerTag, tell: bool) {
         let Some(channel) = self.channels.get_mut(&number) else {
             return;
         };
@@ -134,11 +129,13 @@ impl Session {
         if let Some(out) = self.peer.outbox.lock().channel(number) {
             out.unacked.close_source(consumer.source);
         }
-        let cancel = basic::Cancel {
-            consumer_tag: tag.clone(),
-            no_wait: true,
-        };
-        self.send(number, cancel);
+        if tell {
+            let cancel = basic::Cancel {
+                consumer_tag: tag.clone(),
+                no_wait: true,
+            };
+            self.send(number, cancel);
+        }
         if let Some(entered) = &self.entered {
             let vhost = Arc::clone(&entered.ingress.vhost);
             vhost.delete_if_unused(&consumer.queue, &mut self.touched);
