@@ -112,8 +112,6 @@ fn what_was_confirmed_is_a_duplicate_after_a_crash() -> anyhow::Result<()> {
         a1 < basic.ack delivery_tag=1
         a1 > basic.publish routing_key=own "one" delivery_mode=2 headers={x-deduplication-header: "1"}
         a1 < basic.ack delivery_tag=2
-        a1 > basic.get queue=own no_ack
-        a1 < basic.get-ok delivery_tag=1 routing_key=own "one" headers={x-deduplication-header: "1"} delivery_mode=2
         the broker crashes
         a1 > confirm.select
         a1 < confirm.select-ok
