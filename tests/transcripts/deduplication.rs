@@ -121,13 +121,16 @@ fn what_was_confirmed_is_a_duplicate_after_a_crash() -> anyhow::Result<()> {
         a1 < basic.ack delivery_tag=2
         a1 > basic.publish routing_key=own "two" delivery_mode=2 headers={x-deduplication-header: "2"}
         a1 < basic.ack delivery_tag=3
-        a1 > basic.consume queue=q consumer_tag=q no_ack
-        a1 < basic.consume-ok consumer_tag=q
-        a1 > basic.consume queue=own consumer_tag=own no_ack
-        a1 < basic.deliver consumer_tag=q delivery_tag=1 exchange=x routing_key=k "one" headers={x-deduplication-header: "1"} delivery_mode=2
-        a1 < basic.consume-ok consumer_tag=own
-        a1 < basic.deliver consumer_tag=own delivery_tag=2 routing_key=own "one" headers={x-deduplication-header: "1"} delivery_mode=2
-        a1 < basic.deliver consumer_tag=own delivery_tag=3 routing_key=own "two" headers={x-deduplication-header: "2"} delivery_mode=2
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=1 exchange=x routing_key=k "one" headers={x-deduplication-header: "1"} delivery_mode=2
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-empty
+        a1 > basic.get queue=own no_ack
+        a1 < basic.get-ok delivery_tag=2 routing_key=own message_count=1 "one" headers={x-deduplication-header: "1"} delivery_mode=2
+        a1 > basic.get queue=own no_ack
+        a1 < basic.get-ok delivery_tag=3 routing_key=own "two" headers={x-deduplication-header: "2"} delivery_mode=2
+        a1 > basic.get queue=own no_ack
+        a1 < basic.get-empty
     "#]])
 }
 
