@@ -1,4 +1,5 @@
 //! The broker as its users meet it: its process, its sockets, its bytes.
 
 mod clients;
+mod delays;
 mod process;

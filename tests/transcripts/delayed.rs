@@ -121,6 +121,26 @@ fn a_delayed_exchange_behind_another_delays_from_there_on() -> anyhow::Result<()
 }
 
 #[test]
+fn only_the_message_itself_waits() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > exchange.declare exchange=x type=fanout arguments={x-delayed-exchange: true}
+        a1 < exchange.declare-ok
+        a1 > queue.declare queue=q arguments={x-overflow: "reject-publish", x-max-length: 5}
+        a1 < queue.declare-ok queue=q
+        a1 > queue.bind queue=q exchange=amq.fanout
+        a1 < queue.bind-ok
+        a1 > basic.publish exchange=amq.fanout routing_key=k "one" headers={x-delay: 600000}
+        a1 > basic.publish exchange=x routing_key=k "later" headers={x-delay: 600000}
+        a1 > basic.publish exchange=amq.fanout routing_key=k "two" headers={x-delay: 600000}
+        a1 > basic.consume queue=q consumer_tag=c no_ack
+        a1 < basic.consume-ok consumer_tag=c
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=amq.fanout routing_key=k "one" headers={x-delay: 600000}
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 exchange=amq.fanout routing_key=k "two" headers={x-delay: 600000}
+        a < nothing
+    "#]])
+}
+
+#[test]
 fn a_message_waits_through_a_crash() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > exchange.declare exchange=x type=x-delayed-message durable arguments={x-delayed-type: "fanout"}

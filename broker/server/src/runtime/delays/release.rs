@@ -171,7 +171,7 @@ fn release(
                 kept.push((now + REFUSED_RETRY_MS, position));
                 continue;
             }
-            Ok(Outcome::Unroutable) => {
+            Ok(Outcome::Unroutable | Outcome::Full) => {
                 tracing::debug!(vhost = %vhost.name, "a delayed message reaches no queue");
             }
             outcome => {

@@ -15,13 +15,13 @@ impl Ingress {
     pub(super) fn collect_each(&mut self, buffer: &[u8], content: Content<'_>) -> Outcome {
         let slots = self.own_slots();
         self.traffic.count(self.routes.last.exchange, slots.len());
-        let histories = match &self.routes.last.to {
-            To::Remembered(_, histories) => histories.clone(),
-            _ => self.histories(),
+        // What `routed` holds is this message's only if its route is its own.
+        let (histories, delayed) = match &self.routes.last.to {
+            To::PerMessage => (self.histories(), std::mem::take(&mut self.routed.delayed)),
+            To::Remembered(_, histories) => (histories.clone(), Vec::new()),
+            _ => (Slots::new(), Vec::new()),
         };
-        let delayed = std::mem::take(&mut self.routed.delayed);
         let waits = (!delayed.is_empty()).then(|| self.delay_at(&delayed, &content.clone().into()));
-        self.routed.delayed = delayed;
         let message = self.refer(buffer, content);
         self.put_into_histories(&histories, message, buffer);
         let outcome = self.put_each(&slots, message, buffer);
