@@ -1,8 +1,11 @@
 //! The management API and AMQP clients at the same broker: what one does, the other sees.
 
+mod administration;
 mod api;
 mod clients;
 mod commands;
+mod definitions;
 mod delayed;
 mod messages;
+mod permissions;
 mod queues;

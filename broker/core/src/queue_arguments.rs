@@ -15,7 +15,8 @@ use crate::topology::reply_text::{Plain, inequivalent};
 
 const DELIVERY_LIMIT_DEFAULT: u64 = 20;
 
-pub(crate) const QUEUE_TYPE: &str = "x-queue-type";
+/// The argument that says of which type a queue is.
+pub const QUEUE_TYPE: &str = "x-queue-type";
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 
 /// `x-queue-type`

@@ -1,8 +1,9 @@
 //! The life of a broker: everything is put together here, runs, and is taken down.
 //!
 //! 1. The addresses are claimed, so that a second broker fails at once, and not after it has read a store.
-//! 2. The store is opened and the users' passwords are hashed.
-//! 3. The runtime rebuilds what the store has, and plugins are loaded.
+//! 2. The store is opened.
+//! 3. The runtime rebuilds what the store has, at the very first start with the users of the configuration, and plugins are loaded.
+//!    Definitions that the configuration names are taken in.
 //! 4. Clients are let in, and the line `ready` is logged.
 //! 5. SIGTERM or SIGINT: no new clients, the old ones are told (320), what they published is committed, the end.
 
@@ -73,9 +74,11 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
     let claimed = Claimed::all(&config.listeners)?;
-    let (store, users) = tokio::try_join!(open_store(config), seed_users(config))?;
+    let store = open_store(config).await?;
+    let users = Arc::new(Users::none(config.tls.login_from));
     let mut runtime = Runtime::start(config, store, users.clone())?;
     let plugins = Plugins::load(&runtime, config, source).await?;
+    runtime.load_definitions(config).await?;
     runtime.release_delayed();
 
     let open = claimed.open()?;
@@ -123,12 +126,6 @@ async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let data_dir = config.data_dir.clone();
     let store = tokio::task::spawn_blocking(move || FjallStore::open(data_dir, options)).await??;
     Ok(Arc::new(store))
-}
-
-async fn seed_users(config: &Config) -> anyhow::Result<Arc<Users>> {
-    let (users, login_from) = (config.users.clone(), config.tls.login_from);
-    let users = tokio::task::spawn_blocking(move || Users::seeded(&users, login_from)).await??;
-    Ok(Arc::new(users))
 }
 
 fn about(config: &Config, listeners: Vec<Listener>) -> About {

@@ -3,8 +3,9 @@
 use amphora_protocol::limits::SHORT_STRING_MAX;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 
+use super::keys::KEYS;
 use super::{PolicyKind, Term};
-use crate::queue_arguments::{EXPIRY_MS_MAX, STREAM_SEGMENT_BYTES_MAX, max_age};
+use crate::queue_arguments::max_age;
 
 /// A key of a policy.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Key {
 
 /// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
+pub(super) enum Meaning {
     /// Of a policy and an argument, the argument wins.
     Default,
     /// Likewise, and an operator policy may set it, whose value wins over a policy's.
@@ -34,11 +35,13 @@ enum Meaning {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Values {
+pub(super) enum Values {
     /// A whole number between these, both included.
     Count(u64, u64),
     /// A whole number, negative ones included.
     Integer,
+    /// A number, also a broken one, between these.
+    Number(f64, f64),
     /// A name of at most 255 bytes.
     Name,
     /// A text.
@@ -52,10 +55,12 @@ enum Values {
     Anything,
 }
 
-const COUNT: Values = Values::Count(0, u64::MAX);
-const MILLIS: Values = Values::Count(0, EXPIRY_MS_MAX);
-
-const fn key(name: &'static str, title: &'static str, values: Values, meaning: Meaning) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    title: &'static str,
+    values: Values,
+    meaning: Meaning,
+) -> Key {
     Key {
         name,
         title,
@@ -63,204 +68,6 @@ const fn key(name: &'static str, title: &'static str, values: Values, meaning: M
         meaning,
     }
 }
-
-/// A key is the argument of queues that has `x-` before it, if there is such an argument: whoever adds an argument adds a line here.
-const KEYS: &[Key] = &[
-    key(
-        "alternate-exchange",
-        "alternate exchange name",
-        Values::Name,
-        Meaning::Default,
-    ),
-    key(
-        "transform",
-        "list of plugins",
-        Values::Names,
-        Meaning::Default,
-    ),
-    key("message-ttl", "message TTL", MILLIS, Meaning::OperatorLimit),
-    key(
-        "expires",
-        "queue expiry",
-        Values::Count(1, EXPIRY_MS_MAX),
-        Meaning::OperatorLimit,
-    ),
-    key(
-        "max-length",
-        "maximum length",
-        COUNT,
-        Meaning::OperatorLimit,
-    ),
-    key(
-        "max-length-bytes",
-        "maximum length in bytes",
-        COUNT,
-        Meaning::OperatorLimit,
-    ),
-    key(
-        "overflow",
-        "overflow value",
-        Values::OneOf(&["drop-head", "reject-publish", "reject-publish-dlx"]),
-        Meaning::Rule,
-    ),
-    key(
-        "dead-letter-exchange",
-        "dead letter exchange name",
-        Values::Name,
-        Meaning::Default,
-    ),
-    key(
-        "dead-letter-routing-key",
-        "dead letter routing key",
-        Values::Name,
-        Meaning::Default,
-    ),
-    key(
-        "dead-letter-strategy",
-        "dead letter strategy",
-        Values::OneOf(&["at-most-once", "at-least-once"]),
-        Meaning::Default,
-    ),
-    key(
-        "delivery-limit",
-        "delivery limit",
-        Values::Integer,
-        Meaning::OperatorLimit,
-    ),
-    key(
-        "consumer-timeout",
-        "consumer timeout",
-        COUNT,
-        Meaning::Limit,
-    ),
-    key(
-        "delayed-retry-type",
-        "delayed retry type",
-        Values::OneOf(&["disabled", "all", "failed", "returned"]),
-        Meaning::Default,
-    ),
-    key(
-        "delayed-retry-min",
-        "delayed retry min",
-        COUNT,
-        Meaning::Default,
-    ),
-    key(
-        "delayed-retry-max",
-        "delayed retry max",
-        COUNT,
-        Meaning::Default,
-    ),
-    key("max-age", "max age", Values::Age, Meaning::Limit),
-    key(
-        "stream-max-segment-size-bytes",
-        "segment size",
-        Values::Count(0, STREAM_SEGMENT_BYTES_MAX),
-        Meaning::Default,
-    ),
-    key(
-        "stream-filter-size-bytes",
-        "filter size",
-        Values::Count(16, 255),
-        Meaning::Default,
-    ),
-    key(
-        "max-in-memory-length",
-        "maximum memory in bytes",
-        COUNT,
-        Meaning::OperatorKept,
-    ),
-    key(
-        "max-in-memory-bytes",
-        "maximum memory in bytes",
-        COUNT,
-        Meaning::OperatorKept,
-    ),
-    key(
-        "target-group-size",
-        "target group size",
-        COUNT,
-        Meaning::OperatorKept,
-    ),
-    key(
-        "queue-version",
-        "queue version",
-        Values::Count(1, 2),
-        Meaning::OperatorKept,
-    ),
-    key(
-        "queue-mode",
-        "queue-mode value",
-        Values::OneOf(&["default", "lazy"]),
-        Meaning::Kept,
-    ),
-    key(
-        "queue-leader-locator",
-        "queue leader locator value",
-        Values::OneOf(&["client-local", "balanced", "random", "least-leaders"]),
-        Meaning::Kept,
-    ),
-    key(
-        "queue-master-locator",
-        "queue master locator value",
-        Values::OneOf(&["client-local", "min-masters", "random"]),
-        Meaning::Kept,
-    ),
-    key("initial-cluster-size", "cluster size", COUNT, Meaning::Kept),
-    key("max-segment-size", "segment size", COUNT, Meaning::Kept),
-    key(
-        "consumer-disconnected-timeout",
-        "consumer disconnected timeout",
-        COUNT,
-        Meaning::Kept,
-    ),
-    key(
-        "federation-upstream",
-        "upstream name",
-        Values::Text,
-        Meaning::Kept,
-    ),
-    key(
-        "federation-upstream-set",
-        "upstream set name",
-        Values::Text,
-        Meaning::Kept,
-    ),
-    key(
-        "federation-upstream-pattern",
-        "upstream pattern",
-        Values::Text,
-        Meaning::Kept,
-    ),
-    key(
-        "ha-mode",
-        "ha-mode",
-        Values::OneOf(&["all", "exactly", "nodes"]),
-        Meaning::Kept,
-    ),
-    key("ha-params", "ha-params", Values::Anything, Meaning::Kept),
-    key("ha-sync-mode", "ha-sync-mode", Values::Text, Meaning::Kept),
-    key(
-        "ha-sync-batch-size",
-        "ha-sync-batch-size",
-        COUNT,
-        Meaning::Kept,
-    ),
-    key(
-        "ha-promote-on-shutdown",
-        "ha-promote-on-shutdown",
-        Values::Text,
-        Meaning::Kept,
-    ),
-    key(
-        "ha-promote-on-failure",
-        "ha-promote-on-failure",
-        Values::Text,
-        Meaning::Kept,
-    ),
-    key("shards-per-node", "shards-per-node", COUNT, Meaning::Kept),
-    key("routing-key", "routing key", Values::Name, Meaning::Kept),
-];
 
 pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
@@ -335,6 +142,9 @@ impl Values {
                 matches!(count, Some(Ok(count)) if (min..=max).contains(&count))
             }
             Self::Integer => value.as_integer().is_some(),
+            Self::Number(min, max) => value
+                .as_number()
+                .is_some_and(|number| (min..=max).contains(&number)),
             Self::Name => value.as_str().is_some_and(is_name),
             Self::Text => value.as_str().is_some(),
             Self::OneOf(known) => value.as_str().is_some_and(|text| known.contains(&text)),

@@ -5,6 +5,7 @@
 
 mod applied;
 mod key;
+mod keys;
 mod pattern;
 mod term;
 #[cfg(test)]

@@ -291,6 +291,12 @@ fn every_key_that_means_something_reaches_the_queue() {
         ("consumer-timeout", 1.into()),
         ("delayed-retry-type", "disabled".into()),
         ("delayed-retry-min", 1.into()),
+        ("retry-max-attempts", u32::MAX.into()),
+        ("retry-delay", 0.into()),
+        ("retry-factor", 65_535.into()),
+        ("retry-jitter", 1.0.into()),
+        ("retry-max-delay", 315_360_000_000_i64.into()),
+        ("retry-on", "all".into()),
     ];
     for (queue_type, definition) in [("stream", stream), ("quorum", quorum)] {
         let declared = queue(queue_type, &[]);

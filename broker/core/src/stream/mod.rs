@@ -111,6 +111,12 @@ impl<C> Stream<C> {
         }
     }
 
+    /// Takes over what the arguments say of how long messages stay, merged with the policies that are in force. A segment that has begun
+    /// keeps to it from its next message on.
+    pub fn configure(&mut self, arguments: &QueueArguments) {
+        self.retention.configure(arguments);
+    }
+
     /// Says what time it is, in milliseconds since the Unix epoch. Messages are published at that time, and grow old by it.
     pub fn tell_time(&mut self, now: u64) {
         self.now = self.now.max(now);

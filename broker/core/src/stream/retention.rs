@@ -45,6 +45,14 @@ impl Retention {
         }
     }
 
+    /// As [`Retention::new`], and the active segment stays where it is.
+    pub(super) fn configure(&mut self, arguments: &QueueArguments) {
+        *self = Self {
+            active: self.active,
+            ..Self::new(arguments)
+        };
+    }
+
     fn is_limited(&self) -> bool {
         self.age.is_some() || self.bytes.is_some()
     }

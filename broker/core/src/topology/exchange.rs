@@ -157,14 +157,17 @@ impl<Q: Clone> Topology<Q> {
         let matcher = Matcher::new(&definition, |type_name| {
             self.hooks.exchange(type_name, &self.vhost, &definition)
         });
-        let place = self.exchanges.insert(ExchangeEntry {
+        let mut entry = ExchangeEntry {
             matcher,
-            alternate: alternate_exchange(&definition.arguments).unwrap_or_default(),
+            alternate: None,
+            policies: self.policies.for_exchange(&name),
             delays: delays(&definition.exchange_type, &definition.arguments),
             definition,
             leaving: BTreeSet::new(),
             arriving: BTreeSet::new(),
-        });
+        };
+        entry.settle_alternate();
+        let place = self.exchanges.insert(entry);
         self.exchange_names.insert(name, slot(place));
         self.changed();
     }
@@ -230,7 +233,7 @@ fn no_such_type(type_name: &str) -> ChannelException {
     ChannelException::precondition_failed(format!("{malformed} exchange type '{type_name}'"))
 }
 
-fn alternate_exchange(arguments: &FieldTable) -> Result<Option<ExchangeName>, String> {
+pub(super) fn alternate_exchange(arguments: &FieldTable) -> Result<Option<ExchangeName>, String> {
     match arguments.get(ALTERNATE_EXCHANGE) {
         None => Ok(None),
         Some(FieldValue::LongString(name)) => {

@@ -10,6 +10,7 @@ mod binding;
 mod change;
 mod declaration;
 mod exchange;
+mod policy;
 mod queue;
 mod recover;
 pub(crate) mod reply_text;
@@ -34,6 +35,7 @@ use crate::binding::{Binding, BindingArguments, BindingId, Destination};
 use crate::definition::{Definition, ExchangeDefinition, QueueDefinition};
 use crate::exchange::{ExchangeType, Matcher};
 use crate::hook::Hooks;
+use crate::policy::{Applied, Policies};
 use crate::route::Asked;
 
 /// The exchanges that every virtual host has, beside the default exchange: name, type, internal.
@@ -63,6 +65,7 @@ pub struct Topology<Q> {
     next_binding: BindingId,
     generation: u64,
     hooks: Arc<dyn Hooks>,
+    policies: Policies,
 }
 
 /// An exchange and what it is bound to.
@@ -73,6 +76,7 @@ pub(crate) struct ExchangeEntry {
     pub(crate) alternate: Option<ExchangeName>,
     /// It lets messages wait that ask for it.
     pub(crate) delays: bool,
+    policies: Option<Arc<Applied>>,
     /// The bindings whose source it is.
     leaving: BTreeSet<BindingId>,
     /// The bindings whose destination it is.
@@ -86,6 +90,8 @@ pub struct QueueEntry<Q> {
     pub definition: Arc<QueueDefinition>,
     /// The caller's own handle.
     pub handle: Q,
+    /// What applies to it.
+    pub policies: Option<Arc<Applied>>,
     arriving: BTreeSet<BindingId>,
 }
 
@@ -98,6 +104,11 @@ struct BindingEntry {
 impl<Q: Clone> Topology<Q> {
     /// A virtual host with the exchanges that every one has, without queues.
     pub fn new(vhost: VhostName, hooks: Arc<dyn Hooks>) -> Self {
+        Self::with_policies(vhost, hooks, Policies::default())
+    }
+
+    /// As [`Topology::new`], with policies.
+    fn with_policies(vhost: VhostName, hooks: Arc<dyn Hooks>, policies: Policies) -> Self {
         let mut topology = Self {
             vhost,
             exchanges: Slab::new(),
@@ -110,6 +121,7 @@ impl<Q: Clone> Topology<Q> {
             next_binding: BindingId(1),
             generation: 1,
             hooks,
+            policies,
         };
         for (name, exchange_type, internal) in PREDECLARED {
             if let Ok(name) = ExchangeName::new(name) {

@@ -76,6 +76,7 @@ impl<Q: Clone> Topology<Q> {
     /// Adds a queue that [`Topology::check_queue`] found absent.
     pub fn insert_queue(&mut self, definition: Arc<QueueDefinition>, handle: Q) -> Changes {
         let entry = QueueEntry {
+            policies: self.policies_for_queue(&definition),
             definition: Arc::clone(&definition),
             handle,
             arriving: BTreeSet::new(),

@@ -9,6 +9,7 @@ use super::Topology;
 use crate::binding::{Binding, BindingId};
 use crate::definition::{Definition, QueueDefinition};
 use crate::hook::Hooks;
+use crate::policy::{Applied, Policies};
 
 /// A stored binding that was left out, because an end of it is not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,15 +37,16 @@ impl fmt::Display for RecoveryProblem {
 }
 
 impl<Q: Clone> Topology<Q> {
-    /// Rebuilds a virtual host from its definitions, which may come in any order; those of others are passed over.
-    /// `handle` makes the queues. What cannot be rebuilt is left out and reported.
+    /// Rebuilds a virtual host from its policies and definitions, which may come in any order; those of others are passed over.
+    /// `handle` makes the queues, and is told what applies to them. What cannot be rebuilt is left out and reported.
     pub fn recover(
         vhost: VhostName,
         hooks: Arc<dyn Hooks>,
+        policies: Policies,
         definitions: impl IntoIterator<Item = Definition>,
-        mut handle: impl FnMut(&Arc<QueueDefinition>) -> Q,
+        mut handle: impl FnMut(&Arc<QueueDefinition>, Option<Arc<Applied>>) -> Q,
     ) -> (Self, Vec<RecoveryProblem>) {
-        let mut topology = Self::new(vhost, hooks);
+        let mut topology = Self::with_policies(vhost, hooks, policies);
         let mut bindings = Vec::new();
         for definition in definitions {
             match definition {
@@ -57,7 +59,7 @@ impl<Q: Clone> Topology<Q> {
                 Definition::Queue { vhost, queue }
                     if vhost == topology.vhost && topology.queue(&queue.name).is_none() =>
                 {
-                    let handle = handle(&queue);
+                    let handle = handle(&queue, topology.policies_for_queue(&queue));
                     // It is stored already: that is where it comes from.
                     let _changes = topology.insert_queue(queue, handle);
                 }

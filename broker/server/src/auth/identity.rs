@@ -5,21 +5,23 @@ use std::sync::Arc;
 use amphora_protocol::exception::{ChannelException, ConnectionException};
 use amphora_protocol::wire::types::VhostName;
 
+use super::account::Account;
 use super::permission::{Access, Permissions, Resource};
+use super::topic_permission::TopicAccess;
 use super::users::User;
 
-/// A user that logged in, as the user was at that moment. Cheap to clone.
+/// A user that logged in. What the user may do is as it is now, not as it was then. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Identity {
     user: Arc<User>,
 }
 
-/// A user within a virtual host that is open to the user. Cheap to clone.
+/// A user within a virtual host that was open to the user. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct VhostAccess {
     user: Arc<User>,
     vhost: VhostName,
-    permissions: Arc<Permissions>,
+    is_the_broker: bool,
 }
 
 impl Identity {
@@ -27,14 +29,24 @@ impl Identity {
         Self { user }
     }
 
+    /// The broker itself, which acts by its own account at start.
+    pub fn of_the_broker() -> Self {
+        Self::new(Arc::new(User::new("amphora", Account::default())))
+    }
+
     /// The login name.
     pub fn user(&self) -> &Arc<str> {
         &self.user.name
     }
 
+    /// The user, whose open connections and channels are counted there.
+    pub fn shared(&self) -> &Arc<User> {
+        &self.user
+    }
+
     /// RabbitMQ's tags, and one's own.
-    pub fn tags(&self) -> &[String] {
-        &self.user.tags
+    pub fn tags(&self) -> Arc<[String]> {
+        Arc::clone(&self.user.account().tags)
     }
 
     /// May look at the management API, and see there what is the user's own.
@@ -45,6 +57,11 @@ impl Identity {
     /// May see everybody's connections.
     pub fn may_monitor(&self) -> bool {
         self.has_any(&["administrator", "monitoring"])
+    }
+
+    /// May set policies and parameters of virtual hosts that are open to the user.
+    pub fn may_make_policies(&self) -> bool {
+        self.has_any(&["administrator", "policymaker"])
     }
 
     /// May do everything in the management API.
@@ -58,8 +75,8 @@ impl Identity {
     }
 
     /// What the user may do in a virtual host; nothing if it is closed to the user.
-    pub fn permissions(&self, vhost: &str) -> Option<&Arc<Permissions>> {
-        self.user.permissions.get(vhost)
+    pub fn permissions(&self, vhost: &str) -> Option<Arc<Permissions>> {
+        self.user.account().permissions.get(vhost).cloned()
     }
 
     /// Enters a virtual host, which must be known to exist.
@@ -67,28 +84,42 @@ impl Identity {
     /// # Errors
     /// 530 (not allowed) if it is closed to the user.
     pub fn enter(&self, vhost: VhostName) -> Result<VhostAccess, ConnectionException> {
-        match self.permissions(&vhost) {
-            Some(permissions) => Ok(VhostAccess {
-                user: self.user.clone(),
-                permissions: permissions.clone(),
-                vhost,
-            }),
-            None => Err(ConnectionException::not_allowed(format!(
-                "access to vhost '{vhost}' refused for user '{}'",
-                self.user.name
-            ))),
+        if self.permissions(&vhost).is_none() {
+            let user = &self.user.name;
+            tracing::warn!(target: "amphora::audit", %user, %vhost, "access to the vhost refused");
+            return Err(ConnectionException::not_allowed(format!(
+                "access to vhost '{vhost}' refused for user '{user}'"
+            )));
         }
+        Ok(VhostAccess {
+            user: self.user.clone(),
+            vhost,
+            is_the_broker: false,
+        })
     }
 
     fn has_any(&self, tags: &[&str]) -> bool {
-        self.user
-            .tags
-            .iter()
-            .any(|tag| tags.contains(&tag.as_str()))
+        let account = self.user.account();
+        account.tags.iter().any(|tag| tags.contains(&tag.as_str()))
     }
 }
 
 impl VhostAccess {
+    /// Access to everything, for what the broker does on behalf of somebody who may do everything: import definitions.
+    pub fn of_the_broker(name: &str, vhost: VhostName) -> Self {
+        let account = Account::of_the_broker(&vhost);
+        Self {
+            user: Arc::new(User::new(name, account)),
+            vhost,
+            is_the_broker: true,
+        }
+    }
+
+    /// The broker does it, and may use reserved names.
+    pub fn is_the_broker(&self) -> bool {
+        self.is_the_broker
+    }
+
     /// The login name.
     pub fn user(&self) -> &Arc<str> {
         &self.user.name
@@ -104,18 +135,56 @@ impl VhostAccess {
         Identity::new(self.user.clone())
     }
 
-    /// Checks that the user may do this. Costs nothing for the pattern `.*`, else one match.
+    /// Checks that the user may do this. Costs two lookups for the pattern `.*`, and a match for others.
     ///
     /// # Errors
     /// 403 (access refused), with RabbitMQ's text.
     pub fn check(&self, access: Access, resource: Resource<'_>) -> Result<(), ChannelException> {
-        if self.permissions.allow(access, resource) {
+        let account = self.user.account();
+        let permissions = account.permissions.get(self.vhost.as_str());
+        if permissions.is_some_and(|permissions| permissions.allow(access, resource)) {
             return Ok(());
         }
+        Err(self.refuse(&format!("{access} access to {resource}")))
+    }
+
+    /// Whether some topic exchange of the virtual host has permissions of its own for the user: only then, [`VhostAccess::check_topic`]
+    /// can refuse.
+    pub fn has_topic_permissions(&self) -> bool {
+        let account = self.user.account();
+        account.topic_permissions.contains_key(self.vhost.as_str())
+    }
+
+    /// Checks that the user may use a routing key at an exchange of type topic.
+    ///
+    /// # Errors
+    /// 403 (access refused), with RabbitMQ's text.
+    pub fn check_topic(
+        &self,
+        access: TopicAccess,
+        exchange: &str,
+        routing_key: &str,
+    ) -> Result<(), ChannelException> {
+        let account = self.user.account();
+        let exchanges = account.topic_permissions.get(self.vhost.as_str());
+        let permissions = exchanges.and_then(|exchanges| exchanges.get(exchange));
+        if permissions.is_none_or(|permissions| permissions.allow(access, routing_key)) {
+            return Ok(());
+        }
+        let access = match access {
+            TopicAccess::Write => "write",
+            TopicAccess::Read => "read",
+        };
+        let what = format!("{access} access to topic '{routing_key}' in exchange '{exchange}'");
+        Err(self.refuse(&what))
+    }
+
+    fn refuse(&self, what: &str) -> ChannelException {
         let Self { user, vhost, .. } = self;
-        Err(ChannelException::access_refused(format!(
-            "{access} access to {resource} in vhost '{vhost}' refused for user '{}'",
-            user.name
-        )))
+        let user = &user.name;
+        tracing::warn!(target: "amphora::audit", %user, %vhost, "{what} refused");
+        ChannelException::access_refused(format!(
+            "{what} in vhost '{vhost}' refused for user '{user}'"
+        ))
     }
 }

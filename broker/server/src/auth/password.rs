@@ -1,4 +1,4 @@
-//! Passwords at rest: Argon2 for new ones, RabbitMQ's salted SHA-256 for those brought along.
+//! Passwords at rest: Argon2 for new ones, RabbitMQ's salted SHA-256 and SHA-512 for those brought along.
 
 use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
@@ -7,11 +7,12 @@ use argon2::password_hash::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 const RABBIT_SALT_LEN: usize = 4;
 const SHA256_LEN: usize = 32;
+const SHA512_LEN: usize = 64;
 
 /// A password's hash.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,12 +26,19 @@ pub enum PasswordHash {
         /// The digest of salt and password.
         digest: [u8; SHA256_LEN],
     },
+    /// RabbitMQ's other one: SHA-512, likewise.
+    SaltedSha512 {
+        /// The salt.
+        salt: [u8; RABBIT_SALT_LEN],
+        /// The digest of salt and password.
+        digest: Box<[u8; SHA512_LEN]>,
+    },
 }
 
 /// The text is the hash of no known scheme.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "not a password hash; give an Argon2 string (\"$argon2id$…\") or RabbitMQ's base64 of salt and SHA-256"
+    "not a password hash; give an Argon2 string (\"$argon2id$…\") or RabbitMQ's base64 of salt and SHA-256 or SHA-512"
 )]
 pub struct UnknownHash;
 
@@ -57,9 +65,14 @@ impl PasswordHash {
         let (salt, digest) = bytes
             .split_first_chunk::<RABBIT_SALT_LEN>()
             .ok_or(UnknownHash)?;
-        Ok(Self::SaltedSha256 {
-            salt: *salt,
-            digest: digest.try_into().map_err(|_| UnknownHash)?,
+        let salt = *salt;
+        if let Ok(digest) = digest.try_into() {
+            return Ok(Self::SaltedSha256 { salt, digest });
+        }
+        let digest: [u8; SHA512_LEN] = digest.try_into().map_err(|_| UnknownHash)?;
+        Ok(Self::SaltedSha512 {
+            salt,
+            digest: Box::new(digest),
         })
     }
 
@@ -74,6 +87,10 @@ impl PasswordHash {
             Self::SaltedSha256 { salt, digest } => {
                 salted_sha256(salt, password).ct_eq(digest).into()
             }
+            Self::SaltedSha512 { salt, digest } => {
+                let hashed = Sha512::new().chain_update(salt).chain_update(password);
+                hashed.finalize().ct_eq(&digest[..]).into()
+            }
         }
     }
 
@@ -82,6 +99,7 @@ impl PasswordHash {
         match self {
             Self::Argon2(_) => "argon2id",
             Self::SaltedSha256 { .. } => "rabbit_password_hashing_sha256",
+            Self::SaltedSha512 { .. } => "rabbit_password_hashing_sha512",
         }
     }
 }
@@ -92,6 +110,9 @@ impl std::fmt::Display for PasswordHash {
             Self::Argon2(phc) => f.write_str(phc),
             Self::SaltedSha256 { salt, digest } => {
                 f.write_str(&BASE64.encode([&salt[..], digest].concat()))
+            }
+            Self::SaltedSha512 { salt, digest } => {
+                f.write_str(&BASE64.encode([&salt[..], &digest[..]].concat()))
             }
         }
     }
@@ -121,11 +142,15 @@ mod tests {
     /// The hash of `test12` that RabbitMQ's own documentation works through.
     const RABBIT_TEST12: &str = "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR";
 
+    /// The same password and salt with SHA-512.
+    const RABBIT_512_TEST12: &str = "kI3GChuNuIYf8lRbCCxZjgjKwsY19ns6+uFO0zcXRBGA/XGJPYD8OWMy7EB8TaOmAzjP2azv84GbINYwX2cDWb4DHnc=";
+
     #[test]
     fn a_hash_matches_its_password_only() -> Result<(), Box<dyn std::error::Error>> {
         for hash in [
             PasswordHash::of("test12")?,
             PasswordHash::parse(RABBIT_TEST12)?,
+            PasswordHash::parse(RABBIT_512_TEST12)?,
         ] {
             assert!(hash.matches(b"test12"), "{hash}");
             assert!(!hash.matches(b"Test12"), "{hash}");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use regex::Regex;
+use amphora_core::policy::NamePattern;
 
 /// What one user may do in one virtual host.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct Pattern {
 enum Matcher {
     Everything,
     Nothing,
-    Regex(Regex),
+    Regex(NamePattern),
 }
 
 /// The text is not a regular expression that can be used.
@@ -56,6 +56,28 @@ enum Matcher {
 pub struct PatternError(String);
 
 impl Permissions {
+    /// Reads three patterns: configure, write, read.
+    pub fn new(configure: &str, write: &str, read: &str) -> Result<Self, PatternError> {
+        Ok(Self {
+            configure: Pattern::new(configure)?,
+            write: Pattern::new(write)?,
+            read: Pattern::new(read)?,
+        })
+    }
+
+    /// Everything.
+    pub fn all() -> Self {
+        let everything = || Pattern {
+            text: ".*".to_owned(),
+            matcher: Matcher::Everything,
+        };
+        Self {
+            configure: everything(),
+            write: everything(),
+            read: everything(),
+        }
+    }
+
     /// Whether the operation is allowed. Costs nothing for `.*`, else one match.
     pub fn allow(&self, access: Access, resource: Resource<'_>) -> bool {
         let pattern = match access {
@@ -68,23 +90,14 @@ impl Permissions {
 }
 
 impl Pattern {
-    /// Reads a pattern. Look-around and back-references are refused: they would need a matcher without a bound on its time.
+    /// Reads a pattern. A match that takes too many steps, which only a pattern made for it does, counts as none.
     pub fn new(text: &str) -> Result<Self, PatternError> {
         let matcher = match text {
             ".*" | "^.*" | ".*$" | "^.*$" => Matcher::Everything,
             "" | "^$" => Matcher::Nothing,
-            // The last line of the error is the one that says what is wrong; those above draw a picture.
-            _ => Matcher::Regex(Regex::new(text).map_err(|error| {
-                PatternError(
-                    error
-                        .to_string()
-                        .lines()
-                        .last()
-                        .unwrap_or_default()
-                        .trim_start_matches("error: ")
-                        .into(),
-                )
-            })?),
+            _ => Matcher::Regex(
+                NamePattern::new(text).map_err(|error| PatternError(error.to_string()))?,
+            ),
         };
         Ok(Self {
             text: text.to_owned(),
@@ -97,11 +110,11 @@ impl Pattern {
         &self.text
     }
 
-    fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         match &self.matcher {
             Matcher::Everything => true,
             Matcher::Nothing => false,
-            Matcher::Regex(regex) => regex.is_match(name),
+            Matcher::Regex(regex) => regex.matches(name),
         }
     }
 }
@@ -183,8 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_could_run_forever_is_refused() {
-        assert!(Pattern::new("^(?!admin)").is_err());
+    fn a_pattern_may_look_around_and_must_be_one() -> Result<(), PatternError> {
+        let pattern = Pattern::new("^(?!admin)")?;
+        assert!(pattern.matches("orders") && !pattern.matches("admin.orders"));
         assert!(Pattern::new("(").is_err());
+        Ok(())
     }
 }

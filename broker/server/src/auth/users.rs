@@ -1,43 +1,44 @@
 //! The users that there are, and the check of what a client shows to be one of them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use amphora_core::store::Write;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
+use super::account::{self, Account};
 use super::identity::Identity;
 use super::mechanism::Claim;
 use super::password::PasswordHash;
-use super::permission::{Pattern, Permissions};
 use super::refusal::{Denial, Refusal};
-use super::secret::Secret;
-use crate::config::{self, Credential, LoginFrom};
+use crate::config::{self, LoginFrom};
 use crate::tls::PeerCertificate;
 
 /// How many passwords may be hashed at a time: each takes a core, and 19 MiB.
 const HASHINGS_MAX: usize = 2;
 
-/// The users that there are.
+/// The users that there are. Changes are in memory at once; each says what the store has to learn of it, in the order of the calls.
 #[derive(Debug)]
 pub struct Users {
-    by_name: RwLock<HashMap<Arc<str>, Arc<User>>>,
+    by_name: RwLock<BTreeMap<Arc<str>, Arc<User>>>,
     login_from: LoginFrom,
     hashings: Semaphore,
 }
 
-/// A user.
+/// A user, for as long as there is one of that name: who has logged in before a change is subject to it, too.
 #[derive(Debug)]
 pub struct User {
     /// The login name.
     pub name: Arc<str>,
-    /// RabbitMQ's tags, and one's own.
-    pub tags: Vec<String>,
-    /// Accepted only from the broker's own machine.
-    pub loopback_only: bool,
-    /// What the user may do, by virtual host.
-    pub permissions: HashMap<String, Arc<Permissions>>,
-    secret: Option<Secret>,
+    account: ArcSwap<Account>,
+    /// Open connections.
+    pub(crate) connections: AtomicU32,
+    /// Open channels.
+    pub(crate) channels: AtomicU32,
 }
 
 /// What is known of a client before it logs in.
@@ -50,18 +51,50 @@ pub struct PeerInfo {
 }
 
 impl Users {
-    /// The users of a configuration. Hashes their passwords: slow, not for a thread that serves clients.
-    pub fn seeded(users: &[config::User], login_from: LoginFrom) -> anyhow::Result<Self> {
-        let mut by_name = HashMap::new();
-        for user in users {
-            let user = User::seeded(user)?;
-            by_name.insert(user.name.clone(), Arc::new(user));
-        }
-        Ok(Self {
-            by_name: RwLock::new(by_name),
+    /// Nobody.
+    pub fn none(login_from: LoginFrom) -> Self {
+        Self {
+            by_name: RwLock::default(),
             login_from,
             hashings: Semaphore::new(HASHINGS_MAX),
-        })
+        }
+    }
+
+    /// The users of a configuration.
+    #[cfg(test)]
+    pub(crate) fn seeded(users: &[config::User], login_from: LoginFrom) -> anyhow::Result<Self> {
+        let seeded = Self::none(login_from);
+        seeded.seed(users)?;
+        Ok(seeded)
+    }
+
+    /// Adds the users of a configuration. Hashes their passwords: slow, not for a thread that serves clients. Returns what the store has to
+    /// learn.
+    ///
+    /// # Errors
+    /// The machine has no memory to hash with.
+    pub fn seed(&self, users: &[config::User]) -> anyhow::Result<Vec<Write>> {
+        let add = |user: &config::User| Ok(self.put(&user.name, Account::seeded(user)?));
+        users.iter().map(add).collect()
+    }
+
+    /// Takes in the users that the store has, and says whether there are any.
+    ///
+    /// # Errors
+    /// One is damaged, or was written by a later version.
+    pub fn recover<'a>(
+        &self,
+        definitions: impl IntoIterator<Item = &'a (Bytes, Bytes)>,
+    ) -> anyhow::Result<bool> {
+        let mut any = false;
+        for (key, value) in definitions {
+            if let Some(user) = account::recover(key, value) {
+                let (name, account) = user?;
+                let _stored_already = self.put(&name, account);
+                any = true;
+            }
+        }
+        Ok(any)
     }
 
     /// The mechanisms to offer in `connection.start`.
@@ -113,16 +146,47 @@ impl Users {
         admit(user, peer)
     }
 
+    /// Hashes a new password, off this thread.
+    ///
+    /// # Errors
+    /// The machine has no memory or no thread for it.
+    pub async fn hash(&self, password: &str) -> anyhow::Result<PasswordHash> {
+        let _permit = self.hashings.acquire().await?;
+        let password = password.to_owned();
+        let hash = tokio::task::spawn_blocking(move || PasswordHash::of(&password)).await?;
+        Ok(hash?)
+    }
+
     /// All users, by name.
     pub fn all(&self) -> Vec<Arc<User>> {
-        let mut users: Vec<_> = self.by_name.read().values().cloned().collect();
-        users.sort_by(|a, b| a.name.cmp(&b.name));
-        users
+        self.by_name.read().values().cloned().collect()
     }
 
     /// One user.
     pub fn find(&self, name: &str) -> Option<Arc<User>> {
         self.by_name.read().get(name).cloned()
+    }
+
+    /// Adds a user, or gives the one of that name another account. Returns what the store has to learn.
+    #[must_use = "the store has to learn of it"]
+    pub fn put(&self, name: &str, account: Account) -> Write {
+        let write = account.remember(name);
+        let mut users = self.by_name.write();
+        if let Some(user) = users.get(name) {
+            user.account.store(Arc::new(account));
+        } else {
+            let user = Arc::new(User::new(name, account));
+            users.insert(Arc::clone(&user.name), user);
+        }
+        write
+    }
+
+    /// Removes a user. Whoever is logged in as the user may do nothing any more.
+    #[must_use = "the store has to learn of it"]
+    pub fn remove(&self, name: &str) -> Option<Write> {
+        let user = self.by_name.write().remove(name)?;
+        user.account.store(Arc::default());
+        Some(account::forget(name))
     }
 
     fn check_certificate(&self, peer: &PeerInfo) -> Result<Identity, Denial> {
@@ -139,7 +203,7 @@ impl Users {
     }
 
     async fn is_password_of(&self, user: &Arc<User>, password: &[u8]) -> bool {
-        let Some(secret) = &user.secret else {
+        let Some(secret) = user.account().secret.clone() else {
             return false;
         };
         if let Some(answer) = secret.quick_check(password) {
@@ -148,49 +212,35 @@ impl Users {
         let Ok(_permit) = self.hashings.acquire().await else {
             return false;
         };
-        let (user, password) = (user.clone(), password.to_vec());
-        let check = move || {
-            user.secret
-                .as_ref()
-                .is_some_and(|secret| secret.slow_check(&password))
-        };
+        let password = password.to_vec();
+        let check = move || secret.slow_check(&password);
         tokio::task::spawn_blocking(check).await.unwrap_or(false)
     }
 }
 
 impl User {
-    /// The hash of the user's password, if there is one.
-    pub fn password_hash(&self) -> Option<&PasswordHash> {
-        self.secret.as_ref().map(Secret::hash)
+    pub(super) fn new(name: &str, account: Account) -> Self {
+        Self {
+            name: name.into(),
+            account: ArcSwap::from_pointee(account),
+            connections: AtomicU32::new(0),
+            channels: AtomicU32::new(0),
+        }
     }
 
-    fn seeded(user: &config::User) -> anyhow::Result<Self> {
-        let secret = match &user.credential {
-            Some(Credential::Password(password)) => Some(Secret::of_password(password)?),
-            Some(Credential::Hash(hash)) => Some(Secret::of_hash(PasswordHash::parse(hash)?)),
-            None => None,
-        };
-        let mut permissions = HashMap::new();
-        for permission in &user.permissions {
-            let granted = Permissions {
-                configure: Pattern::new(&permission.configure)?,
-                write: Pattern::new(&permission.write)?,
-                read: Pattern::new(&permission.read)?,
-            };
-            permissions.insert(permission.vhost.clone(), Arc::new(granted));
-        }
-        Ok(Self {
-            name: user.name.as_str().into(),
-            tags: user.tags.clone(),
-            loopback_only: user.loopback_only,
-            permissions,
-            secret,
-        })
+    /// What is known of the user now.
+    pub fn account(&self) -> Arc<Account> {
+        self.account.load_full()
+    }
+
+    /// How many connections the user has open.
+    pub fn connection_count(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
     }
 }
 
 fn admit(user: Arc<User>, peer: &PeerInfo) -> Result<Identity, Denial> {
-    if user.loopback_only && !peer.loopback {
+    if user.account().loopback_only && !peer.loopback {
         return Err(Denial::OnlyLoopback(user.name.clone()));
     }
     Ok(Identity::new(user))

@@ -26,6 +26,7 @@ fn the_example_has_every_key_and_no_other() -> Result<(), Box<dyn Error>> {
             client_ca: Some("clients.pem".into()),
             ..Tls::default()
         },
+        load_definitions: Some("definitions.json".into()),
         ..Config::default()
     };
     let mut by_hash = every_option_set.users[0].clone();

@@ -52,7 +52,10 @@ impl Config {
             .map_err(|error| refuse(String::new(), error.span(), syntax_problem(text, &error)))?;
         let mut config: Self =
             de::from_table(&document).map_err(|p| refuse(p.key(), p.span.clone(), p.text))?;
-        config.settle_plugins(file.parent().unwrap_or(Path::new("")));
+        let folder = file.parent().unwrap_or(Path::new(""));
+        config.settle_plugins(folder);
+        let definitions = config.load_definitions.take();
+        config.load_definitions = definitions.map(|path| folder.join(path));
         overrides(&mut config);
         // What only shows when everything is known may still be about a key of the file.
         config.check().map_err(|error| {

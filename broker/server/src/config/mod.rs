@@ -45,6 +45,8 @@ pub struct Config {
     pub server_properties: BTreeMap<String, String>,
     /// The users that exist at the first start.
     pub users: Vec<User>,
+    /// A file of definitions in RabbitMQ's format that is taken in at each start.
+    pub load_definitions: Option<PathBuf>,
     /// Plugins that are loaded from files, with the files' paths complete.
     #[serde(rename = "plugin")]
     pub plugins: Vec<Plugin>,
@@ -145,6 +147,7 @@ impl Default for Config {
             logging: Logging::default(),
             server_properties: BTreeMap::new(),
             users: vec![User::guest()],
+            load_definitions: None,
             plugins: Vec::new(),
             attachments: Vec::new(),
         }

@@ -69,6 +69,20 @@ impl Client {
         }
     }
 
+    /// Checks a user's password.
+    pub(super) fn authenticate(&self, user: &str, password: &str) -> Result<(), Exit> {
+        let other = Self {
+            user: user.to_owned(),
+            authorization: format!("Basic {}", BASE64.encode(format!("{user}:{password}"))),
+            ..self.clone()
+        };
+        match other.get("/whoami", &About(format!("user '{user}'"))) {
+            // Whoever may not use the API was let in as far as its door.
+            Err(Exit::Failed(reason)) if reason == "Not management user" => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     pub(super) fn vhost(&self) -> &str {
         &self.vhost
     }

@@ -110,6 +110,15 @@ pub(super) const PLUGINS: List = List {
 };
 
 impl List {
+    /// A list that is not of one virtual host.
+    pub(super) const fn of(path: &'static str, columns: &'static [&'static str]) -> Self {
+        Self {
+            path,
+            within_vhost: false,
+            columns,
+        }
+    }
+
     pub(super) fn show(
         &self,
         client: &Client,
@@ -121,7 +130,18 @@ impl List {
         } else {
             String::new()
         };
-        let items = client.get(&format!("{}{vhost}", self.path), &About("list".to_owned()))?;
+        self.show_at(&format!("{}{vhost}", self.path), client, columns, output)
+    }
+
+    /// Shows what is found at a path.
+    pub(super) fn show_at(
+        &self,
+        path: &str,
+        client: &Client,
+        columns: &Columns,
+        output: &mut Output<'_>,
+    ) -> Result<(), Exit> {
+        let items = client.get(path, &About("list".to_owned()))?;
         let asked: Vec<&str> = columns.names.iter().map(String::as_str).collect();
         output.list(&items, self.columns, &asked)
     }

@@ -5,6 +5,7 @@
 mod client;
 mod definitions;
 mod delayed;
+mod files;
 mod lists;
 mod messages;
 mod output;
@@ -14,6 +15,8 @@ mod settings;
 mod status;
 #[cfg(test)]
 mod tests;
+mod users;
+mod vhosts;
 
 use std::io::Write;
 
@@ -153,6 +156,12 @@ enum Command {
     UnloadPlugin(Settings),
     /// name=: the last lines that a plugin logged.
     PluginLogs(Settings),
+    #[command(flatten)]
+    Users(users::Command),
+    #[command(flatten)]
+    Vhosts(vhosts::Command),
+    #[command(flatten)]
+    Files(files::Command),
     /// The broker: version, addresses, memory, alarms, totals.
     Status,
 }
@@ -169,6 +178,13 @@ struct Settings {
 struct Columns {
     #[arg(value_name = "COLUMN")]
     names: Vec<String>,
+}
+
+impl Columns {
+    /// Those that are shown if nobody asks for others.
+    fn usual() -> Self {
+        Self { names: Vec::new() }
+    }
 }
 
 /// Runs a command; its result goes to standard output.
@@ -224,6 +240,9 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
         Command::RollbackPlugin(settings) => plugins::rollback(&client, settings, output),
         Command::UnloadPlugin(settings) => plugins::unload(&client, settings, output),
         Command::PluginLogs(settings) => plugins::logs(&client, settings, output),
+        Command::Users(command) => users::run(command, &client, output),
+        Command::Vhosts(command) => vhosts::run(command, &client, output),
+        Command::Files(command) => files::run(command, &client, output),
         Command::Status => status::show(&client, output),
     }
 }

@@ -94,15 +94,18 @@ impl<'a> Given<'a> {
 
     /// A JSON object; empty if it is not given.
     pub(super) fn object(&self, key: &str) -> Result<Map<String, Value>, Exit> {
-        let Some(text) = self.get(key) else {
-            return Ok(Map::new());
-        };
-        serde_json::from_str(text).map_err(|error| {
-            Exit::Usage(format!(
-                "{key}={text}: give a JSON object such as '{{\"x-max-length\": 1000}}' ({error})"
-            ))
-        })
+        self.get(key)
+            .map_or_else(|| Ok(Map::new()), |text| object(key, text))
     }
+}
+
+/// A JSON object.
+pub(super) fn object(key: &str, text: &str) -> Result<Map<String, Value>, Exit> {
+    serde_json::from_str(text).map_err(|error| {
+        Exit::Usage(format!(
+            "{key}={text}: give a JSON object such as '{{\"x-max-length\": 1000}}' ({error})"
+        ))
+    })
 }
 
 #[cfg(test)]

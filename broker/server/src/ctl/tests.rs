@@ -5,14 +5,16 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
+use amphora_storage::MemoryStore;
 use clap::Parser;
 use expect_test::expect_file;
 
 use super::*;
 use crate::auth::Users;
-use crate::config::{ByteSize, Durability, LoginFrom, Plugin, User};
+use crate::config::{ByteSize, Config, Durability, LoginFrom, Plugin, User};
 use crate::management::fake::FakeBroker;
 use crate::management::{About, Api, Listener, Server};
+use crate::runtime::Runtime;
 
 #[derive(Parser)]
 struct CommandLine {
@@ -42,6 +44,36 @@ fn with_broker(test: impl FnOnce(&str, &FakeBroker) -> anyhow::Result<()>) -> an
     )?;
     let outcome = test(&url, &broker);
     server.stop();
+    outcome
+}
+
+/// Serves the API of a real broker, whose store is in memory, while `test` runs.
+fn with_real_broker(test: impl FnOnce(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = Config {
+        data_dir: folder.path().to_owned(),
+        ..Config::default()
+    };
+    let tasks = tokio::runtime::Runtime::new()?;
+    let users = Arc::new(Users::none(LoginFrom::default()));
+    let runtime = {
+        let _guard = tasks.enter();
+        Runtime::start(&config, Arc::new(MemoryStore::new()), Arc::clone(&users))?
+    };
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let about = About {
+        node: "amphora@test".to_owned(),
+        listeners: Vec::new(),
+        durability: Durability::Fsync,
+        message_size_max: ByteSize::mib(16),
+    };
+    let api = Api::new(runtime.backend(), users, about);
+    let server = Server::start(vec![listener], api)?;
+    let outcome = test(&url);
+    server.stop();
+    tasks.block_on(runtime.shutdown());
     outcome
 }
 
@@ -151,6 +183,22 @@ fn plugins() -> anyhow::Result<()> {
         broker.wear_out("tired");
         play_in(url, folder.path(), "plugins")
     })
+}
+
+#[test]
+fn users() -> anyhow::Result<()> {
+    with_real_broker(|url| play(url, "users"))
+}
+
+#[test]
+fn vhosts() -> anyhow::Result<()> {
+    with_real_broker(|url| play(url, "vhosts"))
+}
+
+#[test]
+fn files() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    with_real_broker(|url| play_in(url, folder.path(), "files"))
 }
 
 #[test]

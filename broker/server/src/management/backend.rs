@@ -3,6 +3,7 @@
 //! Reading gives snapshots. Changing goes the way that AMQP methods go, as the user that asks: permissions are checked by the broker,
 //! not by the API, and a refusal is the exception that an AMQP client would get.
 
+mod administration;
 mod delayed;
 mod plugins;
 
@@ -14,6 +15,11 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, VhostName};
 use bytes::Bytes;
 
+pub use self::administration::{
+    Administration, AdministrationRefusal, AdministrationReply, LIMITS, NewCredential,
+    OPERATOR_POLICY, POLICY, Parameter, PermissionPatterns, Place, Put, PutUser, PutVhost,
+    VHOST_LIMITS,
+};
 pub use self::delayed::DelayedMessages;
 pub use self::plugins::{PluginRefusal, PluginReply, Plugins, PutPlugin};
 use super::snapshot::{
@@ -88,6 +94,9 @@ pub trait Backend: Send + Sync + 'static {
     fn publish<'a>(&'a self, by: &'a VhostAccess, command: Publish) -> Reply<'a, Published>;
     /// As `basic.get`, several times, and then an `ack`, `reject` or `nack` of all.
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>>;
+
+    /// Users, virtual hosts, policies, limits and other parameters.
+    fn administration(&self) -> &dyn Administration;
 
     /// The plugins: exchange types and transforms that components supply.
     fn plugins(&self) -> &dyn Plugins;

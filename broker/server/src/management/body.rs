@@ -84,6 +84,25 @@ impl Fields {
         }
     }
 
+    /// Whatever it is, if it is there.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// Texts: an array of them, or one with commas in between; nothing if it is absent.
+    pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Refused> {
+        let value = self.0.get(name);
+        let wrong = |found| mismatch(name, "an array of strings", found);
+        value
+            .map(|value| texts(value).ok_or_else(|| wrong(value)))
+            .transpose()
+    }
+
+    /// All of it.
+    pub(super) fn into_object(self) -> Map<String, Value> {
+        self.0
+    }
+
     /// An object; the empty one if it is absent, or an empty list.
     pub(super) fn object(&self, name: &str) -> Result<Map<String, Value>, Refused> {
         match self.0.get(name) {
@@ -92,6 +111,12 @@ impl Fields {
             Some(Value::Object(object)) => Ok(object.clone()),
             Some(other) => Err(mismatch(name, "an object", other)),
         }
+    }
+}
+
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
     }
 }
 
@@ -108,6 +133,22 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|_| Refused::bad_request("not_json"))
+    }
+}
+
+/// An array of texts, or one with commas in between.
+pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => {
+            let parts = text.split(',').map(str::trim);
+            let parts = parts.filter(|part| !part.is_empty());
+            Some(parts.map(str::to_owned).collect())
+        }
+        Value::Array(list) => {
+            let texts = list.iter().map(|value| value.as_str().map(str::to_owned));
+            texts.collect()
+        }
+        _ => None,
     }
 }
 

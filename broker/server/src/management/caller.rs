@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::backend::Backend;
+use super::backend::{Administration, Backend};
 use super::refused::Refused;
 use super::{About, Api};
 use crate::auth::{Denial, Identity, PeerInfo, Users, VhostAccess};
@@ -70,7 +70,7 @@ impl Caller {
         if self.identity.may_monitor() {
             Ok(())
         } else {
-            Err(Refused::not_authorised("Not monitor user"))
+            Err(self.refuse("Not monitor user"))
         }
     }
 
@@ -78,8 +78,32 @@ impl Caller {
         if self.identity.is_administrator() {
             Ok(())
         } else {
-            Err(Refused::not_authorised("Not administrator user"))
+            Err(self.refuse("Not administrator user"))
         }
+    }
+
+    /// Policies and parameters of a virtual host, or of the broker, are for those who make policies.
+    pub(super) fn must_make_policies(&self, vhost: Option<&str>) -> Result<(), Refused> {
+        let open = vhost.is_none_or(|vhost| {
+            let there = |name: &VhostName| name.as_str() == vhost;
+            // One that is not there is told as such.
+            self.may_enter(vhost) || !self.backend().vhost_names().iter().any(there)
+        });
+        if self.identity.may_make_policies() && open {
+            Ok(())
+        } else {
+            Err(self.refuse("User not authorised to access object"))
+        }
+    }
+
+    pub(super) fn administration(&self) -> &dyn Administration {
+        self.backend().administration()
+    }
+
+    fn refuse(&self, reason: &str) -> Refused {
+        let user = self.identity.user();
+        tracing::warn!(target: "amphora::audit", %user, reason, "refused at the management API");
+        Refused::not_authorised(reason)
     }
 
     pub(super) fn may_enter(&self, vhost: &str) -> bool {
@@ -139,6 +163,6 @@ fn credentials(parts: &Parts) -> Option<(String, Vec<u8>)> {
 }
 
 /// An IPv4 address may come dressed as an IPv6 one.
-fn is_loopback(address: IpAddr) -> bool {
+pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

@@ -22,6 +22,10 @@ pub(super) fn routes() -> Router<Api> {
         .route("/connections", get(list))
         .route("/connections/{name}", get(show).delete(close))
         .route("/connections/{name}/channels", get(list_channels_of))
+        .route(
+            "/connections/username/{user}",
+            get(list_of_user).delete(close_all_of_user),
+        )
         .route("/vhosts/{vhost}/connections", get(list_in))
         .route("/channels", get(list_channels))
         .route("/channels/{name}", get(show_channel))
@@ -52,6 +56,45 @@ async fn list_in(
     )
 }
 
+async fn list_of_user(
+    caller: Caller,
+    Path(user): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    let of_user = connections(&caller).filter(|connection| *connection.user == *user);
+    let views = of_user.map(|connection| view(&caller, &connection));
+    listing.list(views.collect(), &["name"])
+}
+
+async fn close_all_of_user(
+    caller: Caller,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refused> {
+    if **caller.identity().user() != *user {
+        caller.must_administrate()?;
+    }
+    let of_user = connections(&caller).filter(|connection| *connection.user == *user);
+    for connection in of_user.collect::<Vec<_>>() {
+        close_one(&caller, &connection.connection.name, &headers);
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `false` if it is gone.
+fn close_one(caller: &Caller, name: &str, headers: &HeaderMap) -> bool {
+    let reason = headers
+        .get("x-reason")
+        .and_then(|reason| reason.to_str().ok());
+    let reason = reason.unwrap_or("Closed via management plugin");
+    let closed = caller.backend().close_connection(name, reason);
+    if closed {
+        let by = caller.identity().user();
+        tracing::info!(target: "amphora::audit", connection = name, %by, reason, "told a connection to close");
+    }
+    closed
+}
+
 async fn show(
     caller: Caller,
     Path(name): Path<String>,
@@ -69,12 +112,7 @@ async fn close(
     if connection.user != *caller.identity().user() {
         caller.must_administrate()?;
     }
-    let reason = headers
-        .get("x-reason")
-        .and_then(|reason| reason.to_str().ok());
-    let reason = reason.unwrap_or("Closed via management plugin");
-    if caller.backend().close_connection(&name, reason) {
-        tracing::info!(connection = name, by = %caller.identity().user(), reason, "told a connection to close");
+    if close_one(&caller, &name, &headers) {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Refused::not_found())

@@ -124,9 +124,11 @@ fn view(exchange: &ExchangeSnapshot) -> Value {
         "auto_delete": exchange.auto_delete,
         "internal": exchange.internal,
         "arguments": json::from_table(&exchange.arguments),
-        "policy": null,
         "messages_delayed": exchange.delayed,
         "messages_deduplicated": exchange.deduplicated,
+        "policy": exchange.policies.policy.as_deref(),
+        "operator_policy": exchange.policies.operator_policy.as_deref(),
+        "effective_policy_definition": json::from_table(&exchange.policies.definition),
         "message_stats": {
             "publish_in": exchange.published_in,
             "publish_out": exchange.published_out,

@@ -1,5 +1,6 @@
 //! A broker for tests of the API: one virtual host, direct routing, everything in memory.
 
+mod administration;
 mod delayed;
 mod plugins;
 mod state;
@@ -15,13 +16,14 @@ use parking_lot::Mutex;
 
 use self::state::{Queue, State};
 use super::backend::{
-    Backend, Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages, DeleteExchange,
-    DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
+    Administration, Backend, Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages,
+    DeleteExchange, DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
 };
 use super::snapshot::{
-    BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState,
-    ConsumerSnapshot, Deaths, Destination, ExchangeSnapshot, MessageCounts, MessageStats,
-    NodeSnapshot, ObjectTotals, Overview, QueueSnapshot, UnackedSnapshot, VhostSnapshot,
+    AppliedPolicies, BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot,
+    ConnectionState, ConsumerSnapshot, Deaths, Destination, ExchangeSnapshot, MessageCounts,
+    MessageStats, NodeSnapshot, ObjectTotals, Overview, QueueSnapshot, UnackedSnapshot,
+    VhostSnapshot,
 };
 use crate::auth::{Access, Resource, VhostAccess};
 
@@ -111,6 +113,9 @@ impl Backend for FakeBroker {
         vec![VhostSnapshot {
             name: vhost(),
             description: "Default virtual host".to_owned(),
+            tags: Vec::new(),
+            default_queue_type: None,
+            protected_from_deletion: false,
             messages: MessageCounts::default(),
         }]
     }
@@ -286,6 +291,10 @@ impl Backend for FakeBroker {
         self
     }
 
+    fn administration(&self) -> &dyn Administration {
+        self
+    }
+
     fn plugins(&self) -> &dyn Plugins {
         self
     }
@@ -314,6 +323,7 @@ fn exchange_snapshot(declared: &DeclareExchange) -> ExchangeSnapshot {
         published_out: 0,
         delayed: 0,
         deduplicated: 0,
+        policies: AppliedPolicies::default(),
     }
 }
 
@@ -347,6 +357,7 @@ fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
         idle_since: Some(SystemTime::UNIX_EPOCH),
         deduplicated: 0,
         message_stats: MessageStats::default(),
+        policies: AppliedPolicies::default(),
     }
 }
 

@@ -26,6 +26,18 @@ pub(super) fn routes() -> Router<Api> {
         .route("/health/checks/ready-to-serve-clients", get(ready))
         .route("/health/checks/is-in-service", get(ready))
         .route("/health/checks/virtual-hosts", get(ready))
+        .route("/health/checks/node-is-quorum-critical", get(ready))
+        .route("/health/checks/reached-target-cluster-size", get(ready))
+        .route("/health/checks/metadata-store/initialized", get(ready))
+        .route(
+            "/health/checks/metadata-store/initialized/with-data",
+            get(ready),
+        )
+        .route(
+            "/health/checks/quorum-queues-without-elected-leaders/all-vhosts",
+            get(ready),
+        )
+        .route("/healthchecks/node", get(ready))
         .route("/health/checks/port-listener/{port}", get(port_listener))
         .route(
             "/health/checks/protocol-listener/{protocol}",

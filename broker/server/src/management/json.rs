@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 /// What JSON says that no field table can hold.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoTable {
+pub(crate) enum NoTable {
     /// A name is too long.
     #[error("the name {0:?} has more than 255 bytes")]
     Name(String),
@@ -24,7 +24,7 @@ pub(super) enum NoTable {
 }
 
 /// A table as an object. Of fields with the same name the first one counts.
-pub(super) fn from_table(table: &FieldTable) -> Value {
+pub(crate) fn from_table(table: &FieldTable) -> Value {
     let mut object = Map::new();
     for (name, value) in table {
         object
@@ -35,8 +35,13 @@ pub(super) fn from_table(table: &FieldTable) -> Value {
 }
 
 /// An object as a table.
-pub(super) fn to_table(object: &Map<String, Value>) -> Result<FieldTable, NoTable> {
+pub(crate) fn to_table(object: &Map<String, Value>) -> Result<FieldTable, NoTable> {
     to_table_within(object, TABLE_DEPTH_MAX)
+}
+
+/// A value as the broker's texts print it. What no table can hold is printed as nothing.
+pub(crate) fn term(value: &Value) -> FieldValue {
+    to_value(value, TABLE_DEPTH_MAX).unwrap_or(FieldValue::Void)
 }
 
 fn from_value(value: &FieldValue) -> Value {

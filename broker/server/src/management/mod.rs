@@ -7,19 +7,26 @@ pub mod backend;
 mod bindings;
 mod body;
 mod caller;
+mod cluster;
 mod connections;
 mod consumers;
+pub(crate) mod definitions;
 mod delayed;
 mod exchanges;
 #[cfg(test)]
 pub(crate) mod fake;
 mod health;
-mod json;
+pub(crate) mod json;
+mod limits;
 mod listing;
 mod messages;
+mod metrics;
 mod overview;
 mod page;
+mod parameters;
+mod permissions;
 mod plugins;
+mod policies;
 mod properties;
 mod queues;
 mod refused;
@@ -95,8 +102,14 @@ impl Api {
         let body_max = self.about().message_size_max.as_bytes().saturating_mul(2);
         let api = Router::new()
             .merge(overview::routes())
+            .merge(cluster::routes())
             .merge(vhosts::routes())
             .merge(users::routes())
+            .merge(permissions::routes())
+            .merge(policies::routes())
+            .merge(parameters::routes())
+            .merge(limits::routes())
+            .merge(definitions::routes())
             .merge(queues::routes())
             .merge(unacked::routes())
             .merge(exchanges::routes())
@@ -111,9 +124,10 @@ impl Api {
             .layer(DefaultBodyLimit::max(
                 usize::try_from(body_max).unwrap_or(usize::MAX),
             ))
-            .with_state(self);
+            .with_state(self.clone());
         Router::new()
             .merge(page::routes())
+            .merge(metrics::routes().with_state(self))
             .nest("/api", api)
             .layer(map_response(harden))
     }

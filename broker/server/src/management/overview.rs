@@ -7,6 +7,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::caller::Caller;
+use super::cluster::cluster_name;
 use super::listing::Listing;
 use super::plugins;
 use super::refused::Refused;
@@ -14,7 +15,7 @@ use super::stats;
 use super::{About, Api};
 
 /// The version of RabbitMQ whose behaviour clients may count on; some of them look at it before they ask for more.
-const RABBITMQ_VERSION: &str = "3.13.7";
+pub(super) const RABBITMQ_VERSION: &str = "3.13.7";
 
 const EXCHANGE_TYPES: [(&str, &str); 10] = [
     (
@@ -68,7 +69,6 @@ const AUTH_MECHANISMS: [(&str, &str); 3] = [
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/overview", get(overview))
-        .route("/cluster-name", get(cluster_name))
         .route("/version", get(version))
         .route("/extensions", get(extensions))
         .route("/nodes", get(list_nodes))
@@ -84,7 +84,7 @@ async fn overview(caller: Caller, listing: Listing) -> Response {
         "product_version": env!("CARGO_PKG_VERSION"),
         "management_version": RABBITMQ_VERSION,
         "rabbitmq_version": RABBITMQ_VERSION,
-        "cluster_name": about.node,
+        "cluster_name": cluster_name(&caller),
         "node": about.node,
         "durability": about.durability.to_string(),
         "rates_mode": "none",
@@ -114,10 +114,6 @@ async fn overview(caller: Caller, listing: Listing) -> Response {
             "queue_deleted": churn.queues_deleted,
         },
     }))
-}
-
-async fn cluster_name(caller: Caller) -> Json<Value> {
-    Json(json!({ "name": caller.about().node }))
 }
 
 async fn version(_: Caller) -> Json<Value> {

@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/queues", get(list_all))
         .route("/queues/{vhost}", get(list))
+        .route("/queues/detailed", get(list_all))
         .route(
             "/queues/{vhost}/{name}",
             get(show).put(declare).delete(remove),
@@ -179,9 +180,9 @@ fn view(caller: &Caller, queue: &QueueSnapshot) -> Value {
         "auto_delete": queue.auto_delete,
         "exclusive": queue.owner.is_some(),
         "arguments": json::from_table(&queue.arguments),
-        "policy": null,
-        "operator_policy": null,
-        "effective_policy_definition": {},
+        "policy": queue.policies.policy.as_deref(),
+        "operator_policy": queue.policies.operator_policy.as_deref(),
+        "effective_policy_definition": json::from_table(&queue.policies.definition),
         "consumers": queue.consumer_count,
         "exclusive_consumer_tag": queue.exclusive_consumer.as_deref(),
         "single_active_consumer_tag": queue.single_active_consumer.as_deref(),

@@ -8,6 +8,8 @@ use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::backend::AdministrationRefusal;
+
 /// A request that was not done, and why.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -17,6 +19,11 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    /// Why.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// 404: no such path, or no such thing.
     pub(super) fn not_found() -> Self {
         Self {
@@ -107,6 +114,20 @@ impl From<Exception> for Refused {
             },
             ReplyCode::InternalError | ReplyCode::ResourceError => Self::unavailable(reason),
             _ => Self::bad_request(reason),
+        }
+    }
+}
+
+impl From<AdministrationRefusal> for Refused {
+    fn from(refusal: AdministrationRefusal) -> Self {
+        match refusal {
+            AdministrationRefusal::Missing => Self::not_found(),
+            AdministrationRefusal::NoVhost => Self::no_vhost(),
+            AdministrationRefusal::NoUser(name) => {
+                Self::bad_request(format!("user '{name}' does not exist"))
+            }
+            AdministrationRefusal::Invalid(text) => Self::bad_request(text),
+            AdministrationRefusal::Failed(text) => Self::unavailable(text),
         }
     }
 }

@@ -4,6 +4,7 @@ mod clients;
 mod delayed;
 mod plugins;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use amphora_protocol::wire::table::FieldTable;
@@ -140,6 +141,12 @@ pub struct VhostSnapshot {
     pub name: VhostName,
     /// What it is for, in its creator's words.
     pub description: String,
+    /// Whatever its owner sorts by.
+    pub tags: Vec<String>,
+    /// The type of queues that are declared without one.
+    pub default_queue_type: Option<String>,
+    /// It cannot be deleted.
+    pub protected_from_deletion: bool,
     /// The messages of all its queues.
     pub messages: MessageCounts,
 }
@@ -221,6 +228,19 @@ pub struct QueueSnapshot {
     pub deduplicated: u64,
     /// What happened to its messages.
     pub message_stats: MessageStats,
+    /// The policies that apply to it.
+    pub policies: AppliedPolicies,
+}
+
+/// The policies that apply to a queue or exchange.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppliedPolicies {
+    /// The policy's name.
+    pub policy: Option<Arc<str>>,
+    /// The operator policy's.
+    pub operator_policy: Option<Arc<str>>,
+    /// What both come to.
+    pub definition: FieldTable,
 }
 
 /// An exchange.
@@ -248,6 +268,8 @@ pub struct ExchangeSnapshot {
     pub delayed: u64,
     /// Duplicates that it has dropped.
     pub deduplicated: u64,
+    /// The policies that apply to it.
+    pub policies: AppliedPolicies,
 }
 
 /// A binding, be it declared or the implicit one of the default exchange to each queue.

@@ -18,16 +18,30 @@ use super::snapshot::NodeSnapshot;
 use super::*;
 use crate::config::{Credential, LoginFrom, Permission, Plugin, User};
 
-/// An API over a fake broker, and who calls it from where.
-struct Client {
-    broker: Arc<FakeBroker>,
+mod administration;
+
+/// An API over a broker, and who calls it from where.
+struct Client<B> {
+    broker: B,
     router: Router,
     login: String,
     address: [u8; 4],
 }
 
-impl Client {
-    /// As `guest`, from this machine.
+fn about() -> About {
+    About {
+        node: "amphora@test".to_owned(),
+        listeners: vec![Listener {
+            protocol: "amqp",
+            address: ([127, 0, 0, 1], 5672).into(),
+        }],
+        durability: Durability::Fsync,
+        message_size_max: ByteSize::mib(1),
+    }
+}
+
+impl Client<Arc<FakeBroker>> {
+    /// Of a fake broker, as `guest`, from this machine.
     fn new() -> anyhow::Result<Self> {
         let broker = FakeBroker::new();
         let permission = |configure: &str, write: &str, read: &str| Permission {
@@ -51,16 +65,7 @@ impl Client {
             user("monitor", &["monitoring"], vec![]),
         ];
         let users = Users::seeded(&users, LoginFrom::default())?;
-        let about = About {
-            node: "amphora@test".to_owned(),
-            listeners: vec![Listener {
-                protocol: "amqp",
-                address: ([127, 0, 0, 1], 5672).into(),
-            }],
-            durability: Durability::Fsync,
-            message_size_max: ByteSize::mib(1),
-        };
-        let router = Api::new(broker.clone(), Arc::new(users), about).router();
+        let router = Api::new(broker.clone(), Arc::new(users), about()).router();
         Ok(Self {
             broker,
             router,
@@ -68,11 +73,13 @@ impl Client {
             address: [127, 0, 0, 1],
         })
     }
+}
 
+impl<B> Client<B> {
     /// Sends the requests of a transcript and compares the answers, which stand indented below them.
     ///
     /// A line `as USER:PASSWORD` logs in as another; `UPDATE_EXPECT=1` writes the answers.
-    async fn play(mut self, name: &str) -> anyhow::Result<()> {
+    async fn play(mut self, name: &str) -> anyhow::Result<Self> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join(format!("src/management/transcripts/{name}.txt"));
         let mut played = String::new();
@@ -90,7 +97,7 @@ impl Client {
             }
         }
         expect_file![file].assert_eq(&played);
-        Ok(())
+        Ok(self)
     }
 
     async fn send(&self, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
@@ -118,42 +125,50 @@ impl Client {
 
 #[tokio::test]
 async fn queues_are_declared_and_deleted() -> anyhow::Result<()> {
-    Client::new()?.play("queues").await
+    Client::new()?.play("queues").await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn exchanges_are_declared_and_deleted() -> anyhow::Result<()> {
-    Client::new()?.play("exchanges").await
+    Client::new()?.play("exchanges").await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn bindings_have_keys() -> anyhow::Result<()> {
-    Client::new()?.play("bindings").await
+    Client::new()?.play("bindings").await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn messages_are_published_and_fetched() -> anyhow::Result<()> {
-    Client::new()?.play("messages").await
+    Client::new()?.play("messages").await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn lists_have_pages_filters_orders_and_columns() -> anyhow::Result<()> {
-    Client::new()?.play("lists").await
+    Client::new()?.play("lists").await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn everybody_sees_what_is_open_to_them() -> anyhow::Result<()> {
-    Client::new()?.play("visibility").await
+    Client::new()?.play("visibility").await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn what_does_not_exist_says_so() -> anyhow::Result<()> {
-    Client::new()?.play("missing").await
+    Client::new()?.play("missing").await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn logins_are_refused_in_the_words_of_rabbitmq() -> anyhow::Result<()> {
-    Client::new()?.play("logins").await
+    Client::new()?.play("logins").await?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -193,7 +208,8 @@ async fn plugins_are_loaded_replaced_and_unloaded() -> anyhow::Result<()> {
     broker.configure(configured("gone", "missing/gone.wasm")?, "1.0");
     broker.configure(configured("tired", "plugins/tired.wasm")?, "1.0");
     broker.wear_out("tired");
-    client.play("plugins").await
+    client.play("plugins").await?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -234,7 +250,8 @@ async fn health_checks_tell_alarms_and_listeners() -> anyhow::Result<()> {
         disk_alarm: true,
         ..NodeSnapshot::default()
     });
-    client.play("alarms").await
+    client.play("alarms").await?;
+    Ok(())
 }
 
 /// Whoever monitors a broker counts on these columns.

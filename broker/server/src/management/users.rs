@@ -1,40 +1,52 @@
-//! Users and their permissions, to look at: `/api/whoami`, `/api/users`, `/api/permissions`.
+//! Users: `/api/whoami`, `/api/users`.
 
 use axum::Router;
 use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::Api;
+use super::backend::{NewCredential, Put, PutUser};
+use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
-use crate::auth::User;
+use crate::auth::{PasswordHash, User};
+
+/// What RabbitMQ says of a user without a password.
+const DEFAULT_ALGORITHM: &str = "rabbit_password_hashing_sha256";
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/whoami", get(whoami))
         .route("/users", get(list))
-        .route("/users/{name}", get(show))
-        .route("/users/{name}/permissions", get(list_permissions_of))
-        .route("/permissions", get(list_permissions))
-        .route("/permissions/{vhost}/{user}", get(show_permission))
+        .route("/users/without-permissions", get(list_without_permissions))
+        .route("/users/bulk-delete", post(remove_several))
+        .route("/users/{name}", get(show).put(put).delete(remove))
+        .route("/auth/hash_password/{password}", get(hash_password))
 }
 
 async fn whoami(caller: Caller, listing: Listing) -> Response {
     let identity = caller.identity();
-    listing.one(
-        json!({ "name": &**identity.user(), "tags": identity.tags(), "is_internal_user": true }),
-    )
+    let tags = identity.tags();
+    listing.one(json!({ "name": &**identity.user(), "tags": &*tags, "is_internal_user": true }))
 }
 
 async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
     caller.must_administrate()?;
-    listing.list(
-        caller.users().all().iter().map(|user| view(user)).collect(),
-        &["name"],
-    )
+    let users = caller.users().all();
+    listing.list(users.iter().map(|user| view(user)).collect(), &["name"])
+}
+
+async fn list_without_permissions(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+    caller.must_administrate()?;
+    let users = caller.users().all();
+    let shut_out = users
+        .iter()
+        .filter(|user| user.account().permissions.is_empty());
+    listing.list(shut_out.map(|user| view(user)).collect(), &["name"])
 }
 
 async fn show(
@@ -47,58 +59,91 @@ async fn show(
     Ok(listing.one(view(&user)))
 }
 
-async fn list_permissions(caller: Caller, listing: Listing) -> Result<Response, Refused> {
-    caller.must_administrate()?;
-    let users = caller.users().all();
-    listing.list(
-        users.iter().flat_map(|user| permissions(user)).collect(),
-        &["vhost", "user"],
-    )
-}
-
-async fn list_permissions_of(
+async fn put(
     caller: Caller,
     Path(name): Path<String>,
-    listing: Listing,
-) -> Result<Response, Refused> {
+    body: Fields,
+) -> Result<StatusCode, Refused> {
     caller.must_administrate()?;
-    let user = caller.users().find(&name).ok_or_else(Refused::not_found)?;
-    listing.list(permissions(&user), &["vhost"])
+    let command = put_user(&body)?;
+    let administration = caller.administration();
+    let put = administration.put_user(caller.identity(), &name, command);
+    Ok(status(put.await?))
 }
 
-async fn show_permission(
+async fn remove(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Refused> {
+    caller.must_administrate()?;
+    caller.users().find(&name).ok_or_else(Refused::not_found)?;
+    let administration = caller.administration();
+    administration
+        .delete_users(caller.identity(), &[name])
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn remove_several(caller: Caller, body: Fields) -> Result<StatusCode, Refused> {
+    caller.must_administrate()?;
+    body.require(&["users"])?;
+    let names = body.texts("users")?.unwrap_or_default();
+    let administration = caller.administration();
+    administration
+        .delete_users(caller.identity(), &names)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn hash_password(
     caller: Caller,
-    Path((vhost, name)): Path<(String, String)>,
+    Path(password): Path<String>,
     listing: Listing,
 ) -> Result<Response, Refused> {
-    caller.must_administrate()?;
-    let user = caller.users().find(&name).ok_or_else(Refused::not_found)?;
-    let shown = permissions(&user)
-        .into_iter()
-        .find(|shown| shown["vhost"] == vhost);
-    Ok(listing.one(shown.ok_or_else(Refused::not_found)?))
+    let hash = caller.users().hash(&password).await;
+    let hash = hash.map_err(|error| Refused::unavailable(error.to_string()))?;
+    Ok(listing.one(json!({ "ok": hash.to_string() })))
 }
 
-/// A user's permissions, one object per virtual host.
-pub(super) fn permissions(user: &User) -> Vec<Value> {
-    let view = |(vhost, granted): (&String, &std::sync::Arc<crate::auth::Permissions>)| {
-        json!({
-            "user": &*user.name,
-            "vhost": vhost,
-            "configure": granted.configure.as_str(),
-            "write": granted.write.as_str(),
-            "read": granted.read.as_str(),
-        })
+/// 201 for what is new, 204 for what was there.
+pub(super) fn status(put: Put) -> StatusCode {
+    match put {
+        Put::Created => StatusCode::CREATED,
+        Put::Replaced => StatusCode::NO_CONTENT,
+    }
+}
+
+/// The user that a body describes.
+pub(super) fn put_user(body: &Fields) -> Result<PutUser, Refused> {
+    let tags = body.texts("tags")?;
+    let tags = tags.ok_or_else(|| Refused::bad_request("tags_not_present"))?;
+    let credential = match (body.text("password")?, body.text("password_hash")?) {
+        (Some(_), Some(_)) => {
+            let reason = "both_password_and_password_hash_are_provided";
+            return Err(Refused::bad_request(reason));
+        }
+        (Some(password), None) => Some(NewCredential::Password(password.to_owned())),
+        (None, None | Some("")) => None,
+        (None, Some(hash)) => {
+            let invalid = |error: crate::auth::UnknownHash| {
+                Refused::bad_request(format!("password_hash: {error}"))
+            };
+            let hash = PasswordHash::parse(hash).map_err(invalid)?;
+            Some(NewCredential::Hash(hash))
+        }
     };
-    user.permissions.iter().map(view).collect()
+    Ok(PutUser {
+        credential,
+        tags,
+        limits: body.object("limits")?,
+    })
 }
 
-fn view(user: &User) -> Value {
+pub(super) fn view(user: &User) -> Value {
+    let account = user.account();
+    let hash = account.password_hash();
     json!({
         "name": &*user.name,
-        "password_hash": user.password_hash().map(ToString::to_string).unwrap_or_default(),
-        "hashing_algorithm": user.password_hash().map(crate::auth::PasswordHash::algorithm),
-        "tags": user.tags,
-        "limits": {},
+        "password_hash": hash.map(ToString::to_string).unwrap_or_default(),
+        "hashing_algorithm": hash.map_or(DEFAULT_ALGORITHM, PasswordHash::algorithm),
+        "tags": &*account.tags,
+        "limits": account.limits,
     })
 }

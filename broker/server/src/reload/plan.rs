@@ -105,6 +105,7 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
         logging,
         server_properties,
         users,
+        load_definitions,
         plugins: _,
         attachments: _,
     } = wanted;
@@ -120,6 +121,10 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
             *server_properties != running.server_properties,
         ),
         ("users", *users != running.users),
+        (
+            "load_definitions",
+            *load_definitions != running.load_definitions,
+        ),
     ];
     let changed = sections.into_iter().filter(|(_, differs)| *differs);
     changed.map(|(section, _)| section).collect()

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use amphora_core::queue::Records;
 use amphora_core::store::{Recovered, Store};
+use amphora_core::topology::Topology;
 use amphora_plugin_host::{Environment, Host, HostSettings};
 use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::table::FieldTable;
@@ -16,6 +17,7 @@ use anyhow::Context;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
+use super::administration::{Admission, Parameters, VhostMetadata};
 use super::committer::Committer;
 use super::counters::Counters;
 use super::info::ConnectionInfo;
@@ -23,7 +25,7 @@ use super::memory::{self, MemoryAlarm};
 use super::plugins::{self, Plugins, Surroundings};
 use super::vhost::{Shared, VirtualHost};
 use crate::auth::{Identity, Users, VhostAccess};
-use crate::config::{Config, Limits, Plugin};
+use crate::config::{Config, Limits, Plugin, User};
 
 /// Messages hold this much memory before those that nobody will want soon leave it for the disk.
 const MESSAGE_MEMORY: usize = 96 << 20;
@@ -31,6 +33,10 @@ const MESSAGE_MEMORY: usize = 96 << 20;
 #[derive(Debug)]
 pub(crate) struct Broker {
     vhosts: RwLock<BTreeMap<VhostName, Arc<VirtualHost>>>,
+    pub(super) parameters: Parameters,
+    /// One change of users, virtual hosts or parameters at a time.
+    pub(super) changing: Mutex<()>,
+    shared: Shared,
     pub(crate) committer: Arc<Committer>,
     pub(crate) users: Arc<Users>,
     pub(crate) limits: Limits,
@@ -45,7 +51,6 @@ pub(crate) struct Broker {
     pub(crate) plugins: Arc<Plugins>,
     /// Plugins that were uploaded earlier and are not loaded yet.
     uploads: Mutex<Vec<Plugin>>,
-    pub(super) delays_wake: Arc<Notify>,
 }
 
 /// The folder in the data directory that holds plugins as they were compiled for this machine.
@@ -78,6 +83,15 @@ fn restore_kv(host: &Host, recovered: &Recovered) {
     }
     for (plugin, entries) in stored {
         host.restore_kv(&plugin, entries);
+    }
+}
+
+/// Whoever adds users to the configuration of a broker that has users wants to know that they are not there.
+fn tell_unknown(users: &Users, config: &Config) {
+    let default = [User::guest()];
+    let written = config.users.iter().filter(|_| config.users != default);
+    for user in written.filter(|user| users.find(&user.name).is_none()) {
+        tracing::warn!(user = %user.name, "a user of the configuration is not there: they are taken over at the first start only");
     }
 }
 
@@ -117,12 +131,21 @@ impl Broker {
                 config.data_dir.join(UPLOADED),
             )),
             delays_wake: Arc::new(Notify::new()),
+            queue_ids: Arc::default(),
         };
         let definitions = recovered.definitions.clone();
-        let vhosts = super::recovery::rebuild(recovered, &shared)?;
+        let parameters = Parameters::recover(&recovered)?;
+        if users.recover(&recovered.definitions)? {
+            tell_unknown(&users, config);
+        } else if config.load_definitions.is_none() || config.users != [User::guest()] {
+            committer.define(users.seed(&config.users)?);
+        }
+        let vhosts = super::recovery::rebuild(recovered, &parameters, &shared)?;
         super::deduplication::restore(&definitions, &vhosts, &committer);
         let broker = Arc::new(Self {
             vhosts: RwLock::new(vhosts),
+            parameters,
+            changing: Mutex::new(()),
             committer,
             users,
             limits: config.limits.clone(),
@@ -134,13 +157,21 @@ impl Broker {
             channels: AtomicU32::new(0),
             started: Instant::now(),
             data_dir: config.data_dir.clone(),
-            plugins: shared.plugins,
+            plugins: Arc::clone(&shared.plugins),
             uploads: Mutex::new(uploads),
-            delays_wake: shared.delays_wake,
+            shared,
         });
         surroundings.tell(&broker);
         tokio::spawn(plugins::publish(Arc::clone(&broker), sent));
         Ok((broker, thread))
+    }
+
+    /// Adds the users of the configuration, if there is nobody.
+    pub(super) fn seed_users(&self, config: &Config) -> anyhow::Result<()> {
+        if self.users.all().is_empty() {
+            self.committer.define(self.users.seed(&config.users)?);
+        }
+        Ok(())
     }
 
     /// The plugins that were uploaded earlier; they are not loaded yet.
@@ -156,12 +187,30 @@ impl Broker {
         self.vhosts.read().values().cloned().collect()
     }
 
+    /// Wakes who releases delayed messages.
+    pub(super) fn delays_wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.delays_wake)
+    }
+
+    /// Adds an empty virtual host.
+    pub(super) fn add_vhost(&self, name: VhostName, metadata: VhostMetadata) {
+        let hooks = Arc::new(self.plugins.host.clone());
+        let topology = Topology::new(name.clone(), hooks);
+        let vhost = VirtualHost::new(topology, metadata, &self.shared);
+        self.vhosts.write().insert(name, vhost);
+    }
+
+    /// From now on, nobody enters it.
+    pub(super) fn remove_vhost(&self, name: &str) {
+        self.vhosts.write().remove(name);
+    }
+
     /// connection.open
     pub(super) fn enter(
         &self,
         identity: &Identity,
         name: &VhostName,
-    ) -> Result<(Arc<VirtualHost>, VhostAccess), ConnectionException> {
+    ) -> Result<(Arc<VirtualHost>, VhostAccess, Admission), ConnectionException> {
         let others = self.connections.lock().len().saturating_sub(1);
         if !self.limits.connections_max.admits_another(others) {
             let limit = self.limits.connections_max.bound().unwrap_or(u32::MAX);
@@ -172,7 +221,8 @@ impl Broker {
             .vhost(name)
             .ok_or_else(|| ConnectionException::not_allowed(format!("vhost {name} not found")))?;
         let access = identity.enter(name.clone())?;
-        Ok((vhost, access))
+        let admission = Admission::new(identity, &vhost)?;
+        Ok((vhost, access, admission))
     }
 
     pub(super) fn connection_id(&self) -> u64 {

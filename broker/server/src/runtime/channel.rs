@@ -9,6 +9,7 @@ use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag, QueueName};
 use foldhash::fast::RandomState;
 
+use super::administration::ChannelAdmission;
 use super::batch::Owned;
 use super::info::ChannelInfo;
 use super::session::Session;
@@ -28,6 +29,8 @@ pub(super) struct Channel {
     /// Queues that basic.get was used on.
     pub(super) got: Vec<(Handle, SourceKey)>,
     pub(super) info: Arc<ChannelInfo>,
+    /// Counted as long as this is there.
+    _admission: Option<ChannelAdmission>,
 }
 
 impl Channel {
@@ -78,20 +81,34 @@ pub(super) enum Outcome {
 
 impl Session {
     pub(super) fn open_channel(&mut self, number: ChannelNumber) {
-        if let Err(exception) = self.broker.admit_channel() {
-            self.raise(ChannelNumber(0), exception);
-            return;
-        }
+        let admitted = self.admit_channel();
+        let admission = match admitted {
+            Ok(admission) => admission,
+            Err(exception) => {
+                self.raise(ChannelNumber(0), exception);
+                return;
+            }
+        };
         self.peer.outbox.lock().open_channel(number);
         let info = self.info.open_channel(number);
         self.channels.insert(
             number,
             Channel {
                 info,
+                _admission: admission,
                 ..Channel::default()
             },
         );
         self.conversation.accept_channel(number, &mut self.replies);
+    }
+
+    fn admit_channel(&self) -> Result<Option<ChannelAdmission>, ConnectionException> {
+        let entered = self.entered.as_ref();
+        let user = entered.map(|entered| entered.access.identity());
+        let admission = user.map(|user| ChannelAdmission::new(user.shared()));
+        let admission = admission.transpose()?;
+        self.broker.admit_channel()?;
+        Ok(admission)
     }
 
     /// Lets go of everything that the channel holds: its consumers, and what they have not acknowledged.

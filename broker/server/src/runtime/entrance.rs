@@ -59,7 +59,7 @@ impl Session {
             Some(identity) => self.broker.enter(identity, name),
         };
         match entered {
-            Ok((vhost, access)) => {
+            Ok((vhost, access, admission)) => {
                 let mut outbox = self.peer.outbox.lock();
                 outbox.frame_max = self.conversation.tuned().frame_max as usize;
                 drop(outbox);
@@ -69,6 +69,7 @@ impl Session {
                     access,
                     ingress: Ingress::new(vhost, Arc::clone(&user)),
                     exclusive: Vec::new(),
+                    _admission: admission,
                 });
                 self.conversation.accept_open(&mut self.replies);
                 tracing::info!(connection = %self.info.name, vhost = %name, user = %user, "connection opened");

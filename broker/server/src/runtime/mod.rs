@@ -3,6 +3,7 @@
 //! Locks are taken in the order topology, queue, outbox, at most one of each at a time; nothing is awaited, written to a
 //! socket or woken while one is held.
 
+mod administration;
 mod backend;
 mod batch;
 mod broker;
@@ -15,6 +16,7 @@ mod counters;
 mod dead_letter;
 mod deduplication;
 mod delays;
+mod effective;
 mod entrance;
 mod histories;
 mod info;
@@ -47,12 +49,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use amphora_core::store::Store;
+use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::auth::Users;
 use crate::config::Config;
-use crate::management::Backend;
+use crate::management::{Backend, definitions};
 use crate::reload::Apply;
 
 use broker::Broker;
@@ -98,6 +101,20 @@ impl Runtime {
     pub(crate) fn uploads(&self) -> impl FnOnce() + Send + use<> {
         let broker = Arc::clone(&self.broker);
         move || broker.plugins.load_uploads(broker.take_uploads())
+    }
+
+    /// Takes in the definitions that the configuration names, and adds the default user if that leaves the broker without users.
+    ///
+    /// # Errors
+    /// The file cannot be read or taken in.
+    pub(crate) async fn load_definitions(&self, config: &Config) -> anyhow::Result<()> {
+        let Some(file) = &config.load_definitions else {
+            return Ok(());
+        };
+        definitions::load(&*self.broker, file)
+            .await
+            .with_context(|| format!("load_definitions: {}", file.display()))?;
+        self.broker.seed_users(config)
     }
 
     /// Releases messages that wait for their time, and publishes dead letters, from now on: plugins on their ways are there.

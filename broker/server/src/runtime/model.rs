@@ -7,7 +7,7 @@ use amphora_core::queue::{
     self, Burial, Consumer, ConsumerKey, ConsumerOptions, Contents, Counters, DeathReason, Effects,
     Found, Get, Held, PageIn, Queue, RecordData, Records, RecoveryError, Return, Sink, Space, Stop,
 };
-use amphora_core::queue_arguments::QueueType;
+use amphora_core::queue_arguments::{QueueArguments, QueueType};
 use amphora_core::store::{CommitGroup, Position, RecoveredQueue};
 use amphora_core::stream::{self, Stream};
 
@@ -61,11 +61,9 @@ impl Model {
         })
     }
 
-    /// Takes over what the arguments say. To be called once, before anything else happens.
-    pub(super) fn configure(&mut self, definition: &QueueDefinition) {
-        if let Self::Queue(queue) = self {
-            queue.configure(&definition.parsed);
-        }
+    /// Takes over what the arguments say, merged with the policies that are in force. Dispatch is due afterwards.
+    pub(super) fn configure(&mut self, arguments: &QueueArguments) {
+        either!(self, model => model.configure(arguments));
     }
 
     pub(super) fn is_stream(&self) -> bool {

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use amphora_core::binding::{Binding, Destination};
+use amphora_core::definition::ExchangeDefinition;
 use amphora_core::exchange::{DELAYED_TYPE, ExchangeType};
 use amphora_core::hook::{Fault, HookError, Hooks};
+use amphora_core::queue_arguments::QUEUE_TYPE;
 use amphora_core::topology::{ConnectionId, ExchangeDeclaration, QueueDeclaration};
 use amphora_protocol::exception::{ChannelException, Exception};
-use amphora_protocol::wire::types::{ExchangeName, QueueName};
+use amphora_protocol::wire::types::{ExchangeName, QueueName, ShortString};
 
 use super::histories;
 use super::peer::Touched;
 use super::queue::is_own;
 use super::vhost::{Changed, DeleteCondition, Handle, VirtualHost};
-use crate::auth::{Access, Resource, VhostAccess};
+use crate::auth::{Access, Resource, TopicAccess, VhostAccess};
 
 /// A user in a virtual host. Every command checks first what the user may do.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,40 @@ pub(super) struct Principal<'a> {
     pub(super) vhost: &'a Arc<VirtualHost>,
     /// On whose behalf exclusive queues are used; [`ConnectionId::NONE`] for the management API.
     pub(super) id: ConnectionId,
+}
+
+/// Checks that the user may publish to an exchange with this routing key. One that does not exist is looked for later.
+///
+/// # Errors
+/// 403 (access refused)
+pub(super) fn may_publish(
+    access: &VhostAccess,
+    vhost: &VirtualHost,
+    exchange: &str,
+    routing_key: &str,
+) -> Result<(), Exception> {
+    access.check(Access::Write, Resource::Exchange(exchange))?;
+    check_topic(access, vhost, TopicAccess::Write, exchange, routing_key)
+}
+
+/// Routing keys are permissions only at exchanges of type topic.
+fn check_topic(
+    access: &VhostAccess,
+    vhost: &VirtualHost,
+    topic_access: TopicAccess,
+    exchange: &str,
+    routing_key: &str,
+) -> Result<(), Exception> {
+    if !access.has_topic_permissions() {
+        return Ok(());
+    }
+    let topology = vhost.topology();
+    let is_topic =
+        |found: &std::sync::Arc<ExchangeDefinition>| found.exchange_type == ExchangeType::Topic;
+    if topology.find_exchange(exchange).is_ok_and(is_topic) {
+        access.check_topic(topic_access, exchange, routing_key)?;
+    }
+    Ok(())
 }
 
 impl Principal<'_> {
@@ -64,9 +100,10 @@ impl Principal<'_> {
     /// queue.declare, once the name is chosen.
     pub(super) fn declare_queue(
         self,
-        declaration: QueueDeclaration,
+        mut declaration: QueueDeclaration,
     ) -> Result<Changed<Handle>, Exception> {
         if !declaration.passive {
+            self.choose_queue_type(&mut declaration);
             let queue = Resource::Queue(&declaration.name);
             self.access.check(Access::Configure, queue)?;
             let dead_letter = declaration.arguments.get("x-dead-letter-exchange");
@@ -82,6 +119,19 @@ impl Principal<'_> {
             }
         }
         Ok(self.vhost.declare_queue(declaration, self.id)?)
+    }
+
+    /// A queue of which nobody says of which type it is to be is of the virtual host's own, if that has queues like this.
+    fn choose_queue_type(self, declaration: &mut QueueDeclaration) {
+        let metadata = self.vhost.metadata.read();
+        let lasting = declaration.durable && !declaration.exclusive && !declaration.auto_delete;
+        if let Some(queue_type) = &metadata.default_queue_type
+            && (lasting && !declaration.server_named || queue_type == "classic")
+            && declaration.arguments.get(QUEUE_TYPE).is_none()
+        {
+            let name = ShortString::cut(QUEUE_TYPE);
+            declaration.arguments.insert(name, queue_type.as_str());
+        }
     }
 
     /// queue.delete. Returns how many messages were ready.
@@ -234,9 +284,10 @@ impl Principal<'_> {
             Destination::Exchange(name) => Resource::Exchange(name),
         };
         self.access.check(Access::Write, destination)?;
+        let (source, key) = (&binding.source, &binding.routing_key);
         self.access
-            .check(Access::Read, Resource::Exchange(&binding.source))?;
-        Ok(())
+            .check(Access::Read, Resource::Exchange(source))?;
+        check_topic(self.access, self.vhost, TopicAccess::Read, source, key)
     }
 }
 

@@ -6,10 +6,11 @@ use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::reply_code::ReplyCode;
 use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, RoutingKey, ShortString};
 
-use crate::auth::{Access, Resource, VhostAccess};
+use crate::auth::VhostAccess;
 
 use super::batch::Owned;
 use super::ingress::{Answered, Outcome, Ticket, names};
+use super::principal;
 use super::session::{Session, Unconfirmed};
 use super::special::{self, Asks};
 
@@ -91,8 +92,8 @@ impl Session {
         let entered = self.entered.as_mut().ok_or_else(not_entered)?;
         let access = &entered.access;
         let ingress = &mut entered.ingress;
-        ingress.collect(input, content, ticket, |exchange| {
-            Ok(access.check(Access::Write, Resource::Exchange(exchange))?)
+        ingress.collect(input, content, ticket, |vhost, exchange, key| {
+            principal::may_publish(access, vhost, exchange, key)
         })
     }
 
@@ -240,11 +241,10 @@ impl Session {
     /// Checks that the target exists and may be written to, as a transaction does when the message comes.
     fn check_target(&mut self, target: &[u8]) -> Result<(), Exception> {
         let entered = self.entered.as_ref().ok_or_else(not_entered)?;
-        let (exchange, _) = names(target)?;
-        entered
-            .access
-            .check(Access::Write, Resource::Exchange(exchange))?;
-        entered.ingress.vhost.topology().find_exchange(exchange)?;
+        let (exchange, key) = names(target)?;
+        let vhost = &entered.ingress.vhost;
+        principal::may_publish(&entered.access, vhost, exchange, key)?;
+        vhost.topology().find_exchange(exchange)?;
         Ok(())
     }
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 use amphora_core::channel::SourceKey;
 use amphora_core::definition::QueueDefinition;
 use amphora_core::message::Delivery;
+use amphora_core::policy::Applied;
 use amphora_core::queue::{Accepted, Consumer, Effects, Held, Room, Sink, Space};
 use amphora_core::queue_arguments::{DeadLetterStrategy, Overflow, QueueType};
 use amphora_core::store::QueueId;
 use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::types::{ChannelNumber, QueueName};
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -19,6 +21,7 @@ use super::channel::Outcome;
 use super::committer::Committer;
 use super::deduplication::Deduplicator;
 use super::delays;
+use super::effective::Effective;
 use super::model::Model;
 use super::outbox::OUTBOX_BYTES;
 use super::peer::{Peer, Touched};
@@ -62,6 +65,7 @@ pub(super) fn is_own(name: &str) -> bool {
 pub(super) struct SharedQueue {
     pub(super) id: QueueId,
     pub(super) definition: Arc<QueueDefinition>,
+    effective: ArcSwap<Effective>,
     pub(super) name: QueueName,
     pub(super) vhost: Arc<str>,
     pub(super) auto_delete: bool,
@@ -86,14 +90,16 @@ pub(super) struct SharedQueue {
 impl SharedQueue {
     pub(super) fn new(
         definition: &Arc<QueueDefinition>,
+        policies: Option<Arc<Applied>>,
         vhost: Arc<str>,
         mut model: Model,
     ) -> Arc<Self> {
-        model.configure(definition);
+        let effective = Effective::new(definition, policies);
+        model.configure(&effective.arguments);
         model.tell_time(now_ms());
         model.renew();
         let space = model.space();
-        let arguments = &definition.parsed;
+        let arguments = &effective.arguments;
         if arguments.dead_letter_strategy == DeadLetterStrategy::AtLeastOnce
             && !arguments.keeps_dead_letters()
         {
@@ -105,6 +111,7 @@ impl SharedQueue {
         Arc::new(Self {
             id: definition.id,
             definition: Arc::clone(definition),
+            effective: ArcSwap::from_pointee(effective),
             name: definition.name.clone(),
             vhost,
             auto_delete: definition.auto_delete,
@@ -132,9 +139,31 @@ impl SharedQueue {
         self.is_cold && state.model.memory() > WARM_BYTES_MAX
     }
 
+    /// What is in force for it now.
+    pub(super) fn effective(&self) -> Arc<Effective> {
+        self.effective.load_full()
+    }
+
+    /// From now on, these policies apply. No lock may be held.
+    pub(super) fn apply(
+        self: &Arc<Self>,
+        policies: Option<Arc<Applied>>,
+        committer: &Arc<Committer>,
+        touched: &mut Touched,
+    ) {
+        let effective = Arc::new(Effective::new(&self.definition, policies));
+        self.effective.store(Arc::clone(&effective));
+        self.with(committer, touched, |model, sink| {
+            model.tell_time(now_ms());
+            model.configure(&effective.arguments);
+            ((), model.dispatch(sink))
+        });
+    }
+
     /// Where its dead letters go.
     pub(super) fn dead_letter(&self) -> Option<DeadLetter> {
-        let arguments = &self.definition.parsed;
+        let effective = self.effective();
+        let arguments = &effective.arguments;
         Some(DeadLetter {
             exchange: arguments.dead_letter_exchange.clone()?,
             routing_key: arguments.dead_letter_routing_key.clone(),
@@ -143,17 +172,17 @@ impl SharedQueue {
 
     /// Whether dead letters that cannot be published stay, and are tried again.
     pub(super) fn keeps_dead_letters(&self) -> bool {
-        self.definition.parsed.keeps_dead_letters()
+        self.effective.load().arguments.keeps_dead_letters()
     }
 
     /// How long a consumer may hold a message.
     pub(super) fn consumer_timeout(&self) -> Option<Duration> {
-        self.definition.parsed.consumer_timeout
+        self.effective.load().arguments.consumer_timeout
     }
 
     /// What happens to messages that are too many.
     pub(super) fn overflow(&self) -> Overflow {
-        self.definition.parsed.overflow
+        self.effective.load().arguments.overflow
     }
 
     /// Whether it refuses messages when it is full.

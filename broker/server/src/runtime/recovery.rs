@@ -2,26 +2,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 
 use amphora_core::definition::{Definition, QueueDefinition};
 use amphora_core::queue::RecoveryError;
 use amphora_core::store::{QueueId, Recovered, RecoveredQueue, Write};
 use amphora_core::topology::Topology;
-use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::VhostName;
 use anyhow::bail;
 
+use super::administration::{Parameters, VhostMetadata, recovered_policies};
 use super::model::Model;
 use super::peer::Touched;
 use super::queue::SharedQueue;
 use super::vhost::{Handle, Shared, VirtualHost};
 
-type Definitions = BTreeMap<VhostName, Vec<Definition>>;
+type Definitions = BTreeMap<VhostName, (VhostMetadata, Vec<Definition>)>;
 
-/// Rebuilds all virtual hosts; at the very first start, there is `/`.
+/// Rebuilds all virtual hosts; if there is none, as at the very first start, there is `/`.
 pub(super) fn rebuild(
     recovered: Recovered,
+    parameters: &Parameters,
     shared: &Shared,
 ) -> anyhow::Result<BTreeMap<VhostName, Arc<VirtualHost>>> {
     let Shared {
@@ -29,37 +30,34 @@ pub(super) fn rebuild(
     } = shared;
     let mut definitions = by_vhost(&recovered)?;
     let mut writes = Vec::new();
-    let root = VhostName::new("/")?;
-    definitions.entry(root).or_insert_with_key(|root| {
-        let definition = Definition::Vhost {
-            vhost: root.clone(),
-            metadata: FieldTable::default(),
-        };
-        writes.push(Write::PutDefinition {
-            key: definition.key(),
-            value: definition.value(),
-        });
-        Vec::new()
-    });
+    if definitions.is_empty() {
+        let root = VhostName::new("/")?;
+        let metadata = VhostMetadata::of_the_default();
+        writes.push(metadata.remember(&root));
+        definitions.insert(root, (metadata, Vec::new()));
+    }
     let mut models = Models::new(recovered.queues, &definitions);
+    shared.queue_ids.store(models.next_id, Ordering::Relaxed);
     let mut vhosts = BTreeMap::new();
-    for (name, definitions) in definitions {
+    for (name, (metadata, definitions)) in definitions {
         let hooks = Arc::new(plugins.host.clone());
-        let (topology, problems) =
-            Topology::<Handle>::recover(name.clone(), hooks, definitions, |definition| {
-                let model = models.take(definition, &name);
-                let queue = SharedQueue::new(definition, name.as_str().into(), model);
-                // One that keeps time looks for what has expired meanwhile, one with a limit for what is too much.
-                queue.with(committer, &mut Touched::default(), |model, sink| {
-                    ((), model.dispatch(sink))
-                });
-                queue
+        let policies = recovered_policies(parameters, &name);
+        let handle = |definition: &Arc<QueueDefinition>, policies| {
+            let model = models.take(definition, &name);
+            let queue = SharedQueue::new(definition, policies, name.as_str().into(), model);
+            // One that keeps time looks for what has expired meanwhile, one with a limit for what is too much.
+            queue.with(committer, &mut Touched::default(), |model, sink| {
+                ((), model.dispatch(sink))
             });
+            queue
+        };
+        let (topology, problems) =
+            Topology::<Handle>::recover(name.clone(), hooks, policies, definitions, handle);
         for problem in problems {
             tracing::warn!(vhost = %name, %problem, "left out");
         }
-        let queue_ids = Arc::clone(&models.next_id);
-        let vhost = VirtualHost::new(topology, shared, queue_ids);
+        let vhost = VirtualHost::new(topology, metadata, shared);
+        vhost.limits.recover(parameters, &name);
         vhosts.insert(name, vhost);
     }
     if let Some(damaged) = models.damaged.first() {
@@ -83,7 +81,11 @@ fn by_vhost(recovered: &Recovered) -> anyhow::Result<Definitions> {
             | Definition::Binding { vhost, .. } => vhost.clone(),
             Definition::Opaque { .. } => continue,
         };
-        definitions.entry(vhost).or_default().push(definition);
+        let (said, within) = definitions.entry(vhost).or_default();
+        match definition {
+            Definition::Vhost { metadata, .. } => *said = VhostMetadata::from_table(&metadata),
+            definition => within.push(definition),
+        }
     }
     Ok(definitions)
 }
@@ -91,7 +93,7 @@ fn by_vhost(recovered: &Recovered) -> anyhow::Result<Definitions> {
 /// What the store has of each queue.
 struct Models {
     stored: HashMap<QueueId, RecoveredQueue>,
-    next_id: Arc<AtomicU32>,
+    next_id: u32,
     damaged: Vec<String>,
 }
 
@@ -99,7 +101,7 @@ impl Models {
     fn new(stored: Vec<RecoveredQueue>, definitions: &Definitions) -> Self {
         let defined = definitions
             .values()
-            .flatten()
+            .flat_map(|(_, definitions)| definitions)
             .filter_map(|definition| match definition {
                 Definition::Queue { queue, .. } => Some(queue.id.0),
                 _ => None,
@@ -114,7 +116,7 @@ impl Models {
                 .into_iter()
                 .map(|queue| (queue.queue, queue))
                 .collect(),
-            next_id: Arc::new(AtomicU32::new(last.unwrap_or(0) + 1)),
+            next_id: last.unwrap_or(0) + 1,
             damaged: Vec::new(),
         }
     }

@@ -15,6 +15,7 @@ use foldhash::fast::FixedState;
 
 use crate::auth::{Identity, PeerInfo, VhostAccess};
 
+use super::administration::Admission;
 use super::broker::Broker;
 use super::channel::Channel;
 use super::counters::Tally;
@@ -79,6 +80,8 @@ pub(super) struct Entered {
     pub(super) access: VhostAccess,
     pub(super) ingress: Ingress,
     pub(super) exclusive: Vec<Handle>,
+    /// Counted as long as this is there.
+    pub(super) _admission: Admission,
 }
 
 impl Entered {

@@ -9,11 +9,12 @@ use amphora_protocol::wire::table::FieldValue;
 use amphora_protocol::wire::types::ShortString;
 use bytes::Bytes;
 
-use crate::auth::{Access, Resource, VhostAccess};
+use crate::auth::VhostAccess;
 
 use super::batch::Owned;
 use super::ingress::{Ingress, Outcome, names};
 use super::peer::Touched;
+use super::principal;
 use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 
 const HEADERS: u16 = 1 << 13;
@@ -34,7 +35,7 @@ pub(super) fn publish(
     touched: &mut Touched,
 ) -> Result<Outcome, Exception> {
     let (exchange, key) = names(&message.target)?;
-    access.check(Access::Write, Resource::Exchange(exchange))?;
+    principal::may_publish(access, &ingress.vhost, exchange, key)?;
     if exchange.is_empty() && key.starts_with(REPLY_TO_PREFIX) {
         let requesters = &ingress.vhost.reply_consumers;
         let delivered = requesters.deliver(key, borrowed(&message), touched);

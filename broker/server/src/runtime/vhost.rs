@@ -1,17 +1,20 @@
 //! A virtual host: what exists in it, and the one way in which that changes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use amphora_core::definition::QueueDefinition;
-use amphora_core::store::QueueId;
+use amphora_core::definition::{Definition, QueueDefinition};
+use amphora_core::policy::{Applied, Policies};
+use amphora_core::store::{QueueId, Write};
 use amphora_core::topology::{Changes, ConnectionId, Declared, QueueDeclaration, Topology};
 use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::method::basic;
+use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{QueueName, VhostName};
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
 
+use super::administration::{VhostLimits, VhostMetadata};
 use super::committer::Committer;
 use super::counters::QueueTotals;
 use super::deduplication::Deduplicators;
@@ -40,6 +43,12 @@ pub(super) struct VirtualHost {
     pub(super) plugins: Arc<Plugins>,
     pub(super) delays: Delays,
     pub(super) deduplicators: Deduplicators,
+    pub(super) metadata: RwLock<VhostMetadata>,
+    pub(super) limits: VhostLimits,
+    /// Open connections.
+    pub(super) connections: AtomicU32,
+    /// It was deleted: nothing in it changes any more.
+    closed: AtomicBool,
 }
 
 /// What all virtual hosts have in common.
@@ -48,6 +57,8 @@ pub(super) struct Shared {
     pub(super) committer: Arc<Committer>,
     pub(super) plugins: Arc<Plugins>,
     pub(super) delays_wake: Arc<Notify>,
+    /// The id of the next queue.
+    pub(super) queue_ids: Arc<AtomicU32>,
 }
 
 /// What a change of definitions came to, and the epoch that makes it durable (0 if it need not be).
@@ -70,8 +81,8 @@ impl<T> Changed<T> {
 impl VirtualHost {
     pub(super) fn new(
         topology: Topology<Handle>,
+        metadata: VhostMetadata,
         shared: &Shared,
-        queue_ids: Arc<AtomicU32>,
     ) -> Arc<Self> {
         let delays = Delays::new(Arc::clone(&shared.delays_wake));
         let waiting = topology.queue(delays::QUEUE);
@@ -84,13 +95,17 @@ impl VirtualHost {
             generation: AtomicU64::new(topology.generation()),
             topology: RwLock::new(topology),
             committer: Arc::clone(&shared.committer),
-            queue_ids,
+            queue_ids: Arc::clone(&shared.queue_ids),
             reply_consumers: ReplyConsumers::default(),
             totals: QueueTotals::default(),
             exchanges,
             plugins: Arc::clone(&shared.plugins),
             delays,
             deduplicators,
+            metadata: RwLock::new(metadata),
+            limits: VhostLimits::default(),
+            connections: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
         });
         histories::recover(&vhost);
         vhost
@@ -109,6 +124,20 @@ impl VirtualHost {
         &self,
         change: impl FnOnce(&mut Topology<Handle>) -> Result<(T, Changes), ChannelException>,
     ) -> Result<Changed<T>, ChannelException> {
+        self.change_unless_closed(|topology| {
+            if self.is_closed() {
+                let text = format!("vhost '{}' is deleted", self.name);
+                return Err(ChannelException::not_found(text));
+            }
+            change(topology)
+        })
+    }
+
+    /// As [`VirtualHost::change`], for `change` to say whether it is too late.
+    fn change_unless_closed<T>(
+        &self,
+        change: impl FnOnce(&mut Topology<Handle>) -> Result<(T, Changes), ChannelException>,
+    ) -> Result<Changed<T>, ChannelException> {
         let mut topology = self.topology.write();
         let (result, changes) = change(&mut topology)?;
         self.generation
@@ -124,6 +153,48 @@ impl VirtualHost {
         drop(topology);
         histories::follow(self, &changes);
         Ok(Changed { result, epoch })
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Changes the policies. Returns the queues that others apply to now.
+    pub(super) fn change_policies(
+        &self,
+        change: impl FnOnce(&mut Policies),
+    ) -> Vec<(Handle, Option<Arc<Applied>>)> {
+        let mut topology = self.topology.write();
+        let changed = topology.change_policies(change);
+        self.generation
+            .store(topology.generation(), Ordering::Release);
+        changed
+    }
+
+    /// The virtual host is deleted: all that is in it goes, and nothing new comes. Returns what the store has yet to learn.
+    pub(super) fn dismantle(&self, touched: &mut Touched) -> Vec<Write> {
+        let emptied = self.change_unless_closed(|topology| {
+            self.closed.store(true, Ordering::Relaxed);
+            let queues = topology.queues();
+            let names: Vec<_> = queues.map(|entry| entry.definition.name.clone()).collect();
+            let exchanges: Vec<_> = topology.exchanges().map(|x| x.name.clone()).collect();
+            let removed = names.iter().filter_map(|name| topology.remove_queue(name));
+            let (queues, mut changes): (Vec<_>, Vec<_>) = removed.unzip();
+            for name in exchanges {
+                // Those that every virtual host has are not stored, and go with it.
+                changes.extend(topology.delete_exchange(&name, false));
+            }
+            let changes = changes.into_iter().flat_map(|changes| changes.0);
+            Ok((queues, Changes(changes.collect())))
+        });
+        for queue in emptied.map_or_else(|_| Vec::new(), |emptied| emptied.result) {
+            self.bury(&queue, ConnectionId::NONE, touched);
+        }
+        let own = Definition::Vhost {
+            vhost: self.name.clone(),
+            metadata: FieldTable::new(),
+        };
+        vec![Write::DeleteDefinition { key: own.key() }]
     }
 
     /// Plugins or their attachments changed: what was routed before may go elsewhere now.
@@ -154,10 +225,18 @@ impl VirtualHost {
                 Declared::Exists(queue) => return Ok((queue, Changes::default())),
                 Declared::Absent(parsed) => parsed,
             };
+            if let Some(limit) = self.limits.refuses_queue(topology.queues().len()) {
+                let (queue, vhost) = (&declaration.name, &self.name);
+                return Err(ChannelException::precondition_failed(format!(
+                    "cannot declare queue '{queue}': queue limit in vhost '{vhost}' ({limit}) is reached"
+                )));
+            }
             let id = QueueId(self.queue_ids.fetch_add(1, Ordering::Relaxed));
             let definition = Arc::new(QueueDefinition::new(id, declaration, *parsed, asker));
             let model = Model::new(&definition);
-            let queue = SharedQueue::new(&definition, self.name.as_str().into(), model);
+            let policies = topology.policies_for_queue(&definition);
+            let vhost = self.name.as_str().into();
+            let queue = SharedQueue::new(&definition, policies, vhost, model);
             let changes = topology.insert_queue(definition, queue.clone());
             self.totals.created.fetch_add(1, Ordering::Relaxed);
             Ok((queue, changes))
@@ -172,7 +251,7 @@ impl VirtualHost {
         condition: DeleteCondition,
         touched: &mut Touched,
     ) -> Result<Changed<u64>, ChannelException> {
-        if self.topology().queue(name).is_none() {
+        if self.is_closed() || self.topology().queue(name).is_none() {
             return Ok(Changed {
                 result: 0,
                 epoch: 0,
@@ -220,7 +299,9 @@ impl VirtualHost {
     fn bury(&self, queue: &Handle, by: ConnectionId, touched: &mut Touched) -> u64 {
         let mut state = queue.state.lock();
         let state = &mut *state;
-        state.deleted = true;
+        if std::mem::replace(&mut state.deleted, true) {
+            return 0;
+        }
         self.totals.deleted.fetch_add(1, Ordering::Relaxed);
         *self.totals.buried.lock() += state.model.counters();
         if let Some(deduplicator) = &queue.deduplicator {

@@ -10,6 +10,7 @@ mod exchange_types;
 mod listing;
 mod model;
 mod plugin;
+mod policy;
 mod recover;
 mod route;
 
@@ -30,6 +31,7 @@ use super::{
 use crate::binding::{Binding, Destination};
 use crate::definition::{Definition, QueueDefinition};
 use crate::hook::NoHooks;
+use crate::policy::Policies;
 use crate::route::Routed;
 use crate::store::{QueueId, Write};
 
@@ -150,9 +152,13 @@ impl World {
         let definitions =
             definitions.map(|(key, value)| Definition::decode(key, value).expect("undamaged"));
         let vhost = self.topology.vhost().clone();
-        Topology::recover(vhost, Arc::new(NoHooks), definitions, |queue| {
-            queue.name.to_string()
-        })
+        Topology::recover(
+            vhost,
+            Arc::new(NoHooks),
+            Policies::default(),
+            definitions,
+            |queue, _| queue.name.to_string(),
+        )
     }
 
     fn declare_exchange(&mut self, words: &[&str]) -> Result<Changes, ChannelException> {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use amphora_core::hook::OnError;
+use amphora_core::policy::NamePattern as Pattern;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey, VhostName};
-use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
@@ -43,20 +43,20 @@ pub enum Target {
 
 /// A regular expression over names, not anchored. The default exchange is called `amq.default`, as in permissions.
 #[derive(Clone)]
-pub struct NamePattern(Regex);
+pub struct NamePattern(Pattern);
 
 impl Attachment {
     /// Whether it is for this exchange.
     pub fn covers_exchange(&self, vhost: &str, name: &str) -> bool {
         let name = if name.is_empty() { "amq.default" } else { name };
         self.is_in(vhost)
-            && matches!(&self.target, Target::Exchange(pattern) if pattern.0.is_match(name))
+            && matches!(&self.target, Target::Exchange(pattern) if pattern.0.matches(name))
     }
 
     /// Whether it is for this queue.
     pub fn covers_queue(&self, vhost: &str, name: &str) -> bool {
         self.is_in(vhost)
-            && matches!(&self.target, Target::Queue(pattern) if pattern.0.is_match(name))
+            && matches!(&self.target, Target::Queue(pattern) if pattern.0.matches(name))
     }
 
     fn is_in(&self, vhost: &str) -> bool {
@@ -113,7 +113,7 @@ impl<'de> Deserialize<'de> for NamePattern {
                 "empty; give a regular expression such as \"^orders\", or \".*\" for all",
             ));
         }
-        Regex::new(&pattern).map(Self).map_err(de::Error::custom)
+        Pattern::new(&pattern).map(Self).map_err(de::Error::custom)
     }
 }
 

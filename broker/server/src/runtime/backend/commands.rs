@@ -69,6 +69,8 @@ pub(super) async fn declare_queue(
         declaration.name = VirtualHost::server_name();
         declaration.server_named = true;
     }
+    // One that a broker named is named so again by whoever imports it.
+    declaration.server_named |= by.is_the_broker() && declaration.name.starts_with("amq.gen-");
     let vhost = enter(broker, by)?;
     let changed = principal(by, &vhost).declare_queue(declaration)?;
     changed.durable(&broker.committer).await;

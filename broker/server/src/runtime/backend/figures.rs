@@ -70,9 +70,13 @@ pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
     for (_, queue) in queues::entries(vhost) {
         add(&mut messages, queues::messages(&queue.state.lock().model));
     }
+    let metadata = vhost.metadata.read().clone();
     VhostSnapshot {
         name: vhost.name.clone(),
-        description: String::new(),
+        description: metadata.description,
+        tags: metadata.tags,
+        default_queue_type: metadata.default_queue_type,
+        protected_from_deletion: metadata.protected_from_deletion,
         messages,
     }
 }

@@ -18,8 +18,8 @@ use super::peer::Letter;
 use crate::auth::VhostAccess;
 use crate::management::Backend;
 use crate::management::backend::{
-    Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages, DeleteExchange,
-    DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
+    Administration, Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages,
+    DeleteExchange, DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
 };
 use crate::management::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, ExchangeSnapshot,
@@ -136,6 +136,10 @@ impl Backend for Broker {
 
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>> {
         Box::pin(messages::get(self, by, command))
+    }
+
+    fn administration(&self) -> &dyn Administration {
+        self
     }
 
     fn plugins(&self) -> &dyn Plugins {

@@ -7,6 +7,7 @@ use amphora_core::definition::QueueDefinition;
 use amphora_core::queue::{ConsumerOptions, Counters};
 use amphora_protocol::wire::types::ChannelNumber;
 
+use super::topology;
 use crate::management::snapshot::{
     ConsumerSnapshot, Deaths, MessageCounts, MessageStats, QueueSnapshot,
 };
@@ -126,6 +127,7 @@ fn snapshot(
             .as_ref()
             .map_or(0, |deduplicator| deduplicator.dropped()),
         message_stats: stats(&model.counters()),
+        policies: topology::policies(queue.effective().policies.as_ref()),
     }
 }
 

@@ -5,26 +5,54 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use amphora_core::binding::{self, Binding};
 use amphora_core::definition::ExchangeDefinition;
+use amphora_core::policy::Applied;
 
 use crate::management::backend::BindingFilter;
-use crate::management::snapshot::{BindingSnapshot, Destination, ExchangeSnapshot};
+use crate::management::snapshot::{
+    AppliedPolicies, BindingSnapshot, Destination, ExchangeSnapshot,
+};
 use crate::runtime::traffic::Traffic;
 use crate::runtime::vhost::VirtualHost;
 
 pub(super) fn exchanges(vhost: &VirtualHost) -> Vec<ExchangeSnapshot> {
-    let definitions: Vec<_> = vhost.topology().exchanges().cloned().collect();
+    let topology = vhost.topology();
+    let with_policies = |exchange: &Arc<ExchangeDefinition>| {
+        let policies = topology.policies_of_exchange(&exchange.name);
+        (Arc::clone(exchange), policies.cloned())
+    };
+    let definitions: Vec<_> = topology.exchanges().map(with_policies).collect();
+    drop(topology);
     definitions
         .iter()
-        .map(|exchange| snapshot(vhost, exchange))
+        .map(|(exchange, applied)| snapshot(vhost, exchange, applied.as_ref()))
         .collect()
 }
 
 pub(super) fn exchange(vhost: &VirtualHost, name: &str) -> Option<ExchangeSnapshot> {
-    let exchange = vhost.topology().find_exchange(name).ok().map(Arc::clone)?;
-    Some(snapshot(vhost, &exchange))
+    let topology = vhost.topology();
+    let exchange = topology.find_exchange(name).ok().map(Arc::clone)?;
+    let applied = topology.policies_of_exchange(name).cloned();
+    drop(topology);
+    Some(snapshot(vhost, &exchange, applied.as_ref()))
 }
 
-fn snapshot(vhost: &VirtualHost, exchange: &ExchangeDefinition) -> ExchangeSnapshot {
+/// The policies that apply to something.
+pub(super) fn policies(applied: Option<&Arc<Applied>>) -> AppliedPolicies {
+    let Some(applied) = applied else {
+        return AppliedPolicies::default();
+    };
+    AppliedPolicies {
+        policy: applied.policy().cloned(),
+        operator_policy: applied.operator_policy().cloned(),
+        definition: applied.definition().clone(),
+    }
+}
+
+fn snapshot(
+    vhost: &VirtualHost,
+    exchange: &ExchangeDefinition,
+    applied: Option<&Arc<Applied>>,
+) -> ExchangeSnapshot {
     let traffic = vhost.exchanges.get(&exchange.name).unwrap_or_default();
     let read = |counter: fn(&Traffic) -> &AtomicU64| counter(&traffic).load(Ordering::Relaxed);
     ExchangeSnapshot {
@@ -42,6 +70,7 @@ fn snapshot(vhost: &VirtualHost, exchange: &ExchangeDefinition) -> ExchangeSnaps
             .deduplicators
             .find(&exchange.name)
             .map_or(0, |deduplicator| deduplicator.dropped()),
+        policies: policies(applied),
     }
 }
 

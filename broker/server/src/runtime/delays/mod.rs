@@ -180,7 +180,7 @@ impl Waiting {
 
 /// Runs as long as the broker: releases what is due, and sleeps until something is.
 pub(super) async fn run(broker: Arc<Broker>) {
-    let wake = Arc::clone(&broker.delays_wake);
+    let wake = broker.delays_wake();
     let committer = &broker.committer;
     loop {
         while committer.is_behind() {

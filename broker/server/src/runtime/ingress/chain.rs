@@ -64,10 +64,9 @@ impl Ingress {
         let (exchange, _) = names(&message.target)?;
         let topology = self.vhost.topology();
         let definition = topology.find_exchange(exchange)?;
-        let chain = self
-            .vhost
-            .plugins
-            .for_exchange(&self.vhost.name, definition);
+        let policies = topology.policies_of_exchange(exchange);
+        let plugins = &self.vhost.plugins;
+        let chain = plugins.for_exchange(&self.vhost.name, definition, policies);
         drop(topology);
         let go_on = |ingress: &mut Self, message: Owned| match chain {
             None => ingress.route_owned(message, By::Client),

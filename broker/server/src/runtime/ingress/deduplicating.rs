@@ -11,7 +11,7 @@ use crate::runtime::batch::{MessageRef, Owned};
 use crate::runtime::committer::Committer;
 use crate::runtime::deduplication::{Admitted, Deduplicator, Verdict};
 use crate::runtime::special;
-use crate::runtime::vhost::Handle;
+use crate::runtime::vhost::{Handle, VirtualHost};
 
 /// What a flush has to do about the ids of the messages that were collected.
 #[derive(Debug, Default)]
@@ -109,7 +109,7 @@ impl Drop for Deduplicating {
 }
 
 impl Ingress {
-    /// Collects a message that lies in `buffer`, or was put together. `may_write` is asked once for each new exchange.
+    /// Collects a message that lies in `buffer`, or was put together. `may_write` is asked once for each new exchange and routing key.
     /// Messages that came before and waited for a plugin may be [answered](Ingress::take_answered) meanwhile.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Ingress {
         buffer: &[u8],
         content: Content<'_>,
         ticket: Ticket,
-        may_write: impl FnOnce(&str) -> Result<(), Exception>,
+        may_write: impl FnOnce(&VirtualHost, &str, &str) -> Result<(), Exception>,
     ) -> Result<Outcome, Exception> {
         self.resolve(&content, may_write)?;
         let Some(deduplicator) = self.routes.last.deduplicator.clone() else {

@@ -15,6 +15,7 @@ use super::one_by_one::Asks;
 use super::{Ingress, Slots, names, small};
 use crate::runtime::deduplication::Deduplicator;
 use crate::runtime::plugins::Chain;
+use crate::runtime::vhost::VirtualHost;
 
 /// Routes that are remembered.
 pub(super) const ROUTES_MAX: usize = 4096;
@@ -110,7 +111,7 @@ impl Ingress {
     pub(super) fn resolve(
         &mut self,
         content: &Content<'_>,
-        may_write: impl FnOnce(&str) -> Result<(), Exception>,
+        may_write: impl FnOnce(&VirtualHost, &str, &str) -> Result<(), Exception>,
     ) -> Result<(), Exception> {
         let target = content.target();
         if self.routes.last_target == target && self.routes.last.is_final() {
@@ -130,7 +131,7 @@ impl Ingress {
         let (number, deduplicator) = if let Some(route) = known {
             (Some(route.exchange), route.deduplicator.clone())
         } else {
-            may_write(exchange)?;
+            may_write(&self.vhost, exchange, key)?;
             (None, self.vhost.deduplicators.find(exchange))
         };
         self.routes.last = Route {
@@ -167,10 +168,9 @@ impl Ingress {
     fn begins_with_plugins(&mut self, target: &[u8], exchange: &str) -> Result<bool, Exception> {
         let topology = self.vhost.topology();
         let definition = topology.find_exchange(exchange)?;
-        let chain = self
-            .vhost
-            .plugins
-            .for_exchange(&self.vhost.name, definition);
+        let policies = topology.policies_of_exchange(exchange);
+        let plugins = &self.vhost.plugins;
+        let chain = plugins.for_exchange(&self.vhost.name, definition, policies);
         // One that delays looks at the message before it asks.
         let asked = topology
             .asked(exchange)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use amphora_core::definition::ExchangeDefinition;
 use amphora_core::hook::{HookError, OnError, TRANSFORM, TransformHook};
+use amphora_core::policy::Applied;
 use amphora_plugin_host::Host;
 use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::table::FieldTable;
@@ -23,6 +24,9 @@ pub(super) use self::registry::uploaded;
 use self::transform_argument::transforms;
 use super::vhost::Handle;
 use crate::config::{Attachment, Plugin};
+
+/// The key of policies that is as [`TRANSFORM`].
+const TRANSFORM_KEY: &str = "transform";
 
 /// All plugins of the broker.
 #[derive(Debug)]
@@ -87,32 +91,42 @@ impl Plugins {
         }
     }
 
-    /// The transforms of an exchange: those that its declaration names, then those that the operator attached, in the order of the file.
+    /// The transforms of an exchange: those that its declaration names, else those that its policies name, then those that are attached, in
+    /// the order of the file.
     pub(super) fn for_exchange(
         &self,
         vhost: &str,
         exchange: &ExchangeDefinition,
+        policies: Option<&Arc<Applied>>,
     ) -> Option<Arc<Chain>> {
-        self.chain(&exchange.arguments, |attachment| {
+        self.chain(&exchange.arguments, policies, |attachment| {
             attachment.covers_exchange(vhost, &exchange.name)
         })
     }
 
     /// The transforms of a queue, likewise.
     pub(super) fn for_queue(&self, vhost: &str, queue: &Handle) -> Option<Arc<Chain>> {
-        self.chain(&queue.definition.arguments, |attachment| {
-            attachment.covers_queue(vhost, &queue.name)
-        })
+        let policies = &queue.effective().policies;
+        self.chain(
+            &queue.definition.arguments,
+            policies.as_ref(),
+            |attachment| attachment.covers_queue(vhost, &queue.name),
+        )
     }
 
     fn chain(
         &self,
         arguments: &FieldTable,
+        policies: Option<&Arc<Applied>>,
         covers: impl Fn(&Attachment) -> bool,
     ) -> Option<Arc<Chain>> {
         let registry = self.registry.read();
         // What was accepted at declaration is not refused later.
-        let named = transforms(arguments).unwrap_or_default();
+        let named = match (arguments.get(TRANSFORM), policies) {
+            (None, Some(policies)) => transforms(policies.definition(), TRANSFORM_KEY),
+            _ => transforms(arguments, TRANSFORM),
+        };
+        let named = named.unwrap_or_default();
         let named = named.iter().map(|plugin| Attached {
             // Also while it is not loaded, what the operator says counts.
             hook: self.host.transform(plugin, registry.on_error(plugin)),
@@ -144,14 +158,28 @@ impl Plugins {
     /// # Errors
     /// `PRECONDITION_FAILED`
     pub(super) fn check_transforms(&self, arguments: &FieldTable) -> Result<(), ChannelException> {
-        let named = transforms(arguments).map_err(ChannelException::precondition_failed)?;
-        let registry = self.registry.read();
-        match named.iter().find(|name| registry.settings(name).is_none()) {
+        let named =
+            transforms(arguments, TRANSFORM).map_err(ChannelException::precondition_failed)?;
+        match self.unknown(&named) {
             None => Ok(()),
             Some(unknown) => Err(ChannelException::precondition_failed(format!(
                 "unknown plugin '{unknown}' for arg '{TRANSFORM}'"
             ))),
         }
+    }
+
+    /// Refuses a policy whose `transform` is malformed, or names a plugin that nobody knows.
+    pub(super) fn check_policy(&self, definition: &FieldTable) -> Result<(), String> {
+        let named = transforms(definition, TRANSFORM_KEY)?;
+        match self.unknown(&named) {
+            None => Ok(()),
+            Some(unknown) => Err(format!("unknown plugin '{unknown}' for '{TRANSFORM_KEY}'")),
+        }
+    }
+
+    fn unknown<'a>(&self, named: &'a [String]) -> Option<&'a String> {
+        let registry = self.registry.read();
+        named.iter().find(|name| registry.settings(name).is_none())
     }
 
     /// Stores what plugins stored on this thread since [`hold`].

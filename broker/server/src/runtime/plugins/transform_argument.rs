@@ -1,19 +1,21 @@
 //! The argument `x-transform` of exchange.declare and queue.declare: the names of transforms, in the order in which they are applied.
 
-use amphora_core::hook::TRANSFORM;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 
 /// Plugins that one argument may name.
 const NAMED_MAX: usize = 16;
 
-/// The plugins that the arguments name: one text, or an array of texts.
+/// The plugins that the argument of this name names: one text, or an array of texts.
 ///
 /// # Errors
 /// Why the value is none of these, in the form of RabbitMQ's texts.
-pub(in crate::runtime) fn transforms(arguments: &FieldTable) -> Result<Vec<String>, String> {
+pub(in crate::runtime) fn transforms(
+    arguments: &FieldTable,
+    name: &str,
+) -> Result<Vec<String>, String> {
     let wrong = |value: &FieldValue| {
         format!(
-            "invalid type '{}' for arg '{TRANSFORM}': give a plugin's name, or an array of names",
+            "invalid type '{}' for arg '{name}': give a plugin's name, or an array of names",
             value.type_name()
         )
     };
@@ -23,7 +25,7 @@ pub(in crate::runtime) fn transforms(arguments: &FieldTable) -> Result<Vec<Strin
             .map(str::to_owned)
             .ok_or_else(|| wrong(value))
     };
-    let names = match arguments.get(TRANSFORM) {
+    let names = match arguments.get(name) {
         None => return Ok(Vec::new()),
         Some(FieldValue::Array(values)) => {
             values.iter().map(text).collect::<Result<Vec<_>, _>>()?
@@ -32,7 +34,7 @@ pub(in crate::runtime) fn transforms(arguments: &FieldTable) -> Result<Vec<Strin
     };
     if names.len() > NAMED_MAX {
         return Err(format!(
-            "invalid arg '{TRANSFORM}': {} plugins are named, and {NAMED_MAX} may be",
+            "invalid arg '{name}': {} plugins are named, and {NAMED_MAX} may be",
             names.len()
         ));
     }
@@ -44,7 +46,13 @@ mod tests {
     use amphora_protocol::wire::table::{FieldTable, FieldValue};
     use amphora_protocol::wire::types::ShortString;
 
-    use super::{TRANSFORM, transforms};
+    use amphora_core::hook::TRANSFORM;
+
+    use super::transforms as transforms_of;
+
+    fn transforms(arguments: &FieldTable) -> Result<Vec<String>, String> {
+        transforms_of(arguments, TRANSFORM)
+    }
 
     fn arguments(value: impl Into<FieldValue>) -> FieldTable {
         let mut table = FieldTable::new();

@@ -1,0 +1,103 @@
+//! `/metrics` for Prometheus, under RabbitMQ's names where they mean the same, so that its dashboards show something.
+//!
+//! Figures are over the whole broker; `/metrics/per-object` has them for each queue, connection and channel, `/metrics/detailed` those that
+//! are asked for. Whoever scrapes from this machine needs no login, anybody else one that may monitor.
+
+mod broker;
+mod exposition;
+mod figures;
+mod objects;
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use regex::Regex;
+
+use self::exposition::Exposition;
+use self::objects::{Families, Objects};
+use super::Api;
+use super::caller::{Caller, Peer, is_loopback};
+use super::refused::Refused;
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/metrics", get(aggregated))
+        .route("/metrics/per-object", get(per_object))
+        .route("/metrics/detailed", get(detailed))
+}
+
+/// Somebody who may see the metrics.
+struct Scraper;
+
+impl FromRequestParts<Api> for Scraper {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let peer = parts.extensions.get::<Peer>();
+        if !peer.is_some_and(|peer| is_loopback(peer.0.ip())) {
+            let caller = Caller::from_request_parts(parts, api).await?;
+            caller.must_monitor()?;
+        }
+        Ok(Self)
+    }
+}
+
+async fn aggregated(_: Scraper, State(api): State<Api>) -> Response {
+    let mut metrics = Exposition::new("rabbitmq_");
+    broker::all(&api, &mut metrics);
+    answer(metrics, plugins(&api))
+}
+
+async fn per_object(_: Scraper, State(api): State<Api>) -> Response {
+    let mut metrics = Exposition::new("rabbitmq_");
+    broker::without_totals(&api, &mut metrics);
+    let everything = Objects {
+        families: Families::All,
+        vhosts: Vec::new(),
+        queue: None,
+    };
+    everything.write(&api, &mut metrics);
+    answer(metrics, plugins(&api))
+}
+
+async fn detailed(
+    _: Scraper,
+    State(api): State<Api>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Response, Refused> {
+    let values = |name: &str| {
+        let values = query.iter().filter(|(key, _)| key == name);
+        values.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    let single: HashMap<_, _> = query.iter().cloned().collect();
+    let queue = single.get("queue").map(|pattern| {
+        Regex::new(pattern)
+            .map_err(|_| Refused::bad_request(format!("queue: {pattern} is no regular expression")))
+    });
+    let asked = Objects {
+        families: Families::Named(values("family")),
+        vhosts: values("vhost"),
+        queue: queue.transpose()?,
+    };
+    let mut metrics = Exposition::new("rabbitmq_detailed_");
+    asked.write(&api, &mut metrics);
+    Ok(answer(metrics, Exposition::new("")))
+}
+
+fn plugins(api: &Api) -> Exposition {
+    let mut metrics = Exposition::new("amphora_plugin_");
+    broker::plugins(api, &mut metrics);
+    metrics
+}
+
+fn answer(metrics: Exposition, more: Exposition) -> Response {
+    let text = metrics.into_text() + &more.into_text();
+    ([(CONTENT_TYPE, TEXT)], text).into_response()
+}

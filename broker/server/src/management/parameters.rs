@@ -1,0 +1,183 @@
+//! Parameters of virtual hosts and of the broker: `/api/parameters`, `/api/global-parameters`.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::Api;
+use super::backend::{OPERATOR_POLICY, POLICY, Parameter};
+use super::body::Fields;
+use super::caller::Caller;
+use super::listing::Listing;
+use super::refused::Refused;
+use super::users::status;
+
+const ORDER: &[&str] = &["component", "vhost", "name"];
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/parameters", get(list_all))
+        .route("/parameters/{component}", get(list_of_component))
+        .route("/parameters/{component}/{vhost}", get(list))
+        .route(
+            "/parameters/{component}/{vhost}/{name}",
+            get(show).put(put).delete(remove),
+        )
+        .route("/global-parameters", get(list_global))
+        .route(
+            "/global-parameters/{name}",
+            get(show_global).put(put_global).delete(remove_global),
+        )
+}
+
+/// Those that the user may see and that pass; policies have a list of their own.
+fn listed(
+    caller: &Caller,
+    listing: &Listing,
+    passes: impl Fn(&Parameter) -> bool,
+) -> Result<Response, Refused> {
+    caller.must_make_policies(None)?;
+    let parameters = open(caller).filter(passes);
+    listing.list(
+        parameters.map(|parameter| view(&parameter)).collect(),
+        ORDER,
+    )
+}
+
+fn open(caller: &Caller) -> impl Iterator<Item = Parameter> {
+    let parameters = caller.administration().parameters().into_iter();
+    parameters
+        .filter(|parameter| parameter.component != POLICY && caller.may_enter(&parameter.vhost))
+}
+
+async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+    listed(&caller, &listing, |_| true)
+}
+
+async fn list_of_component(
+    caller: Caller,
+    Path(component): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    listed(&caller, &listing, |parameter| {
+        parameter.component == component
+    })
+}
+
+async fn list(
+    caller: Caller,
+    Path((component, vhost)): Path<(String, String)>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.must_make_policies(Some(&vhost))?;
+    caller.enter(&vhost)?;
+    listed(&caller, &listing, |parameter| {
+        parameter.component == component && parameter.vhost == vhost
+    })
+}
+
+async fn show(
+    caller: Caller,
+    Path((component, vhost, name)): Path<(String, String, String)>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.must_make_policies(Some(&vhost))?;
+    let found = open(&caller).find(|parameter| {
+        parameter.component == component && parameter.vhost == vhost && parameter.name == name
+    });
+    Ok(listing.one(view(&found.ok_or_else(Refused::not_found)?)))
+}
+
+async fn put(
+    caller: Caller,
+    Path((component, vhost, name)): Path<(String, String, String)>,
+    body: Fields,
+) -> Result<StatusCode, Refused> {
+    may_change(&caller, &component, &vhost)?;
+    body.require(&["value"])?;
+    let parameter = Parameter {
+        component,
+        vhost,
+        name,
+        value: body.value("value").cloned().unwrap_or_default(),
+    };
+    let administration = caller.administration();
+    let put = administration.put_parameter(caller.identity(), parameter);
+    Ok(status(put.await?))
+}
+
+async fn remove(
+    caller: Caller,
+    Path((component, vhost, name)): Path<(String, String, String)>,
+) -> Result<StatusCode, Refused> {
+    may_change(&caller, &component, &vhost)?;
+    let administration = caller.administration();
+    administration
+        .delete_parameter(caller.identity(), &component, &vhost, &name)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn may_change(caller: &Caller, component: &str, vhost: &str) -> Result<(), Refused> {
+    caller.must_make_policies(Some(vhost))?;
+    if [POLICY, OPERATOR_POLICY].contains(&component) {
+        let reason = "policies may not be set using this method";
+        return Err(Refused::bad_request(reason));
+    }
+    Ok(())
+}
+
+async fn list_global(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+    caller.must_make_policies(None)?;
+    let parameters = caller.administration().global_parameters();
+    listing.list(parameters.iter().map(view_global).collect(), &["name"])
+}
+
+async fn show_global(
+    caller: Caller,
+    Path(name): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.must_make_policies(None)?;
+    let parameters = caller.administration().global_parameters();
+    let found = parameters.iter().find(|(known, _)| *known == name);
+    Ok(listing.one(view_global(found.ok_or_else(Refused::not_found)?)))
+}
+
+async fn put_global(
+    caller: Caller,
+    Path(name): Path<String>,
+    body: Fields,
+) -> Result<StatusCode, Refused> {
+    caller.must_make_policies(None)?;
+    body.require(&["value"])?;
+    let value = body.value("value").cloned().unwrap_or_default();
+    let administration = caller.administration();
+    let put = administration.set_global_parameter(caller.identity(), &name, Some(value));
+    Ok(status(put.await?))
+}
+
+async fn remove_global(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Refused> {
+    caller.must_make_policies(None)?;
+    let administration = caller.administration();
+    administration
+        .set_global_parameter(caller.identity(), &name, None)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) fn view(parameter: &Parameter) -> Value {
+    json!({
+        "value": parameter.value,
+        "vhost": parameter.vhost,
+        "component": parameter.component,
+        "name": parameter.name,
+    })
+}
+
+pub(super) fn view_global((name, value): &(String, Value)) -> Value {
+    json!({ "name": name, "value": value })
+}

@@ -1,0 +1,161 @@
+//! Policies: `/api/policies`, `/api/operator-policies`.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::{Map, Value, json};
+
+use super::Api;
+use super::backend::{OPERATOR_POLICY, POLICY, Parameter};
+use super::body::Fields;
+use super::caller::Caller;
+use super::listing::Listing;
+use super::refused::Refused;
+use super::users::status;
+
+const ORDER: &[&str] = &["vhost", "name"];
+
+/// Who may set policies of a kind.
+#[derive(Clone, Copy)]
+struct Kind {
+    component: &'static str,
+    for_administrators: bool,
+}
+
+const USER: Kind = Kind {
+    component: POLICY,
+    for_administrators: false,
+};
+const OPERATOR: Kind = Kind {
+    component: OPERATOR_POLICY,
+    for_administrators: true,
+};
+
+pub(super) fn routes() -> Router<Api> {
+    kind_routes::<false>("policies").merge(kind_routes::<true>("operator-policies"))
+}
+
+fn kind_routes<const OPERATORS: bool>(name: &str) -> Router<Api> {
+    Router::new()
+        .route(&format!("/{name}"), get(list_all::<OPERATORS>))
+        .route(&format!("/{name}/{{vhost}}"), get(list::<OPERATORS>))
+        .route(
+            &format!("/{name}/{{vhost}}/{{policy}}"),
+            get(show::<OPERATORS>)
+                .put(put::<OPERATORS>)
+                .delete(remove::<OPERATORS>),
+        )
+}
+
+const fn kind(operators: bool) -> Kind {
+    if operators { OPERATOR } else { USER }
+}
+
+async fn list_all<const OPERATORS: bool>(
+    caller: Caller,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    let policies = of_kind(&caller, kind(OPERATORS));
+    let open = policies.filter(|policy| caller.may_enter(&policy.vhost));
+    listing.list(open.map(|policy| view(&policy)).collect(), ORDER)
+}
+
+async fn list<const OPERATORS: bool>(
+    caller: Caller,
+    Path(vhost): Path<String>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.enter(&vhost)?;
+    let policies = of_kind(&caller, kind(OPERATORS));
+    let within = policies.filter(|policy| policy.vhost == vhost);
+    listing.list(within.map(|policy| view(&policy)).collect(), ORDER)
+}
+
+async fn show<const OPERATORS: bool>(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+    listing: Listing,
+) -> Result<Response, Refused> {
+    caller.enter(&vhost)?;
+    let mut policies = of_kind(&caller, kind(OPERATORS));
+    let found = policies.find(|policy| policy.vhost == vhost && policy.name == name);
+    Ok(listing.one(view(&found.ok_or_else(Refused::not_found)?)))
+}
+
+async fn put<const OPERATORS: bool>(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+    body: Fields,
+) -> Result<StatusCode, Refused> {
+    let kind = kind(OPERATORS);
+    kind.must_be_for(&caller, &vhost)?;
+    body.require(&["pattern", "definition"])?;
+    let parameter = parameter(kind.component, &vhost, &name, &body.into_object());
+    let administration = caller.administration();
+    let put = administration.put_parameter(caller.identity(), parameter);
+    Ok(status(put.await?))
+}
+
+async fn remove<const OPERATORS: bool>(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+) -> Result<StatusCode, Refused> {
+    let kind = kind(OPERATORS);
+    kind.must_be_for(&caller, &vhost)?;
+    let administration = caller.administration();
+    administration
+        .delete_parameter(caller.identity(), kind.component, &vhost, &name)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Kind {
+    fn must_be_for(self, caller: &Caller, vhost: &str) -> Result<(), Refused> {
+        if self.for_administrators {
+            caller.must_administrate()
+        } else {
+            caller.must_make_policies(Some(vhost))
+        }
+    }
+}
+
+fn of_kind(caller: &Caller, kind: Kind) -> impl Iterator<Item = Parameter> {
+    let parameters = caller.administration().parameters().into_iter();
+    parameters.filter(move |parameter| parameter.component == kind.component)
+}
+
+/// The policy of a body, or of definitions, as a parameter.
+pub(super) fn parameter(
+    component: &str,
+    vhost: &str,
+    name: &str,
+    body: &Map<String, Value>,
+) -> Parameter {
+    let given = |key: &str| body.get(key).filter(|value| !value.is_null()).cloned();
+    let value = json!({
+        "pattern": given("pattern"),
+        "definition": given("definition"),
+        "priority": given("priority").unwrap_or(0.into()),
+        "apply-to": given("apply-to").unwrap_or("all".into()),
+    });
+    Parameter {
+        component: component.to_owned(),
+        vhost: vhost.to_owned(),
+        name: name.to_owned(),
+        value,
+    }
+}
+
+pub(super) fn view(policy: &Parameter) -> Value {
+    let value = |key: &str| policy.value.get(key).cloned().unwrap_or_default();
+    json!({
+        "vhost": policy.vhost,
+        "name": policy.name,
+        "pattern": value("pattern"),
+        "apply-to": value("apply-to"),
+        "definition": value("definition"),
+        "priority": value("priority"),
+    })
+}
