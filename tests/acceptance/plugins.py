@@ -50,6 +50,7 @@ def main() -> int:
         routes_by_content,
         refuses_what_makes_no_sense,
         transforms_what_is_published,
+        transforms_by_policy,
         rejects_what_is_not_valid,
         delays,
         drops_duplicates,
@@ -117,6 +118,24 @@ def transforms_what_is_published(broker: Broker) -> None:
         publish(channel, "edited", {"id": 1, "password": "secret"})
         expected = {"id": 1, "password": "[redacted]", "meta": {"published-by": "guest"}}
         assert bodies(channel, "edited") == [expected]
+
+
+def transforms_by_policy(broker: Broker) -> None:
+    """A policy attaches a plugin to an exchange and to a queue that are there, and takes it away again."""
+    with connected(broker) as channel:
+        channel.exchange_declare("ruled", "fanout")
+        channel.queue_declare("ruled")
+        channel.queue_bind("ruled", "ruled")
+        job = {"id": 1, "password": "secret"}
+        edited = {"id": 1, "password": "[redacted]", "meta": {"published-by": "guest"}}
+        publish(channel, "ruled", job)
+        for apply_to, name in (("exchanges", "json-edit"), ("queues", ["json-edit"])):
+            definition = json.dumps({"transform": name})
+            ctl(broker, "set_policy", "edit", "^ruled$", definition, f"--apply-to={apply_to}")
+            publish(channel, "ruled", job)
+        ctl(broker, "clear_policy", "edit")
+        publish(channel, "ruled", job)
+        assert bodies(channel, "ruled") == [job, edited, edited, job]
 
 
 def rejects_what_is_not_valid(broker: Broker) -> None:
