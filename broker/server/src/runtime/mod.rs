@@ -16,6 +16,7 @@ mod counters;
 mod dead_letter;
 mod deduplication;
 mod delays;
+mod delivering;
 mod effective;
 mod entrance;
 mod histories;

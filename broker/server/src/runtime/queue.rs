@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use amphora_core::channel::SourceKey;
 use amphora_core::definition::QueueDefinition;
-use amphora_core::message::Delivery;
 use amphora_core::policy::Applied;
-use amphora_core::queue::{Accepted, Consumer, Effects, Held, Room, Sink, Space};
+use amphora_core::queue::{Effects, Held, Space};
 use amphora_core::queue_arguments::{DeadLetterStrategy, Overflow, QueueType};
 use amphora_core::store::QueueId;
 use amphora_protocol::exception::ConnectionException;
@@ -21,9 +20,9 @@ use super::channel::Outcome;
 use super::committer::Committer;
 use super::deduplication::Deduplicator;
 use super::delays;
+use super::delivering::Delivering;
 use super::effective::Effective;
 use super::model::Model;
-use super::outbox::OUTBOX_BYTES;
 use super::peer::{Peer, Touched};
 use super::plugins::DeadLetter;
 use super::timers::now_ms;
@@ -338,90 +337,3 @@ const WARM_BYTES_MAX: usize = 16 << 20;
 
 /// A queue with less than this has nothing worth moving to the disk.
 const SPILL_BYTES_MIN: usize = 256 << 10;
-
-/// Gives a queue's messages to the outboxes of its consumers.
-#[derive(Debug)]
-pub(super) struct Delivering<'a> {
-    queue: &'a Arc<SharedQueue>,
-    touched: &'a mut Touched,
-    starved: bool,
-}
-
-impl Sink<Subscriber> for Delivering<'_> {
-    fn room(&mut self, consumer: &Consumer<Subscriber>) -> Room {
-        Room {
-            bytes: OUTBOX_BYTES.saturating_sub(consumer.connection.peer.outbox_size()),
-            messages: u32::MAX,
-        }
-    }
-
-    fn deliver<'m>(
-        &mut self,
-        consumer: &Consumer<Subscriber>,
-        deliveries: impl Iterator<Item = Delivery<'m>>,
-    ) -> Accepted {
-        let to = &consumer.connection;
-        let source = (!consumer.options.no_ack).then_some(to.source);
-        let mut outbox = to.peer.outbox.lock();
-        if outbox.closed {
-            return Accepted::Closed;
-        }
-        let mut window = match outbox.channel(to.channel) {
-            None => return Accepted::Closed,
-            Some(_) if source.is_none() => usize::MAX,
-            Some(channel) => {
-                channel.unacked.tell_time(now_ms());
-                channel.window_left()
-            }
-        };
-        let mut accepted = Accepted::All;
-        let (mut taken, mut redelivered) = (0, 0);
-        for delivery in deliveries {
-            if window == 0 || outbox.size >= OUTBOX_BYTES {
-                accepted = Accepted::First(taken);
-                break;
-            }
-            window -= 1;
-            taken += 1;
-            redelivered += u64::from(delivery.redelivered);
-            outbox.deliver(to.channel, &to.prefix, source, &delivery);
-        }
-        if let Some(channel) = outbox.channel(to.channel) {
-            let traffic = &mut channel.traffic;
-            traffic.redelivered += redelivered;
-            if source.is_some() {
-                traffic.delivered += taken as u64;
-            } else {
-                traffic.delivered_no_ack += taken as u64;
-            }
-        }
-        to.peer.publish_size(&outbox);
-        drop(outbox);
-        self.touched.add(&to.peer);
-        accepted
-    }
-
-    fn starve(&mut self, consumer: &Consumer<Subscriber>) -> bool {
-        let to = &consumer.connection;
-        let mut outbox = to.peer.outbox.lock();
-        if outbox.closed {
-            return true;
-        }
-        let full = outbox.size >= OUTBOX_BYTES;
-        self.starved |= full;
-        let waiting = if full {
-            &mut outbox.starved
-        } else if let Some(channel) = outbox.channel(to.channel)
-            && !consumer.options.no_ack
-            && channel.window_left() == 0
-        {
-            &mut channel.starved
-        } else {
-            return false;
-        };
-        if !waiting.iter().any(|queue| Arc::ptr_eq(queue, self.queue)) {
-            waiting.push(Arc::clone(self.queue));
-        }
-        true
-    }
-}
