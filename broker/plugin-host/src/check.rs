@@ -6,11 +6,13 @@ use amphora_core::binding::Binding;
 use amphora_core::hook::{Fault, HookError};
 use amphora_protocol::wire::table::FieldTable;
 
+use crate::call::blocked;
 use crate::contract;
 use crate::exchange::ExchangeType;
 use crate::instance::Failure;
 use crate::plugin::{Plugin, Version};
 use crate::running::{self, Running};
+use crate::worker;
 
 /// Stands for the exchange in an instance that knows no other.
 const EXCHANGE: u32 = 1;
@@ -30,7 +32,10 @@ pub(crate) fn exchange(
     let plugin = exchange_type.plugin()?;
     let version = plugin.current.load_full();
     let version = version.ok_or_else(|| plugin.not_loaded())?;
-    attempt(&plugin, &version, vhost, name, arguments, binding).map_err(|failure| {
+    let checked = blocked(&plugin, || {
+        attempt(&plugin, &version, vhost, name, arguments, binding)
+    });
+    checked.map_err(|failure| {
         if failure.fault != Fault::Refused {
             plugin.counters.fault(failure.fault, 0);
             plugin.note_error(failure.text.clone());
@@ -47,7 +52,7 @@ fn attempt(
     arguments: &FieldTable,
     binding: Option<&Binding>,
 ) -> Result<(), Failure> {
-    let mut running = Running::start(plugin, version)?;
+    let mut running = worker::with_room(|| Running::start(plugin, version))?;
     let arguments = contract::lowered_table(arguments);
     running.instance.create(EXCHANGE, vhost, name, arguments)?;
     if let Some(binding) = binding {

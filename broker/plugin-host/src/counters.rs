@@ -34,6 +34,8 @@ pub struct CounterSnapshot {
     pub batch_sizes: [u64; BATCH_BUCKETS],
     /// Messages by time: bucket `i` has those that took at most 2^(7+i) nanoseconds each and are in no earlier one; the last has the rest.
     pub nanoseconds_per_message: [u64; LATENCY_BUCKETS],
+    /// Messages that a transform was not called for, because its answers are pure and this one was known.
+    pub kept_answers: u64,
     /// Failures by kind.
     pub faults: FaultCounts,
     /// Messages that had no answer because of a failure.
@@ -51,6 +53,7 @@ pub struct CounterSnapshot {
 pub(crate) struct Counters {
     tallies: Mutex<Tallies>,
     faults: [AtomicU64; Fault::ALL.len()],
+    kept_answers: AtomicU64,
     pub(crate) failed_messages: AtomicU64,
     pub(crate) quarantines: AtomicU64,
     pub(crate) loads: AtomicU64,
@@ -129,7 +132,12 @@ impl Counters {
         tally
     }
 
-    /// Counts a call that failed.
+    /// Counts a message whose answer was known.
+    pub(crate) fn kept(&self) {
+        self.kept_answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a call that failed, and the messages that have no answer therefore.
     pub(crate) fn fault(&self, fault: Fault, messages: usize) {
         let index = Fault::ALL.iter().position(|known| *known == fault);
         if let Some(counter) = index.and_then(|index| self.faults.get(index)) {
@@ -149,6 +157,7 @@ impl Counters {
         }
         drop(tallies);
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        sums.kept_answers = read(&self.kept_answers);
         sums.quarantines = read(&self.quarantines);
         sums.loads = read(&self.loads);
         sums.failed_loads = read(&self.failed_loads);

@@ -7,7 +7,8 @@ use amphora_protocol::wire::types::RoutingKey;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-/// The world around the plugins. All methods are called on the threads that call plugins, and must neither block nor call plugins.
+/// The world around the plugins. All methods are called on the threads that call plugins, and must neither block nor call plugins, but for what
+/// [`block`](Self::block) is given.
 pub trait Environment: fmt::Debug + Send + Sync {
     /// Milliseconds since 1970-01-01T00:00Z.
     fn now_ms(&self) -> u64;
@@ -25,6 +26,12 @@ pub trait Environment: fmt::Debug + Send + Sync {
     /// Another version of a plugin came into force, or none is in force any more: answers that were kept are void. Called on the thread
     /// that loads or unloads, which must not load or unload the same plugin from here.
     fn plugin_changed(&self, plugin: &str);
+
+    /// Does what may take milliseconds or more, such as starting an instance, exactly once and on this thread. Whoever has other work for the
+    /// thread gives it to another one meanwhile.
+    fn block(&self, call: &mut dyn FnMut()) {
+        call();
+    }
 
     /// A plugin's call is over, and these are the messages that it sent meanwhile: at least one.
     fn publish(&self, plugin: &str, messages: Vec<Outgoing>);

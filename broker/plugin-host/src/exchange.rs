@@ -15,9 +15,9 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
 use crate::bindings::Bindings;
+use crate::call;
 use crate::fault::hook_error;
 use crate::plugin::Plugin;
-use crate::worker;
 
 /// How many messages the first call has, before anything was measured: the plugin may be slow.
 const BATCH_FIRST: usize = 1;
@@ -144,12 +144,12 @@ impl Exchange {
         batch: &PackedBatch,
         answer: &mut Vec<u32>,
     ) -> Result<(), HookError> {
-        let entry = plugin.enter(batch.len())?;
+        let (entry, version) = plugin.enter(batch.len())?;
         let before = answer.len();
-        match worker::route(plugin, self, batch, answer) {
+        match call::route(plugin, &version, self, batch, answer) {
             Ok(routed) => {
                 self.took(batch.len(), routed.time);
-                plugin.succeeded(entry);
+                plugin.succeeded(entry, &version);
                 if !routed.sent.is_empty() {
                     let environment = &plugin.world.environment;
                     environment.publish(&plugin.name, routed.sent);
@@ -158,12 +158,11 @@ impl Exchange {
             }
             Err(failure) => {
                 answer.truncate(before);
-                if failure.fault == Fault::Timeout
-                    && let Some(version) = &*plugin.current.load()
-                {
+                if failure.fault == Fault::Timeout {
                     self.took_too_long(batch.len(), version.spec.deadline);
                 }
-                Err(plugin.failed(entry, failure, batch.len()))
+                let messages = (batch.len(), batch.bytes().len());
+                Err(plugin.failed((entry, &version), failure, messages))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use amphora_core::hook::{Fault, HookError};
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 /// Bytes of a text that are kept.
 const TEXT_MAX: usize = 2048;
@@ -36,6 +36,9 @@ pub(crate) fn kind(error: &wasmtime::Error) -> Fault {
     }
     if error.is::<OverMemory>() {
         return Fault::Memory;
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Fault::Crowded;
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Fault::Timeout,

@@ -27,6 +27,8 @@ pub(crate) struct Health {
 
 #[derive(Debug, Default)]
 struct History {
+    /// The version that all of this is about.
+    version: u64,
     failures: VecDeque<u64>,
     back_off: Duration,
 }
@@ -36,8 +38,8 @@ struct History {
 pub(crate) enum Entry {
     /// All is well.
     Open,
-    /// This call decides whether all is well again. It must be followed by [`Health::over`].
-    Probe,
+    /// This call decides whether all is well again with this version. It must be followed by [`Health::over`].
+    Probe(u64),
     /// Not yet.
     Closed(Duration),
 }
@@ -59,10 +61,18 @@ impl Health {
             return Entry::Open;
         }
         let rest = self.rest(now_ns());
-        if rest > Duration::ZERO || self.is_probed.swap(true, Ordering::AcqRel) {
+        if rest > Duration::ZERO {
             return Entry::Closed(rest);
         }
-        Entry::Probe
+        let history = self.history.lock();
+        // Another version may have come into force meanwhile.
+        if !self.in_quarantine.load(Ordering::Acquire) {
+            return Entry::Open;
+        }
+        if self.is_probed.swap(true, Ordering::AcqRel) {
+            return Entry::Closed(rest);
+        }
+        Entry::Probe(history.version)
     }
 
     /// How long it still lasts; none if there is no quarantine.
@@ -76,36 +86,48 @@ impl Health {
         Duration::from_nanos(until.saturating_sub(now_ns))
     }
 
-    /// A call is over. `failed` says how; none if it neither failed nor succeeded.
+    /// A call is over. `failed` says how; none if it neither failed nor succeeded. What the call of an earlier `version` came to
+    /// says nothing of the one in force.
     pub(crate) fn over(
         &self,
         entry: Entry,
         failed: Option<bool>,
+        version: u64,
         now_ns: impl FnOnce() -> u64,
     ) -> Turn {
-        match (entry, failed) {
-            (Entry::Open, Some(false) | None) | (Entry::Closed(_), _) => Turn::None,
-            (Entry::Probe, None) => {
-                self.is_probed.store(false, Ordering::Release);
-                Turn::None
-            }
-            (Entry::Probe, Some(false)) => {
-                self.reset();
-                Turn::Healed
-            }
-            (Entry::Probe, Some(true)) => {
-                let mut history = self.history.lock();
+        if matches!(
+            (entry, failed),
+            (Entry::Open, Some(false) | None) | (Entry::Closed(_), _)
+        ) {
+            return Turn::None;
+        }
+        let mut history = self.history.lock();
+        if history.version != version {
+            return Turn::None;
+        }
+        // A call that was to probe another version is one like any other.
+        let probes = entry == Entry::Probe(version);
+        match failed {
+            Some(true) if probes => {
                 history.back_off = (history.back_off * 2).min(BACK_OFF_MAX);
                 let turn = self.close(history.back_off, now_ns());
                 self.is_probed.store(false, Ordering::Release);
                 turn
             }
-            (Entry::Open, Some(true)) => self.failed(now_ns()),
+            Some(true) => self.failed(&mut history, now_ns()),
+            Some(false) if probes => {
+                self.heal(&mut history);
+                Turn::Healed
+            }
+            None if probes => {
+                self.is_probed.store(false, Ordering::Release);
+                Turn::None
+            }
+            Some(false) | None => Turn::None,
         }
     }
 
-    fn failed(&self, now_ns: u64) -> Turn {
-        let mut history = self.history.lock();
+    fn failed(&self, history: &mut History, now_ns: u64) -> Turn {
         let window = u64::try_from(WINDOW.as_nanos()).unwrap_or(u64::MAX);
         let begin = now_ns.saturating_sub(window);
         history.failures.retain(|time| *time >= begin);
@@ -131,9 +153,14 @@ impl Health {
         Turn::Quarantined(back_off)
     }
 
-    /// All is well: another version begins without a past.
-    pub(crate) fn reset(&self) {
+    /// From now on this version is in force, and begins without a past.
+    pub(crate) fn begin(&self, version: u64) {
         let mut history = self.history.lock();
+        history.version = version;
+        self.heal(&mut history);
+    }
+
+    fn heal(&self, history: &mut History) {
         history.failures.clear();
         self.is_probed.store(false, Ordering::Release);
         self.in_quarantine.store(false, Ordering::Release);
@@ -146,14 +173,22 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
+    const VERSION: u64 = 7;
+
+    fn health() -> Health {
+        let health = Health::default();
+        health.begin(VERSION);
+        health
+    }
+
     fn fail(health: &Health, now: u64) -> Turn {
         let entry = health.enter(|| now);
-        health.over(entry, Some(true), || now)
+        health.over(entry, Some(true), VERSION, || now)
     }
 
     #[test]
     fn few_failures_in_a_long_time_are_no_matter() {
-        let health = Health::default();
+        let health = health();
         for minute in 0..100 {
             let turn = fail(&health, minute * 3 * SECOND);
             let first = if minute == 0 {
@@ -168,7 +203,7 @@ mod tests {
 
     #[test]
     fn it_is_left_alone_longer_and_longer_until_it_succeeds() {
-        let health = Health::default();
+        let health = health();
         let mut now = 50 * SECOND;
         assert_eq!(fail(&health, now), Turn::Failing);
         for _ in 0..3 {
@@ -190,17 +225,45 @@ mod tests {
             );
         }
         now += 60 * SECOND;
-        assert_eq!(health.enter(|| now), Entry::Probe);
+        let probe = Entry::Probe(VERSION);
+        assert_eq!(health.enter(|| now), probe);
         assert_eq!(
             health.enter(|| now),
             Entry::Closed(Duration::ZERO),
             "one probe at a time"
         );
-        assert_eq!(health.over(Entry::Probe, None, || now), Turn::None);
-        assert_eq!(health.enter(|| now), Entry::Probe);
-        assert_eq!(health.over(Entry::Probe, Some(false), || now), Turn::Healed);
+        assert_eq!(health.over(probe, None, VERSION, || now), Turn::None);
+        assert_eq!(health.enter(|| now), probe);
+        assert_eq!(
+            health.over(probe, Some(false), VERSION, || now),
+            Turn::Healed
+        );
         assert_eq!(health.enter(|| now), Entry::Open);
         assert_eq!(health.quarantine(|| now), None);
         assert_eq!(fail(&health, now), Turn::Failing, "the past is forgotten");
+    }
+
+    #[test]
+    fn what_another_version_did_says_nothing_of_this_one() {
+        let health = health();
+        let now = 50 * SECOND;
+        for _ in 0..5 {
+            fail(&health, now);
+        }
+        let later = now + 2 * SECOND;
+        let probe = health.enter(|| later);
+        assert_eq!(probe, Entry::Probe(VERSION));
+        health.begin(VERSION + 1);
+        assert_eq!(health.enter(|| later), Entry::Open);
+        // The call of the old version ends, and so do others that began before.
+        for entry in [probe, Entry::Open] {
+            let turn = health.over(entry, Some(true), VERSION, || later);
+            assert_eq!(turn, Turn::None);
+        }
+        assert_eq!(health.enter(|| later), Entry::Open);
+        // A call that was to be a probe, and was one of the new version then, is one failure of five.
+        let turn = health.over(probe, Some(true), VERSION + 1, || later);
+        assert_eq!(turn, Turn::Failing);
+        assert_eq!(health.enter(|| later), Entry::Open);
     }
 }

@@ -184,10 +184,23 @@ impl Host {
         plugin.map_or_else(Vec::new, |plugin| plugin.shared.log.lines())
     }
 
-    /// Gives a plugin's store what it had before the broker started. The environment is not told of it.
+    /// Gives a plugin's store what it had before the broker started. The environment is told only of what has outlived its time and goes.
     pub fn restore_kv(&self, plugin: &str, entries: impl IntoIterator<Item = (Bytes, KvEntry)>) {
-        let now_ms = self.world.environment.now_ms();
-        self.plugin(plugin).shared.kv.restore(entries, now_ms);
+        let environment = &self.world.environment;
+        let kv = &self.plugin(plugin).shared.kv;
+        for key in kv.restore(entries, environment.now_ms()) {
+            environment.kv_changed(plugin, &key, None);
+        }
+    }
+
+    /// Takes everything out of a plugin's store, and tells the environment of it. Returns how many entries there were.
+    pub fn clear_kv(&self, plugin: &str) -> usize {
+        let known = self.registry.read().plugins.get(plugin).cloned();
+        let keys = known.map_or_else(Vec::new, |plugin| plugin.shared.kv.clear());
+        for key in &keys {
+            self.world.environment.kv_changed(plugin, key, None);
+        }
+        keys.len()
     }
 
     pub(crate) fn snapshot_of(&self, plugin: &Plugin) -> Snapshot {

@@ -4,6 +4,7 @@
 //! may rely on is in `wit/`, in the root of the repository.
 
 mod bindings;
+mod call;
 mod check;
 mod code;
 mod code_cache;
@@ -20,7 +21,9 @@ mod host;
 mod ids;
 mod inspect;
 mod instance;
+mod lane;
 mod load;
+mod pace;
 mod plugin;
 mod running;
 mod snapshot;
@@ -28,6 +31,7 @@ mod spec;
 mod state;
 mod ticker;
 mod transform;
+mod verdicts;
 mod wasi;
 mod worker;
 
@@ -41,3 +45,4 @@ pub use self::snapshot::{
     VersionSnapshot,
 };
 pub use self::spec::{Grant, PluginSpec, UnknownGrant};
+pub use self::worker::{spent, take_spent};

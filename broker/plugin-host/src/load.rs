@@ -13,10 +13,13 @@ use crate::error::LoadError;
 use crate::exchange::ExchangeType;
 use crate::host::Host;
 use crate::instance::{Failure, Instance};
+use crate::lane::Lane;
+use crate::pace::Pace;
 use crate::plugin::{Control, Plugin, Version, unique};
 use crate::running::{Refusal, Running};
 use crate::snapshot::Snapshot;
 use crate::spec::PluginSpec;
+use crate::verdicts::Verdicts;
 use crate::worker;
 
 /// Bytes of a plugin's name, at most.
@@ -131,7 +134,7 @@ fn prepare(
     check_kind(&spec, &compiled)?;
     let code = Code::link(&world.engine, compiled, &spec)?;
     let spec = Arc::new(spec);
-    let started = Instance::start(&code, plugin.state(&spec), spec.deadline);
+    let started = worker::with_room(|| Instance::start(&code, plugin.state(&spec), spec.deadline));
     let mut instance = started.map_err(|failure| trial(plugin, "it does not start", failure))?;
     let description = instance
         .describe()
@@ -147,6 +150,9 @@ fn prepare(
         fingerprint: needs.fingerprint(),
         needs: Arc::new(needs),
         loaded_ms: AtomicU64::new(0),
+        pace: Pace::default(),
+        lane: Lane::default(),
+        verdicts: Verdicts::default(),
     });
     let running = Running::new(&version, instance);
     tell_all(host, plugin, &version, running)?;
@@ -160,7 +166,7 @@ fn try_exchanges(
     version: &Arc<Version>,
 ) -> Result<(), LoadError> {
     check_claim(host, plugin, &version.spec)?;
-    let running = Running::start(plugin, version);
+    let running = worker::with_room(|| Running::start(plugin, version));
     let running = running.map_err(|failure| trial(plugin, "it does not start", failure))?;
     tell_all(host, plugin, version, running)
 }
@@ -196,8 +202,10 @@ fn put_into_force(
     if let Some(exchange_type) = &exchange_type {
         claim(exchange_type, plugin)?;
     }
+    version.lane.open();
+    let number = version.number;
     let before = plugin.current.swap(Some(version));
-    plugin.health.reset();
+    plugin.health.begin(number);
     if let Some(before) = before {
         if let Some(left) = type_of(host, &before)
             && exchange_type.is_none_or(|exchange_type| !Arc::ptr_eq(&exchange_type, &left))
@@ -211,6 +219,8 @@ fn put_into_force(
 }
 
 fn note_previous(plugin: &Plugin, control: &mut Control, before: Arc<Version>) {
+    before.lane.close();
+    before.verdicts.clear();
     plugin.notes.lock().previous = Some(before.snapshot());
     control.previous = Some(before);
 }

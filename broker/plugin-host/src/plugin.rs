@@ -18,10 +18,16 @@ use crate::fault::hook_error;
 use crate::grants::{Grants, Shared};
 use crate::health::{Entry, Health, Turn};
 use crate::instance::Failure;
+use crate::lane::Lane;
+use crate::pace::Pace;
 use crate::snapshot::{LastError, PluginState, Snapshot, VersionSnapshot};
 use crate::spec::PluginSpec;
 use crate::state::{State, Usage};
 use crate::ticker::{Ticker, Watch};
+use crate::verdicts::Verdicts;
+
+/// Bytes of a message that a plugin may choke on without being blamed.
+const LARGE: usize = 256 << 10;
 
 /// What all plugins of a host share.
 #[derive(Debug)]
@@ -76,6 +82,9 @@ pub(crate) struct Version {
     pub(crate) needs: Arc<Needs>,
     pub(crate) fingerprint: u64,
     pub(crate) loaded_ms: AtomicU64,
+    pub(crate) pace: Pace,
+    pub(crate) lane: Lane,
+    pub(crate) verdicts: Verdicts,
 }
 
 impl fmt::Debug for Version {
@@ -157,15 +166,18 @@ impl Plugin {
         self.error(Fault::NotLoaded, "it is not loaded")
     }
 
-    /// Whether a call may be made.
-    pub(crate) fn enter(&self, messages: usize) -> Result<Entry, HookError> {
-        match self.health.enter(|| self.now_ns()) {
-            Entry::Closed(rest) => {
-                self.counters.fault(Fault::Quarantined, messages);
-                Err(self.quarantined(rest))
-            }
-            entry => Ok(entry),
+    /// Whether a call may be made, and of which version.
+    pub(crate) fn enter(&self, messages: usize) -> Result<(Entry, Arc<Version>), HookError> {
+        let entry = self.health.enter(|| self.now_ns());
+        if let Entry::Closed(rest) = entry {
+            self.counters.fault(Fault::Quarantined, messages);
+            return Err(self.quarantined(rest));
         }
+        let Some(version) = self.current.load_full() else {
+            self.counters.fault(Fault::NotLoaded, messages);
+            return Err(self.not_loaded());
+        };
+        Ok((entry, version))
     }
 
     pub(crate) fn quarantined(&self, rest: Duration) -> HookError {
@@ -177,8 +189,13 @@ impl Plugin {
     }
 
     /// A call succeeded.
-    pub(crate) fn succeeded(&self, entry: Entry) {
-        if self.health.over(entry, Some(false), || self.now_ns()) == Turn::Healed {
+    #[inline]
+    pub(crate) fn succeeded(&self, entry: Entry, version: &Version) {
+        let failed = Some(false);
+        let turn = self
+            .health
+            .over(entry, failed, version.number, || self.now_ns());
+        if turn == Turn::Healed {
             tracing::info!(plugin = &*self.name, "the plugin works again");
         }
     }
@@ -189,18 +206,27 @@ impl Plugin {
         self.notes.lock().last_error = Some(LastError { text, at_ms });
     }
 
-    /// A call failed: counts it, notes it, and puts the plugin into quarantine if it was too much.
-    pub(crate) fn failed(&self, entry: Entry, failure: Failure, messages: usize) -> HookError {
+    /// A call with so many messages and bytes failed: counts it, notes it, and puts the plugin into quarantine if it was too much.
+    ///
+    /// If there are several messages, each half is tried by itself, and the plugin is blamed for what fails then. What a large message costs
+    /// in time and memory is the publisher's doing.
+    pub(crate) fn failed(
+        &self,
+        (entry, version): (Entry, &Version),
+        failure: Failure,
+        (messages, bytes): (usize, usize),
+    ) -> HookError {
         let Failure { fault, text, .. } = failure;
-        self.counters.fault(fault, messages);
+        let is_last = messages == 1 || !fault.may_be_one_messages();
+        self.counters
+            .fault(fault, if is_last { messages } else { 0 });
         let error = self.error(fault, text);
-        let failed = matches!(
-            fault,
-            Fault::Trap | Fault::Timeout | Fault::Memory | Fault::BadAnswer
-        );
+        let is_costly = matches!(fault, Fault::Memory | Fault::Timeout) && bytes > LARGE;
+        let failed = fault.is_failure() && is_last;
+        let blamed = (failed && !is_costly).then_some(true);
         let turn = self
             .health
-            .over(entry, failed.then_some(true), || self.now_ns());
+            .over(entry, blamed, version.number, || self.now_ns());
         if failed {
             self.note_error(error.text.clone());
         }

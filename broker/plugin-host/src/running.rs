@@ -74,6 +74,14 @@ impl Running {
         self.tell(exchange, Refusal::Skip)
     }
 
+    /// Whether the instance was told of all that a call for this exchange needs.
+    #[inline]
+    pub(crate) fn knows(&self, exchange: &Exchange) -> bool {
+        let known = self.exchanges.get(&exchange.id);
+        known.is_some_and(|known| known.version == exchange.bindings.version())
+            && self.deletions == exchange.of_type.deletions()
+    }
+
     /// Tells the instance of an exchange and its bindings.
     pub(crate) fn tell(&mut self, exchange: &Exchange, refusal: Refusal) -> Result<Told, Failure> {
         let told = Told(exchange.id);

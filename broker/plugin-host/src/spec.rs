@@ -49,6 +49,11 @@ impl PluginSpec {
             config: BTreeMap::new(),
         }
     }
+
+    /// Bytes of messages that the plugin is shown at once, at most: a guest copies them more than once, and needs memory for its own ends.
+    pub(crate) fn shown_max(&self) -> u64 {
+        self.memory_max / 4
+    }
 }
 
 /// What a plugin may be allowed. Each is an interface of the contract with the same name.

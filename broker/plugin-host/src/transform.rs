@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use amphora_core::hook::{HookError, OnError, Origin, TransformHook, Verdict};
 
+use crate::call;
 use crate::plugin::Plugin;
-use crate::worker;
 
 /// A plugin, attached.
 #[derive(Debug)]
@@ -18,17 +18,20 @@ pub(crate) struct Transform {
 impl TransformHook for Transform {
     fn apply(&self, message: &Origin<'_>, queue: Option<&str>) -> Result<Verdict, HookError> {
         let plugin = &self.plugin;
-        let entry = plugin.enter(1)?;
-        match worker::apply(plugin, message, queue) {
+        let (entry, version) = plugin.enter(1)?;
+        match call::apply(plugin, &version, message, queue) {
             Ok(done) => {
-                plugin.succeeded(entry);
+                plugin.succeeded(entry, &version);
                 if !done.sent.is_empty() {
                     let environment = &plugin.world.environment;
                     environment.publish(&plugin.name, done.sent);
                 }
                 Ok(done.answer)
             }
-            Err(failure) => Err(plugin.failed(entry, failure, 1)),
+            Err(failure) => {
+                let bytes = message.body.len() + message.properties.len();
+                Err(plugin.failed((entry, &version), failure, (1, bytes)))
+            }
         }
     }
 

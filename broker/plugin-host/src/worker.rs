@@ -1,17 +1,15 @@
 //! Each thread's own instances, so that nothing is ever called under a lock.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use amphora_core::hook::{Fault, Origin, PackedBatch, Verdict, project};
+use amphora_core::hook::Fault;
 use foldhash::fast::RandomState;
 
-use crate::contract;
 use crate::counters::Tally;
-use crate::environment::Outgoing;
 use crate::exchange::Exchange;
 use crate::instance::Failure;
 use crate::plugin::{Plugin, Version};
@@ -20,32 +18,46 @@ use crate::running::Running;
 /// Raised whenever an instance somewhere may have become useless.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
+/// Raised when there was no place for another instance: each thread drops those that it has not called since the last time.
+static CROWDED: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
     static WORKER: RefCell<Worker> = RefCell::default();
+
+    static SPENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// The time that this thread has spent in calls of plugins since [`take_spent`].
+pub fn spent() -> Duration {
+    SPENT.get()
+}
+
+/// The time that this thread has spent in calls of plugins, which is counted anew from now on.
+pub fn take_spent() -> Duration {
+    SPENT.take()
+}
+
+pub(crate) fn spend(time: Duration) {
+    SPENT.set(SPENT.get() + time);
 }
 
 /// What a thread has.
 #[derive(Default)]
-struct Worker {
+pub(crate) struct Worker {
     changes: u64,
+    crowded: u64,
     residents: HashMap<u64, Resident, RandomState>,
     /// A message for a transform, as it is being packed.
     packed: Vec<u8>,
 }
 
 /// What a thread has of one plugin.
-struct Resident {
+pub(crate) struct Resident {
     plugin: Weak<Plugin>,
-    tally: Arc<Tally>,
-    running: Option<Box<Running>>,
-}
-
-/// A call that was answered.
-#[derive(Debug)]
-pub(crate) struct Done<T> {
-    pub(crate) answer: T,
-    pub(crate) time: Duration,
-    pub(crate) sent: Vec<Outgoing>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) running: Option<Box<Running>>,
+    /// It was called since instances were last short.
+    is_used: bool,
 }
 
 /// Says that a version or plugin is not in force any more: each thread drops what it has of it with its next call.
@@ -53,105 +65,81 @@ pub(crate) fn changed() {
     CHANGES.fetch_add(1, Ordering::Release);
 }
 
-/// Routes a batch with this thread's instance.
-pub(crate) fn route(
-    plugin: &Arc<Plugin>,
-    exchange: &Exchange,
-    batch: &PackedBatch,
-    answer: &mut Vec<u32>,
-) -> Result<Done<()>, Failure> {
-    with_instance(plugin, batch.len(), |running, _| {
-        if running.version.fingerprint != batch.needs_fingerprint() {
-            let text = "it was replaced by a version that needs to see something else";
-            return Err(Failure::harmless(Fault::Replaced, text));
-        }
-        let known = running.catch_up(exchange)?;
-        let begun = Instant::now();
-        running.route(known, batch, answer)?;
-        Ok(((), begun.elapsed()))
-    })
+/// Lends what this thread has of a plugin.
+pub(crate) fn with_resident<R>(plugin: &Arc<Plugin>, with: impl FnOnce(&mut Resident) -> R) -> R {
+    WORKER.with_borrow_mut(|worker| with(worker.resident(plugin)))
 }
 
-/// Transforms a message with this thread's instance.
-pub(crate) fn apply(
-    plugin: &Arc<Plugin>,
-    message: &Origin<'_>,
-    queue: Option<&str>,
-) -> Result<Done<Verdict>, Failure> {
-    with_instance(plugin, 1, |running, packed| {
-        let needs = &running.version.needs;
-        packed.clear();
-        packed.resize(amphora_core::hook::HEAD, 0);
-        project(needs, message, packed).map_err(|error| {
-            let text = format!("the message's content header is damaged: {error}");
-            Failure::harmless(Fault::Refused, text)
-        })?;
-        let messages = contract::messages(needs, packed, 1)
-            .map_err(|error| Failure::harmless(Fault::BadAnswer, error))?;
-        let begun = Instant::now();
-        let mut verdict = None;
-        for message in messages {
-            verdict = Some(running.instance.apply(message, queue)?);
-        }
-        let time = begun.elapsed();
-        let verdict = verdict.ok_or_else(|| {
-            Failure::harmless(Fault::BadAnswer, "a message was packed as none".to_owned())
-        })?;
-        let verdict = contract::verdict(verdict, message.properties)
-            .map_err(|error| Failure::harmless(Fault::BadAnswer, format!("apply: {error}")))?;
-        Ok((verdict, time))
-    })
+/// Lends a buffer that is kept between calls. Nothing must be called meanwhile that does the same.
+pub(crate) fn with_buffer<R>(with: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut buffer = WORKER.with_borrow_mut(|worker| std::mem::take(&mut worker.packed));
+    let result = with(&mut buffer);
+    buffer.shrink_to(BUFFER_KEPT_MAX);
+    WORKER.with_borrow_mut(|worker| worker.packed = buffer);
+    result
 }
 
-fn with_instance<T>(
-    plugin: &Arc<Plugin>,
-    messages: usize,
-    call: impl FnOnce(&mut Running, &mut Vec<u8>) -> Result<(T, Duration), Failure>,
-) -> Result<Done<T>, Failure> {
-    let version = plugin.current.load();
-    let Some(version) = &*version else {
-        return Err(Failure::harmless(Fault::NotLoaded, "it is not loaded"));
-    };
+/// Bytes for which a thread's buffer is kept.
+const BUFFER_KEPT_MAX: usize = 64 << 10;
+
+/// There is no place for another instance: this thread drops all but what it has of one plugin, and others those that they do not use.
+pub(crate) fn make_room(but: Option<u64>) {
+    CROWDED.fetch_add(1, Ordering::Release);
     WORKER.with_borrow_mut(|worker| {
-        worker.sweep();
-        let Worker {
-            residents, packed, ..
-        } = worker;
-        let resident = residents.entry(plugin.id).or_insert_with(|| Resident {
-            plugin: Arc::downgrade(plugin),
-            tally: plugin.counters.tally(),
-            running: None,
-        });
-        let done = resident.call(plugin, version, |running| {
-            let (answer, time) = call(running, packed)?;
-            let sent = running.instance.take_sent();
-            Ok(Done { answer, time, sent })
-        });
-        if let Ok(done) = &done {
-            let nanoseconds = u64::try_from(done.time.as_nanos()).unwrap_or(u64::MAX);
-            resident.tally.count(messages, nanoseconds);
+        for (id, resident) in &mut worker.residents {
+            if Some(*id) != but {
+                resident.running = None;
+            }
         }
-        done
-    })
+    });
+}
+
+/// Makes an instance that is not one of the thread's own, and makes room for it if there is none. Not from within a call.
+pub(crate) fn with_room<T>(mut start: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    match start() {
+        Err(failure) if failure.fault == Fault::Crowded => {
+            make_room(None);
+            start()
+        }
+        started => started,
+    }
 }
 
 impl Worker {
+    fn resident(&mut self, plugin: &Arc<Plugin>) -> &mut Resident {
+        self.sweep();
+        let resident = self.residents.entry(plugin.id);
+        let resident = resident.or_insert_with(|| Resident {
+            plugin: Arc::downgrade(plugin),
+            tally: plugin.counters.tally(),
+            running: None,
+            is_used: true,
+        });
+        resident.is_used = true;
+        resident
+    }
+
     /// Drops what is of no use any more.
     fn sweep(&mut self) {
         let changes = CHANGES.load(Ordering::Acquire);
-        if self.changes == changes {
+        let crowded = CROWDED.load(Ordering::Acquire);
+        if (self.changes, self.crowded) == (changes, crowded) {
             return;
         }
-        self.changes = changes;
+        let is_crowded = self.crowded != crowded;
+        (self.changes, self.crowded) = (changes, crowded);
         self.residents.retain(|_, resident| {
             let Some(plugin) = resident.plugin.upgrade() else {
                 return false;
             };
             let in_force = plugin.current.load().as_ref().map(|version| version.number);
             if let Some(running) = &resident.running
-                && Some(running.version.number) != in_force
+                && (Some(running.version.number) != in_force || is_crowded && !resident.is_used)
             {
                 resident.running = None;
+            }
+            if is_crowded {
+                resident.is_used = false;
             }
             true
         });
@@ -159,27 +147,11 @@ impl Worker {
 }
 
 impl Resident {
-    /// Calls an instance of this version, which is made if there is none, and dropped if it must not be called again.
-    fn call<T>(
-        &mut self,
-        plugin: &Plugin,
-        version: &Arc<Version>,
-        call: impl FnOnce(&mut Running) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let current = self.running.take();
-        let current = current.filter(|running| running.version.number == version.number);
-        let mut running = match current {
-            Some(running) => running,
-            None => Box::new(Running::start(plugin, version)?),
-        };
-        let answer = call(&mut running);
-        if !answer.as_ref().is_err_and(|failure| failure.is_fatal) {
-            // What a call sent that failed goes nowhere.
-            if answer.is_err() {
-                drop(running.instance.take_sent());
-            }
-            self.running = Some(running);
-        }
-        answer
+    /// Whether a call of this version need not make an instance, nor teach it of bindings.
+    pub(crate) fn is_ready(&self, version: &Version, exchange: Option<&Exchange>) -> bool {
+        self.running.as_ref().is_some_and(|running| {
+            running.version.number == version.number
+                && exchange.is_none_or(|exchange| running.knows(exchange))
+        })
     }
 }

@@ -83,7 +83,8 @@ pub trait ExchangeHook: fmt::Debug + Send + Sync {
     /// or had until just now.
     ///
     /// # Errors
-    /// The plugin did not answer as it must, or was replaced by one with other needs. Nothing was appended.
+    /// The plugin did not answer as it must, or was replaced by one with other needs. Nothing was appended. If the batch has several
+    /// messages and the [fault](Fault::may_be_one_messages) may be that of one, nobody is blamed yet: whoever routes asks about each half.
     fn route(&self, batch: &PackedBatch, answer: &mut Vec<u32>) -> Result<(), HookError>;
 
     /// What to do with messages that the plugin has no answer for.
@@ -170,11 +171,15 @@ pub enum Fault {
     Quarantined,
     /// The plugin was replaced by one that needs to see something else: ask again.
     Replaced,
+    /// The message is too large for the memory that the plugin may have.
+    TooLarge,
+    /// The broker has no place for another instance of any plugin.
+    Crowded,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Trap,
         Self::Timeout,
         Self::Memory,
@@ -183,7 +188,22 @@ impl Fault {
         Self::NotLoaded,
         Self::Quarantined,
         Self::Replaced,
+        Self::TooLarge,
+        Self::Crowded,
     ];
+
+    /// Whether one message of a batch may be the cause, and the others would have had an answer without it.
+    pub fn may_be_one_messages(self) -> bool {
+        self.is_failure() || self == Self::TooLarge
+    }
+
+    /// Whether the plugin itself failed: what quarantine is for.
+    pub fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::Trap | Self::Timeout | Self::Memory | Self::BadAnswer
+        )
+    }
 
     /// The name in listings and metrics.
     pub fn name(self) -> &'static str {
@@ -196,6 +216,8 @@ impl Fault {
             Self::NotLoaded => "not_loaded",
             Self::Quarantined => "quarantined",
             Self::Replaced => "replaced",
+            Self::TooLarge => "too_large",
+            Self::Crowded => "crowded",
         }
     }
 }

@@ -3,6 +3,8 @@
 //! The layout is part of the plugins' contract (`wit/exchange.wit`), which says it in full. It is also the key under which an answer is
 //! kept, so it holds all that a pure answer may depend on, and nothing else.
 
+use std::ops::Range;
+
 use amphora_protocol::wire::error::WireError;
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::table::RawFields;
@@ -17,6 +19,9 @@ pub const HEAD: usize = 5;
 
 /// Stands for a named header that the message does not have.
 const ABSENT: u8 = 0;
+
+/// Bytes for which the buffer of a batch is kept: a connection may have thousands.
+const BYTES_KEPT_MAX: usize = 64 << 10;
 
 /// All that a plugin may see of a message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,9 +46,8 @@ pub struct Origin<'a> {
 #[derive(Debug)]
 pub struct PackedBatch {
     bytes: Vec<u8>,
-    count: u32,
-    /// Where the last message begins.
-    last: usize,
+    /// Where each message begins.
+    begins: Vec<u32>,
     /// The fingerprint of the needs that the first message was projected by.
     needs: u64,
 }
@@ -52,8 +56,7 @@ impl Default for PackedBatch {
     fn default() -> Self {
         let mut batch = Self {
             bytes: Vec::new(),
-            count: 0,
-            last: 0,
+            begins: Vec::new(),
             needs: 0,
         };
         batch.clear();
@@ -69,6 +72,7 @@ impl PackedBatch {
     ///
     /// # Panics
     /// In debug builds, if the batch is full.
+    #[inline]
     pub fn push(&mut self, needs: &Needs, message: &Origin<'_>) -> Result<(), WireError> {
         debug_assert!(self.len() < BATCH_MAX, "a batch has a limit");
         let begin = self.bytes.len();
@@ -76,14 +80,11 @@ impl PackedBatch {
             self.bytes.truncate(begin);
             return Err(error);
         }
-        if self.count == 0 {
+        if self.begins.is_empty() {
             self.needs = needs.fingerprint();
         }
-        self.last = begin;
-        self.count += 1;
-        if let Some(count) = self.bytes.get_mut(1..HEAD) {
-            count.copy_from_slice(&self.count.to_le_bytes());
-        }
+        self.begins.push(length(begin));
+        self.bytes[1..HEAD].copy_from_slice(&length(self.begins.len()).to_le_bytes());
         Ok(())
     }
 
@@ -92,41 +93,62 @@ impl PackedBatch {
         self.needs
     }
 
-    /// The part of the last message: what a pure answer to it depends on.
-    pub fn last(&self) -> &[u8] {
-        self.bytes.get(self.last..).unwrap_or_default()
+    /// The part of one message: what a pure answer to it depends on.
+    pub fn message(&self, index: usize) -> &[u8] {
+        self.bytes_of(index..index + 1)
     }
 
-    /// Takes the last message back.
-    pub fn pop(&mut self) {
-        self.bytes.truncate(self.last);
-        self.count = self.count.saturating_sub(1);
-        if let Some(count) = self.bytes.get_mut(1..HEAD) {
-            count.copy_from_slice(&self.count.to_le_bytes());
+    /// These messages as a batch of their own.
+    #[must_use]
+    pub fn part(&self, messages: Range<usize>) -> Self {
+        let mut part = Self {
+            bytes: Vec::with_capacity(HEAD + self.bytes_of(messages.clone()).len()),
+            needs: self.needs,
+            ..Self::default()
+        };
+        part.bytes.push(LAYOUT);
+        part.bytes
+            .extend_from_slice(&length(messages.len()).to_le_bytes());
+        for index in messages {
+            part.begins.push(length(part.bytes.len()));
+            part.bytes.extend_from_slice(self.message(index));
         }
+        part
+    }
+
+    fn bytes_of(&self, messages: Range<usize>) -> &[u8] {
+        let at = |index: usize| {
+            let begin = self.begins.get(index);
+            begin.map_or(self.bytes.len(), |begin| *begin as usize)
+        };
+        let range = at(messages.start)..at(messages.end);
+        self.bytes.get(range).unwrap_or_default()
     }
 
     /// How many messages there are.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.count as usize
+        self.begins.len()
     }
 
     /// Whether there is none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.begins.is_empty()
     }
 
     /// The whole, as the plugin gets it.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Forgets all messages.
+    /// Forgets all messages, and gives back what only an unusual one needed.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(BYTES_KEPT_MAX);
         self.bytes.extend_from_slice(&[LAYOUT, 0, 0, 0, 0]);
-        self.count = 0;
-        self.last = HEAD;
+        self.begins.clear();
     }
 }
 
@@ -134,17 +156,20 @@ impl PackedBatch {
 ///
 /// # Errors
 /// The content header is damaged. What was appended then is of no use.
+#[inline]
 pub fn project(needs: &Needs, message: &Origin<'_>, out: &mut Vec<u8>) -> Result<(), WireError> {
     let parts = needs.parts;
-    for (needed, text) in [
-        (parts.vhost, message.vhost),
-        (parts.exchange, message.exchange),
-        (parts.routing_key, message.routing_key),
-        (parts.user, message.user),
-    ] {
-        if needed {
-            put_short(text.as_bytes(), out);
-        }
+    if parts.vhost {
+        put_short(message.vhost.as_bytes(), out);
+    }
+    if parts.exchange {
+        put_short(message.exchange.as_bytes(), out);
+    }
+    if parts.routing_key {
+        put_short(message.routing_key.as_bytes(), out);
+    }
+    if parts.user {
+        put_short(message.user.as_bytes(), out);
     }
     if parts.time {
         out.extend_from_slice(&message.time_ms.to_le_bytes());
@@ -152,15 +177,21 @@ pub fn project(needs: &Needs, message: &Origin<'_>, out: &mut Vec<u8>) -> Result
     if needs.content_header() {
         content_header(needs, RawProperties::new(message.properties)?, out)?;
     }
-    let seen = match needs.body {
-        BodyNeeds::None => return Ok(()),
-        BodyNeeds::Prefix(length) => message.body.get(..length as usize),
+    if needs.body != BodyNeeds::None {
+        body(needs.body, message.body, out);
+    }
+    Ok(())
+}
+
+fn body(needs: BodyNeeds, whole: &[u8], out: &mut Vec<u8>) {
+    let seen = match needs {
+        BodyNeeds::None => return,
+        BodyNeeds::Prefix(length) => whole.get(..length as usize),
         BodyNeeds::Whole => None,
     };
-    let seen = seen.unwrap_or(message.body);
-    out.extend_from_slice(&(message.body.len() as u64).to_le_bytes());
+    let seen = seen.unwrap_or(whole);
+    out.extend_from_slice(&(whole.len() as u64).to_le_bytes());
     put_long(seen, out);
-    Ok(())
 }
 
 fn content_header(
@@ -207,6 +238,7 @@ fn named(names: &[String], headers: &[u8], out: &mut Vec<u8>) -> Result<(), Wire
     Ok(())
 }
 
+#[inline]
 fn put_short(bytes: &[u8], out: &mut Vec<u8>) {
     // Names and keys are checked to be that short when they come in.
     let bytes = bytes.get(..255).unwrap_or(bytes);
@@ -313,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_counts_its_messages_and_gives_the_last_one_back() {
+    fn a_batch_knows_its_messages_and_is_taken_apart() {
         let needs = Needs {
             parts: Parts {
                 routing_key: true,
@@ -322,17 +354,20 @@ mod tests {
             ..Needs::default()
         };
         let mut batch = PackedBatch::default();
-        for routing_key in ["a", "bc"] {
+        for routing_key in ["a", "bc", "def"] {
             let message = Origin {
                 routing_key,
                 ..Origin::default()
             };
             batch.push(&needs, &message).expect("no header to look at");
         }
-        assert_eq!(batch.bytes(), b"\x01\x02\0\0\0\x01a\x02bc");
-        assert_eq!(batch.last(), b"\x02bc");
-        batch.pop();
-        assert_eq!(batch.bytes(), b"\x01\x01\0\0\0\x01a");
+        assert_eq!(batch.bytes(), b"\x01\x03\0\0\0\x01a\x02bc\x03def");
+        assert_eq!(batch.message(1), b"\x02bc");
+        assert_eq!(batch.message(2), b"\x03def");
+        let part = batch.part(1..3);
+        assert_eq!(part.bytes(), b"\x01\x02\0\0\0\x02bc\x03def");
+        assert_eq!((part.len(), part.message(1)), (2, b"\x03def".as_slice()));
+        assert_eq!(part.needs_fingerprint(), batch.needs_fingerprint());
         batch.clear();
         assert!(batch.is_empty());
         assert_eq!(batch.bytes(), b"\x01\0\0\0\0");

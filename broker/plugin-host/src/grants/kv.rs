@@ -1,7 +1,7 @@
 //! A plugin's own store.
 //!
-//! It is in memory, and each write is told to the environment, which makes it durable. What has outlived its time is dropped when it is
-//! met, and by a look at a few entries with each write.
+//! It is in memory, and each write is told to the environment, which makes it durable. What has outlived its time is not there any more, and is
+//! dropped by and by: some of it with each call, so that no call pays for all that a quiet time has left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,9 @@ const KEY_MAX: usize = 1 << 10;
 
 /// Bytes of a value, at most.
 const VALUE_MAX: usize = 64 << 10;
+
+/// Entries that one call drops because they have outlived their time, at most. More than a call can write, so that they do not pile up.
+const EXPIRED_MAX: usize = 64;
 
 /// What an entry costs beside key and value, and is counted for it.
 const OVERHEAD: u64 = 64;
@@ -54,19 +57,37 @@ impl Entries {
     }
 }
 
+fn is_over(entry: &KvEntry, now_ms: u64) -> bool {
+    entry.expires_ms.is_some_and(|expires| expires <= now_ms)
+}
+
 fn size(key: &[u8], entry: &KvEntry) -> u64 {
     key.len() as u64 + entry.value.len() as u64 + OVERHEAD
 }
 
 impl Kv {
-    /// What was stored before the broker started. What has outlived its time is left out.
-    pub(crate) fn restore(&self, entries: impl IntoIterator<Item = (Bytes, KvEntry)>, now_ms: u64) {
+    /// What was stored before the broker started. Returns the keys of what has outlived its time, which is left out.
+    pub(crate) fn restore(
+        &self,
+        entries: impl IntoIterator<Item = (Bytes, KvEntry)>,
+        now_ms: u64,
+    ) -> Vec<Bytes> {
         let mut kv = self.0.lock();
+        let mut expired = Vec::new();
         for (key, entry) in entries {
-            if entry.expires_ms.is_none_or(|expires| expires > now_ms) {
+            if is_over(&entry, now_ms) {
+                expired.push(key);
+            } else {
                 kv.insert(key, entry);
             }
         }
+        expired
+    }
+
+    /// Takes everything out. Returns the keys.
+    pub(crate) fn clear(&self) -> Vec<Bytes> {
+        let entries = std::mem::take(&mut *self.0.lock());
+        entries.by_key.into_keys().collect()
     }
 
     /// How many entries there are, and how many bytes they count for.
@@ -96,12 +117,17 @@ impl<'a> Access<'a> {
     }
 
     fn expire(&mut self) {
-        while let Some((expires, _)) = self.kv.expiries.first()
-            && *expires <= self.now_ms
-            && let Some((_, key)) = self.kv.expiries.pop_first()
-        {
-            self.kv.remove(&key);
-            self.tell(&key, None);
+        for _ in 0..EXPIRED_MAX {
+            let Some((expires, _)) = self.kv.expiries.first() else {
+                return;
+            };
+            if *expires > self.now_ms {
+                return;
+            }
+            if let Some((_, key)) = self.kv.expiries.pop_first() {
+                self.kv.remove(&key);
+                self.tell(&key, None);
+            }
         }
     }
 
@@ -110,8 +136,14 @@ impl<'a> Access<'a> {
         environment.kv_changed(&self.grants.plugin, key, entry);
     }
 
+    /// What is there, and has not outlived its time.
+    fn entry(&self, key: &[u8]) -> Option<&KvEntry> {
+        let entry = self.kv.by_key.get(key);
+        entry.filter(|entry| !is_over(entry, self.now_ms))
+    }
+
     fn value(&self, key: &[u8]) -> Option<Bytes> {
-        self.kv.by_key.get(key).map(|entry| entry.value.clone())
+        self.entry(key).map(|entry| entry.value.clone())
     }
 
     fn set(
@@ -145,7 +177,7 @@ impl<'a> Access<'a> {
                 "the plugin's store would have {bytes} bytes, and {allowed} are granted"
             ));
         }
-        let before = before.map(|before| before.value.clone());
+        let before = self.value(&key);
         let key = Bytes::from(key);
         self.kv.insert(key.clone(), entry.clone());
         self.tell(&key, Some(&entry));
@@ -185,14 +217,16 @@ fn insert(grants: &Grants, key: Vec<u8>, value: Vec<u8>, ttl: Option<u64>) -> Re
 
 fn remove(grants: &Grants, key: &[u8]) -> Option<Vec<u8>> {
     let mut access = Access::new(grants);
-    let entry = access.kv.remove(key)?;
-    access.tell(key, None);
-    Some(entry.value.into())
+    let value = access.value(key);
+    if access.kv.remove(key).is_some() {
+        access.tell(key, None);
+    }
+    value.map(Into::into)
 }
 
 fn add(grants: &Grants, key: Vec<u8>, by: i64) -> Result<i64, String> {
     let mut access = Access::new(grants);
-    let entry = access.kv.by_key.get(key.as_slice());
+    let entry = access.entry(&key);
     let (before, expires) = match entry {
         None => (0, None),
         Some(entry) => {
@@ -329,6 +363,46 @@ mod tests {
         assert_eq!(get(&grants, b"a"), Some(key("3")));
         let (entries, bytes) = grants.shared.kv.size();
         assert_eq!((entries, bytes), (2, 2 * OVERHEAD + 2 + 9));
+    }
+
+    #[test]
+    fn a_call_after_a_quiet_time_drops_some_and_sees_none_of_what_is_over() {
+        let (grants, told) = grants(1 << 20);
+        for number in 0_u32..1000 {
+            set(&grants, number.to_le_bytes().into(), key("1"), Some(10)).expect("room");
+        }
+        told.changes.lock().clear();
+        told.now_ms.store(10, Ordering::Relaxed);
+        let last = 999_u32.to_le_bytes();
+        assert_eq!(get(&grants, &last), None);
+        assert_eq!(told.changes.lock().len(), EXPIRED_MAX);
+        assert_eq!(remove(&grants, &last), None);
+        assert_eq!(set(&grants, last.into(), key("2"), None), Ok(None));
+        let before_last = 998_u32.to_le_bytes();
+        assert_eq!(
+            insert(&grants, before_last.into(), key("2"), None),
+            Ok(true)
+        );
+        assert_eq!(add(&grants, 997_u32.to_le_bytes().into(), 1), Ok(1));
+        for _ in 0..1000 / EXPIRED_MAX {
+            get(&grants, b"");
+        }
+        assert_eq!(grants.shared.kv.size().0, 3);
+    }
+
+    #[test]
+    fn what_is_over_when_the_broker_starts_is_named() {
+        let kv = Kv::default();
+        let entry = |expires_ms| KvEntry {
+            value: Bytes::new(),
+            expires_ms,
+        };
+        let entries = [("a", None), ("b", Some(10)), ("c", Some(11))]
+            .map(|(key, expires)| (Bytes::from(key), entry(expires)));
+        assert_eq!(kv.restore(entries, 10), ["b"]);
+        assert_eq!(kv.size().0, 2);
+        assert_eq!(kv.clear(), ["a", "c"]);
+        assert_eq!(kv.size(), (0, 0));
     }
 
     #[test]

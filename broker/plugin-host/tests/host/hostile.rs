@@ -28,11 +28,9 @@ fn routed_by(body: &str) -> (Fault, String) {
     let failed = fault(route(&*exchange, &["a", "b", "c"]));
     let snapshot = world.host.snapshot("plugin").expect("loaded");
     assert_eq!(snapshot.counters.faults[&failed.0], 1);
-    assert_eq!(snapshot.counters.failed_messages, 3);
-    assert_eq!(
-        snapshot.last_error.map(|error| error.text),
-        Some(failed.1.clone())
-    );
+    // It may have been one message of the three, so that each half is tried before anybody is blamed.
+    assert_eq!(snapshot.counters.failed_messages, 0);
+    assert_eq!(snapshot.last_error, None);
     // After a trap nothing of the instance is left.
     if matches!(failed.0, Fault::Trap | Fault::Timeout | Fault::Memory) {
         assert_eq!((snapshot.instances, snapshot.memory), (0, 0));

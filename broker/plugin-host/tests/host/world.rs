@@ -24,6 +24,8 @@ pub(crate) struct Surroundings {
     pub(crate) changes: Mutex<Vec<KvChange>>,
     pub(crate) published: Mutex<Vec<Outgoing>>,
     pub(crate) replaced: AtomicU64,
+    /// How often something was to take long.
+    pub(crate) blocked: AtomicU64,
 }
 
 impl Environment for Surroundings {
@@ -45,6 +47,11 @@ impl Environment for Surroundings {
 
     fn plugin_changed(&self, _: &str) {
         self.replaced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn block(&self, call: &mut dyn FnMut()) {
+        self.blocked.fetch_add(1, Ordering::Relaxed);
+        call();
     }
 
     fn publish(&self, _: &str, messages: Vec<Outgoing>) {

@@ -6,6 +6,7 @@
 mod administration;
 mod backend;
 mod batch;
+mod blocking;
 mod broker;
 mod buffers;
 mod burial;

@@ -15,6 +15,20 @@ use super::session::{Session, Unconfirmed};
 use super::special::{self, Asks};
 
 impl Session {
+    /// The publishes that follow, whose plugins take long.
+    pub(super) fn publish_all(&mut self, input: &[u8], used: &mut usize) {
+        while let Some(publish) = self.conversation.next_publish(input, used) {
+            self.publish(input, publish);
+            self.flush_if_due(input);
+        }
+    }
+
+    /// Plugins have taken so long since the last flush that other tasks should have the thread.
+    pub(super) fn is_slow(&self) -> bool {
+        let entered = self.entered.as_ref();
+        entered.is_some_and(|entered| entered.ingress.is_slow())
+    }
+
     pub(super) fn publish(&mut self, input: &[u8], publish: Publish<'_>) {
         let number = publish.channel;
         if let Err(exception) = self.try_publish(input, publish) {
@@ -111,6 +125,9 @@ impl Session {
         let Some(entered) = &mut self.entered else {
             return;
         };
+        if !entered.ingress.has_answered() {
+            return;
+        }
         let mut answered = entered.ingress.take_answered();
         for Answered {
             ticket,

@@ -16,6 +16,7 @@ use foldhash::fast::FixedState;
 use crate::auth::{Identity, PeerInfo, VhostAccess};
 
 use super::administration::Admission;
+use super::blocking::block;
 use super::broker::Broker;
 use super::channel::Channel;
 use super::counters::Tally;
@@ -145,6 +146,9 @@ impl Session {
             while let Some(publish) = self.conversation.next_publish(input, &mut used) {
                 self.publish(input, publish);
                 self.flush_if_due(input);
+                if self.is_slow() {
+                    block(|| self.publish_all(input, &mut used));
+                }
             }
             while let Some((channel, ack)) = self.conversation.next_ack(input, &mut used) {
                 self.ack(channel, &ack);
@@ -177,7 +181,7 @@ impl Session {
         Ok(used)
     }
 
-    fn flush_if_due(&mut self, input: &[u8]) {
+    pub(super) fn flush_if_due(&mut self, input: &[u8]) {
         if self
             .entered
             .as_ref()

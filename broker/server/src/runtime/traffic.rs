@@ -16,6 +16,8 @@ pub(super) struct Traffic {
     pub(super) received: AtomicU64,
     /// The queues that they went to, each counted.
     pub(super) routed: AtomicU64,
+    /// Those of them that the exchange's plugin was asked about, for itself.
+    pub(super) asked: AtomicU64,
 }
 
 /// The exchanges of a virtual host.
@@ -65,6 +67,7 @@ struct Count {
     of: Arc<Traffic>,
     received: u64,
     routed: u64,
+    asked: u64,
 }
 
 impl Gathered {
@@ -80,6 +83,7 @@ impl Gathered {
             of: exchanges.get(name).unwrap_or_default(),
             received: 0,
             routed: 0,
+            asked: 0,
         });
         number
     }
@@ -96,6 +100,15 @@ impl Gathered {
         }
     }
 
+    /// As [`Gathered::count`], for a message that the exchange's plugin was asked about.
+    #[inline]
+    pub(super) fn count_asked(&mut self, exchange: u32, queues: usize) {
+        self.count(exchange, queues);
+        if let Some(count) = self.counts.get_mut(exchange as usize) {
+            count.asked += 1;
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.counted.is_empty()
     }
@@ -107,12 +120,16 @@ impl Gathered {
                 of,
                 received,
                 routed,
+                asked,
             }) = self.counts.get_mut(exchange as usize)
             {
                 of.received
                     .fetch_add(std::mem::take(received), Ordering::Relaxed);
                 of.routed
                     .fetch_add(std::mem::take(routed), Ordering::Relaxed);
+                if *asked > 0 {
+                    of.asked.fetch_add(std::mem::take(asked), Ordering::Relaxed);
+                }
             }
         }
     }

@@ -61,7 +61,8 @@ impl ExchangeHook for Exchange {
     }
 
     fn route(&self, batch: &PackedBatch, answer: &mut Vec<u32>) -> Result<(), HookError> {
-        let key: Vec<u8> = batch.last().iter().skip(1).rev().copied().collect();
+        let last = batch.message(batch.len() - 1);
+        let key: Vec<u8> = last.iter().skip(1).rev().copied().collect();
         let bindings = self.bindings.lock().expect("whole");
         let matching = bindings
             .iter()

@@ -1,30 +1,25 @@
 //! From messages that wait for a plugin to the queues that it names.
 
 use amphora_core::exchange::LazyHeaders;
-use amphora_core::hook::{BATCH_MAX, HookError, Needs, OnError, Origin, project};
+use amphora_core::hook::{HookError, Needs, OnError, Origin, project};
 use amphora_protocol::connection::Content;
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::error::WireError;
 use amphora_protocol::wire::properties::RawProperties;
 
-use super::asking::{Asking, Waiting};
+use super::asking::{ANSWERS_MAX, Asking, Place, Waiting};
 use super::one_by_one::Asks;
 use super::routes::Route;
-use super::{Answered, Ingress, Outcome, Slots, Ticket, names};
+use super::routes::To;
+use super::{Answered, Ingress, Outcome, Slots, Ticket, names, push};
 use crate::runtime::batch::{MessageRef, Owned};
 use crate::runtime::timers::now_ms;
-
-/// Answers that are remembered for one exchange.
-const ANSWERS_MAX: usize = 4096;
 
 /// A message of which a plugin sees more than this is not worth remembering.
 const REMEMBERED_BYTES_MAX: usize = 1024;
 
 /// Answers with more bindings than this are not worth remembering.
 const REMEMBERED_BINDINGS_MAX: usize = 256;
-
-/// Numbers of an answer for which the list is kept.
-const ANSWER_KEPT_MAX: usize = 4096;
 
 impl Ingress {
     /// Puts a message to those that wait for the plugin, unless the answer is known.
@@ -39,7 +34,7 @@ impl Ingress {
             return Ok(Outcome::Unroutable);
         };
         let outcome = self.ask_about(&mut asking, buffer, content, ticket);
-        let due = asking.batch.len() >= asking.asked.hook.batch_max().clamp(1, BATCH_MAX);
+        let due = asking.is_due();
         self.give_asking(index, asking);
         if outcome == Ok(Outcome::Waiting) {
             self.waiting = Some(index);
@@ -58,35 +53,42 @@ impl Ingress {
         ticket: Ticket,
     ) -> Result<Outcome, Exception> {
         let damaged = |error: WireError| ConnectionException::frame_error(error.to_string());
-        let origin = self.origin(
-            &asking.needs,
-            names(content.target())?,
-            content.properties(),
-            content.body(),
-        );
+        let Asking {
+            name,
+            needs,
+            batch,
+            seen,
+            pure,
+            ..
+        } = asking;
+        let key = routing_key(name, content.target()).map_err(damaged)?;
+        let names = (&**name, key);
+        let origin = self.origin(needs, names, content.properties(), content.body());
         // While messages wait, one whose answer is known waits with them.
-        if asking.needs.pure && asking.waiting.is_empty() {
-            asking.seen.clear();
-            project(&asking.needs, &origin, &mut asking.seen).map_err(damaged)?;
-            if let Some(slots) = asking.pure.get(asking.seen.as_slice()) {
+        if needs.pure && batch.is_empty() {
+            seen.clear();
+            project(needs, &origin, seen).map_err(damaged)?;
+            if let Some(slots) = pure.get(seen.as_slice()) {
                 let message = self.refer(buffer, content);
-                return Ok(self.put_all(asking.exchange, slots, message, buffer));
+                self.traffic.count(asking.exchange, slots.len());
+                return Ok(self.put_each(slots, message, buffer));
             }
         }
-        asking.batch.push(&asking.needs, &origin).map_err(damaged)?;
-        let begin = asking.batch.bytes().len() - asking.batch.last().len();
+        batch.push(needs, &origin).map_err(damaged)?;
         let message = self.refer(buffer, content);
-        asking.waiting.push(Waiting {
-            message,
-            ticket,
-            begin,
-        });
+        asking.wait(message, ticket);
         Ok(Outcome::Waiting)
     }
 
     /// Messages wait for a plugin's answer, or for the publisher to learn of it.
     pub(in crate::runtime) fn is_waiting(&self) -> bool {
         self.waiting.is_some() || !self.answered.is_empty()
+    }
+
+    /// Messages that had to wait are answered.
+    #[inline]
+    pub(in crate::runtime) fn has_answered(&self) -> bool {
+        !self.answered.is_empty()
     }
 
     /// What became of messages that had to wait, in the order of their publishing. To be given back by
@@ -111,49 +113,53 @@ impl Ingress {
             return;
         };
         self.hold();
-        let routed = asking.route(self, buffer);
-        let mut answer = std::mem::take(&mut asking.answer);
+        asking.route(self, buffer);
+        self.note_time();
+        let answer = std::mem::take(&mut asking.answer);
         let mut rest = answer.as_slice();
         for at in 0..asking.waiting.len() {
-            let Some(&Waiting {
-                message, ticket, ..
-            }) = asking.waiting.get(at)
-            else {
-                break;
-            };
-            let outcome = match &routed {
-                Ok(()) => {
-                    let own = next_answer(&mut rest);
-                    self.follow(&mut asking, at, own, message, buffer)
+            let Waiting { message, ticket } = asking.waiting[at];
+            let own = next_answer(&mut rest);
+            let outcome = match asking.failure(at) {
+                None => self.follow(&mut asking, at, own, message, buffer),
+                Some(error) => {
+                    let error = error.clone();
+                    self.without_answer(&mut asking, &error, message, buffer)
                 }
-                Err(error) => self.without_answer(&mut asking, error, message, buffer),
             };
-            if let Some(last) = self.answered.last_mut()
-                && (&last.outcome, &outcome) == (&Outcome::Routed, &Outcome::Routed)
-                && last.ticket == ticket
-            {
-                last.count += 1;
-                continue;
-            }
-            let given_back =
-                ticket.mandatory && matches!(outcome, Outcome::Unroutable | Outcome::Refused(_));
-            let message = given_back.then(|| message.resolve(buffer, &self.owned).into());
-            self.answered.push(Answered {
-                ticket,
-                outcome,
-                count: 1,
-                message,
-            });
+            self.conclude(outcome, message, ticket, buffer);
         }
-        answer.clear();
-        answer.shrink_to(ANSWER_KEPT_MAX);
         asking.answer = answer;
-        asking.waiting.clear();
-        asking.batch.clear();
+        asking.clear();
         self.give_asking(index, asking);
     }
 
+    /// Says what became of a message that waited.
+    #[inline]
+    fn conclude(&mut self, outcome: Outcome, message: MessageRef, ticket: Ticket, buffer: &[u8]) {
+        if let Some(last) = self.answered.last_mut()
+            && matches!(
+                (&last.outcome, &outcome),
+                (Outcome::Routed, Outcome::Routed)
+            )
+            && last.ticket == ticket
+        {
+            last.count += 1;
+            return;
+        }
+        let given_back =
+            ticket.mandatory && matches!(outcome, Outcome::Unroutable | Outcome::Refused(_));
+        let message = given_back.then(|| message.resolve(buffer, &self.owned).into());
+        self.answered.push(Answered {
+            ticket,
+            outcome,
+            count: 1,
+            message,
+        });
+    }
+
     /// Collects a message for the queues that the bindings lead to.
+    #[inline]
     fn follow(
         &mut self,
         asking: &mut Asking,
@@ -162,28 +168,36 @@ impl Ingress {
         message: MessageRef,
         buffer: &[u8],
     ) -> Outcome {
-        if let Some(slots) = asking.places.get(answer) {
+        if let Some(place) = asking.known(answer) {
             if !asking.needs.pure {
-                return self.put_all(asking.exchange, slots, message, buffer);
+                return self.put_at(asking.exchange, place, message, buffer);
             }
-            let slots = slots.clone();
-            self.keep(asking, at, &slots, message, buffer);
-            return self.put_all(asking.exchange, &slots, message, buffer);
+            let place = place.clone();
+            self.keep(asking, at, &place, message, buffer);
+            return self.put_at(asking.exchange, &place, message, buffer);
         }
-        let (slots, fixed) = match self.lead(asking, answer, message, buffer) {
+        self.follow_anew(asking, at, answer, message, buffer)
+    }
+
+    fn follow_anew(
+        &mut self,
+        asking: &mut Asking,
+        at: usize,
+        answer: &[u32],
+        message: MessageRef,
+        buffer: &[u8],
+    ) -> Outcome {
+        let (place, fixed) = match self.lead(asking, answer, message, buffer) {
             Ok(found) => found,
             Err(outcome) => return outcome,
         };
         if fixed && answer.len() <= REMEMBERED_BINDINGS_MAX {
-            if asking.places.len() >= ANSWERS_MAX {
-                asking.places.clear();
-            }
-            asking.places.insert(answer.into(), slots.clone());
+            asking.learn(answer, place.clone());
             if asking.needs.pure {
-                self.keep(asking, at, &slots, message, buffer);
+                self.keep(asking, at, &place, message, buffer);
             }
         }
-        self.put_all(asking.exchange, &slots, message, buffer)
+        self.put_at(asking.exchange, &place, message, buffer)
     }
 
     /// Remembers a pure answer: for the target, if it depends on nothing else.
@@ -191,25 +205,29 @@ impl Ingress {
         &mut self,
         asking: &mut Asking,
         at: usize,
-        slots: &Slots,
+        place: &Place,
         message: MessageRef,
         buffer: &[u8],
     ) {
+        let slots = place.slots.clone();
         if asking.needs.only_target() {
+            let to = if place.is_plain {
+                To::Slots(slots)
+            } else {
+                To::Chained(slots)
+            };
             let target = message.resolve(buffer, &self.owned).target;
-            let (exchange, _) = names(target).unwrap_or_default();
             let route = Route {
                 exchange: asking.exchange,
-                to: self.to_slots(slots.clone()),
-                deduplicator: self.vhost.deduplicators.find(exchange),
+                to,
+                deduplicator: self.vhost.deduplicators.find(&asking.name),
             };
             self.routes.keep(target, route);
-        } else if asking.shown(at).len() <= REMEMBERED_BYTES_MAX {
+        } else if asking.batch.message(at).len() <= REMEMBERED_BYTES_MAX {
             if asking.pure.len() >= ANSWERS_MAX {
                 asking.pure.clear();
             }
-            let seen = asking.shown(at).into();
-            asking.pure.insert(seen, slots.clone());
+            asking.pure.insert(asking.batch.message(at).into(), slots);
         }
     }
 
@@ -220,7 +238,7 @@ impl Ingress {
         answer: &[u32],
         message: MessageRef,
         buffer: &[u8],
-    ) -> Result<(Slots, bool), Outcome> {
+    ) -> Result<(Place, bool), Outcome> {
         let Asking { asked, routed, .. } = asking;
         let reference = message;
         let message = reference.resolve(buffer, &self.owned);
@@ -254,9 +272,10 @@ impl Ingress {
         let histories = self.history_slots(&routed.remembered);
         self.put_into_histories(&histories, reference, buffer);
         let queues = std::mem::take(&mut routed.queues);
-        let slots = queues.iter().map(|queue| self.slot(queue)).collect();
+        let slots: Slots = queues.iter().map(|queue| self.slot(queue)).collect();
         routed.queues = queues;
-        Ok((slots, fixed))
+        let is_plain = self.are_plain(&slots);
+        Ok((Place { slots, is_plain }, fixed))
     }
 
     /// The plugin failed: the operator has said what happens to the message then.
@@ -271,7 +290,7 @@ impl Ingress {
         match self.vhost.plugins.on_error(error, on_error) {
             OnError::AlternateExchange | OnError::Pass => {
                 match self.lead(asking, &[], message, buffer) {
-                    Ok((slots, _)) => self.put_all(asking.exchange, &slots, message, buffer),
+                    Ok((place, _)) => self.put_at(asking.exchange, &place, message, buffer),
                     Err(outcome) => outcome,
                 }
             }
@@ -282,18 +301,30 @@ impl Ingress {
         }
     }
 
-    fn put_all(
+    /// Collects a message that was asked about.
+    #[inline]
+    fn put_at(
         &mut self,
         exchange: u32,
-        slots: &[u32],
+        place: &Place,
         message: MessageRef,
         buffer: &[u8],
     ) -> Outcome {
-        self.traffic.count(exchange, slots.len());
-        self.put_each(slots, message, buffer)
+        let slots = place.slots.as_slice();
+        self.traffic.count_asked(exchange, slots.len());
+        if !place.is_plain || slots.is_empty() {
+            return self.put_each(slots, message, buffer);
+        }
+        let bytes = message.cost();
+        self.collected += bytes;
+        for &slot in slots {
+            push(&mut self.slots, &mut self.active, slot, message, bytes);
+        }
+        Outcome::Routed
     }
 
     /// What a plugin may see of a message.
+    #[inline]
     pub(super) fn origin<'a>(
         &'a self,
         needs: &Needs,
@@ -323,7 +354,15 @@ impl Ingress {
     }
 }
 
+/// The routing key in a target whose exchange is the one of this name.
+#[inline]
+fn routing_key<'a>(exchange: &str, target: &'a [u8]) -> Result<&'a str, WireError> {
+    let key = target.get(exchange.len() + 2..).unwrap_or_default();
+    std::str::from_utf8(key).map_err(|_| WireError::MalformedUtf8)
+}
+
 /// The bindings of the next message: the host has checked that they are all there.
+#[inline]
 pub(super) fn next_answer<'a>(rest: &mut &'a [u32]) -> &'a [u32] {
     let Some((&count, behind)) = rest.split_first() else {
         return &[];

@@ -3,9 +3,10 @@
 //! The order of a connection's publishes is kept: before a message that need not wait is collected, those that do are answered.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use amphora_core::hook::{Fault, HookError, Needs, PackedBatch};
+use amphora_core::hook::{BATCH_MAX, Fault, HookError, Needs, PackedBatch};
 use amphora_core::route::{Asked, Routed};
 use foldhash::fast::FixedState;
 
@@ -20,67 +21,167 @@ pub(super) const REPLACED_MAX: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Asking {
     pub(super) asked: Asked,
+    /// Its name.
+    pub(super) name: Box<str>,
     /// Where its messages are counted.
     pub(super) exchange: u32,
     pub(super) needs: Arc<Needs>,
     /// The destinations of messages that the plugin saw so, if its answers are pure.
     pub(super) pure: HashMap<Box<[u8]>, Slots, FixedState>,
     /// The destinations that a set of bindings leads to.
-    pub(super) places: HashMap<Box<[u32]>, Slots, FixedState>,
+    places: HashMap<Box<[u32]>, Place, FixedState>,
+    /// Those of one binding alone, by its id: most answers are such.
+    singles: Vec<Option<Place>>,
     pub(super) batch: PackedBatch,
+    /// How many messages the next call is to have.
+    due: usize,
     pub(super) waiting: Vec<Waiting>,
+    /// For each message that waited, the number of its bindings and their ids; none for one that has no answer.
     pub(super) answer: Vec<u32>,
+    /// The messages that have no answer.
+    pub(super) failures: Vec<Unanswered>,
     pub(super) routed: Routed<Handle>,
     /// What the plugin would see of the message in hand.
     pub(super) seen: Vec<u8>,
+}
+
+/// Where a set of bindings leads to.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) slots: Slots,
+    /// None of the queues has transforms, or may refuse a message.
+    pub(super) is_plain: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
     pub(super) message: MessageRef,
     pub(super) ticket: Ticket,
-    /// Where it begins in the batch.
-    pub(super) begin: usize,
+}
+
+/// Messages of a batch for which a call failed.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    pub(super) messages: Range<usize>,
+    pub(super) error: HookError,
 }
 
 impl Asking {
-    pub(super) fn new(asked: Asked, exchange: u32) -> Self {
+    pub(super) fn new(asked: Asked, name: &str, exchange: u32) -> Self {
         Self {
             // A plugin that is not there needs nothing; the call that follows says so.
             needs: asked.hook.needs().unwrap_or_default(),
             asked,
+            name: name.into(),
             exchange,
             pure: HashMap::default(),
             places: HashMap::default(),
+            singles: Vec::new(),
             batch: PackedBatch::default(),
+            due: 1,
             waiting: Vec::new(),
             answer: Vec::new(),
+            failures: Vec::new(),
             routed: Routed::default(),
             seen: Vec::new(),
         }
     }
 
-    /// Routes the batch. A plugin that was replaced meanwhile may need to see something else: then it is packed again.
-    pub(super) fn route(&mut self, ingress: &Ingress, buffer: &[u8]) -> Result<(), HookError> {
+    /// Where these bindings lead to, if that is known.
+    #[inline]
+    pub(super) fn known(&self, answer: &[u32]) -> Option<&Place> {
+        match answer {
+            [id] if (*id as usize) < ANSWERS_MAX => self.singles.get(*id as usize)?.as_ref(),
+            _ => self.places.get(answer),
+        }
+    }
+
+    /// Remembers where these bindings lead to.
+    pub(super) fn learn(&mut self, answer: &[u32], place: Place) {
+        if let [id] = answer
+            && (*id as usize) < ANSWERS_MAX
+        {
+            let index = *id as usize;
+            if self.singles.len() <= index {
+                self.singles.resize(index + 1, None);
+            }
+            self.singles[index] = Some(place);
+            return;
+        }
+        if self.places.len() >= ANSWERS_MAX {
+            self.places.clear();
+        }
+        self.places.insert(answer.into(), place);
+    }
+
+    /// Lets a message wait that was pushed to the batch.
+    #[inline]
+    pub(super) fn wait(&mut self, message: MessageRef, ticket: Ticket) {
+        if self.waiting.is_empty() {
+            self.due = self.asked.hook.batch_max().clamp(1, BATCH_MAX);
+        }
+        self.waiting.push(Waiting { message, ticket });
+    }
+
+    /// Whether enough messages wait for a call.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.waiting.len() >= self.due
+    }
+
+    /// Routes the batch.
+    pub(super) fn route(&mut self, ingress: &Ingress, buffer: &[u8]) {
+        self.answer.clear();
+        self.failures.clear();
+        self.route_part(0..self.batch.len(), ingress, buffer);
+    }
+
+    /// Routes some of the messages. A plugin that was replaced meanwhile may need to see something else: then the batch is packed again. If a
+    /// call fails with several messages, each half is tried by itself, so that the others do not suffer from one that the plugin chokes on.
+    fn route_part(&mut self, part: Range<usize>, ingress: &Ingress, buffer: &[u8]) {
         let mut replaced = 0;
-        loop {
-            self.answer.clear();
-            match self.asked.hook.route(&self.batch, &mut self.answer) {
+        let error = loop {
+            let hook = &self.asked.hook;
+            let routed = if part.len() == self.batch.len() {
+                hook.route(&self.batch, &mut self.answer)
+            } else {
+                hook.route(&self.batch.part(part.clone()), &mut self.answer)
+            };
+            match routed {
+                Ok(()) => return,
                 Err(error) if error.fault == Fault::Replaced && replaced < REPLACED_MAX => {
                     replaced += 1;
-                    self.pack_again(ingress, buffer)?;
+                    if let Err(error) = self.pack_again(ingress, buffer) {
+                        break error;
+                    }
                 }
-                result => return result,
+                Err(error) => break error,
             }
+        };
+        if part.len() > 1 && error.fault.may_be_one_messages() {
+            let middle = part.start + part.len() / 2;
+            self.route_part(part.start..middle, ingress, buffer);
+            self.route_part(middle..part.end, ingress, buffer);
+            return;
         }
+        self.answer.extend(part.clone().map(|_| 0));
+        let messages = part;
+        self.failures.push(Unanswered { messages, error });
+    }
+
+    /// Why a message has no answer, if that is so.
+    #[inline]
+    pub(super) fn failure(&self, index: usize) -> Option<&HookError> {
+        let mut failures = self.failures.iter();
+        let failure = failures.find(|failure| failure.messages.contains(&index))?;
+        Some(&failure.error)
     }
 
     fn pack_again(&mut self, ingress: &Ingress, buffer: &[u8]) -> Result<(), HookError> {
         self.needs = self.asked.hook.needs()?;
         self.pure.clear();
         self.batch.clear();
-        for waiting in &mut self.waiting {
-            waiting.begin = self.batch.bytes().len();
+        for waiting in &self.waiting {
             let message = waiting.message.resolve(buffer, &ingress.owned);
             let (exchange, key) = names(message.target).unwrap_or_default();
             let origin = ingress.origin(
@@ -101,11 +202,18 @@ impl Asking {
         Ok(())
     }
 
-    /// What the plugin saw of a waiting message.
-    pub(super) fn shown(&self, index: usize) -> &[u8] {
-        let begin = self.waiting.get(index).map_or(0, |waiting| waiting.begin);
-        let end = self.waiting.get(index + 1);
-        let end = end.map_or(self.batch.bytes().len(), |next| next.begin);
-        self.batch.bytes().get(begin..end).unwrap_or_default()
+    /// Forgets the messages that waited.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.batch.clear();
+        self.failures.clear();
+        self.answer.clear();
+        self.answer.shrink_to(ANSWER_KEPT_MAX);
     }
 }
+
+/// Answers of each kind that are remembered for one exchange.
+pub(super) const ANSWERS_MAX: usize = 4096;
+
+/// Numbers of an answer for which the list is kept.
+const ANSWER_KEPT_MAX: usize = 4096;

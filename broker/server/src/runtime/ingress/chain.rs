@@ -84,6 +84,7 @@ impl Ingress {
     pub(super) fn pass(&mut self, chain: &Chain, message: Owned) -> Outcome {
         self.hold();
         let made = self.run(chain, message, None, None);
+        self.note_time();
         if let Some(refusal) = made.refused {
             return Outcome::Refused(refusal);
         }
@@ -166,6 +167,7 @@ impl Ingress {
             Some(&queue.name),
             queue.dead_letter().as_ref(),
         );
+        self.note_time();
         if let Some(refusal) = made.refused {
             return Outcome::Refused(refusal);
         }
@@ -196,15 +198,18 @@ impl Ingress {
         match on_error {
             OnError::Drop => Outcome::Taken,
             OnError::DeadLetter => {
-                if let Some(to) = self.vhost.plugins.dead_letter(&error.plugin) {
-                    let dead = Dead {
-                        message,
-                        to,
-                        plugin: error.plugin.to_string(),
-                        reason: error.text.clone(),
-                    };
-                    self.bury(vec![dead], None);
-                }
+                let plugins = &self.vhost.plugins;
+                let Some(to) = plugins.dead_letter(&error.plugin) else {
+                    plugins.lose(&error.plugin, &error.text);
+                    return Outcome::Taken;
+                };
+                let dead = Dead {
+                    message,
+                    to,
+                    plugin: error.plugin.to_string(),
+                    reason: error.text.clone(),
+                };
+                self.bury(vec![dead], None);
                 Outcome::Taken
             }
             OnError::Reject | OnError::Pass | OnError::AlternateExchange => {
@@ -242,14 +247,17 @@ impl Ingress {
                         return made;
                     }
                     Verdict::DeadLetter(reason) => {
-                        let to = attachment.dead_letter.clone();
-                        made.dead
-                            .extend(to.or_else(|| own_dead_letter.cloned()).map(|to| Dead {
-                                message,
-                                to,
-                                plugin: plugin.to_owned(),
-                                reason,
-                            }));
+                        let to = attachment.dead_letter.as_ref().or(own_dead_letter);
+                        let Some(to) = to.cloned() else {
+                            self.vhost.plugins.lose(plugin, &reason);
+                            continue;
+                        };
+                        made.dead.push(Dead {
+                            message,
+                            to,
+                            plugin: plugin.to_owned(),
+                            reason,
+                        });
                     }
                 }
                 if made.on.len() > MADE_MAX || made.bytes() > MADE_BYTES_MAX {

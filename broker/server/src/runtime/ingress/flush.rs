@@ -33,6 +33,7 @@ impl Ingress {
         self.collected = 0;
         self.traffic.tell();
         if std::mem::take(&mut self.asked_plugins) {
+            self.slow = false;
             self.vhost.plugins.let_go();
         }
         if std::mem::take(&mut self.delayed) {

@@ -8,6 +8,7 @@ mod deduplicating;
 mod delaying;
 mod flush;
 mod full;
+mod held;
 mod letters;
 mod one_by_one;
 mod outcome;
@@ -26,7 +27,7 @@ use smallvec::SmallVec;
 
 use super::batch::{MessageRef, Owned, small};
 use super::peer::Touched;
-use super::plugins::{self, Chain};
+use super::plugins::Chain;
 use super::special;
 use super::traffic::Gathered;
 use super::vhost::{Handle, VirtualHost};
@@ -85,6 +86,8 @@ pub(super) struct Ingress {
     delayed: bool,
     /// Plugins were asked, and what they stored is held back.
     asked_plugins: bool,
+    /// Plugins took long.
+    slow: bool,
     /// Dead letters that are on their way because of one another.
     deaths: u32,
     /// What was handed on before the flush.
@@ -113,6 +116,7 @@ impl Ingress {
             answered: Vec::new(),
             delayed: false,
             asked_plugins: false,
+            slow: false,
             deaths: 0,
             touched: Touched::default(),
             flushed: Flushed::default(),
@@ -251,12 +255,6 @@ impl Ingress {
             }
         }
         outcome
-    }
-
-    /// To be called before a plugin is: what it stores is not to be durable before the messages are.
-    fn hold(&mut self) {
-        self.asked_plugins = true;
-        plugins::hold();
     }
 
     fn put(&mut self, slot: u32, message: MessageRef) {

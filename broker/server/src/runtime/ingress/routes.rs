@@ -184,7 +184,8 @@ impl Ingress {
                     known.as_ref().is_some_and(|known| known.exchange == number)
                 };
                 let index = self.asking.iter().position(is_same).unwrap_or_else(|| {
-                    self.asking.push(Some(Box::new(Asking::new(asked, number))));
+                    self.asking
+                        .push(Some(Box::new(Asking::new(asked, exchange, number))));
                     self.asking.len() - 1
                 });
                 To::Asking(small(index))
@@ -213,6 +214,7 @@ impl Ingress {
         let mut routed = std::mem::take(&mut self.routed);
         let origin = (content.target(), content.properties(), content.body());
         let asks = self.ask_each(&mut routed, &[key], &headers, origin);
+        self.note_time();
         self.routed = routed;
         // What a plugin behind other exchanges says may be another thing for each message.
         self.routed.varies = true;
@@ -244,15 +246,19 @@ impl Ingress {
         self.routes.last_target.extend_from_slice(target);
     }
 
-    pub(super) fn to_slots(&self, slots: Slots) -> To {
-        let is_plain = |slot: &u32| {
-            let slot = self.slots.get(*slot as usize);
-            slot.is_some_and(|slot| slot.chain.is_none() && !slot.may_refuse)
-        };
-        if slots.iter().all(is_plain) {
+    fn to_slots(&self, slots: Slots) -> To {
+        if self.are_plain(&slots) {
             To::Slots(slots)
         } else {
             To::Chained(slots)
         }
+    }
+
+    /// None of the queues has transforms, or may refuse a message.
+    pub(super) fn are_plain(&self, slots: &[u32]) -> bool {
+        slots.iter().all(|slot| {
+            let slot = self.slots.get(*slot as usize);
+            slot.is_some_and(|slot| slot.chain.is_none() && !slot.may_refuse)
+        })
     }
 }
