@@ -208,6 +208,7 @@ fn figures(plugin: &Value) -> Vec<(&'static str, String)> {
         ("Cache hits", shown(&plugin["cache_hits"])),
         ("Failures", failures(&plugin["errors"])),
         ("Failed messages", shown(&plugin["failed_messages"])),
+        ("Lost dead letters", shown(&plugin["lost_dead_letters"])),
         ("Quarantines", shown(&plugin["quarantines"])),
         (
             "Loads",

@@ -234,6 +234,7 @@ fn figures(plugin: &PluginSnapshot) -> Map<String, Value> {
         "errors": faults,
         "timeouts": stats.timeouts(),
         "failed_messages": stats.failed_messages,
+        "lost_dead_letters": stats.lost_dead_letters,
         "quarantines": stats.quarantines,
         "loads": stats.loads,
         "failed_loads": stats.failed_loads,

@@ -22,10 +22,10 @@ use super::committer::Committer;
 use super::counters::Counters;
 use super::info::ConnectionInfo;
 use super::memory::{self, MemoryAlarm};
-use super::plugins::{self, Plugins, Surroundings};
+use super::plugins::{self, Plugins, Surroundings, Upload};
 use super::vhost::{Shared, VirtualHost};
 use crate::auth::{Identity, Users, VhostAccess};
-use crate::config::{Config, Limits, Plugin, User};
+use crate::config::{Config, Limits, User};
 
 /// Messages hold this much memory before those that nobody will want soon leave it for the disk.
 const MESSAGE_MEMORY: usize = 96 << 20;
@@ -50,7 +50,7 @@ pub(crate) struct Broker {
     pub(super) data_dir: PathBuf,
     pub(crate) plugins: Arc<Plugins>,
     /// Plugins that were uploaded earlier and are not loaded yet.
-    uploads: Mutex<Vec<Plugin>>,
+    uploads: Mutex<Vec<Upload>>,
 }
 
 /// The folder in the data directory that holds plugins as they were compiled for this machine.
@@ -60,7 +60,7 @@ const COMPILED: &str = "compiled";
 const UPLOADED: &str = "plugins";
 
 /// The plugins that were uploaded. One whose settings are damaged is told in the log, and left out.
-fn uploads(recovered: &Recovered) -> Vec<Plugin> {
+fn uploads(recovered: &Recovered) -> Vec<Upload> {
     let definitions = recovered.definitions.iter();
     let uploads = definitions.filter_map(|(key, value)| plugins::uploaded(key, value));
     let readable = uploads.filter_map(|settings| match settings {
@@ -175,7 +175,7 @@ impl Broker {
     }
 
     /// The plugins that were uploaded earlier; they are not loaded yet.
-    pub(super) fn take_uploads(&self) -> Vec<Plugin> {
+    pub(super) fn take_uploads(&self) -> Vec<Upload> {
         std::mem::take(&mut *self.uploads.lock())
     }
 

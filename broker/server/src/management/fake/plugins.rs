@@ -54,6 +54,7 @@ impl FakeBroker {
             cache_hits: 360,
             faults: BTreeMap::from([(Fault::Trap, 3), (Fault::Timeout, 2)]),
             failed_messages: 5,
+            lost_dead_letters: 4,
             quarantines: 1,
             loads: 1,
             failed_loads: 0,

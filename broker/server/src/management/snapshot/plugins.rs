@@ -110,6 +110,8 @@ pub struct PluginStats {
     pub faults: BTreeMap<Fault, u64>,
     /// Messages that had no answer because of a failure.
     pub failed_messages: u64,
+    /// Messages that were to be dead-lettered, and nobody says where to.
+    pub lost_dead_letters: u64,
     /// Times that the plugin was put into quarantine.
     pub quarantines: u64,
     /// Versions that came into force.

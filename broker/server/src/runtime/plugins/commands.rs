@@ -1,13 +1,13 @@
 //! Loading, replacing and unloading plugins: by the configuration, and by the management API.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use amphora_plugin_host::{Grant, LoadError, PluginSpec};
 use bytes::Bytes;
 
 use super::Plugins;
-use super::registry::{Known, forget, remember};
+use super::registry::{Known, Upload, forget};
 use crate::config::{self, Attachment, Plugin};
 use crate::management::backend::{self, PluginRefusal, PluginReply, PutPlugin};
 use crate::management::snapshot::{PluginLogLine, PluginSnapshot, PluginSource};
@@ -15,42 +15,24 @@ use crate::reload::Apply;
 
 /// All of these may take seconds, and block. A change is the whole of one command: they come one after the other.
 impl Plugins {
-    /// Loads what was uploaded earlier. One that does not load is told in the log, and is in the list with its reason.
-    pub(crate) fn load_uploads(&self, uploads: Vec<Plugin>) {
-        let _changing = self.changing.lock();
-        for settings in uploads {
-            // The configuration has taken the name over.
-            if self.registry.read().find(&settings.name).is_some() {
-                tracing::warn!(plugin = %settings.name, "the uploaded plugin gives way to the one in the configuration");
-                continue;
-            }
-            let known = Known::new(settings.clone(), PluginSource::Upload);
-            self.registry.write().insert(known);
-            // Why it does not load was told.
-            let _ = self.load_uploaded(&settings);
-        }
-    }
-
     fn load_configured(&self, settings: &Plugin) -> Result<(), PluginRefusal> {
         let path = settings.path.clone().unwrap_or_default();
         let loaded = read(&path).and_then(|component| self.load_bytes(settings, &component));
         self.note(&settings.name, PluginSource::Config, loaded)
     }
 
-    fn load_uploaded(&self, settings: &Plugin) -> Result<(), PluginRefusal> {
-        let path = self.upload_path(&settings.name);
-        let loaded = read(&path).and_then(|component| self.load_bytes(settings, &component));
-        self.note(&settings.name, PluginSource::Upload, loaded)
-    }
-
     /// Compiles and tries the component aside, and swaps it in.
-    fn load_bytes(&self, settings: &Plugin, component: &[u8]) -> Result<(), PluginRefusal> {
+    pub(super) fn load_bytes(
+        &self,
+        settings: &Plugin,
+        component: &[u8],
+    ) -> Result<(), PluginRefusal> {
         let loaded = self.host.load(spec(settings), component);
         loaded.map(drop).map_err(|error| refusal(&error))
     }
 
     /// Takes note of an attempt to load.
-    fn note(
+    pub(super) fn note(
         &self,
         name: &str,
         source: PluginSource,
@@ -102,16 +84,18 @@ impl Plugins {
             self.host.forget(&name);
             return Err(refusal);
         }
+        let previous = known.map(|known| known.settings);
+        let previous = previous.filter(|previous| previous.path.is_none());
         {
             let mut registry = self.registry.write();
-            match registry.find_mut(&name) {
-                Some(known) => known.settings = settings.clone(),
-                None => registry.insert(Known::new(settings.clone(), PluginSource::Upload)),
-            }
+            let mut known = Known::new(settings.clone(), PluginSource::Upload);
+            known.previous.clone_from(&previous);
+            registry.insert(known);
         }
         self.surroundings.touch();
         if settings.path.is_none() {
-            return self.keep(&settings, &component);
+            let upload = Upload { settings, previous };
+            return self.keep(&upload, &component);
         }
         tracing::warn!(
             plugin = name,
@@ -120,24 +104,18 @@ impl Plugins {
         Ok(0)
     }
 
-    /// Keeps an uploaded plugin for the next start of the broker.
-    fn keep(&self, settings: &Plugin, component: &[u8]) -> Result<u64, PluginRefusal> {
-        let failed = |error: &dyn std::fmt::Display| {
-            PluginRefusal::Failed(format!(
-                "the component is in force, but cannot be kept: {error}"
-            ))
-        };
-        let path = self.upload_path(&settings.name);
-        write(&path, component).map_err(|error| failed(&error))?;
-        let write = remember(settings).map_err(|error| failed(&error))?;
-        Ok(self.surroundings.define(write))
-    }
-
     /// Returns the epoch that makes the end of an upload durable.
     fn unload_plugin(&self, name: &str, force: bool) -> Result<u64, PluginRefusal> {
         let _changing = self.changing.lock();
         let known = self.registry.read().find(name).cloned();
-        let known = known.ok_or(PluginRefusal::NoPlugin)?;
+        let Some(known) = known else {
+            // What a plugin stored that was in the configuration once.
+            if self.host.clear_kv(name) == 0 {
+                return Err(PluginRefusal::NoPlugin);
+            }
+            self.host.forget(name);
+            return Ok(self.surroundings.define(forget(name)));
+        };
         let exchanges = self.host.snapshot(name).map_or(0, |found| found.exchanges);
         if exchanges > 0 && !force {
             let exchange_type = known.settings.exchange_type.unwrap_or_default();
@@ -149,21 +127,34 @@ impl Plugins {
             self.host.unload(name).map_err(|error| refusal(&error))?;
             return Ok(0);
         }
+        // An upload is gone for good, and what it stored with it.
+        self.host.unload(name).map_err(|error| refusal(&error))?;
+        self.host.clear_kv(name);
         self.host.forget(name);
         self.registry.write().remove(name);
-        if let Err(error) = std::fs::remove_file(self.upload_path(name)) {
-            tracing::warn!(plugin = name, %error, "the component's file stays");
+        let mut files = vec![self.upload_path(name)];
+        files.extend(known.previous.map(|_| self.previous_path(name)));
+        for file in files {
+            if let Err(error) = std::fs::remove_file(&file) {
+                tracing::warn!(plugin = name, %error, file = %file.display(), "the component's file stays");
+            }
         }
         Ok(self.surroundings.define(forget(name)))
     }
 
     fn roll_back(&self, name: &str) -> Result<u64, PluginRefusal> {
         let _changing = self.changing.lock();
-        if self.registry.read().find(name).is_none() {
-            return Err(PluginRefusal::NoPlugin);
+        let known = self.registry.read().find(name).cloned();
+        let known = known.ok_or(PluginRefusal::NoPlugin)?;
+        match known.previous {
+            Some(previous) if known.settings.path.is_none() => {
+                self.roll_back_upload(previous, known.settings)
+            }
+            _ => {
+                self.host.rollback(name).map_err(|error| refusal(&error))?;
+                Ok(0)
+            }
         }
-        self.host.rollback(name).map_err(|error| refusal(&error))?;
-        Ok(0)
     }
 
     fn load_again(&self, name: &str) -> Result<u64, PluginRefusal> {
@@ -176,10 +167,6 @@ impl Plugins {
             self.load_uploaded(&settings)?;
         }
         Ok(0)
-    }
-
-    fn upload_path(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.wasm"))
     }
 }
 
@@ -264,6 +251,7 @@ impl Apply for Plugins {
         let _changing = self.changing.lock();
         self.host.forget(name);
         self.registry.write().remove(name);
+        self.tell_of_orphans();
         self.surroundings.touch();
     }
 
@@ -323,21 +311,9 @@ fn granted(grant: config::Grant) -> Grant {
     }
 }
 
-fn read(path: &Path) -> Result<Bytes, PluginRefusal> {
+pub(super) fn read(path: &Path) -> Result<Bytes, PluginRefusal> {
     let read = std::fs::read(path).map(Bytes::from);
     read.map_err(|error| {
         PluginRefusal::Failed(format!("{} cannot be read: {error}", path.display()))
     })
-}
-
-/// Writes the whole file or leaves what was there.
-fn write(path: &Path, component: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let aside = path.with_extension("new");
-    let file = std::fs::File::create(&aside)?;
-    std::io::Write::write_all(&mut &file, component)?;
-    file.sync_all()?;
-    std::fs::rename(aside, path)
 }

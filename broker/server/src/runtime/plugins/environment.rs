@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::mpsc;
 
 use crate::runtime::batch::{Owned, target};
+use crate::runtime::blocking::block;
 use crate::runtime::broker::Broker;
 use crate::runtime::committer::Committer;
 use crate::runtime::ingress::{Ingress, Outcome};
@@ -22,8 +24,13 @@ use crate::runtime::peer::Touched;
 /// Value: milliseconds since 1970 when the entry goes (u64, big endian; 0 for never), the plugin's own value.
 const KV_FAMILY: u8 = Family::OPAQUE_MIN + 1;
 
-/// Calls whose messages wait to be published. A plugin that publishes faster than the broker can is told by their loss, and the log.
+/// Calls whose messages wait to be published, and bytes of these messages. A plugin that publishes faster than the broker can loses what is
+/// above that, and the log says how much.
 const PUBLISHES_MAX: usize = 4096;
+const PUBLISHED_BYTES_MAX: usize = 64 << 20;
+
+/// How often the log says that plugins lose messages, in milliseconds.
+const LOSS_TOLD_EVERY_MS: u64 = 5_000;
 
 thread_local! {
     /// What plugins store while messages are on their way, if that is held back: it must not be durable before the messages are. A
@@ -49,6 +56,12 @@ pub(in crate::runtime) struct Surroundings {
     begun: Instant,
     committer: Arc<Committer>,
     publisher: mpsc::Sender<Sent>,
+    /// Bytes that wait to be published.
+    waiting: AtomicUsize,
+    /// Messages that were lost and not told of.
+    lost: AtomicUsize,
+    /// When the log told of losses last.
+    told_ms: AtomicU64,
     /// The broker, once there is one.
     broker: OnceLock<Weak<Broker>>,
 }
@@ -67,6 +80,9 @@ impl Surroundings {
             begun: Instant::now(),
             committer,
             publisher,
+            waiting: AtomicUsize::new(0),
+            lost: AtomicUsize::new(0),
+            told_ms: AtomicU64::new(0),
             broker: OnceLock::new(),
         };
         (surroundings, sent)
@@ -154,20 +170,54 @@ impl Environment for Surroundings {
         self.touch();
     }
 
+    fn block(&self, call: &mut dyn FnMut()) {
+        block(call);
+    }
+
     fn publish(&self, plugin: &str, messages: Vec<Outgoing>) {
-        let count = messages.len();
+        let (count, bytes) = (messages.len(), size(&messages));
+        let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let sent = Sent {
             plugin: plugin.to_owned(),
             messages,
         };
-        if self.publisher.try_send(sent).is_err() {
+        // One call alone may have more than the limit.
+        let is_full = waiting > 0 && waiting + bytes > PUBLISHED_BYTES_MAX;
+        if is_full || self.publisher.try_send(sent).is_err() {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            self.lose(plugin, count);
+        }
+    }
+}
+
+impl Surroundings {
+    fn lose(&self, plugin: &str, count: usize) {
+        self.lost.fetch_add(count, Ordering::Relaxed);
+        let now = self.now_ms();
+        let told = self.told_ms.load(Ordering::Relaxed);
+        let is_due = now.saturating_sub(told) >= LOSS_TOLD_EVERY_MS;
+        let is_mine = is_due
+            && self
+                .told_ms
+                .compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_mine {
+            let lost = self.lost.swap(0, Ordering::Relaxed);
             tracing::warn!(
                 plugin,
-                count,
-                "the plugin publishes too fast: messages are lost"
+                lost,
+                "plugins publish faster than the broker can: messages are lost"
             );
         }
     }
+}
+
+/// Bytes of messages, with what they cost beside their bodies.
+fn size(messages: &[Outgoing]) -> usize {
+    let sizes = messages
+        .iter()
+        .map(|message| message.body.len() + message.properties.len() + 128);
+    sizes.sum()
 }
 
 fn kv_key(plugin: &str, key: &[u8]) -> Bytes {
@@ -211,6 +261,10 @@ pub(in crate::runtime) fn kv_entry(key: &Bytes, value: &Bytes) -> Option<(String
 pub(in crate::runtime) async fn publish(broker: Arc<Broker>, mut sent: mpsc::Receiver<Sent>) {
     while let Some(Sent { plugin, messages }) = sent.recv().await {
         let mut touched = Touched::default();
+        let surroundings = &broker.plugins.surroundings;
+        surroundings
+            .waiting
+            .fetch_sub(size(&messages), Ordering::Relaxed);
         for message in messages {
             let (vhost, exchange) = (message.vhost.clone(), message.exchange.clone());
             match publish_one(&broker, &plugin, message, &mut touched) {

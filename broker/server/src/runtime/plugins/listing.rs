@@ -1,5 +1,6 @@
 //! Plugins as the management API sees them.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use amphora_core::exchange::ExchangeType;
@@ -46,10 +47,9 @@ impl Plugins {
             .map(|hosted| counted(&hosted.counters))
             .unwrap_or_default();
         if let Some(exchange_type) = &known.settings.exchange_type {
-            // What its exchanges received and it was not asked for was answered from what was known.
-            let received = self.received(exchange_type);
-            stats.cache_hits = received.saturating_sub(stats.messages + stats.failed_messages);
+            stats.cache_hits += self.answered_unasked(exchange_type);
         }
+        stats.lost_dead_letters = self.losses.of(&known.settings.name);
         let failure = known.failure.clone();
         let mut snapshot = PluginSnapshot {
             settings: known.settings,
@@ -77,23 +77,25 @@ impl Plugins {
         snapshot
     }
 
-    /// The messages that all exchanges of the type have received.
-    fn received(&self, exchange_type: &str) -> u64 {
+    /// The messages that all exchanges of the type have received and their plugin was not asked about, because the answer was known.
+    fn answered_unasked(&self, exchange_type: &str) -> u64 {
         let Some(broker) = self.surroundings.broker() else {
             return 0;
         };
-        let mut received = 0;
+        let mut unasked = 0;
         for vhost in broker.vhosts() {
             let topology = vhost.topology();
             let exchanges = topology.exchanges().filter(|exchange| {
                 matches!(&exchange.routing_type(), ExchangeType::Plugin(name) if **name == *exchange_type)
             });
-            let traffic = exchanges.filter_map(|exchange| vhost.exchanges.get(&exchange.name));
-            received += traffic
-                .map(|traffic| traffic.received.load(std::sync::atomic::Ordering::Relaxed))
-                .sum::<u64>();
+            for traffic in exchanges.filter_map(|exchange| vhost.exchanges.get(&exchange.name)) {
+                // Read in this order, as they are raised the other way round.
+                let asked = traffic.asked.load(Ordering::Acquire);
+                let received = traffic.received.load(Ordering::Acquire);
+                unasked += received.saturating_sub(asked);
+            }
         }
-        received
+        unasked
     }
 }
 
@@ -149,10 +151,11 @@ fn counted(counters: &CounterSnapshot) -> PluginStats {
         time: counters.time,
         batch_sizes: buckets(&counters.batch_sizes, 0, false),
         ns_per_message: buckets(&counters.nanoseconds_per_message, 7, true),
-        // Only a type of exchange has any; see `snapshot`.
-        cache_hits: 0,
+        // Those of a type of exchange are its exchanges' to know; see `snapshot`.
+        cache_hits: counters.kept_answers,
         faults: counters.faults.clone(),
         failed_messages: counters.failed_messages,
+        lost_dead_letters: 0,
         quarantines: counters.quarantines,
         loads: counters.loads,
         failed_loads: counters.failed_loads,

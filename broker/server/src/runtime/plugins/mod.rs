@@ -3,8 +3,10 @@
 mod commands;
 mod environment;
 mod listing;
+mod losses;
 mod registry;
 mod transform_argument;
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +21,9 @@ use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 use parking_lot::{Mutex, RwLock};
 
 pub(super) use self::environment::{Surroundings, hold, kv_entry, publish};
+use self::losses::Losses;
 use self::registry::Registry;
+pub(crate) use self::registry::Upload;
 pub(super) use self::registry::uploaded;
 use self::transform_argument::transforms;
 use super::vhost::Handle;
@@ -34,6 +38,7 @@ pub(crate) struct Plugins {
     pub(super) host: Host,
     surroundings: Arc<Surroundings>,
     registry: RwLock<Registry>,
+    losses: Losses,
     /// Where uploaded components are kept.
     folder: PathBuf,
     /// One change at a time: a load may take seconds, and the next one builds on its outcome.
@@ -86,6 +91,7 @@ impl Plugins {
             host,
             surroundings,
             registry: RwLock::default(),
+            losses: Losses::default(),
             folder,
             changing: Mutex::default(),
         }
@@ -185,6 +191,11 @@ impl Plugins {
     /// Stores what plugins stored on this thread since [`hold`].
     pub(super) fn let_go(&self) {
         self.surroundings.let_go();
+    }
+
+    /// A dead letter of the plugin, or of the type of exchange, has nowhere to go.
+    pub(super) fn lose(&self, plugin: &str, reason: &str) {
+        self.losses.add(plugin, reason);
     }
 
     /// Where messages go that the plugin, or the one for the type of exchange, gives up.

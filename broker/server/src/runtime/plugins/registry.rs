@@ -7,12 +7,13 @@ use amphora_core::definition::Family;
 use amphora_core::hook::OnError;
 use amphora_core::store::Write;
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Attachment, Plugin};
 use crate::management::snapshot::{PluginFailure, PluginSource};
 
 /// The family of definitions that holds the settings of uploaded plugins. Key: the family, the plugin's name to the end.
-/// Value: the settings as JSON. The component is a file.
+/// Value: an [`Upload`] as JSON. The component is a file, and so is the one before.
 const UPLOAD_FAMILY: u8 = Family::OPAQUE_MIN + 2;
 
 /// The plugins, and where they are attached.
@@ -30,6 +31,16 @@ pub(super) struct Known {
     pub(super) source: PluginSource,
     /// Why the last attempt to load it failed, if it did.
     pub(super) failure: Option<PluginFailure>,
+    /// The settings of the upload before, whose component is kept, too.
+    pub(super) previous: Option<Plugin>,
+}
+
+/// An uploaded plugin, as the store remembers it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Upload {
+    pub(super) settings: Plugin,
+    /// Those of the upload before, which a rollback brings back.
+    pub(super) previous: Option<Plugin>,
 }
 
 impl Known {
@@ -38,6 +49,7 @@ impl Known {
             settings,
             source,
             failure: None,
+            previous: None,
         }
     }
 
@@ -107,10 +119,10 @@ impl Registry {
 }
 
 /// What the store is to remember of an uploaded plugin.
-pub(super) fn remember(settings: &Plugin) -> Result<Write, serde_json::Error> {
+pub(super) fn remember(upload: &Upload) -> Result<Write, serde_json::Error> {
     Ok(Write::PutDefinition {
-        key: upload_key(&settings.name),
-        value: serde_json::to_vec(settings)?.into(),
+        key: upload_key(&upload.settings.name),
+        value: serde_json::to_vec(upload)?.into(),
     })
 }
 
@@ -128,11 +140,11 @@ fn upload_key(name: &str) -> Bytes {
     key.freeze()
 }
 
-/// The settings of an uploaded plugin, if this is a definition of that family.
+/// An uploaded plugin, if this is a definition of that family.
 ///
 /// # Errors
 /// They are damaged, or were written by a later version.
-pub(in crate::runtime) fn uploaded(key: &Bytes, value: &Bytes) -> Option<anyhow::Result<Plugin>> {
+pub(in crate::runtime) fn uploaded(key: &Bytes, value: &Bytes) -> Option<anyhow::Result<Upload>> {
     let name = key.strip_prefix(&[UPLOAD_FAMILY])?;
     let name = String::from_utf8_lossy(name).into_owned();
     let settings = serde_json::from_slice(value);
