@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use amphora_sdk::exchange::BindingId;
-use foldhash::fast::FixedState;
+use rustc_hash::FxBuildHasher;
 
 /// A map that hashes faster than the standard one. It is not seeded: keys that were chosen to collide slow down their own exchange only,
 /// until the call's deadline.
-pub(crate) type Map<K, V> = HashMap<K, V, FixedState>;
+pub(crate) type Map<K, V> = HashMap<K, V, FxBuildHasher>;
 
 /// A binding whose key matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

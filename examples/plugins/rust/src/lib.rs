@@ -22,7 +22,7 @@ pub struct PriorityTopic {
     header: String,
     index: Index,
     /// The candidates of the routing keys that came since the bindings changed.
-    remembered: Map<Box<str>, Range<usize>>,
+    remembered: Map<Box<[u8]>, Range<usize>>,
     candidates: Vec<Candidate>,
 }
 
@@ -100,7 +100,7 @@ impl Exchange for PriorityTopic {
             "" => None,
             name => message.header(name).and_then(|value| value.as_integer()),
         };
-        let found = self.find(message.routing_key());
+        let found = self.find(message);
         for candidate in &self.candidates[found] {
             if candidate.least.is_none_or(|least| priority >= Some(least)) {
                 answer.to(candidate.id);
@@ -110,18 +110,20 @@ impl Exchange for PriorityTopic {
 }
 
 impl PriorityTopic {
-    /// Where in `candidates` those of a routing key are.
-    fn find(&mut self, key: &str) -> Range<usize> {
-        if let Some(found) = self.remembered.get(key) {
+    /// Where in `candidates` those of a message's routing key are.
+    fn find(&mut self, message: &Message<'_>) -> Range<usize> {
+        if let Some(found) = self.remembered.get(message.routing_key_bytes()) {
             return found.clone();
         }
+        let key = message.routing_key();
         if self.remembered.len() >= KEYS_MAX || self.candidates.len() >= CANDIDATES_MAX {
             self.forget();
         }
         let start = self.candidates.len();
         self.index.find(key, &mut self.candidates);
         let found = start..self.candidates.len();
-        self.remembered.insert(key.into(), found.clone());
+        let key = key.as_bytes().into();
+        self.remembered.insert(key, found.clone());
         found
     }
 

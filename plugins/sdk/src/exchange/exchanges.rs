@@ -81,8 +81,9 @@ impl<E: Exchange> Exchanges<E> {
         let mut batch = Batch::new(batch, needs)?;
         let mut answer = Vec::with_capacity(2 * batch.count().min(256) as usize);
         while let Some(message) = batch.next()? {
-            live.exchange
-                .route(&live.bindings, &message, &mut Answer::new(&mut answer));
+            let mut to = Answer::new(&mut answer);
+            live.exchange.route(&live.bindings, &message, &mut to);
+            to.finish();
         }
         Ok(answer)
     }

@@ -120,6 +120,7 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
+    #[inline]
     pub(crate) fn new(ids: &'a mut Vec<u32>) -> Self {
         let start = ids.len();
         ids.push(0);
@@ -130,11 +131,22 @@ impl<'a> Answer<'a> {
     #[inline]
     pub fn to(&mut self, binding: BindingId) {
         self.ids.push(binding.0);
-        self.ids[self.start] += 1;
     }
 
     /// Whether the message goes nowhere so far.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.ids[self.start] == 0
+        self.count() == 0
+    }
+
+    #[inline]
+    fn count(&self) -> usize {
+        self.ids.len() - self.start - 1
+    }
+
+    /// Writes down how many there are.
+    #[inline]
+    pub(crate) fn finish(self) {
+        self.ids[self.start] = u32::try_from(self.count()).unwrap_or(u32::MAX);
     }
 }

@@ -88,6 +88,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The next message; none after the last one.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Message<'_>>, Malformed> {
         if self.read == self.count {
             let surplus = self.cursor.rest().len();
@@ -98,16 +99,12 @@ impl<'a> Batch<'a> {
         }
         self.read += 1;
         let (number, count) = (self.read, self.count);
-        self.message().map(Some).map_err(|(part, damage)| {
-            Malformed(Kinds::Message {
-                number,
-                count,
-                part,
-                damage,
-            })
-        })
+        self.message()
+            .map(Some)
+            .map_err(|(part, damage)| malformed(number, count, part, damage))
     }
 
+    #[inline]
     fn message(&mut self) -> Result<Message<'_>, (&'static str, Damage)> {
         let needs = self.needs;
         let cursor = &mut self.cursor;
@@ -150,7 +147,18 @@ impl<'a> Batch<'a> {
     }
 }
 
+#[cold]
+fn malformed(number: u32, count: u32, part: &'static str, damage: Damage) -> Malformed {
+    Malformed(Kinds::Message {
+        number,
+        count,
+        part,
+        damage,
+    })
+}
+
 /// Checks all headers, so that nobody has to who looks at them.
+#[inline]
 fn headers<'a: 's, 's>(
     needs: &'a HeaderNeeds,
     cursor: &mut Cursor<'a>,
@@ -181,6 +189,7 @@ fn headers<'a: 's, 's>(
     }))
 }
 
+#[inline]
 fn body<'a>(needs: BodyNeeds, cursor: &mut Cursor<'a>) -> Result<(u64, &'a [u8]), Damage> {
     if needs == BodyNeeds::None {
         return Ok((0, &[]));

@@ -57,8 +57,11 @@ pub(crate) struct Options {
     /// Exchange type: default, direct, fanout, topic, headers, or any other that the broker knows (x-...)
     #[arg(short = 't', long, default_value = "direct", value_name = "TYPE", value_parser = name, help_heading = "Routing")]
     pub(crate) exchange_type: String,
+    /// Bind and publish as for this type: direct, topic or headers; for the exchange types of plugins, which get keys otherwise
+    #[arg(long, value_name = "TYPE", value_parser = ["direct", "topic", "headers"], help_heading = "Routing")]
+    pub(crate) like: Option<String>,
     /// Short for a fanout exchange with N queues and a consumer for each
-    #[arg(long, value_name = "N", conflicts_with_all = ["exchange_type", "queues", "consumers"], help_heading = "Routing")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["exchange_type", "like", "queues", "consumers"], help_heading = "Routing")]
     pub(crate) fanout: Option<usize>,
     /// Other bindings of the exchange, which do not match
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Routing")]
@@ -152,7 +155,7 @@ pub(crate) enum Routing {
 impl Options {
     /// How the exchange routes, as far as this tool needs to know.
     pub(crate) fn routing(&self) -> Routing {
-        match self.exchange_type.as_str() {
+        match self.like.as_ref().unwrap_or(&self.exchange_type).as_str() {
             "default" => Routing::Default,
             "fanout" => Routing::Fanout,
             "topic" => Routing::Topic,
@@ -181,6 +184,11 @@ impl Options {
             self.headers = self.headers.max(1);
         }
         self.check_numbers()?;
+        ensure!(
+            self.like.is_none() || self.exchange_type.starts_with("x-"),
+            "--like is for the exchange types of plugins, and '{}' is none",
+            self.exchange_type
+        );
         match self.routing() {
             Routing::Default => {
                 ensure!(
@@ -298,6 +306,8 @@ pub(crate) mod tests {
         );
         assert_eq!(options("--publish-only").unwrap().consumers, 0);
         assert_eq!(options("-t headers").unwrap().headers, 1);
+        let like = options("-t x-content --like headers").unwrap();
+        assert_eq!((like.routing(), like.headers), (Routing::Headers, 1));
         assert_eq!(
             options("-z 1.5").unwrap().duration,
             Duration::from_millis(1500)
@@ -337,6 +347,8 @@ pub(crate) mod tests {
             ("--consumers 0", "--publish-only"),
             ("--stream --ack-every 10", "need --prefetch"),
             ("--stream --fanout 2", "cannot be used with"),
+            ("-t direct --like topic", "and 'direct' is none"),
+            ("-t x-a --like fanout", "invalid value 'fanout'"),
             ("--drain --publish-only", "cannot be used with"),
             ("--queue-argument x", "NAME=VALUE"),
         ] {
