@@ -56,6 +56,7 @@ def main() -> int:
         drops_duplicates,
         keeps_its_promises_after_a_crash,
         replaces_a_plugin_and_takes_it_back,
+        keeps_uploads_and_what_they_store,
     ]
     log = cache_dir() / "results" / "plugins.broker.log"
     # Beside the stock configuration, because paths in it are relative to it.
@@ -241,6 +242,47 @@ def replaces_a_plugin_and_takes_it_back(broker: Broker) -> None:
         ctl(broker, "rollback_plugin", "name=weighted-split")
         publish(channel, "swapped", 2)
         assert bodies(channel, "swapped") == [1, 2]
+
+
+def keeps_uploads_and_what_they_store(broker: Broker) -> None:
+    """Uploads outlast a crash, with what was rolled back and what they stored; who is unloaded is forgotten with that."""
+    components = STOCK.parent / "target" / "components"
+
+    def in_force() -> str:
+        shown = ctl(broker, "show_plugin", "name=up", "--format=json")
+        return json.loads(shown)["described_name"]
+
+    def publish_twice(channel: object) -> list:
+        for _ in range(2):
+            headers = {"x-deduplication-header": "1"}
+            properties = pika.BasicProperties(headers=headers, delivery_mode=2)
+            channel.basic_publish("", "uploaded", b"1", properties)
+        return bodies(channel, "uploaded")
+
+    grants = "grants=config,kv,log,metrics"
+    ctl(broker, "load_plugin", "name=up", f"file={components}/delayed.wasm")
+    ctl(broker, "load_plugin", "name=up", f"file={components}/deduplication.wasm", grants)
+    with connected(broker) as channel:
+        channel.queue_declare("uploaded", durable=True, arguments={"x-transform": "up"})
+        assert publish_twice(channel) == [1]
+    for expected in ["delayed", "deduplication"]:
+        ctl(broker, "rollback_plugin", "name=up")
+        assert in_force() == expected, in_force()
+    broker.kill()
+    broker.start()
+    assert in_force() == "deduplication", in_force()
+    with connected(broker) as channel:
+        assert publish_twice(channel) == []
+    # The version before is there after a restart, too, and what is in force after that.
+    ctl(broker, "rollback_plugin", "name=up")
+    broker.kill()
+    broker.start()
+    assert in_force() == "delayed", in_force()
+    ctl(broker, "unload_plugin", "name=up")
+    ctl(broker, "load_plugin", "name=up", f"file={components}/deduplication.wasm", grants)
+    with connected(broker) as channel:
+        assert publish_twice(channel) == [1]
+    ctl(broker, "unload_plugin", "name=up")
 
 
 def connected(broker: Broker, confirms: bool = True) -> "Channel":

@@ -129,10 +129,33 @@ impl Broker {
 
     /// Asks it to stop (SIGTERM). To be followed by [`Broker::end`].
     pub fn terminate(&self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) -> anyhow::Result<()> {
+        self.signal(Signal::HUP)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let pid = i32::try_from(self.running()?.process.id())?;
         let pid = Pid::from_raw(pid).context("no process has number 0")?;
-        kill_process(pid, Signal::TERM)?;
+        kill_process(pid, signal)?;
         Ok(())
+    }
+
+    /// Writes another configuration file, without listeners and data directory. The broker is not told.
+    pub fn configure(&mut self, config: &str) -> anyhow::Result<()> {
+        config.clone_into(&mut self.settings.config);
+        // At once, so that nobody reads the half of it.
+        let aside = self.folder.path().join("aside.toml");
+        std::fs::write(&aside, config)?;
+        std::fs::rename(aside, self.config())?;
+        Ok(())
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("amphora.toml")
     }
 
     /// Waits until it has ended by itself. Returns how, and what it said.
@@ -199,8 +222,14 @@ impl Broker {
         self.running()?.log.line(text)
     }
 
+    /// How many lines with this text it has logged so far.
+    pub fn count_logged(&self, text: &str) -> anyhow::Result<usize> {
+        let log = self.running()?.log.text();
+        Ok(log.lines().filter(|line| line.contains(text)).count())
+    }
+
     fn spawn(&self) -> anyhow::Result<Running> {
-        let config = self.folder.path().join("amphora.toml");
+        let config = self.config();
         std::fs::write(&config, &self.settings.config)?;
         let mut command = Command::new(crate::binary()?);
         command.args(["serve", "--log-format=json", "--config"]);

@@ -14,9 +14,16 @@ use crate::built::{component, example};
 const EXCHANGE: &str = "swapped";
 /// Messages a second, in bursts of a hundredth of that.
 const RATE: u64 = 20_000;
-/// How long to publish, in seconds, and how often to swap meanwhile; `AMPHORA_SWAP_SECONDS=60` is the long run, with a swap every 600 ms.
+/// How long to publish, in seconds; `AMPHORA_SWAP_SECONDS=60` is the long run.
 const SECONDS: u64 = 4;
+/// How often to swap meanwhile in the short run, and in the long one. A swap that took longer is followed by the next at once.
 const SWAP_EVERY: Duration = Duration::from_millis(150);
+const SWAP_EVERY_LONG: Duration = Duration::from_millis(500);
+/// What the long run has to show: so many swaps a minute, and confirms that take at most so many times as long as without. A
+/// shorter wait than this one is noise.
+const SWAPS_A_MINUTE: u64 = 100;
+const SLOWER_MAX: u32 = 2;
+const P99_MIN: Duration = Duration::from_millis(2);
 
 /// The queues that the one version routes to, and those of the other. As a regular expression `k.+` matches the key and `#` does not; as a pattern
 /// of words it is the other way round.
@@ -49,14 +56,15 @@ fn a_swap_loses_nothing_and_doubles_nothing() -> anyhow::Result<()> {
     declare(&mut client)?;
     client.call(1, &confirm::Select { no_wait: false })?;
 
-    let calm = Confirmed::publish(&mut client, Duration::from_secs(1))?;
     let seconds = match std::env::var("AMPHORA_SWAP_SECONDS") {
         Ok(seconds) => seconds.parse()?,
         Err(_) => SECONDS,
     };
+    let is_long = seconds > SECONDS;
+    let calm = Confirmed::publish(&mut client, Duration::from_secs(seconds.div_ceil(6)))?;
     let done = AtomicBool::new(false);
     let (swapped, swaps) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| swap(&broker, &versions, &done, seconds));
+        let other = scope.spawn(|| swap(&broker, &versions, &done, is_long));
         let swapped = Confirmed::publish(&mut client, Duration::from_secs(seconds));
         done.store(true, Ordering::Relaxed);
         (swapped, other.join())
@@ -67,6 +75,12 @@ fn a_swap_loses_nothing_and_doubles_nothing() -> anyhow::Result<()> {
         swapped.count, calm.p99, swapped.p99
     );
     ensure!(swaps >= 4, "{swaps} swaps are too few to say anything");
+    if is_long {
+        let wanted = SWAPS_A_MINUTE * seconds / 60;
+        ensure!(swaps >= wanted, "{swaps} swaps, and {wanted} were wanted");
+        let allowed = calm.p99.max(P99_MIN) * SLOWER_MAX;
+        ensure!(swapped.p99 <= allowed, "{:?} is too slow", swapped.p99);
+    }
 
     let mut count = |queue: &str| ready(&mut client, queue);
     let regex = [count(REGEX_QUEUES[0])?, count(REGEX_QUEUES[1])?];
@@ -83,15 +97,12 @@ fn swap(
     broker: &Broker,
     versions: &[(&str, Vec<u8>)],
     done: &AtomicBool,
-    seconds: u64,
-) -> anyhow::Result<u32> {
-    let every = if seconds > SECONDS {
-        Duration::from_millis(seconds * 10)
-    } else {
-        SWAP_EVERY
-    };
+    is_long: bool,
+) -> anyhow::Result<u64> {
+    let every = if is_long { SWAP_EVERY_LONG } else { SWAP_EVERY };
     let url = format!("http://{}/api/plugins/swapped", broker.http()?);
     let mut swaps = 0;
+    let mut due = Instant::now();
     for (_, bytes) in versions.iter().cycle().skip(1) {
         if done.load(Ordering::Relaxed) {
             break;
@@ -102,7 +113,8 @@ fn swap(
             .send(bytes.as_slice());
         put.context("the swap is refused")?;
         swaps += 1;
-        std::thread::sleep(every);
+        due += every;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
     Ok(swaps)
 }

@@ -1,7 +1,9 @@
 //! How the process starts and how it ends.
 
+use std::time::{Duration, Instant};
+
 use amphora_protocol::wire::method::{Method, connection};
-use amphora_tests::{Broker, Settings};
+use amphora_tests::{Broker, PATIENCE, Settings};
 
 #[test]
 fn it_says_goodbye_when_it_is_asked_to_stop() -> anyhow::Result<()> {
@@ -97,4 +99,62 @@ fn a_bad_configuration_is_refused_by_line() -> anyhow::Result<()> {
     assert_eq!(status.code(), Some(2), "{log}");
     assert!(log.contains("amphora.toml:2"), "{log}");
     Ok(())
+}
+
+#[test]
+fn the_log_level_of_a_changed_file_is_in_force_without_a_restart() -> anyhow::Result<()> {
+    let mut broker = Broker::start()?;
+    broker.configure("[logging]\nlevel = \"debug\"")?;
+    broker.logged("changed the log level")?;
+    let mut client = broker.connect()?;
+    client.call(0, &connection::Close::default())?;
+    // Said at debug, and to nobody before.
+    broker.logged("closed by the client")?;
+    broker.configure("[logging]\nlevel = \"error\"")?;
+    // A client that comes is worth a line until that is in force.
+    let begun = Instant::now();
+    loop {
+        let before = broker.count_logged("connection opened")?;
+        let mut client = broker.connect()?;
+        client.open(1)?;
+        // The line takes its time from one process to the other.
+        std::thread::sleep(Duration::from_millis(200));
+        if broker.count_logged("connection opened")? == before {
+            return Ok(());
+        }
+        assert!(begun.elapsed() < PATIENCE, "it goes on at debug");
+    }
+}
+
+#[test]
+fn a_hangup_has_everything_tried_again() -> anyhow::Result<()> {
+    let component = tempfile::NamedTempFile::new()?;
+    std::fs::write(&component, "this is no component")?;
+    let broker = Broker::with(Settings {
+        config: format!(
+            "[[plugin]]\nname = \"nonsense\"\npath = {:?}",
+            component.path()
+        ),
+        ..Settings::default()
+    })?;
+    let refused = "\"plugin\":\"nonsense\"";
+    let before = broker.count_logged(refused)?;
+    assert!(before > 0, "it is not loaded, and that is said");
+    broker.hang_up()?;
+    broker.logged("reading the configuration again")?;
+    // Nothing has changed about it.
+    let begun = Instant::now();
+    while broker.count_logged(refused)? == before {
+        assert!(begun.elapsed() < PATIENCE, "it is not tried again");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_hangup_does_not_end_a_broker_without_a_plugin() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    broker.hang_up()?;
+    broker.logged("reading the configuration again")?;
+    broker.connect()?.open(1)
 }
