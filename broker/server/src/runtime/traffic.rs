@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use amphora_core::exchange::ExchangeType;
 use amphora_core::topology::{Change, Changes};
 use amphora_protocol::wire::types::ExchangeName;
 use foldhash::fast::FixedState;
@@ -20,16 +21,33 @@ pub(super) struct Traffic {
     pub(super) asked: AtomicU64,
 }
 
+impl Traffic {
+    /// Messages whose way was known, so that the exchange's plugin was not asked about them.
+    fn unasked(&self) -> u64 {
+        // Read in this order, as they are raised the other way round.
+        let asked = self.asked.load(Ordering::Acquire);
+        self.received.load(Ordering::Acquire).saturating_sub(asked)
+    }
+}
+
 /// The exchanges of a virtual host.
 #[derive(Debug, Default)]
-pub(super) struct Exchanges(RwLock<HashMap<ExchangeName, Arc<Traffic>>>);
+pub(super) struct Exchanges(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_name: HashMap<ExchangeName, Arc<Traffic>>,
+    /// What plugins were not asked about, by types of exchange: for exchanges that are gone.
+    unasked: HashMap<Box<str>, u64>,
+}
 
 impl Exchanges {
     /// Those that exist when the virtual host comes to be.
     pub(super) fn of(names: impl Iterator<Item = ExchangeName>) -> Self {
-        Self(RwLock::new(
-            names.map(|name| (name, Arc::default())).collect(),
-        ))
+        Self(RwLock::new(Known {
+            by_name: names.map(|name| (name, Arc::default())).collect(),
+            ..Known::default()
+        }))
     }
 
     /// Follows the topology: an exchange that is declared anew begins at 0.
@@ -37,10 +55,17 @@ impl Exchanges {
         for change in &changes.0 {
             match change {
                 Change::ExchangeCreated(exchange) => {
-                    self.0.write().insert(exchange.name.clone(), Arc::default());
+                    let mut known = self.0.write();
+                    known.by_name.insert(exchange.name.clone(), Arc::default());
                 }
                 Change::ExchangeDeleted(exchange) => {
-                    self.0.write().remove(&exchange.name);
+                    let mut known = self.0.write();
+                    let gone = known.by_name.remove(&exchange.name);
+                    if let (Some(gone), ExchangeType::Plugin(name)) =
+                        (gone, &exchange.exchange_type)
+                    {
+                        *known.unasked.entry((&**name).into()).or_default() += gone.unasked();
+                    }
                 }
                 _ => {}
             }
@@ -48,7 +73,19 @@ impl Exchanges {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Arc<Traffic>> {
-        self.0.read().get(name).cloned()
+        self.0.read().by_name.get(name).cloned()
+    }
+
+    /// The messages that all exchanges of the type have received, and their plugin was not asked about. `names` are those that there are.
+    pub(super) fn unasked<'a>(
+        &self,
+        exchange_type: &str,
+        names: impl Iterator<Item = &'a ExchangeName>,
+    ) -> u64 {
+        let known = self.0.read();
+        let gone = known.unasked.get(exchange_type).copied();
+        let there = names.filter_map(|name| known.by_name.get(name));
+        gone.unwrap_or_default() + there.map(|traffic| traffic.unasked()).sum::<u64>()
     }
 }
 

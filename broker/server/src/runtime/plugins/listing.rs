@@ -1,6 +1,5 @@
 //! Plugins as the management API sees them.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use amphora_core::exchange::ExchangeType;
@@ -86,14 +85,10 @@ impl Plugins {
         for vhost in broker.vhosts() {
             let topology = vhost.topology();
             let exchanges = topology.exchanges().filter(|exchange| {
-                matches!(&exchange.routing_type(), ExchangeType::Plugin(name) if **name == *exchange_type)
+                matches!(&exchange.exchange_type, ExchangeType::Plugin(name) if **name == *exchange_type)
             });
-            for traffic in exchanges.filter_map(|exchange| vhost.exchanges.get(&exchange.name)) {
-                // Read in this order, as they are raised the other way round.
-                let asked = traffic.asked.load(Ordering::Acquire);
-                let received = traffic.received.load(Ordering::Acquire);
-                unasked += received.saturating_sub(asked);
-            }
+            let names = exchanges.map(|exchange| &exchange.name);
+            unasked += vhost.exchanges.unasked(exchange_type, names);
         }
         unasked
     }
