@@ -325,12 +325,18 @@ impl VirtualHost {
             };
             let peer = &subscriber.peer;
             let told = peer.id != by.0;
+            // Before the client can learn of it, and use the tag again.
+            peer.post(Letter::Cancelled {
+                channel: subscriber.channel,
+                tag: tag.clone(),
+                told,
+            });
             let mut outbox = peer.outbox.lock();
             if let Some(channel) = outbox.channel(subscriber.channel) {
                 channel.unacked.close_source(subscriber.source);
                 if told && peer.cancel_notify.load(Ordering::Relaxed) {
                     let cancel = basic::Cancel {
-                        consumer_tag: tag.clone(),
+                        consumer_tag: tag,
                         no_wait: true,
                     };
                     outbox.method(subscriber.channel, &cancel.into());
@@ -338,11 +344,6 @@ impl VirtualHost {
             }
             peer.publish_size(&outbox);
             drop(outbox);
-            peer.post(Letter::Cancelled {
-                channel: subscriber.channel,
-                tag,
-                told,
-            });
             touched.add(peer);
         }
         ready
