@@ -1,5 +1,6 @@
 //! The management API and AMQP clients at the same broker: what one does, the other sees.
 
+mod announcements;
 mod api;
 mod clients;
 mod commands;

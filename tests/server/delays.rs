@@ -86,7 +86,7 @@ fn publish(client: &mut Client) -> anyhow::Result<()> {
     client.write(&bytes)?;
     loop {
         match client.method(1)? {
-            Method::Basic(basic::Method::Ack(ack)) if ack.delivery_tag.0 == MESSAGES.into() => {
+            Method::Basic(basic::Method::Ack(ack)) if ack.delivery_tag.0 == u64::from(MESSAGES) => {
                 return Ok(());
             }
             Method::Basic(basic::Method::Ack(_)) => {}

@@ -74,7 +74,7 @@ async fn serve(
     let mut stop = Stop::new()?;
     let claimed = Claimed::all(&config.listeners)?;
     let (store, users) = tokio::try_join!(open_store(config), seed_users(config))?;
-    let mut runtime = Runtime::start(config, store, users.clone())?;
+    let mut runtime = Runtime::start(config, node_name(), store, users.clone())?;
     let plugins = Plugins::load(&runtime, config, source).await?;
     runtime.release_delayed();
 
@@ -131,9 +131,13 @@ async fn seed_users(config: &Config) -> anyhow::Result<Arc<Users>> {
     Ok(Arc::new(users))
 }
 
+fn node_name() -> String {
+    format!("amphora@{}", machine::host_name())
+}
+
 fn about(config: &Config, listeners: Vec<Listener>) -> About {
     About {
-        node: format!("amphora@{}", machine::host_name()),
+        node: node_name(),
         listeners,
         durability: config.durability,
         message_size_max: config.limits.message_size_max,

@@ -249,3 +249,19 @@ pub(super) fn queue_path(client: &Client, given: &Given<'_>) -> Result<String, E
         segment(name)
     ))
 }
+
+/// Turns the firehose on or off.
+pub(super) fn trace(client: &Client, on: bool, output: &mut Output<'_>) -> Result<(), Exit> {
+    let vhost = client.vhost();
+    let path = format!("/vhosts/{}", segment(vhost));
+    client.put(
+        &path,
+        &json!({ "tracing": on }),
+        &About(format!("vhost '{vhost}'")),
+    )?;
+    output.done(if on {
+        "trace enabled"
+    } else {
+        "trace disabled"
+    })
+}

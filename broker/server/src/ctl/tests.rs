@@ -125,6 +125,11 @@ fn definitions() -> anyhow::Result<()> {
 }
 
 #[test]
+fn delayed_messages_and_traces() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "delayed"))
+}
+
+#[test]
 fn messages() -> anyhow::Result<()> {
     with_broker(|url, _| play(url, "messages"))
 }

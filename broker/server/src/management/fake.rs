@@ -111,6 +111,7 @@ impl Backend for FakeBroker {
         vec![VhostSnapshot {
             name: vhost(),
             description: "Default virtual host".to_owned(),
+            tracing: self.0.lock().tracing,
             messages: MessageCounts::default(),
         }]
     }
@@ -280,6 +281,11 @@ impl Backend for FakeBroker {
 
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>> {
         Box::pin(async move { self.0.lock().get(by, &command) })
+    }
+
+    fn trace(&self, vhost: &str, on: bool) -> bool {
+        self.0.lock().tracing = on;
+        vhost == "/"
     }
 
     fn delayed(&self) -> &dyn DelayedMessages {

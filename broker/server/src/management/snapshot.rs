@@ -140,6 +140,8 @@ pub struct VhostSnapshot {
     pub name: VhostName,
     /// What it is for, in its creator's words.
     pub description: String,
+    /// The firehose is on.
+    pub tracing: bool,
     /// The messages of all its queues.
     pub messages: MessageCounts,
 }

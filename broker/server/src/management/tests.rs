@@ -122,6 +122,11 @@ async fn queues_are_declared_and_deleted() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn delayed_messages_are_listed_and_cancelled_and_traces_are_switched() -> anyhow::Result<()> {
+    Client::new()?.play("delayed").await
+}
+
+#[tokio::test]
 async fn exchanges_are_declared_and_deleted() -> anyhow::Result<()> {
     Client::new()?.play("exchanges").await
 }

@@ -2,11 +2,13 @@
 
 use axum::Router;
 use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::Api;
+use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
@@ -16,7 +18,7 @@ use super::stats;
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/vhosts", get(list))
-        .route("/vhosts/{vhost}", get(show))
+        .route("/vhosts/{vhost}", get(show).put(change))
         .route("/vhosts/{vhost}/permissions", get(list_permissions))
 }
 
@@ -35,6 +37,21 @@ async fn show(
     caller.enter(&name)?;
     let vhost = open(&caller).find(|vhost| vhost.name.as_str() == name);
     Ok(listing.one(view(&caller, &vhost.ok_or_else(Refused::not_found)?)))
+}
+
+/// The firehose is all of a virtual host that can be changed.
+async fn change(
+    caller: Caller,
+    Path(name): Path<String>,
+    body: Fields,
+) -> Result<StatusCode, Refused> {
+    caller.must_administrate()?;
+    let on = body.flag("tracing")?;
+    if caller.backend().trace(&name, on) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Refused::not_found())
+    }
 }
 
 async fn list_permissions(
@@ -63,7 +80,7 @@ fn view(caller: &Caller, vhost: &VhostSnapshot) -> Value {
         "tags": [],
         "metadata": { "description": vhost.description, "tags": [] },
         "default_queue_type": "classic",
-        "tracing": false,
+        "tracing": vhost.tracing,
         "cluster_state": { caller.about().node.as_str(): "running" },
     }));
     columns.extend(stats::message_counts(&vhost.messages));

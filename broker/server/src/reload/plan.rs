@@ -104,6 +104,7 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
         limits,
         logging,
         server_properties,
+        event_vhost,
         users,
         plugins: _,
         attachments: _,
@@ -119,6 +120,7 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
             "server_properties",
             *server_properties != running.server_properties,
         ),
+        ("event_vhost", *event_vhost != running.event_vhost),
         ("users", *users != running.users),
     ];
     let changed = sections.into_iter().filter(|(_, differs)| *differs);

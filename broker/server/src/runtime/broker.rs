@@ -16,6 +16,7 @@ use anyhow::Context;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
+use super::announce::{Announcer, Events};
 use super::committer::Committer;
 use super::counters::Counters;
 use super::info::ConnectionInfo;
@@ -46,6 +47,10 @@ pub(crate) struct Broker {
     /// Plugins that were uploaded earlier and are not loaded yet.
     uploads: Mutex<Vec<Plugin>>,
     pub(super) delays_wake: Arc<Notify>,
+    /// The node's name, as traces have it.
+    pub(super) node: String,
+    pub(super) announcer: Arc<Announcer>,
+    pub(super) events: Arc<Events>,
 }
 
 /// The folder in the data directory that holds plugins as they were compiled for this machine.
@@ -85,6 +90,7 @@ impl Broker {
     /// Rebuilds what the store has. Must be called within a tokio runtime; reads definitions, not messages.
     pub(super) fn recover(
         config: &Config,
+        node: String,
         store: Arc<dyn Store>,
         users: Arc<Users>,
     ) -> anyhow::Result<(Arc<Self>, std::thread::JoinHandle<()>)> {
@@ -109,6 +115,7 @@ impl Broker {
             Host::new(settings, environment).context("the host of plugins cannot be started")?;
         restore_kv(&host, &recovered);
         let uploads = uploads(&recovered);
+        let announcer = Arc::<Announcer>::default();
         let shared = Shared {
             committer: Arc::clone(&committer),
             plugins: Arc::new(Plugins::new(
@@ -117,6 +124,8 @@ impl Broker {
                 config.data_dir.join(UPLOADED),
             )),
             delays_wake: Arc::new(Notify::new()),
+            events: Arc::new(Events::new(config.event_vhost()?, Arc::clone(&announcer))),
+            announcer: Arc::clone(&announcer),
         };
         let definitions = recovered.definitions.clone();
         let vhosts = super::recovery::rebuild(recovered, &shared)?;
@@ -137,6 +146,9 @@ impl Broker {
             plugins: shared.plugins,
             uploads: Mutex::new(uploads),
             delays_wake: shared.delays_wake,
+            node,
+            announcer,
+            events: shared.events,
         });
         surroundings.tell(&broker);
         tokio::spawn(plugins::publish(Arc::clone(&broker), sent));
@@ -194,11 +206,17 @@ impl Broker {
             .fetch_add(1, Ordering::Relaxed);
         let mut connections = self.connections.lock();
         if connections.remove(&info.peer.id).is_some() {
+            self.events.emit("connection.closed", || info.fields());
             let confirmed = info.peer.confirmed();
             self.counters
                 .confirmed
                 .fetch_add(confirmed, Ordering::Relaxed);
         }
+    }
+
+    /// The connection of this number, if it is still there.
+    pub(super) fn connection(&self, id: u64) -> Option<Arc<ConnectionInfo>> {
+        self.connections.lock().get(&id).cloned()
     }
 
     pub(super) fn connections(&self) -> Vec<Arc<ConnectionInfo>> {
@@ -216,13 +234,15 @@ impl Broker {
 
     /// Why publishers are blocked, if they are: in the words of `connection.blocked`.
     pub(super) fn alarm(&self) -> Option<&'static str> {
-        if self.committer.is_failing() {
+        let reason = if self.committer.is_failing() {
             Some("low on disk")
         } else if self.memory.is_short() {
             Some("low on memory")
         } else {
             None
-        }
+        };
+        self.events.alarm(reason);
+        reason
     }
 
     pub(super) fn connection_count(&self) -> usize {

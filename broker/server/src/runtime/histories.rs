@@ -20,7 +20,7 @@ use super::batch::Owned;
 use super::ingress::Ingress;
 use super::peer::Touched;
 use super::queue::OWN_PREFIX;
-use super::vhost::{DeleteCondition, Handle, VirtualHost};
+use super::vhost::{DeleteCondition, Handle, INTERNAL, VirtualHost};
 
 /// What follows the prefix of the broker's own queues.
 const HISTORY: &str = "history.";
@@ -63,7 +63,9 @@ pub(super) fn queue(
             .into_iter()
             .collect(),
     };
-    Ok(vhost.declare_queue(declaration, ConnectionId::NONE)?.result)
+    Ok(vhost
+        .declare_queue(declaration, ConnectionId::NONE, INTERNAL)?
+        .result)
 }
 
 /// Whether a message with these properties is to be remembered.
@@ -174,7 +176,7 @@ fn forget(vhost: &VirtualHost, name: &str) {
     let mut touched = Touched::default();
     let deleted = vhost.delete_queue(
         name,
-        ConnectionId::NONE,
+        (ConnectionId::NONE, INTERNAL),
         DeleteCondition::default(),
         &mut touched,
     );

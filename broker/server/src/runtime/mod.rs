@@ -3,6 +3,7 @@
 //! Locks are taken in the order topology, queue, outbox, at most one of each at a time; nothing is awaited, written to a
 //! socket or woken while one is held.
 
+mod announce;
 mod backend;
 mod batch;
 mod broker;
@@ -66,6 +67,7 @@ pub(crate) struct Runtime {
     broker: Arc<Broker>,
     committer: JoinHandle<()>,
     timers: tokio::task::JoinHandle<()>,
+    announcer: tokio::task::JoinHandle<()>,
     delays: Option<tokio::task::JoinHandle<()>>,
     burials: Option<tokio::task::JoinHandle<()>>,
     listeners: Vec<tokio::task::JoinHandle<()>>,
@@ -75,12 +77,14 @@ impl Runtime {
     /// Rebuilds what the store has. Must be called within a tokio runtime.
     pub(crate) fn start(
         config: &Config,
+        node: String,
         store: Arc<dyn Store>,
         users: Arc<Users>,
     ) -> anyhow::Result<Self> {
-        let (broker, committer) = Broker::recover(config, store, users)?;
+        let (broker, committer) = Broker::recover(config, node, store, users)?;
         Ok(Self {
             timers: tokio::spawn(timers::run(Arc::clone(&broker))),
+            announcer: tokio::spawn(announce::run(Arc::clone(&broker))),
             broker,
             committer,
             delays: None,
@@ -138,6 +142,7 @@ impl Runtime {
             tracing::warn!("some clients did not say goodbye");
         }
         self.timers.abort();
+        self.announcer.abort();
         if let Some(delays) = &self.delays {
             delays.abort();
         }

@@ -41,9 +41,9 @@ impl Principal<'_> {
             }
             self.ask_about_exchange(&declaration)?;
         }
-        let changed = self
-            .vhost
-            .change(|topology| Ok(((), topology.declare_exchange(declaration)?)))?;
+        let changed = self.vhost.change(self.access.user(), |topology| {
+            Ok(((), topology.declare_exchange(declaration)?))
+        })?;
         Ok(changed)
     }
 
@@ -55,9 +55,9 @@ impl Principal<'_> {
     ) -> Result<Changed<()>, Exception> {
         self.access
             .check(Access::Configure, Resource::Exchange(name))?;
-        let changed = self
-            .vhost
-            .change(|topology| Ok(((), topology.delete_exchange(name, if_unused)?)))?;
+        let changed = self.vhost.change(self.access.user(), |topology| {
+            Ok(((), topology.delete_exchange(name, if_unused)?))
+        })?;
         Ok(changed)
     }
 
@@ -81,7 +81,9 @@ impl Principal<'_> {
                 plugins.check_transforms(&declaration.arguments)?;
             }
         }
-        Ok(self.vhost.declare_queue(declaration, self.id)?)
+        Ok(self
+            .vhost
+            .declare_queue(declaration, self.id, self.access.user())?)
     }
 
     /// queue.delete. Returns how many messages were ready.
@@ -93,7 +95,9 @@ impl Principal<'_> {
     ) -> Result<Changed<u64>, Exception> {
         self.access
             .check(Access::Configure, Resource::Queue(name))?;
-        Ok(self.vhost.delete_queue(name, self.id, condition, touched)?)
+        Ok(self
+            .vhost
+            .delete_queue(name, (self.id, self.access.user()), condition, touched)?)
     }
 
     /// queue.purge. Returns how many messages were ready.
@@ -135,7 +139,7 @@ impl Principal<'_> {
         self.check_binding(&binding)?;
         self.ask_about_binding(&binding)?;
         let bound = binding.clone();
-        let changed = self.vhost.change(|topology| {
+        let changed = self.vhost.change(self.access.user(), |topology| {
             let changes = topology.bind(binding, self.id)?;
             let source = topology.find_exchange(&bound.source)?;
             let remembers = source.routing_type() == ExchangeType::RecentHistory;
@@ -153,9 +157,9 @@ impl Principal<'_> {
     /// queue.unbind, exchange.unbind
     pub(super) fn unbind(self, binding: &Binding) -> Result<Changed<()>, Exception> {
         self.check_binding(binding)?;
-        let changed = self
-            .vhost
-            .change(|topology| Ok(((), topology.unbind(binding, self.id)?)))?;
+        let changed = self.vhost.change(self.access.user(), |topology| {
+            Ok(((), topology.unbind(binding, self.id)?))
+        })?;
         Ok(changed)
     }
 

@@ -15,6 +15,7 @@ use amphora_protocol::wire::types::{ChannelNumber, QueueName};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::announce::Tap;
 use super::channel::Outcome;
 use super::committer::Committer;
 use super::deduplication::Deduplicator;
@@ -64,6 +65,7 @@ pub(super) struct SharedQueue {
     pub(super) definition: Arc<QueueDefinition>,
     pub(super) name: QueueName,
     pub(super) vhost: Arc<str>,
+    pub(super) tap: Arc<Tap>,
     pub(super) auto_delete: bool,
     /// It holds what the broker itself keeps: nobody else may put anything into it.
     pub(super) is_own: bool,
@@ -86,7 +88,7 @@ pub(super) struct SharedQueue {
 impl SharedQueue {
     pub(super) fn new(
         definition: &Arc<QueueDefinition>,
-        vhost: Arc<str>,
+        tap: &Arc<Tap>,
         mut model: Model,
     ) -> Arc<Self> {
         model.configure(definition);
@@ -98,7 +100,7 @@ impl SharedQueue {
             && !arguments.keeps_dead_letters()
         {
             tracing::warn!(
-                queue = %definition.name, %vhost,
+                queue = %definition.name, vhost = %tap.vhost(),
                 "x-dead-letter-strategy=at-least-once needs x-overflow=reject-publish; dead letters go at most once"
             );
         }
@@ -106,7 +108,8 @@ impl SharedQueue {
             id: definition.id,
             definition: Arc::clone(definition),
             name: definition.name.clone(),
-            vhost,
+            vhost: tap.vhost().as_str().into(),
+            tap: Arc::clone(tap),
             auto_delete: definition.auto_delete,
             is_own: is_own(&definition.name),
             deduplicator: Deduplicator::of_queue(definition),
@@ -347,6 +350,7 @@ impl Sink<Subscriber> for Delivering<'_> {
         };
         let mut accepted = Accepted::All;
         let (mut taken, mut redelivered) = (0, 0);
+        let tap = Some(&self.queue.tap).filter(|tap| tap.is_on());
         for delivery in deliveries {
             if window == 0 || outbox.size >= OUTBOX_BYTES {
                 accepted = Accepted::First(taken);
@@ -356,6 +360,9 @@ impl Sink<Subscriber> for Delivering<'_> {
             taken += 1;
             redelivered += u64::from(delivery.redelivered);
             outbox.deliver(to.channel, &to.prefix, source, &delivery);
+            if let Some(tap) = tap {
+                tap.delivered((to.peer.id, to.channel), &self.queue.name, &delivery);
+            }
         }
         if let Some(channel) = outbox.channel(to.channel) {
             let traffic = &mut channel.traffic;

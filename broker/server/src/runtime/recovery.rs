@@ -12,6 +12,7 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::VhostName;
 use anyhow::bail;
 
+use super::announce::Tap;
 use super::model::Model;
 use super::peer::Touched;
 use super::queue::SharedQueue;
@@ -45,10 +46,19 @@ pub(super) fn rebuild(
     let mut vhosts = BTreeMap::new();
     for (name, definitions) in definitions {
         let hooks = Arc::new(plugins.host.clone());
+        let tap = Tap::new(name.clone(), Arc::clone(&shared.announcer));
+        let mut definitions = definitions;
+        definitions.extend(shared.events.exchange(&name).map(|exchange| {
+            // It is there as long as the configuration says so, and not stored.
+            Definition::Exchange {
+                vhost: name.clone(),
+                exchange: Arc::new(exchange),
+            }
+        }));
         let (topology, problems) =
             Topology::<Handle>::recover(name.clone(), hooks, definitions, |definition| {
                 let model = models.take(definition, &name);
-                let queue = SharedQueue::new(definition, name.as_str().into(), model);
+                let queue = SharedQueue::new(definition, &tap, model);
                 // One that keeps time looks for what has expired meanwhile, one with a limit for what is too much.
                 queue.with(committer, &mut Touched::default(), |model, sink| {
                     ((), model.dispatch(sink))
@@ -59,7 +69,7 @@ pub(super) fn rebuild(
             tracing::warn!(vhost = %name, %problem, "left out");
         }
         let queue_ids = Arc::clone(&models.next_id);
-        let vhost = VirtualHost::new(topology, shared, queue_ids);
+        let vhost = VirtualHost::new(topology, shared, queue_ids, tap);
         vhosts.insert(name, vhost);
     }
     if let Some(damaged) = models.damaged.first() {

@@ -372,7 +372,7 @@ impl Session {
                 let vhost = &entered.ingress.vhost;
                 let deleted = vhost.delete_queue(
                     &queue.name,
-                    ConnectionId(self.peer.id),
+                    (ConnectionId(self.peer.id), &self.info.user()),
                     super::vhost::DeleteCondition::default(),
                     &mut self.touched,
                 );

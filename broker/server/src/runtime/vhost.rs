@@ -12,6 +12,7 @@ use amphora_protocol::wire::types::{QueueName, VhostName};
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
 
+use super::announce::{Announcer, Events, Tap};
 use super::committer::Committer;
 use super::counters::QueueTotals;
 use super::deduplication::Deduplicators;
@@ -25,6 +26,9 @@ use super::reply_to::ReplyConsumers;
 use super::traffic::Exchanges;
 
 pub(super) type Handle = Arc<SharedQueue>;
+
+/// Who does what nobody asked for, in RabbitMQ's words.
+pub(super) const INTERNAL: &str = "rmq-internal";
 
 #[derive(Debug)]
 pub(super) struct VirtualHost {
@@ -40,6 +44,8 @@ pub(super) struct VirtualHost {
     pub(super) plugins: Arc<Plugins>,
     pub(super) delays: Delays,
     pub(super) deduplicators: Deduplicators,
+    pub(super) tap: Arc<Tap>,
+    events: Arc<Events>,
 }
 
 /// What all virtual hosts have in common.
@@ -48,6 +54,8 @@ pub(super) struct Shared {
     pub(super) committer: Arc<Committer>,
     pub(super) plugins: Arc<Plugins>,
     pub(super) delays_wake: Arc<Notify>,
+    pub(super) announcer: Arc<Announcer>,
+    pub(super) events: Arc<Events>,
 }
 
 /// What a change of definitions came to, and the epoch that makes it durable (0 if it need not be).
@@ -72,7 +80,9 @@ impl VirtualHost {
         topology: Topology<Handle>,
         shared: &Shared,
         queue_ids: Arc<AtomicU32>,
+        tap: Arc<Tap>,
     ) -> Arc<Self> {
+        shared.events.look(&topology);
         let delays = Delays::new(Arc::clone(&shared.delays_wake));
         let waiting = topology.queue(delays::QUEUE);
         delays.recover(waiting.map(|entry| Arc::clone(&entry.handle)));
@@ -91,6 +101,8 @@ impl VirtualHost {
             plugins: Arc::clone(&shared.plugins),
             delays,
             deduplicators,
+            tap,
+            events: Arc::clone(&shared.events),
         });
         histories::recover(&vhost);
         vhost
@@ -104,9 +116,10 @@ impl VirtualHost {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Changes the topology: the only way. What must be stored is noted in the order of the changes.
+    /// Changes the topology: the only way. `by` is the user who asks for it. What must be stored is noted in the order of the changes.
     pub(super) fn change<T>(
         &self,
+        by: &str,
         change: impl FnOnce(&mut Topology<Handle>) -> Result<(T, Changes), ChannelException>,
     ) -> Result<Changed<T>, ChannelException> {
         let mut topology = self.topology.write();
@@ -121,6 +134,7 @@ impl VirtualHost {
         } else {
             self.committer.define(writes)
         };
+        self.events.follow(&topology, &changes, by);
         drop(topology);
         histories::follow(self, &changes);
         Ok(Changed { result, epoch })
@@ -139,6 +153,7 @@ impl VirtualHost {
         &self,
         declaration: QueueDeclaration,
         asker: ConnectionId,
+        by: &str,
     ) -> Result<Changed<Handle>, ChannelException> {
         if declaration.passive {
             let result = self
@@ -149,7 +164,7 @@ impl VirtualHost {
             return Ok(Changed { result, epoch: 0 });
         }
         self.totals.declared.fetch_add(1, Ordering::Relaxed);
-        self.change(|topology| {
+        self.change(by, |topology| {
             let parsed = match topology.check_queue(&declaration, asker)? {
                 Declared::Exists(queue) => return Ok((queue, Changes::default())),
                 Declared::Absent(parsed) => parsed,
@@ -157,7 +172,7 @@ impl VirtualHost {
             let id = QueueId(self.queue_ids.fetch_add(1, Ordering::Relaxed));
             let definition = Arc::new(QueueDefinition::new(id, declaration, *parsed, asker));
             let model = Model::new(&definition);
-            let queue = SharedQueue::new(&definition, self.name.as_str().into(), model);
+            let queue = SharedQueue::new(&definition, &self.tap, model);
             let changes = topology.insert_queue(definition, queue.clone());
             self.totals.created.fetch_add(1, Ordering::Relaxed);
             Ok((queue, changes))
@@ -168,7 +183,7 @@ impl VirtualHost {
     pub(super) fn delete_queue(
         &self,
         name: &str,
-        asker: ConnectionId,
+        (asker, by): (ConnectionId, &str),
         condition: DeleteCondition,
         touched: &mut Touched,
     ) -> Result<Changed<u64>, ChannelException> {
@@ -178,7 +193,7 @@ impl VirtualHost {
                 epoch: 0,
             });
         }
-        let deleted = self.change(|topology| {
+        let deleted = self.change(by, |topology| {
             let queue = topology.find_queue(name, asker)?.handle.clone();
             condition.check(&queue)?;
             let changes = topology.remove_queue(name).map(|(_, changes)| changes);
@@ -199,7 +214,7 @@ impl VirtualHost {
         if !is_unused(&queue.state.lock().model) {
             return;
         }
-        let removed = self.change(|topology| {
+        let removed = self.change(INTERNAL, |topology| {
             let current = topology.queue(&queue.name).map(|entry| &entry.handle);
             let same = current.is_some_and(|current| Arc::ptr_eq(current, queue));
             if !same || !is_unused(&queue.state.lock().model) {

@@ -73,6 +73,7 @@ pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
     VhostSnapshot {
         name: vhost.name.clone(),
         description: String::new(),
+        tracing: vhost.tap.is_on(),
         messages,
     }
 }

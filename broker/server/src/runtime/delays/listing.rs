@@ -11,7 +11,7 @@ use super::{Delays, Handle, QUEUE, Waiting};
 use crate::runtime::batch::{Owned, small};
 use crate::runtime::peer::Touched;
 use crate::runtime::special::borrowed;
-use crate::runtime::vhost::{Changed, DeleteCondition, VirtualHost};
+use crate::runtime::vhost::{Changed, DeleteCondition, INTERNAL, VirtualHost};
 
 /// A message that waits.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Delays {
         let mut touched = Touched::default();
         let deleted = vhost.delete_queue(
             QUEUE,
-            ConnectionId::NONE,
+            (ConnectionId::NONE, INTERNAL),
             DeleteCondition::default(),
             &mut touched,
         );
