@@ -1,6 +1,7 @@
 //! The management API and AMQP clients at the same broker: what one does, the other sees.
 
 mod administration;
+mod announcements;
 mod api;
 mod clients;
 mod commands;

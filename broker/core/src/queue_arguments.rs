@@ -312,8 +312,8 @@ impl QueueType {
         }
     }
 
-    /// What the texts call it.
-    pub(crate) fn module(self) -> &'static str {
+    /// What RabbitMQ's texts and events call it.
+    pub fn module(self) -> &'static str {
         match self {
             Self::Classic => "rabbit_classic_queue",
             Self::Quorum => "rabbit_quorum_queue",

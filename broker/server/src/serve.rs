@@ -76,7 +76,7 @@ async fn serve(
     let claimed = Claimed::all(&config.listeners)?;
     let store = open_store(config).await?;
     let users = Arc::new(Users::none(config.tls.login_from));
-    let mut runtime = Runtime::start(config, store, users.clone())?;
+    let mut runtime = Runtime::start(config, node_name(), store, users.clone())?;
     let plugins = Plugins::load(&runtime, config, source).await?;
     runtime.load_definitions(config).await?;
     runtime.release_delayed();
@@ -128,9 +128,13 @@ async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     Ok(Arc::new(store))
 }
 
+fn node_name() -> String {
+    format!("amphora@{}", machine::host_name())
+}
+
 fn about(config: &Config, listeners: Vec<Listener>) -> About {
     About {
-        node: format!("amphora@{}", machine::host_name()),
+        node: node_name(),
         listeners,
         durability: config.durability,
         message_size_max: config.limits.message_size_max,

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use amphora_protocol::wire::types::VhostName;
 use serde::Deserialize;
 
 pub use self::limits::Limits;
@@ -43,6 +44,8 @@ pub struct Config {
     pub logging: Logging,
     /// Sent to clients in `connection.start`, beside or instead of the broker's own.
     pub server_properties: BTreeMap<String, String>,
+    /// The virtual host with the exchange `amq.rabbitmq.event`; empty for none.
+    pub event_vhost: String,
     /// The users that exist at the first start.
     pub users: Vec<User>,
     /// A file of definitions in RabbitMQ's format that is taken in at each start.
@@ -136,6 +139,17 @@ pub enum LogFormat {
     Json,
 }
 
+impl Config {
+    /// The virtual host with the event exchange, if there is to be one.
+    ///
+    /// # Errors
+    /// The name is too long for one.
+    pub(crate) fn event_vhost(&self) -> anyhow::Result<Option<VhostName>> {
+        let name = Some(self.event_vhost.as_str()).filter(|name| !name.is_empty());
+        Ok(name.map(VhostName::new).transpose()?)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -146,6 +160,7 @@ impl Default for Config {
             limits: Limits::default(),
             logging: Logging::default(),
             server_properties: BTreeMap::new(),
+            event_vhost: "/".to_owned(),
             users: vec![User::guest()],
             load_definitions: None,
             plugins: Vec::new(),

@@ -249,3 +249,18 @@ pub(super) fn queue_path(client: &Client, given: &Given<'_>) -> Result<String, E
         segment(name)
     ))
 }
+
+/// Turns the firehose on or off.
+pub(super) fn trace(client: &Client, on: bool, output: &mut Output<'_>) -> Result<(), Exit> {
+    let vhost = client.vhost();
+    let path = format!("/vhosts/{}", segment(vhost));
+    let about = About(format!("vhost '{vhost}'"));
+    // To put one that is not there would make it.
+    client.get(&path, &about)?;
+    client.put(&path, &json!({ "tracing": on }), &about)?;
+    output.done(if on {
+        "trace enabled"
+    } else {
+        "trace disabled"
+    })
+}

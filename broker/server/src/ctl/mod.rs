@@ -126,6 +126,10 @@ enum Command {
     ListDelayed(Settings),
     /// id=, as `list_delayed` shows it, or `all`: lets messages that wait go nowhere.
     CancelDelayed(Settings),
+    /// Turns the firehose of the virtual host on: a copy of all messages to the exchange amq.rabbitmq.trace.
+    TraceOn,
+    /// Turns the firehose of the virtual host off.
+    TraceOff,
     /// name= [reason=].
     CloseConnection(Settings),
     /// [COLUMN…]: the queues of the virtual host.
@@ -227,6 +231,8 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
         }
         Command::Publish(settings) => messages::publish(&client, settings, output),
         Command::Get(settings) => messages::get(&client, settings, output),
+        Command::TraceOn => definitions::trace(&client, true, output),
+        Command::TraceOff => definitions::trace(&client, false, output),
         Command::ListDelayed(settings) => delayed::list(&client, settings, output),
         Command::CancelDelayed(settings) => delayed::cancel(&client, settings, output),
         Command::ListQueues(columns) => lists::QUEUES.show(&client, columns, output),

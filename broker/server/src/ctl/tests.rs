@@ -58,7 +58,12 @@ fn with_real_broker(test: impl FnOnce(&str) -> anyhow::Result<()>) -> anyhow::Re
     let users = Arc::new(Users::none(LoginFrom::default()));
     let runtime = {
         let _guard = tasks.enter();
-        Runtime::start(&config, Arc::new(MemoryStore::new()), Arc::clone(&users))?
+        Runtime::start(
+            &config,
+            "amphora@test".to_owned(),
+            Arc::new(MemoryStore::new()),
+            Arc::clone(&users),
+        )?
     };
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
@@ -154,6 +159,11 @@ fn the_seed_scenario() -> anyhow::Result<()> {
 #[test]
 fn definitions() -> anyhow::Result<()> {
     with_broker(|url, _| play(url, "definitions"))
+}
+
+#[test]
+fn delayed_messages_and_traces() -> anyhow::Result<()> {
+    with_broker(|url, _| play(url, "delayed"))
 }
 
 #[test]

@@ -100,6 +100,8 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The plugins: exchange types and transforms that components supply.
     fn plugins(&self) -> &dyn Plugins;
+    /// Turns the firehose of a virtual host on or off; false if there is none of that name.
+    fn trace(&self, vhost: &str, on: bool) -> bool;
     /// The messages that wait for their time.
     fn delayed(&self) -> &dyn DelayedMessages;
 

@@ -116,6 +116,7 @@ impl Backend for FakeBroker {
             tags: Vec::new(),
             default_queue_type: None,
             protected_from_deletion: false,
+            tracing: self.0.lock().tracing,
             messages: MessageCounts::default(),
         }]
     }
@@ -285,6 +286,11 @@ impl Backend for FakeBroker {
 
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>> {
         Box::pin(async move { self.0.lock().get(by, &command) })
+    }
+
+    fn trace(&self, vhost: &str, on: bool) -> bool {
+        self.0.lock().tracing = on;
+        vhost == "/"
     }
 
     fn delayed(&self) -> &dyn DelayedMessages {

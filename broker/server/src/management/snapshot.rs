@@ -147,6 +147,8 @@ pub struct VhostSnapshot {
     pub default_queue_type: Option<String>,
     /// It cannot be deleted.
     pub protected_from_deletion: bool,
+    /// The firehose is on.
+    pub tracing: bool,
     /// The messages of all its queues.
     pub messages: MessageCounts,
 }

@@ -130,6 +130,12 @@ async fn queues_are_declared_and_deleted() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn delayed_messages_are_listed_and_cancelled_and_traces_are_switched() -> anyhow::Result<()> {
+    Client::new()?.play("delayed").await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn exchanges_are_declared_and_deleted() -> anyhow::Result<()> {
     Client::new()?.play("exchanges").await?;
     Ok(())

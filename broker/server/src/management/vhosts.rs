@@ -53,9 +53,22 @@ async fn put(
 ) -> Result<StatusCode, Refused> {
     caller.must_administrate()?;
     let command = put_vhost(&body)?;
+    let tracing = body.value("tracing").map(|_| body.flag("tracing"));
+    let tracing = tracing.transpose()?;
+    // Nothing else is asked for, and the firehose is no part of what is stored.
+    if let Some(on) = tracing
+        && command == PutVhost::default()
+        && caller.backend().trace(&name, on)
+    {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let administration = caller.administration();
     let put = administration.put_vhost(caller.identity(), &name, command);
-    Ok(status(put.await?))
+    let put = put.await?;
+    if let Some(on) = tracing {
+        caller.backend().trace(&name, on);
+    }
+    Ok(status(put))
 }
 
 async fn remove(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Refused> {
@@ -143,7 +156,7 @@ pub(super) fn definition(vhost: &VhostSnapshot) -> Value {
 
 fn view(caller: &Caller, vhost: &VhostSnapshot) -> Value {
     let mut columns = stats::columns(definition(vhost));
-    columns.insert("tracing".to_owned(), false.into());
+    columns.insert("tracing".to_owned(), vhost.tracing.into());
     columns.insert(
         "cluster_state".to_owned(),
         json!({ caller.about().node.as_str(): "running" }),

@@ -104,6 +104,7 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
         limits,
         logging,
         server_properties,
+        event_vhost,
         users,
         load_definitions,
         plugins: _,
@@ -120,6 +121,7 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
             "server_properties",
             *server_properties != running.server_properties,
         ),
+        ("event_vhost", *event_vhost != running.event_vhost),
         ("users", *users != running.users),
         (
             "load_definitions",

@@ -18,6 +18,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::administration::{Admission, Parameters, VhostMetadata};
+use super::announce::{Announcer, Events, Tap};
 use super::committer::Committer;
 use super::counters::Counters;
 use super::info::ConnectionInfo;
@@ -51,6 +52,10 @@ pub(crate) struct Broker {
     pub(crate) plugins: Arc<Plugins>,
     /// Plugins that were uploaded earlier and are not loaded yet.
     uploads: Mutex<Vec<Upload>>,
+    /// The node's name, as traces have it.
+    pub(super) node: String,
+    pub(super) announcer: Arc<Announcer>,
+    pub(super) events: Arc<Events>,
 }
 
 /// The folder in the data directory that holds plugins as they were compiled for this machine.
@@ -99,6 +104,7 @@ impl Broker {
     /// Rebuilds what the store has. Must be called within a tokio runtime; reads definitions, not messages.
     pub(super) fn recover(
         config: &Config,
+        node: String,
         store: Arc<dyn Store>,
         users: Arc<Users>,
     ) -> anyhow::Result<(Arc<Self>, std::thread::JoinHandle<()>)> {
@@ -123,6 +129,7 @@ impl Broker {
             Host::new(settings, environment).context("the host of plugins cannot be started")?;
         restore_kv(&host, &recovered);
         let uploads = uploads(&recovered);
+        let announcer = Arc::<Announcer>::default();
         let shared = Shared {
             committer: Arc::clone(&committer),
             plugins: Arc::new(Plugins::new(
@@ -132,6 +139,8 @@ impl Broker {
             )),
             delays_wake: Arc::new(Notify::new()),
             queue_ids: Arc::default(),
+            events: Arc::new(Events::new(config.event_vhost()?, Arc::clone(&announcer))),
+            announcer: Arc::clone(&announcer),
         };
         let definitions = recovered.definitions.clone();
         let parameters = Parameters::recover(&recovered)?;
@@ -159,6 +168,9 @@ impl Broker {
             data_dir: config.data_dir.clone(),
             plugins: Arc::clone(&shared.plugins),
             uploads: Mutex::new(uploads),
+            node,
+            announcer,
+            events: Arc::clone(&shared.events),
             shared,
         });
         surroundings.tell(&broker);
@@ -196,7 +208,8 @@ impl Broker {
     pub(super) fn add_vhost(&self, name: VhostName, metadata: VhostMetadata) {
         let hooks = Arc::new(self.plugins.host.clone());
         let topology = Topology::new(name.clone(), hooks);
-        let vhost = VirtualHost::new(topology, metadata, &self.shared);
+        let tap = Tap::new(name.clone(), Arc::clone(&self.announcer));
+        let vhost = VirtualHost::new(topology, metadata, &self.shared, tap);
         self.vhosts.write().insert(name, vhost);
     }
 
@@ -244,11 +257,17 @@ impl Broker {
             .fetch_add(1, Ordering::Relaxed);
         let mut connections = self.connections.lock();
         if connections.remove(&info.peer.id).is_some() {
+            self.events.emit("connection.closed", || info.fields());
             let confirmed = info.peer.confirmed();
             self.counters
                 .confirmed
                 .fetch_add(confirmed, Ordering::Relaxed);
         }
+    }
+
+    /// The connection of this number, if it is still there.
+    pub(super) fn connection(&self, id: u64) -> Option<Arc<ConnectionInfo>> {
+        self.connections.lock().get(&id).cloned()
     }
 
     pub(super) fn connections(&self) -> Vec<Arc<ConnectionInfo>> {
@@ -266,13 +285,15 @@ impl Broker {
 
     /// Why publishers are blocked, if they are: in the words of `connection.blocked`.
     pub(super) fn alarm(&self) -> Option<&'static str> {
-        if self.committer.is_failing() {
+        let reason = if self.committer.is_failing() {
             Some("low on disk")
         } else if self.memory.is_short() {
             Some("low on memory")
         } else {
             None
-        }
+        };
+        self.events.alarm(reason);
+        reason
     }
 
     pub(super) fn connection_count(&self) -> usize {

@@ -10,6 +10,7 @@ use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag, QueueName};
 use foldhash::fast::RandomState;
 
 use super::administration::ChannelAdmission;
+use super::announce::Fields;
 use super::batch::Owned;
 use super::info::ChannelInfo;
 use super::session::Session;
@@ -100,6 +101,38 @@ impl Session {
             },
         );
         self.conversation.accept_channel(number, &mut self.replies);
+        self.tell_of_channel("channel.created", number);
+    }
+
+    fn tell_of_channel(&self, key: &str, number: ChannelNumber) {
+        self.broker.events.emit(key, || {
+            let details = self.info.details();
+            Fields::default()
+                .text("name", &format!("{} ({})", self.info.name, number.0))
+                .text("connection", &self.info.name)
+                .number("number", number.0.into())
+                .text("user", &details.user)
+                .text("vhost", &details.vhost)
+                .text("user_who_performed_action", &details.user)
+        });
+    }
+
+    /// An event about a consumer.
+    pub(super) fn tell_of_consumer(
+        &self,
+        key: &str,
+        number: ChannelNumber,
+        tag: &str,
+        queue: &Handle,
+    ) {
+        self.broker.events.emit(key, || {
+            Fields::default()
+                .text("consumer_tag", tag)
+                .text("channel", &format!("{} ({})", self.info.name, number.0))
+                .text("queue", &queue.name)
+                .text("vhost", &queue.vhost)
+                .text("user_who_performed_action", &self.info.user())
+        });
     }
 
     fn admit_channel(&self) -> Result<Option<ChannelAdmission>, ConnectionException> {
@@ -118,6 +151,10 @@ impl Session {
         };
         self.broker.release_channel();
         self.info.close_channel(number);
+        self.tell_of_channel("channel.closed", number);
+        for (tag, consumer) in &channel.consumers {
+            self.tell_of_consumer("consumer.deleted", number, tag, &consumer.queue);
+        }
         let Some(vhost) = self
             .entered
             .as_ref()

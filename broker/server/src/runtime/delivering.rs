@@ -48,6 +48,7 @@ impl Sink<Subscriber> for Delivering<'_> {
         };
         let mut accepted = Accepted::All;
         let (mut taken, mut redelivered) = (0, 0);
+        let tap = Some(&self.queue.tap).filter(|tap| tap.is_on());
         for delivery in deliveries {
             if window == 0 || outbox.size >= OUTBOX_BYTES {
                 accepted = Accepted::First(taken);
@@ -57,6 +58,9 @@ impl Sink<Subscriber> for Delivering<'_> {
             taken += 1;
             redelivered += u64::from(delivery.redelivered);
             outbox.deliver(to.channel, &to.prefix, source, &delivery);
+            if let Some(tap) = tap {
+                tap.delivered((to.peer.id, to.channel), &self.queue.name, &delivery);
+            }
         }
         if let Some(channel) = outbox.channel(to.channel) {
             let traffic = &mut channel.traffic;

@@ -7,6 +7,7 @@ use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::method::connection;
 use amphora_protocol::wire::types::{ChannelNumber, ShortString, VhostName};
 
+use super::announce::Fields;
 use super::ingress::Ingress;
 use super::session::{End, Entered, Session};
 use crate::auth::Refusal;
@@ -30,12 +31,18 @@ impl Session {
                 peer.blocked_notify
                     .store(client.connection_blocked, Ordering::Relaxed);
                 self.info.logged_in(&identity, mechanism, client);
+                self.broker.events.emit("user.authentication.success", || {
+                    self.attempt(identity.user())
+                });
                 self.identity = Some(identity);
                 self.conversation.accept_login(&mut self.replies);
                 Ok(())
             }
             Err(refusal) => {
                 tracing::warn!(connection = %self.info.name, %refusal, "login refused");
+                self.broker.events.emit("user.authentication.failure", || {
+                    self.attempt("").text("error", &refusal.to_string())
+                });
                 let exception = refusal.exception();
                 let told = match &refusal {
                     Refusal::Denied { .. } => self
@@ -53,6 +60,17 @@ impl Session {
         }
     }
 
+    /// What events say of a login.
+    fn attempt(&self, user: &str) -> Fields {
+        Fields::default()
+            .text("name", user)
+            .text("connection_type", "network")
+            .text("connection_name", &self.info.name)
+            .text("peer_host", &self.info.client.ip().to_string())
+            .number("peer_port", self.info.client.port().into())
+            .flag("ssl", self.info.tls.is_some())
+    }
+
     pub(super) fn open(&mut self, name: &VhostName) {
         let entered = match &self.identity {
             None => Err(ConnectionException::not_allowed("not logged in")),
@@ -65,6 +83,9 @@ impl Session {
                 drop(outbox);
                 let user = Arc::clone(access.user());
                 self.info.entered(&vhost, self.conversation.tuned());
+                self.broker
+                    .events
+                    .emit("connection.created", || self.info.fields());
                 self.entered = Some(Entered {
                     access,
                     ingress: Ingress::new(vhost, Arc::clone(&user)),

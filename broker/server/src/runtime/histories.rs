@@ -17,10 +17,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
 use super::batch::Owned;
+use super::delete_condition::DeleteCondition;
 use super::ingress::Ingress;
 use super::peer::Touched;
 use super::queue::OWN_PREFIX;
-use super::vhost::{DeleteCondition, Handle, VirtualHost};
+use super::vhost::{Handle, INTERNAL, VirtualHost};
 
 /// What follows the prefix of the broker's own queues.
 const HISTORY: &str = "history.";
@@ -63,7 +64,9 @@ pub(super) fn queue(
             .into_iter()
             .collect(),
     };
-    Ok(vhost.declare_queue(declaration, ConnectionId::NONE)?.result)
+    Ok(vhost
+        .declare_queue(declaration, ConnectionId::NONE, INTERNAL)?
+        .result)
 }
 
 /// Whether a message with these properties is to be remembered.
@@ -174,7 +177,7 @@ fn forget(vhost: &VirtualHost, name: &str) {
     let mut touched = Touched::default();
     let deleted = vhost.delete_queue(
         name,
-        ConnectionId::NONE,
+        (ConnectionId::NONE, INTERNAL),
         DeleteCondition::default(),
         &mut touched,
     );

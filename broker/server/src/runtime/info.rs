@@ -12,6 +12,7 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ChannelNumber, VhostName};
 use parking_lot::Mutex;
 
+use super::announce::Fields;
 use super::counters::Figure;
 use super::peer::Peer;
 use super::vhost::VirtualHost;
@@ -144,6 +145,24 @@ impl ConnectionInfo {
     /// Empty before the login.
     pub(super) fn user(&self) -> Arc<str> {
         Arc::clone(&self.details.lock().user)
+    }
+
+    /// What events say of it.
+    pub(super) fn fields(&self) -> Fields {
+        let details = self.details.lock();
+        Fields::default()
+            .text("name", &self.name)
+            .text("vhost", &details.vhost)
+            .text("user", &details.user)
+            .text("user_who_performed_action", &details.user)
+            .text("protocol", "{0,9,1}")
+            .text("auth_mechanism", details.mechanism)
+            .text("host", &self.server.ip().to_string())
+            .number("port", self.server.port().into())
+            .text("peer_host", &self.client.ip().to_string())
+            .number("peer_port", self.client.port().into())
+            .flag("ssl", self.tls.is_some())
+            .table("client_properties", details.properties.clone())
     }
 
     /// As others refer to it.

@@ -4,6 +4,7 @@
 //! socket or woken while one is held.
 
 mod administration;
+mod announce;
 mod backend;
 mod batch;
 mod blocking;
@@ -17,6 +18,7 @@ mod counters;
 mod dead_letter;
 mod deduplication;
 mod delays;
+mod delete_condition;
 mod delivering;
 mod effective;
 mod entrance;
@@ -71,6 +73,7 @@ pub(crate) struct Runtime {
     broker: Arc<Broker>,
     committer: JoinHandle<()>,
     timers: tokio::task::JoinHandle<()>,
+    announcer: tokio::task::JoinHandle<()>,
     delays: Option<tokio::task::JoinHandle<()>>,
     burials: Option<tokio::task::JoinHandle<()>>,
     listeners: Vec<tokio::task::JoinHandle<()>>,
@@ -80,12 +83,14 @@ impl Runtime {
     /// Rebuilds what the store has. Must be called within a tokio runtime.
     pub(crate) fn start(
         config: &Config,
+        node: String,
         store: Arc<dyn Store>,
         users: Arc<Users>,
     ) -> anyhow::Result<Self> {
-        let (broker, committer) = Broker::recover(config, store, users)?;
+        let (broker, committer) = Broker::recover(config, node, store, users)?;
         Ok(Self {
             timers: tokio::spawn(timers::run(Arc::clone(&broker))),
+            announcer: tokio::spawn(announce::run(Arc::clone(&broker))),
             broker,
             committer,
             delays: None,
@@ -157,6 +162,7 @@ impl Runtime {
             tracing::warn!("some clients did not say goodbye");
         }
         self.timers.abort();
+        self.announcer.abort();
         if let Some(delays) = &self.delays {
             delays.abort();
         }

@@ -11,10 +11,11 @@ use amphora_core::topology::{ConnectionId, ExchangeDeclaration, QueueDeclaration
 use amphora_protocol::exception::{ChannelException, Exception};
 use amphora_protocol::wire::types::{ExchangeName, QueueName, ShortString};
 
+use super::delete_condition::DeleteCondition;
 use super::histories;
 use super::peer::Touched;
 use super::queue::is_own;
-use super::vhost::{Changed, DeleteCondition, Handle, VirtualHost};
+use super::vhost::{Changed, Handle, VirtualHost};
 use crate::auth::{Access, Resource, TopicAccess, VhostAccess};
 
 /// A user in a virtual host. Every command checks first what the user may do.
@@ -77,9 +78,9 @@ impl Principal<'_> {
             }
             self.ask_about_exchange(&declaration)?;
         }
-        let changed = self
-            .vhost
-            .change(|topology| Ok(((), topology.declare_exchange(declaration)?)))?;
+        let changed = self.vhost.change(self.access.user(), |topology| {
+            Ok(((), topology.declare_exchange(declaration)?))
+        })?;
         Ok(changed)
     }
 
@@ -91,9 +92,9 @@ impl Principal<'_> {
     ) -> Result<Changed<()>, Exception> {
         self.access
             .check(Access::Configure, Resource::Exchange(name))?;
-        let changed = self
-            .vhost
-            .change(|topology| Ok(((), topology.delete_exchange(name, if_unused)?)))?;
+        let changed = self.vhost.change(self.access.user(), |topology| {
+            Ok(((), topology.delete_exchange(name, if_unused)?))
+        })?;
         Ok(changed)
     }
 
@@ -118,7 +119,9 @@ impl Principal<'_> {
                 plugins.check_transforms(&declaration.arguments)?;
             }
         }
-        Ok(self.vhost.declare_queue(declaration, self.id)?)
+        Ok(self
+            .vhost
+            .declare_queue(declaration, self.id, self.access.user())?)
     }
 
     /// A queue of which nobody says of which type it is to be is of the virtual host's own, if that has queues like this.
@@ -143,7 +146,9 @@ impl Principal<'_> {
     ) -> Result<Changed<u64>, Exception> {
         self.access
             .check(Access::Configure, Resource::Queue(name))?;
-        Ok(self.vhost.delete_queue(name, self.id, condition, touched)?)
+        Ok(self
+            .vhost
+            .delete_queue(name, (self.id, self.access.user()), condition, touched)?)
     }
 
     /// queue.purge. Returns how many messages were ready.
@@ -185,7 +190,7 @@ impl Principal<'_> {
         self.check_binding(&binding)?;
         self.ask_about_binding(&binding)?;
         let bound = binding.clone();
-        let changed = self.vhost.change(|topology| {
+        let changed = self.vhost.change(self.access.user(), |topology| {
             let changes = topology.bind(binding, self.id)?;
             let source = topology.find_exchange(&bound.source)?;
             let remembers = source.routing_type() == ExchangeType::RecentHistory;
@@ -203,9 +208,9 @@ impl Principal<'_> {
     /// queue.unbind, exchange.unbind
     pub(super) fn unbind(self, binding: &Binding) -> Result<Changed<()>, Exception> {
         self.check_binding(binding)?;
-        let changed = self
-            .vhost
-            .change(|topology| Ok(((), topology.unbind(binding, self.id)?)))?;
+        let changed = self.vhost.change(self.access.user(), |topology| {
+            Ok(((), topology.unbind(binding, self.id)?))
+        })?;
         Ok(changed)
     }
 

@@ -83,17 +83,38 @@ impl Session {
             // What waits for a plugin was published before.
             self.conclude_answered(input);
             let outcome = self.route_special(&message)?;
+            if self.is_traced() {
+                self.trace(number, Some(message.clone()));
+            }
             self.conclude_publish(ticket, outcome, Some(message));
             return Ok(());
         }
-        let again = mandatory.then(|| content.clone());
+        let traced = self.is_traced();
+        let again = (mandatory || traced).then(|| content.clone());
         let outcome = self.collect(input, content, ticket);
         self.tell_answered();
+        if traced {
+            self.trace(number, again.clone().map(Owned::from));
+        }
         match outcome? {
             Outcome::Waiting => {}
             outcome => self.conclude_publish(ticket, outcome, again.map(Owned::from)),
         }
         Ok(())
+    }
+
+    fn is_traced(&self) -> bool {
+        let entered = self.entered.as_ref();
+        entered.is_some_and(|entered| entered.ingress.vhost.tap.is_on())
+    }
+
+    /// Lets who listens to the firehose know of a publish.
+    fn trace(&self, number: ChannelNumber, message: Option<Owned>) {
+        if let (Some(entered), Some(message)) = (&self.entered, message) {
+            let queues = entered.ingress.routed_names();
+            let tap = &entered.ingress.vhost.tap;
+            tap.published((self.peer.id, number), message, queues);
+        }
     }
 
     /// Routes a message and collects it for its queues.
@@ -209,6 +230,9 @@ impl Session {
         mandatory: bool,
     ) -> Result<(), Exception> {
         let outcome = self.route_special(&message)?;
+        if self.is_traced() {
+            self.trace(number, Some(message.clone()));
+        }
         let ticket = Ticket {
             channel: number,
             mandatory,

@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::announce::Tap;
 use super::channel::Outcome;
 use super::committer::Committer;
 use super::deduplication::Deduplicator;
@@ -67,6 +68,7 @@ pub(super) struct SharedQueue {
     effective: ArcSwap<Effective>,
     pub(super) name: QueueName,
     pub(super) vhost: Arc<str>,
+    pub(super) tap: Arc<Tap>,
     pub(super) auto_delete: bool,
     /// It holds what the broker itself keeps: nobody else may put anything into it.
     pub(super) is_own: bool,
@@ -90,7 +92,7 @@ impl SharedQueue {
     pub(super) fn new(
         definition: &Arc<QueueDefinition>,
         policies: Option<Arc<Applied>>,
-        vhost: Arc<str>,
+        tap: &Arc<Tap>,
         mut model: Model,
     ) -> Arc<Self> {
         let effective = Effective::new(definition, policies);
@@ -103,7 +105,7 @@ impl SharedQueue {
             && !arguments.keeps_dead_letters()
         {
             tracing::warn!(
-                queue = %definition.name, %vhost,
+                queue = %definition.name, vhost = %tap.vhost(),
                 "x-dead-letter-strategy=at-least-once needs x-overflow=reject-publish; dead letters go at most once"
             );
         }
@@ -112,7 +114,8 @@ impl SharedQueue {
             definition: Arc::clone(definition),
             effective: ArcSwap::from_pointee(effective),
             name: definition.name.clone(),
-            vhost,
+            vhost: tap.vhost().as_str().into(),
+            tap: Arc::clone(tap),
             auto_delete: definition.auto_delete,
             is_own: is_own(&definition.name),
             deduplicator: Deduplicator::of_queue(definition),

@@ -12,6 +12,7 @@ use amphora_protocol::wire::types::VhostName;
 use anyhow::bail;
 
 use super::administration::{Parameters, VhostMetadata, recovered_policies};
+use super::announce::Tap;
 use super::model::Model;
 use super::peer::Touched;
 use super::queue::SharedQueue;
@@ -41,10 +42,19 @@ pub(super) fn rebuild(
     let mut vhosts = BTreeMap::new();
     for (name, (metadata, definitions)) in definitions {
         let hooks = Arc::new(plugins.host.clone());
+        let tap = Tap::new(name.clone(), Arc::clone(&shared.announcer));
+        let mut definitions = definitions;
+        definitions.extend(shared.events.exchange(&name).map(|exchange| {
+            // It is there as long as the configuration says so, and not stored.
+            Definition::Exchange {
+                vhost: name.clone(),
+                exchange: Arc::new(exchange),
+            }
+        }));
         let policies = recovered_policies(parameters, &name);
         let handle = |definition: &Arc<QueueDefinition>, policies| {
             let model = models.take(definition, &name);
-            let queue = SharedQueue::new(definition, policies, name.as_str().into(), model);
+            let queue = SharedQueue::new(definition, policies, &tap, model);
             // One that keeps time looks for what has expired meanwhile, one with a limit for what is too much.
             queue.with(committer, &mut Touched::default(), |model, sink| {
                 ((), model.dispatch(sink))
@@ -56,7 +66,7 @@ pub(super) fn rebuild(
         for problem in problems {
             tracing::warn!(vhost = %name, %problem, "left out");
         }
-        let vhost = VirtualHost::new(topology, metadata, shared);
+        let vhost = VirtualHost::new(topology, metadata, shared, tap);
         vhost.limits.recover(parameters, &name);
         vhosts.insert(name, vhost);
     }

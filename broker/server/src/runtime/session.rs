@@ -379,8 +379,8 @@ impl Session {
                 let vhost = &entered.ingress.vhost;
                 let deleted = vhost.delete_queue(
                     &queue.name,
-                    ConnectionId(self.peer.id),
-                    super::vhost::DeleteCondition::default(),
+                    (ConnectionId(self.peer.id), &self.info.user()),
+                    super::delete_condition::DeleteCondition::default(),
                     &mut self.touched,
                 );
                 if let Err(exception) = deleted {

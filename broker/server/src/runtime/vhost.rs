@@ -15,10 +15,12 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
 
 use super::administration::{VhostLimits, VhostMetadata};
+use super::announce::{Announcer, Events, Tap};
 use super::committer::Committer;
 use super::counters::QueueTotals;
 use super::deduplication::Deduplicators;
 use super::delays::{self, Delays};
+use super::delete_condition::DeleteCondition;
 use super::histories;
 use super::model::Model;
 use super::peer::{Letter, Touched};
@@ -28,6 +30,9 @@ use super::reply_to::ReplyConsumers;
 use super::traffic::Exchanges;
 
 pub(super) type Handle = Arc<SharedQueue>;
+
+/// Who does what nobody asked for, in RabbitMQ's words.
+pub(super) const INTERNAL: &str = "rmq-internal";
 
 #[derive(Debug)]
 pub(super) struct VirtualHost {
@@ -49,6 +54,8 @@ pub(super) struct VirtualHost {
     pub(super) connections: AtomicU32,
     /// It was deleted: nothing in it changes any more.
     closed: AtomicBool,
+    pub(super) tap: Arc<Tap>,
+    events: Arc<Events>,
 }
 
 /// What all virtual hosts have in common.
@@ -59,6 +66,8 @@ pub(super) struct Shared {
     pub(super) delays_wake: Arc<Notify>,
     /// The id of the next queue.
     pub(super) queue_ids: Arc<AtomicU32>,
+    pub(super) announcer: Arc<Announcer>,
+    pub(super) events: Arc<Events>,
 }
 
 /// What a change of definitions came to, and the epoch that makes it durable (0 if it need not be).
@@ -83,7 +92,9 @@ impl VirtualHost {
         topology: Topology<Handle>,
         metadata: VhostMetadata,
         shared: &Shared,
+        tap: Arc<Tap>,
     ) -> Arc<Self> {
+        shared.events.look(&topology);
         let delays = Delays::new(Arc::clone(&shared.delays_wake));
         let waiting = topology.queue(delays::QUEUE);
         delays.recover(waiting.map(|entry| Arc::clone(&entry.handle)));
@@ -106,6 +117,8 @@ impl VirtualHost {
             limits: VhostLimits::default(),
             connections: AtomicU32::new(0),
             closed: AtomicBool::new(false),
+            tap,
+            events: Arc::clone(&shared.events),
         });
         histories::recover(&vhost);
         vhost
@@ -119,12 +132,13 @@ impl VirtualHost {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Changes the topology: the only way. What must be stored is noted in the order of the changes.
+    /// Changes the topology: the only way. `by` is the user who asks for it. What must be stored is noted in the order of the changes.
     pub(super) fn change<T>(
         &self,
+        by: &str,
         change: impl FnOnce(&mut Topology<Handle>) -> Result<(T, Changes), ChannelException>,
     ) -> Result<Changed<T>, ChannelException> {
-        self.change_unless_closed(|topology| {
+        self.change_unless_closed(by, |topology| {
             if self.is_closed() {
                 let text = format!("vhost '{}' is deleted", self.name);
                 return Err(ChannelException::not_found(text));
@@ -136,6 +150,7 @@ impl VirtualHost {
     /// As [`VirtualHost::change`], for `change` to say whether it is too late.
     fn change_unless_closed<T>(
         &self,
+        by: &str,
         change: impl FnOnce(&mut Topology<Handle>) -> Result<(T, Changes), ChannelException>,
     ) -> Result<Changed<T>, ChannelException> {
         let mut topology = self.topology.write();
@@ -150,6 +165,7 @@ impl VirtualHost {
         } else {
             self.committer.define(writes)
         };
+        self.events.follow(&topology, &changes, by);
         drop(topology);
         histories::follow(self, &changes);
         Ok(Changed { result, epoch })
@@ -173,7 +189,7 @@ impl VirtualHost {
 
     /// The virtual host is deleted: all that is in it goes, and nothing new comes. Returns what the store has yet to learn.
     pub(super) fn dismantle(&self, touched: &mut Touched) -> Vec<Write> {
-        let emptied = self.change_unless_closed(|topology| {
+        let emptied = self.change_unless_closed("", |topology| {
             self.closed.store(true, Ordering::Relaxed);
             let queues = topology.queues();
             let names: Vec<_> = queues.map(|entry| entry.definition.name.clone()).collect();
@@ -210,6 +226,7 @@ impl VirtualHost {
         &self,
         declaration: QueueDeclaration,
         asker: ConnectionId,
+        by: &str,
     ) -> Result<Changed<Handle>, ChannelException> {
         if declaration.passive {
             let result = self
@@ -220,7 +237,7 @@ impl VirtualHost {
             return Ok(Changed { result, epoch: 0 });
         }
         self.totals.declared.fetch_add(1, Ordering::Relaxed);
-        self.change(|topology| {
+        self.change(by, |topology| {
             let parsed = match topology.check_queue(&declaration, asker)? {
                 Declared::Exists(queue) => return Ok((queue, Changes::default())),
                 Declared::Absent(parsed) => parsed,
@@ -235,8 +252,7 @@ impl VirtualHost {
             let definition = Arc::new(QueueDefinition::new(id, declaration, *parsed, asker));
             let model = Model::new(&definition);
             let policies = topology.policies_for_queue(&definition);
-            let vhost = self.name.as_str().into();
-            let queue = SharedQueue::new(&definition, policies, vhost, model);
+            let queue = SharedQueue::new(&definition, policies, &self.tap, model);
             let changes = topology.insert_queue(definition, queue.clone());
             self.totals.created.fetch_add(1, Ordering::Relaxed);
             Ok((queue, changes))
@@ -247,7 +263,7 @@ impl VirtualHost {
     pub(super) fn delete_queue(
         &self,
         name: &str,
-        asker: ConnectionId,
+        (asker, by): (ConnectionId, &str),
         condition: DeleteCondition,
         touched: &mut Touched,
     ) -> Result<Changed<u64>, ChannelException> {
@@ -257,7 +273,7 @@ impl VirtualHost {
                 epoch: 0,
             });
         }
-        let deleted = self.change(|topology| {
+        let deleted = self.change(by, |topology| {
             let queue = topology.find_queue(name, asker)?.handle.clone();
             condition.check(&queue)?;
             let changes = topology.remove_queue(name).map(|(_, changes)| changes);
@@ -278,7 +294,7 @@ impl VirtualHost {
         if !is_unused(&queue.state.lock().model) {
             return;
         }
-        let removed = self.change(|topology| {
+        let removed = self.change(INTERNAL, |topology| {
             let current = topology.queue(&queue.name).map(|entry| &entry.handle);
             let same = current.is_some_and(|current| Arc::ptr_eq(current, queue));
             if !same || !is_unused(&queue.state.lock().model) {
@@ -354,37 +370,4 @@ impl VirtualHost {
         let name = format!("amq.gen-{}", super::random::token());
         QueueName::new(name).unwrap_or_default()
     }
-}
-
-/// When queue.delete is refused.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct DeleteCondition {
-    pub(super) if_unused: bool,
-    pub(super) if_empty: bool,
-}
-
-impl DeleteCondition {
-    fn check(self, queue: &Handle) -> Result<(), ChannelException> {
-        // As in RabbitMQ.
-        if queue.is_stream() {
-            return Ok(());
-        }
-        let state = queue.state.lock();
-        let refusal = if self.if_unused && state.model.consumer_count() > 0 {
-            "in use"
-        } else if self.if_empty && !is_empty(&state.model) {
-            "not empty"
-        } else {
-            return Ok(());
-        };
-        Err(ChannelException::precondition_failed(format!(
-            "queue '{}' in vhost '{}' {refusal}",
-            queue.name, queue.vhost
-        )))
-    }
-}
-
-/// Whether nothing waits in the queue: for a consumer, for its next attempt, or to be published as a dead letter.
-fn is_empty(model: &Model) -> bool {
-    model.ready_count() == 0 && model.delayed_count() == 0 && model.dying_count() == 0
 }

@@ -19,6 +19,7 @@ pub(super) struct State {
     pub(super) connections: Vec<ConnectionSnapshot>,
     pub(super) closed: Vec<String>,
     pub(super) node: NodeSnapshot,
+    pub(super) tracing: bool,
     pub(super) plugins: BTreeMap<String, PluginSnapshot>,
 }
 

@@ -63,7 +63,12 @@ impl Client<Real> {
         };
         let users = Arc::new(Users::none(LoginFrom::default()));
         let store = Arc::new(MemoryStore::new());
-        let runtime = Runtime::start(&config, store, Arc::clone(&users))?;
+        let runtime = Runtime::start(
+            &config,
+            "amphora@test".to_owned(),
+            store,
+            Arc::clone(&users),
+        )?;
         let router = Api::new(runtime.backend(), users, about()).router();
         Ok(Self {
             broker: Real {

@@ -14,9 +14,10 @@ use crate::management::backend::{
 };
 use crate::management::snapshot::Destination;
 use crate::runtime::broker::Broker;
+use crate::runtime::delete_condition::DeleteCondition;
 use crate::runtime::peer::Touched;
 use crate::runtime::principal::Principal;
-use crate::runtime::vhost::{DeleteCondition, VirtualHost};
+use crate::runtime::vhost::VirtualHost;
 
 pub(super) async fn declare_exchange(
     broker: &Broker,

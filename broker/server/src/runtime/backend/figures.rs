@@ -77,6 +77,7 @@ pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
         tags: metadata.tags,
         default_queue_type: metadata.default_queue_type,
         protected_from_deletion: metadata.protected_from_deletion,
+        tracing: vhost.tap.is_on(),
         messages,
     }
 }

@@ -146,6 +146,14 @@ impl Backend for Broker {
         &self.plugins
     }
 
+    fn trace(&self, vhost: &str, on: bool) -> bool {
+        let vhost = self.vhost(vhost);
+        if let Some(vhost) = &vhost {
+            vhost.tap.turn(on);
+        }
+        vhost.is_some()
+    }
+
     fn delayed(&self) -> &dyn DelayedMessages {
         self
     }

@@ -9,9 +9,10 @@ use super::reading::{self, Wanted};
 use super::wrapping::Wrapped;
 use super::{Delays, Handle, QUEUE, Waiting};
 use crate::runtime::batch::{Owned, small};
+use crate::runtime::delete_condition::DeleteCondition;
 use crate::runtime::peer::Touched;
 use crate::runtime::special::borrowed;
-use crate::runtime::vhost::{Changed, DeleteCondition, VirtualHost};
+use crate::runtime::vhost::{Changed, INTERNAL, VirtualHost};
 
 /// A message that waits.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl Delays {
         let mut touched = Touched::default();
         let deleted = vhost.delete_queue(
             QUEUE,
-            ConnectionId::NONE,
+            (ConnectionId::NONE, INTERNAL),
             DeleteCondition::default(),
             &mut touched,
         );

@@ -28,7 +28,7 @@ use super::broker::Broker;
 use super::committer::Committer;
 use super::peer::Touched;
 use super::timers::now_ms;
-use super::vhost::{Handle, VirtualHost};
+use super::vhost::{Handle, INTERNAL, VirtualHost};
 
 pub(super) use self::listing::Waits;
 pub(super) use self::wrapping::{Onward, wrap};
@@ -91,7 +91,7 @@ impl Delays {
             auto_delete: false,
             arguments: FieldTable::new(),
         };
-        let declared = vhost.declare_queue(declaration, ConnectionId::NONE)?;
+        let declared = vhost.declare_queue(declaration, ConnectionId::NONE, INTERNAL)?;
         let mut waiting = self.waiting.lock();
         if !waiting.is_of(&declared.result) {
             *waiting = Waiting {

@@ -362,6 +362,7 @@ impl Ingress {
         let waits = delayed.map(|whole| self.delay_at(&routed.delayed, &whole));
         self.put_into_histories(&histories, message, &[]);
         self.routes.forget_last();
+        self.routed = routed;
         let mut outcome = self.put_each(&slots, message, &[]);
         if let (By::Queue { .. }, Outcome::Refused(reason)) = (by, &outcome)
             && slots.len() > 1

@@ -56,6 +56,22 @@ impl Ingress {
         }
     }
 
+    /// The queues that the last message went to, as far as that is known: if a plugin is asked, it is not.
+    pub(in crate::runtime) fn routed_names(&self) -> Vec<String> {
+        let slots = match &self.routes.last.to {
+            To::Slots(slots) | To::Chained(slots) | To::Remembered(slots, _) => slots,
+            To::PerMessage => {
+                let queues = self.routed.queues.iter();
+                return queues.map(|queue| queue.name.to_string()).collect();
+            }
+            To::Asking(_) | To::Chain(_) | To::Failed(..) => return Vec::new(),
+        };
+        let slots = slots
+            .iter()
+            .filter_map(|slot| self.slots.get(*slot as usize));
+        slots.map(|slot| slot.queue.name.to_string()).collect()
+    }
+
     /// The slots of the histories that keep the message in `routed`.
     pub(super) fn histories(&mut self) -> Slots {
         let remembered = std::mem::take(&mut self.routed.remembered);

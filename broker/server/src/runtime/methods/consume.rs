@@ -147,6 +147,7 @@ impl Session {
             .into());
         };
         self.set_timeout(number, source, timeout);
+        self.tell_of_consumer("consumer.created", number, &tag, queue);
         let channel = self.channel(number)?;
         channel.consumers.insert(
             tag,
@@ -209,6 +210,8 @@ impl Session {
                 out.unacked.close_source(consumer.source);
             }
             drop(outbox);
+            let tag = &cancel.consumer_tag;
+            self.tell_of_consumer("consumer.deleted", number, tag, &consumer.queue);
             let vhost = Arc::clone(&self.entered()?.ingress.vhost);
             vhost.delete_if_unused(&consumer.queue, &mut self.touched);
         } else if let Some((_, name)) = channel

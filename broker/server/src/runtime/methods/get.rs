@@ -67,6 +67,11 @@ impl Session {
         let peer = Arc::clone(&self.peer);
         let got = queue.with(&self.broker.committer, &mut self.touched, |model, _| {
             model.get(no_ack, |delivery, remaining| {
+                if queue.tap.is_on() {
+                    queue
+                        .tap
+                        .delivered((peer.id, number), &queue.name, &delivery);
+                }
                 let mut outbox = peer.outbox.lock();
                 let Some(out) = outbox.channel(number) else {
                     return;

@@ -9,9 +9,10 @@ use amphora_protocol::wire::method::queue::{self, Method};
 use amphora_protocol::wire::types::{ChannelNumber, QueueName, RoutingKey};
 
 use super::exchange::unexpected;
+use crate::runtime::delete_condition::DeleteCondition;
 use crate::runtime::reply_to::REPLY_TO_PREFIX;
 use crate::runtime::session::Session;
-use crate::runtime::vhost::{DeleteCondition, Handle, VirtualHost};
+use crate::runtime::vhost::{Handle, VirtualHost};
 
 impl Session {
     pub(super) async fn queue(

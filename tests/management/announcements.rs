@@ -1,0 +1,240 @@
+//! What the broker itself publishes: events, and the firehose.
+
+use std::time::{Duration, Instant};
+
+use amphora_protocol::wire::method::basic;
+use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey};
+use amphora_tests::{Broker, PATIENCE};
+use anyhow::ensure;
+use serde_json::{Value, json};
+
+use crate::api::Api;
+
+/// The next messages of a queue, as soon as there are so many.
+fn next(api: &Api, queue: &str, count: usize) -> anyhow::Result<Vec<Value>> {
+    let begun = Instant::now();
+    let path = format!("/queues/%2F/{queue}");
+    while api.get(&path)?["messages_ready"].as_u64() < Some(count as u64) {
+        ensure!(begun.elapsed() < PATIENCE, "{}", api.get(&path)?);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let body = json!({ "count": count, "ackmode": "ack_requeue_false", "encoding": "auto" });
+    let got = api.run("POST", &format!("{path}/get"), &body)?;
+    Ok(got.as_array().cloned().unwrap_or_default())
+}
+
+fn bind(api: &Api, exchange: &str, queue: &str, key: &str) -> anyhow::Result<()> {
+    let path = format!("/bindings/%2F/e/{exchange}/q/{queue}");
+    api.run("POST", &path, &json!({ "routing_key": key }))?;
+    Ok(())
+}
+
+/// A queue that gets what is published to an exchange with one of the keys.
+fn listen(api: &Api, exchange: &str, queue: &str, keys: &[&str]) -> anyhow::Result<()> {
+    api.run(
+        "PUT",
+        &format!("/queues/%2F/{queue}"),
+        &json!({ "durable": true }),
+    )?;
+    keys.iter()
+        .try_for_each(|key| bind(api, exchange, queue, key))
+}
+
+/// The key, and the headers without the time.
+fn event(message: &Value) -> (String, Value) {
+    let mut headers = message["properties"]["headers"].clone();
+    let time = headers
+        .as_object_mut()
+        .and_then(|headers| headers.remove("timestamp_in_ms"));
+    assert!(time.is_some_and(|time| time.as_u64() > Some(1_700_000_000_000)));
+    assert!(message["properties"]["timestamp"].as_u64() > Some(1_700_000_000));
+    let key = message["routing_key"].as_str().unwrap_or_default();
+    (key.to_owned(), headers)
+}
+
+/// What is told of an exchange, a queue and a binding that come and go.
+fn expected() -> [(&'static str, Value); 5] {
+    let by = "guest";
+    [
+        (
+            "exchange.created",
+            json!({
+                "name": "x", "type": "topic", "durable": true, "auto_delete": false, "internal": false, "arguments": {},
+                "vhost": "/", "user_who_performed_action": by,
+            }),
+        ),
+        (
+            "queue.created",
+            json!({
+                "name": "q", "type": "rabbit_classic_queue", "durable": false, "auto_delete": true, "exclusive": false,
+                "arguments": { "x-max-length": 5 }, "vhost": "/", "user_who_performed_action": by,
+            }),
+        ),
+        (
+            "binding.deleted",
+            json!({
+                "source_name": "x", "source_kind": "exchange", "destination_name": "q", "destination_kind": "queue",
+                "routing_key": "k", "arguments": {}, "vhost": "/", "user_who_performed_action": by,
+            }),
+        ),
+        (
+            "exchange.deleted",
+            json!({ "name": "x", "vhost": "/", "user_who_performed_action": by }),
+        ),
+        (
+            "queue.deleted",
+            json!({
+                "name": "q", "type": "rabbit_classic_queue", "vhost": "/", "user_who_performed_action": by,
+            }),
+        ),
+    ]
+}
+
+/// A client comes, and goes.
+fn client_comes_and_goes(broker: &Broker, api: &Api) -> anyhow::Result<()> {
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    let consume = basic::Consume {
+        queue: QueueName::new("before")?,
+        ..basic::Consume::default()
+    };
+    client.call(1, &consume)?;
+    drop(client);
+    let seen = next(api, "events", 6)?;
+    let keys: Vec<_> = seen
+        .iter()
+        .map(|message| message["routing_key"].clone())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "connection.created",
+            "channel.created",
+            "consumer.created",
+            "channel.closed",
+            "consumer.deleted",
+            "connection.closed",
+        ]
+    );
+    let headers = &seen[0]["properties"]["headers"];
+    assert_eq!(
+        (&headers["user"], &headers["vhost"]),
+        (&json!("guest"), &json!("/"))
+    );
+    Ok(())
+}
+
+#[test]
+fn events_tell_what_comes_and_goes_also_after_a_restart() -> anyhow::Result<()> {
+    let mut broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    // Nobody hears of these.
+    api.run("PUT", "/queues/%2F/before", &json!({}))?;
+    let keys = [
+        "queue.*",
+        "exchange.*",
+        "binding.deleted",
+        "connection.*",
+        "channel.*",
+        "consumer.*",
+    ];
+    listen(&api, "amq.rabbitmq.event", "events", &keys)?;
+    let exchange = &api.get("/exchanges/%2F/amq.rabbitmq.event")?;
+    assert_eq!(
+        (&exchange["type"], &exchange["internal"]),
+        (&json!("topic"), &json!(true))
+    );
+    for _ in 0..2 {
+        let api = Api::of(&broker)?;
+        api.run(
+            "PUT",
+            "/exchanges/%2F/x",
+            &json!({ "type": "topic", "durable": true }),
+        )?;
+        let queue = json!({ "auto_delete": true, "arguments": { "x-max-length": 5 } });
+        api.run("PUT", "/queues/%2F/q", &queue)?;
+        bind(&api, "x", "q", "k")?;
+        api.run("DELETE", "/exchanges/%2F/x", &Value::Null)?;
+        api.run("DELETE", "/queues/%2F/q", &Value::Null)?;
+        let seen: Vec<_> = next(&api, "events", 5)?.iter().map(event).collect();
+        let expected = expected();
+        let expected = expected.map(|(key, headers)| (key.to_owned(), headers));
+        assert_eq!(seen, expected);
+        client_comes_and_goes(&broker, &api)?;
+        broker.restart()?;
+        let api = Api::of(&broker)?;
+        // What was fetched just before a crash may come again.
+        api.run("DELETE", "/queues/%2F/events/contents", &Value::Null)?;
+        api.run("PUT", "/queues/%2F/before", &json!({}))?;
+        assert_eq!(next(&api, "events", 1)?[0]["routing_key"], "queue.created");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_firehose_has_a_copy_of_what_is_published_and_delivered() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    listen(&api, "amq.rabbitmq.trace", "traces", &["#"])?;
+    api.run("PUT", "/queues/%2F/q", &json!({}))?;
+    bind(&api, "amq.topic", "q", "k")?;
+    let publish = |body: &str| {
+        let mut client = broker.connect()?;
+        client.open(1)?;
+        let publish = basic::Publish {
+            exchange: ExchangeName::new("amq.topic")?,
+            routing_key: RoutingKey::new("k")?,
+            ..basic::Publish::default()
+        };
+        client.publish(1, &publish, &BasicProperties::default(), body.as_bytes())?;
+        let get = basic::Get {
+            queue: QueueName::new("q")?,
+            no_ack: true,
+        };
+        client.send(1, &get)?;
+        client.message(1)?;
+        anyhow::Ok(client)
+    };
+    publish("not overheard")?;
+    api.run("PUT", "/vhosts/%2F", &json!({ "tracing": true }))?;
+    assert_eq!(api.get("/vhosts/%2F")?["tracing"], true);
+    // Whose messages they are is known while the client is there.
+    let _client = publish("overheard")?;
+    let seen = next(&api, "traces", 2)?;
+    let [published, delivered] = seen.as_slice() else {
+        anyhow::bail!("{seen:?}");
+    };
+    assert_eq!(published["routing_key"], "publish.amq.topic");
+    assert_eq!(delivered["routing_key"], "deliver.q");
+    for message in [published, delivered] {
+        assert_eq!(message["exchange"], "amq.rabbitmq.trace");
+        assert_eq!(message["payload"], "overheard");
+        let headers = &message["properties"]["headers"];
+        assert_eq!(headers["exchange_name"], "amq.topic");
+        assert_eq!(headers["routing_keys"], json!(["k"]));
+        assert_eq!(headers["vhost"], "/");
+        assert_eq!(headers["user"], "guest");
+        assert_eq!(headers["channel"], 1);
+        assert!(
+            headers["connection"]
+                .as_str()
+                .is_some_and(|name| name.contains(" -> "))
+        );
+        assert!(
+            headers["node"]
+                .as_str()
+                .is_some_and(|node| node.starts_with("amphora@"))
+        );
+    }
+    assert_eq!(
+        published["properties"]["headers"]["routed_queues"],
+        json!(["q"])
+    );
+    assert_eq!(delivered["properties"]["headers"]["redelivered"], 0);
+    api.run("PUT", "/vhosts/%2F", &json!({ "tracing": false }))?;
+    publish("not overheard")?;
+    let queue = api.get("/queues/%2F/traces")?;
+    assert_eq!(queue["messages_ready"], 0);
+    Ok(())
+}
