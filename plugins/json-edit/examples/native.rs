@@ -33,6 +33,9 @@ fn main() -> Result<(), String> {
         }
         count += 100;
     }
-    println!("{:.0} ns/message", begun.elapsed().as_secs_f64() * 1e9 / f64::from(count));
+    println!(
+        "{:.0} ns/message",
+        begun.elapsed().as_secs_f64() * 1e9 / f64::from(count)
+    );
     Ok(())
 }
