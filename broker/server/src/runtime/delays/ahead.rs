@@ -130,7 +130,7 @@ impl Waiting {
             self.ahead.put(wanted.position, message);
         } else {
             self.due.remove(&key);
-            self.gone.push((wanted.position, 0));
+            self.fresh.positions.push((wanted.position, 0));
         }
     }
 

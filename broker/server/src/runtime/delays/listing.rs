@@ -67,10 +67,11 @@ impl Delays {
             small(waits.message.body.len())
         });
         waiting.ahead.take(position);
-        waiting.gone.push((position, bytes));
-        let mut touched = Touched::default();
-        waiting.settle(&vhost.committer, &mut touched);
         drop(waiting);
+        let mut touched = Touched::default();
+        queue.with(&vhost.committer, &mut touched, |model, _| {
+            ((), model.settle_found(&[(position, bytes)]))
+        });
         touched.finish(&vhost.committer);
         true
     }

@@ -1,7 +1,7 @@
 //! Messages that wait for their time: in one durable queue of each virtual host, with an index by time in memory.
 //!
-//! Such a message survives a restart as any other of its queue does. When its time comes it is routed, and only when that is noted for the
-//! committer is it settled; so a crash in between may make it come twice, and never loses it. The messages themselves leave memory as
+//! Such a message survives a restart as any other of its queue does. When its time comes it is routed, and only when that is durable, as far as
+//! it must be, is it settled; so a crash in between may make it come twice, and never loses it. The messages themselves leave memory as
 //! those of other queues do, and are read back some seconds before their time.
 
 mod ahead;
@@ -58,12 +58,21 @@ struct Waiting {
     /// Somebody reads these.
     reading: bool,
     ahead: Ahead,
-    /// Messages that have gone on and are not settled yet, with the lengths of their bodies.
-    gone: Vec<(Position, u32)>,
-    /// When these are to be settled.
+    /// Messages that have gone on and are not settled yet: those of before, and those since they began to wait for the disk.
+    gone: GoneOn,
+    fresh: GoneOn,
+    /// When they are to be settled, at the earliest.
     settle_at: u64,
     /// How many messages wait at each exchange.
     counts: HashMap<Box<str>, u64>,
+}
+
+/// Messages that have gone on, with the lengths of their bodies. They may be settled once this epoch is durable, where they went: what
+/// the queue forgets may be on the disk before what is noted elsewhere, because a group is gathered queue by queue.
+#[derive(Debug, Default)]
+struct GoneOn {
+    positions: Vec<(Position, u32)>,
+    epoch: u64,
 }
 
 impl Delays {
@@ -128,7 +137,11 @@ impl Delays {
     /// Settles what has gone on: before the broker ends, so that it does not go on again.
     pub(super) fn settle(&self, committer: &Arc<Committer>) {
         let mut touched = Touched::default();
-        self.waiting.lock().settle(committer, &mut touched);
+        let mut waiting = self.waiting.lock();
+        // What is committed at a broker's end is committed whole.
+        waiting.settle(committer, &mut touched);
+        waiting.settle(committer, &mut touched);
+        drop(waiting);
         touched.finish(committer);
     }
 }
@@ -161,17 +174,31 @@ impl Waiting {
         }
     }
 
-    /// Settles what has gone on.
+    /// Whether something has gone on that is not settled.
+    fn has_gone(&self) -> bool {
+        !(self.gone.positions.is_empty() && self.fresh.positions.is_empty())
+    }
+
+    /// Settles what has gone on and is durable where it went.
+    fn settle_durable(&mut self, committer: &Arc<Committer>, touched: &mut Touched) {
+        if self.gone.epoch <= committer.durable_epoch() {
+            self.settle(committer, touched);
+        }
+        if self.gone.epoch > committer.durable_epoch() {
+            committer.hurry();
+        }
+    }
+
+    /// Settles what has gone on earlier, and takes up what has since.
     fn settle(&mut self, committer: &Arc<Committer>, touched: &mut Touched) {
-        let (Some(queue), false) = (&self.queue, self.gone.is_empty()) else {
+        let mut gone = std::mem::replace(&mut self.gone, std::mem::take(&mut self.fresh));
+        let (Some(queue), false) = (&self.queue, gone.positions.is_empty()) else {
             return;
         };
-        self.gone.sort_unstable();
-        let gone = &self.gone;
+        gone.positions.sort_unstable();
         queue.with(committer, touched, |model, _| {
-            ((), model.settle_found(gone))
+            ((), model.settle_found(&gone.positions))
         });
-        self.gone.clear();
         // What is settled out of order costs a look at all that waits: with very many, it is done less often.
         let pause_ms = (self.due.len() as u64 / 4_000).min(250);
         self.settle_at = now_ms() + pause_ms;

@@ -26,6 +26,19 @@ const REFUSED_MS_MAX: u64 = 600_000;
 /// While messages are read back, those that are due and not here are looked for this often.
 const PASSED_MS: u64 = 5;
 
+/// What has gone on is looked at this often, until it is durable where it went.
+const DURABLE_MS: u64 = 5;
+
+/// What became of messages that were due.
+#[derive(Default)]
+struct Released {
+    gone: Gone,
+    /// To be tried again, and when.
+    kept: Vec<(u64, Position)>,
+    /// Some went where they must become durable.
+    commit: bool,
+}
+
 /// A message that is due, as it is in the queue.
 struct Due {
     position: Position,
@@ -45,18 +58,23 @@ pub(super) fn serve(broker: &Broker, vhost: &Arc<VirtualHost>) -> Option<u64> {
     waiting.read_ahead(vhost, &queue, now);
     let (due, passed) = take_due(&mut waiting, vhost, &queue, now);
     drop(waiting);
-    let (gone, kept) = release(vhost, &queue, due, now, &mut touched);
+    let released = release(vhost, &queue, due, now, &mut touched);
+    let epoch = if released.commit {
+        broker.committer.open_epoch()
+    } else {
+        0
+    };
     let mut waiting = vhost.delays.waiting.lock();
     // It may have been deleted meanwhile, and all that waited with it.
     if waiting.is_of(&queue) {
-        waiting.due.extend(kept);
-        for (position, bytes, exchange) in gone {
-            waiting.gone.push((position, bytes));
+        waiting.due.extend(released.kept);
+        for (position, bytes, exchange) in released.gone {
+            waiting.fresh.positions.push((position, bytes));
             waiting.uncount(&exchange);
         }
-        // The destinations are noted for the committer, so this comes with them or after them.
+        waiting.fresh.epoch = waiting.fresh.epoch.max(epoch);
         if waiting.settle_at <= now {
-            waiting.settle(&broker.committer, &mut touched);
+            waiting.settle_durable(&broker.committer, &mut touched);
         }
     }
     // Those that were passed over are first, and would be looked at again and again until they are here.
@@ -64,7 +82,9 @@ pub(super) fn serve(broker: &Broker, vhost: &Arc<VirtualHost>) -> Option<u64> {
         .due
         .first()
         .map(|&(at, _)| if passed { now + PASSED_MS } else { at });
-    let settle = (!waiting.gone.is_empty()).then_some(waiting.settle_at);
+    let settle = waiting
+        .has_gone()
+        .then_some(waiting.settle_at.max(now + DURABLE_MS));
     drop(waiting);
     touched.finish(&broker.committer);
     next.into_iter().chain(settle).min()
@@ -145,11 +165,12 @@ fn release(
     due: Vec<Due>,
     now: u64,
     touched: &mut Touched,
-) -> (Gone, Vec<(u64, Position)>) {
-    let (mut gone, mut kept) = (Gone::new(), Vec::new());
+) -> Released {
+    let mut released = Released::default();
     if due.is_empty() {
-        return (gone, kept);
+        return released;
     }
+    let (gone, kept) = (&mut released.gone, &mut released.kept);
     let mut ingress = Ingress::new(Arc::clone(vhost), "".into());
     for Due { position, message } in due {
         let bytes = small(message.body.len());
@@ -180,6 +201,6 @@ fn release(
         }
         gone.push((position, bytes, wrapped.exchange().into()));
     }
-    ingress.flush(&[], touched);
-    (gone, kept)
+    released.commit = ingress.flush(&[], touched).commit;
+    released
 }
