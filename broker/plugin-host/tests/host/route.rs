@@ -38,12 +38,16 @@ fn each_thread_has_an_instance_that_knows_all() {
     world.load_exchange(&Guest::new(Kind::Packed).component());
     let exchange = world.bound("ex", &["a", "b"]);
     std::thread::scope(|scope| {
-        for _ in 0..3 {
+        let threads = [(); 3].map(|()| {
             scope.spawn(|| {
                 for _ in 0..100 {
                     assert_eq!(route(&*exchange, &["b"]), Ok(vec![vec![2]]));
                 }
-            });
+            })
+        });
+        // To the end of each: what a thread keeps goes after its last line.
+        for thread in threads {
+            thread.join().expect("does not panic");
         }
     });
     let counters = world.host.snapshot("plugin").expect("loaded").counters;
