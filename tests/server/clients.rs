@@ -52,6 +52,55 @@ fn the_tag_of_a_consumer_is_free_as_soon_as_the_client_knows_that_it_was_cancell
 }
 
 #[test]
+fn a_consumer_that_was_cancelled_takes_no_other_with_it() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let mut other = broker.connect()?;
+    other.open(1)?;
+    declare(&mut other, "stays")?;
+    for round in 0..20 {
+        let mut client = broker.connect()?;
+        client.open(1)?;
+        let goes = format!("goes{round}");
+        declare(&mut client, &goes)?;
+        client.call(1, &consume(&goes)?)?;
+        // While the connection waits for the disk it does not hear that its consumer is cancelled; by then another has the tag.
+        for number in 0..3 {
+            client.send(1, &durable(&format!("busy{round}.{number}"))?)?;
+        }
+        client.send(1, &channel::Close::default())?;
+        client.send(1, &channel::Open {})?;
+        client.send(1, &consume("stays")?)?;
+        let delete = queue::Delete {
+            queue: QueueName::new(goes)?,
+            ..queue::Delete::default()
+        };
+        other.call(1, &delete)?;
+        loop {
+            if let Method::Basic(basic::Method::ConsumeOk(_)) = client.method(1)? {
+                break;
+            }
+        }
+        client.call(
+            1,
+            &basic::Cancel {
+                consumer_tag: ConsumerTag::new("t")?,
+                no_wait: false,
+            },
+        )?;
+        let passive = queue::Declare {
+            queue: QueueName::new("stays")?,
+            passive: true,
+            ..queue::Declare::default()
+        };
+        let Method::Queue(queue::Method::DeclareOk(ok)) = other.call(1, &passive)? else {
+            bail!("the queue is gone");
+        };
+        assert_eq!(ok.consumer_count, 0, "a consumer stayed that nobody has");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_client_that_reads_nothing_is_not_given_a_whole_queue() -> anyhow::Result<()> {
     const MESSAGES: u32 = 50;
     let broker = Broker::start()?;

@@ -2,4 +2,5 @@
 
 mod clients;
 mod delays;
+mod disk;
 mod process;

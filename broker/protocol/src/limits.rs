@@ -35,7 +35,7 @@ pub const INLINE_MESSAGE_MAX: usize = 256 * 1024;
 
 /// How many messages of the largest allowed size one connection may have in assembly, over all its
 /// channels.
-pub const ASSEMBLED_MESSAGES_MAX: u64 = 64;
+pub const ASSEMBLED_MESSAGES_MAX: u64 = 8;
 
 /// How long the peer may take to answer `connection.close`, or to hang up after its own.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -13,8 +13,8 @@ use crate::MemoryStore;
 /// A store that loses or tears everything that is not yet durable.
 ///
 /// It is a [`MemoryStore`] that remembers what a disk would have: the groups up to the last one committed with
-/// [`Durability::Fsync`]. [`LossyStore::crash`] answers what a restart would find. It can also refuse commits, and hold them
-/// so that a test sees what happens while they last.
+/// [`Durability::Fsync`]. [`LossyStore::crash`] answers what a restart would find. It can also refuse commits and reads, and hold
+/// commits so that a test sees what happens while they last.
 #[derive(Debug, Default)]
 pub struct LossyStore {
     /// What the process sees.
@@ -23,6 +23,8 @@ pub struct LossyStore {
     held: Mutex<bool>,
     released: Condvar,
     is_full: AtomicBool,
+    is_unreadable: AtomicBool,
+    refused_reads: AtomicU64,
     commits: AtomicU64,
 }
 
@@ -74,6 +76,16 @@ impl LossyStore {
         self.is_full.store(full, Ordering::Relaxed);
     }
 
+    /// From now on nothing can be read, as if no file could be opened, until this is called with `false`.
+    pub fn set_unreadable(&self, unreadable: bool) {
+        self.is_unreadable.store(unreadable, Ordering::Relaxed);
+    }
+
+    /// How many reads were refused.
+    pub fn refused_reads(&self) -> u64 {
+        self.refused_reads.load(Ordering::Relaxed)
+    }
+
     /// From now on commits wait, as for a slow disk, until this is called with `false`.
     pub fn set_held(&self, held: bool) {
         *self.held.lock() = held;
@@ -105,6 +117,10 @@ impl Store for LossyStore {
     }
 
     fn read(&self, queue: QueueId, record: &RecordRef) -> Result<Bytes, StoreError> {
+        if self.is_unreadable.load(Ordering::Relaxed) {
+            self.refused_reads.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::Unavailable("too many open files".to_owned()));
+        }
         self.visible.read(queue, record)
     }
 

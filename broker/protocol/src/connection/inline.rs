@@ -49,7 +49,8 @@ pub(super) fn split<'a>(
         0 => (&[][..], rest),
         body_size => {
             let (body, rest) = body_frame(rest)?;
-            if body.channel != method.channel || body.payload.len() as u64 != body_size {
+            let whole = body.payload.len() as u64 == body_size;
+            if body.channel != method.channel || !whole || body_size > bounds.payload_max.into() {
                 return None;
             }
             (body.payload, rest)

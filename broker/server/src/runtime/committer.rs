@@ -15,18 +15,13 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 
 use super::burial::Burials;
+use super::gathering::Gathering;
 use super::peer::{Peer, Touched};
 use super::queue::SharedQueue;
 use super::timers::Timers;
 
 /// Acknowledgements alone are not urgent: they are gathered for this long.
 const SETTLE_DELAY: Duration = Duration::from_millis(20);
-
-/// How long the store is left alone after it has refused a group.
-const RETRY_DELAY: Duration = Duration::from_millis(200);
-
-/// After this long without a successful commit, publishers that wait are told that their messages are not safe.
-const REFUSE_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 struct Work {
@@ -50,7 +45,7 @@ pub(crate) struct CommitCounters {
 #[derive(Debug)]
 pub(crate) struct Committer {
     pub(super) store: Arc<dyn Store>,
-    durability: Durability,
+    pub(super) durability: Durability,
     work: Mutex<Work>,
     wake: Condvar,
     /// The group that gathers now.
@@ -65,8 +60,10 @@ pub(crate) struct Committer {
     /// There is room again for what publishers send.
     pub(super) relieved: Notify,
     /// The store refuses: publishers must stop.
-    failing: AtomicBool,
+    pub(super) failing: AtomicBool,
     pub(super) failing_changed: Notify,
+    /// Likewise, for the one who tells the publishers.
+    pub(super) alarm_changed: Notify,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) timers: Timers,
     pub(super) burials: Burials,
@@ -105,6 +102,7 @@ impl Committer {
             relieved: Notify::new(),
             failing: AtomicBool::new(false),
             failing_changed: Notify::new(),
+            alarm_changed: Notify::new(),
             runtime: tokio::runtime::Handle::current(),
             timers: Timers::default(),
             burials: Burials::default(),
@@ -144,6 +142,11 @@ impl Committer {
         if wake {
             self.wake.notify_one();
         }
+    }
+
+    /// Whether the broker ends.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.work.lock().stop
     }
 
     /// Adds changes of definitions to the next group, and returns its epoch.
@@ -247,8 +250,8 @@ impl Committer {
     fn run(self: &Arc<Self>, mut records: Records) {
         loop {
             let stopping = self.wait_for_work();
-            self.commit_once(&mut records, stopping);
-            if stopping {
+            // After a group that was given up nothing may become durable: it would be told to who waits for what is lost.
+            if !self.commit_next(&mut records) || stopping {
                 return;
             }
         }
@@ -274,46 +277,19 @@ impl Committer {
         }
     }
 
-    fn commit_once(self: &Arc<Self>, records: &mut Records, stopping: bool) {
-        let epoch;
-        let (dirty, writes);
-        {
-            let mut work = self.work.lock();
-            // From here on, what is noted belongs to the next group.
-            epoch = self.open.fetch_add(1, Ordering::SeqCst);
-            dirty = std::mem::take(&mut work.dirty);
-            writes = std::mem::take(&mut work.writes);
-            work.urgent = false;
-            work.since = None;
+    /// Commits what has gathered. False if the store refused it until the broker stopped.
+    fn commit_next(self: &Arc<Self>, records: &mut Records) -> bool {
+        let mut gathering = Gathering {
+            spill: self.is_short_of_memory(),
+            ..Gathering::default()
+        };
+        self.gather(&mut gathering, records);
+        if !gathering.group.writes.is_empty() && !self.commit(&mut gathering, records) {
+            return false;
         }
-        let spill = self.is_short_of_memory();
-        let uncommitted = self.uncommitted.load(Ordering::Relaxed);
-        let mut urgent = !writes.is_empty();
-        let mut group = CommitGroup { writes };
-        for queue in &dirty {
+        for queue in &gathering.dirty {
             let mut state = queue.state.lock();
-            state.dirty = false;
-            if state.deleted {
-                state.model.take_deletion(&mut group);
-            } else {
-                let spill = spill || queue.cools(&state);
-                urgent |= state.model.take_commit(&mut group, records, spill);
-            }
-        }
-        records.complete(&mut group);
-        if !group.writes.is_empty() {
-            let durability = if urgent {
-                self.durability
-            } else {
-                Durability::Os
-            };
-            if !self.commit(&group, durability, stopping) {
-                return;
-            }
-        }
-        for queue in &dirty {
-            let mut state = queue.state.lock();
-            let spill = spill || queue.cools(&state);
+            let spill = gathering.spill || queue.cools(&state);
             let due = state.model.committed(spill);
             let memory = state.model.memory();
             self.account(&mut state.memory, memory);
@@ -322,56 +298,52 @@ impl Committer {
                 super::pager::dispatch(self, queue);
             }
         }
-        self.uncommitted.fetch_sub(uncommitted, Ordering::Relaxed);
+        self.uncommitted
+            .fetch_sub(gathering.uncommitted, Ordering::Relaxed);
         self.relieved.notify_waiters();
+        let epoch = gathering.epoch;
         self.durable_now.store(epoch, Ordering::Release);
         self.durable.send_replace(epoch);
         self.tell(|outbox| outbox.release_confirms(epoch));
+        true
     }
 
-    /// Commits, again and again if the store refuses. False if it is no use any more.
-    fn commit(
-        self: &Arc<Self>,
-        group: &CommitGroup,
-        durability: Durability,
-        stopping: bool,
-    ) -> bool {
-        let begun = Instant::now();
-        loop {
-            match self.store.commit(group, durability) {
-                Ok(()) => {
-                    self.counters.groups.fetch_add(1, Ordering::Relaxed);
-                    if self.failing.swap(false, Ordering::AcqRel) {
-                        tracing::info!("the storage takes messages again");
-                        self.failing_changed.notify_waiters();
-                    }
-                    return true;
-                }
-                Err(error) => {
-                    self.counters.failures.fetch_add(1, Ordering::Relaxed);
-                    if !self.failing.swap(true, Ordering::AcqRel) {
-                        tracing::error!(%error, "the storage refuses messages: publishers are blocked");
-                        self.failing_changed.notify_waiters();
-                    }
-                    if stopping || self.work.lock().stop {
-                        tracing::error!(%error, "stopping with messages that were never confirmed");
-                        return false;
-                    }
-                    if begun.elapsed() > REFUSE_AFTER {
-                        let durable = self.durable_epoch();
-                        self.tell(|outbox| {
-                            outbox.give_up_confirms(durable);
-                            false
-                        });
-                    }
-                    std::thread::sleep(RETRY_DELAY);
-                }
-            }
+    /// Takes all that was noted into the group.
+    pub(super) fn gather(&self, gathering: &mut Gathering, records: &mut Records) {
+        let (dirty, writes);
+        {
+            let mut work = self.work.lock();
+            // From here on, what is noted belongs to the next group.
+            gathering.epoch = self.open.fetch_add(1, Ordering::SeqCst);
+            dirty = std::mem::take(&mut work.dirty);
+            writes = std::mem::take(&mut work.writes);
+            work.urgent = false;
+            work.since = None;
         }
+        gathering.uncommitted = self.uncommitted.load(Ordering::Relaxed);
+        gathering.urgent |= !writes.is_empty();
+        let mut group = CommitGroup { writes };
+        for queue in dirty {
+            let mut state = queue.state.lock();
+            state.dirty = false;
+            if state.deleted {
+                state.model.take_deletion(&mut group);
+            } else {
+                let spill = gathering.spill || queue.cools(&state);
+                gathering.urgent |= state.model.take_commit(&mut group, records, spill);
+            }
+            drop(state);
+            gathering.add(queue);
+        }
+        records.complete(&mut group);
+        gathering.group.writes.append(&mut group.writes);
     }
 
     /// Lets every connection that waits for confirms have them; those that wait for more stay.
-    fn tell(self: &Arc<Self>, mut release: impl FnMut(&mut super::outbox::Outbox) -> bool) {
+    pub(super) fn tell(
+        self: &Arc<Self>,
+        mut release: impl FnMut(&mut super::outbox::Outbox) -> bool,
+    ) {
         let waiters = std::mem::take(&mut self.work.lock().waiters);
         let mut touched = Touched::default();
         let mut waiting = Vec::new();

@@ -280,7 +280,7 @@ impl Run {
         let committer = &self.session.broker.committer;
         if self.session.peer.outbox_size() > UNREAD_MAX {
             Gate::Deaf
-        } else if !self.session.publishes {
+        } else if !self.session.publishes && self.session.conversation.held() == 0 {
             Gate::Open
         } else if committer.is_failing() {
             Gate::Failing

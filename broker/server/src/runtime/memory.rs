@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 /// How long a look at the process's memory is believed. Within that time a machine does not fill up.
 const BELIEVED: Duration = Duration::from_secs(1);
 
@@ -16,6 +18,8 @@ pub(super) struct MemoryAlarm {
     /// Milliseconds after the start.
     look_again: AtomicU64,
     short: AtomicBool,
+    /// For the one who tells the publishers.
+    pub(super) changed: Notify,
 }
 
 impl MemoryAlarm {
@@ -25,6 +29,7 @@ impl MemoryAlarm {
             started: Instant::now(),
             look_again: AtomicU64::new(0),
             short: AtomicBool::new(false),
+            changed: Notify::new(),
         }
     }
 
@@ -45,6 +50,7 @@ impl MemoryAlarm {
         if mine && let Some(used) = used() {
             let short = used > self.mark;
             if short != self.short.swap(short, Ordering::Relaxed) {
+                self.changed.notify_one();
                 if short {
                     tracing::warn!(
                         used,

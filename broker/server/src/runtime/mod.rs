@@ -4,6 +4,7 @@
 //! socket or woken while one is held.
 
 mod administration;
+mod alarms;
 mod announce;
 mod backend;
 mod batch;
@@ -22,6 +23,7 @@ mod delete_condition;
 mod delivering;
 mod effective;
 mod entrance;
+mod gathering;
 mod histories;
 mod info;
 mod ingress;
@@ -39,10 +41,13 @@ mod publish;
 mod queue;
 mod random;
 mod recovery;
+mod refusal;
 mod reply_to;
 mod session;
 mod settling;
 mod special;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod traffic;
 mod vhost;
@@ -73,6 +78,7 @@ pub(crate) struct Runtime {
     broker: Arc<Broker>,
     committer: JoinHandle<()>,
     timers: tokio::task::JoinHandle<()>,
+    alarms: tokio::task::JoinHandle<()>,
     announcer: tokio::task::JoinHandle<()>,
     delays: Option<tokio::task::JoinHandle<()>>,
     burials: Option<tokio::task::JoinHandle<()>>,
@@ -90,6 +96,7 @@ impl Runtime {
         let (broker, committer) = Broker::recover(config, node, store, users)?;
         Ok(Self {
             timers: tokio::spawn(timers::run(Arc::clone(&broker))),
+            alarms: tokio::spawn(alarms::run(Arc::clone(&broker))),
             announcer: tokio::spawn(announce::run(Arc::clone(&broker))),
             broker,
             committer,
@@ -162,6 +169,7 @@ impl Runtime {
             tracing::warn!("some clients did not say goodbye");
         }
         self.timers.abort();
+        self.alarms.abort();
         self.announcer.abort();
         if let Some(delays) = &self.delays {
             delays.abort();

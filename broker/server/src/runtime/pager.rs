@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use amphora_core::queue::{Effects, PageIn};
+use amphora_core::store::StoreError;
 
 use super::committer::Committer;
 use super::peer::Touched;
@@ -26,7 +27,11 @@ impl Committer {
 fn read_back(committer: &Arc<Committer>, queue: &Arc<SharedQueue>, requests: &[PageIn]) {
     let mut touched = Touched::default();
     for request in requests {
-        let data = request.read(|queue, record| committer.store.read(queue, record));
+        let data = match request.read(|queue, record| committer.read(queue, record)) {
+            // The broker stops, and the messages stay where they are.
+            Err(StoreError::Unavailable(_)) => return,
+            data => data,
+        };
         queue.with(committer, &mut touched, |model, sink| {
             let read = data.map_err(|error| error.to_string()).and_then(|data| {
                 model

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use amphora_core::queue::ConsumerKey;
 use amphora_protocol::wire::method::Method;
 use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag};
 use parking_lot::Mutex;
@@ -26,6 +27,9 @@ pub(super) enum Letter {
     Cancelled {
         channel: ChannelNumber,
         tag: ConsumerTag,
+        /// Which it was: by the time that the letter is read, another one may have the tag.
+        queue: Arc<SharedQueue>,
+        key: ConsumerKey,
         /// The client knows.
         told: bool,
     },
@@ -104,6 +108,18 @@ impl Peer {
 
     pub(super) fn letters(&self) -> Vec<Letter> {
         std::mem::take(&mut *self.letters.lock())
+    }
+
+    /// The text with which the connection is told to close, if it is. Whoever takes it closes the connection.
+    pub(super) fn take_close(&self) -> Option<String> {
+        let mut letters = self.letters.lock();
+        let at = letters
+            .iter()
+            .position(|letter| matches!(letter, Letter::Close(_)))?;
+        match letters.remove(at) {
+            Letter::Close(text) => Some(text),
+            Letter::Cancelled { .. } => None,
+        }
     }
 
     pub(super) fn fail(&self) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use amphora_core::channel::Settling;
+use amphora_core::queue::ConsumerKey;
 use amphora_core::topology::ConnectionId;
 use amphora_protocol::connection::{Connection, Event, Failure};
 use amphora_protocol::exception::{ConnectionException, Exception};
@@ -18,7 +19,7 @@ use crate::auth::{Identity, PeerInfo, VhostAccess};
 use super::administration::Admission;
 use super::blocking::block;
 use super::broker::Broker;
-use super::channel::Channel;
+use super::channel::{Channel, ChannelConsumer};
 use super::counters::Tally;
 use super::info::ConnectionInfo;
 use super::ingress::Ingress;
@@ -335,9 +336,13 @@ impl Session {
         }
         for letter in self.peer.letters() {
             match letter {
-                Letter::Cancelled { channel, tag, told } => {
-                    self.consumer_cancelled(channel, tag, told);
-                }
+                Letter::Cancelled {
+                    channel,
+                    tag,
+                    queue,
+                    key,
+                    told,
+                } => self.consumer_cancelled(channel, tag, (&queue, key), told),
                 Letter::Close(_) if self.closed => return Err(End::Closed),
                 Letter::Close(text) => {
                     self.leave();
@@ -352,13 +357,24 @@ impl Session {
     }
 
     /// The server has cancelled a consumer, because its queue is gone.
-    fn consumer_cancelled(&mut self, number: ChannelNumber, tag: ConsumerTag, told: bool) {
+    fn consumer_cancelled(
+        &mut self,
+        number: ChannelNumber,
+        tag: ConsumerTag,
+        (queue, key): (&Handle, ConsumerKey),
+        told: bool,
+    ) {
         let Some(channel) = self.channels.get_mut(&number) else {
             return;
         };
-        let known = channel.consumers.remove(&tag).is_some();
+        let is_meant =
+            |known: &ChannelConsumer| known.key == key && Arc::ptr_eq(&known.queue, queue);
+        if !channel.consumers.get(&tag).is_some_and(is_meant) {
+            return;
+        }
+        channel.consumers.remove(&tag);
         channel.info.consumers.set(channel.consumers.len() as u64);
-        if known && !told && self.peer.cancel_notify.load(Ordering::Relaxed) {
+        if !told && self.peer.cancel_notify.load(Ordering::Relaxed) {
             let cancel = basic::Cancel {
                 consumer_tag: tag,
                 no_wait: true,

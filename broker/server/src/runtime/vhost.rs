@@ -345,6 +345,8 @@ impl VirtualHost {
             peer.post(Letter::Cancelled {
                 channel: subscriber.channel,
                 tag: tag.clone(),
+                queue: Arc::clone(queue),
+                key,
                 told,
             });
             let mut outbox = peer.outbox.lock();

@@ -145,6 +145,16 @@ impl Engine {
     }
 }
 
+/// Whether the operating system refused, which may pass: too many open files, a device error. What was written may be whole.
+pub(super) fn is_unavailable(error: &fjall::Error) -> bool {
+    matches!(
+        error,
+        fjall::Error::Io(_)
+            | fjall::Error::Storage(fjall::LsmError::Io(_))
+            | fjall::Error::Poisoned
+    )
+}
+
 /// What the database said, without the types around it.
 pub(super) fn describe(error: &fjall::Error) -> String {
     match error {

@@ -191,7 +191,7 @@ fn found(
     match value {
         Ok(Some(value)) => Ok(value),
         Ok(None) => Err(damaged_record(queue, record, absent)),
-        Err(error @ fjall::Error::Io(_)) => Err(unavailable(&error)),
+        Err(error) if engine::is_unavailable(&error) => Err(unavailable(&error)),
         Err(error) => Err(damaged_record(queue, record, engine::describe(&error))),
     }
 }

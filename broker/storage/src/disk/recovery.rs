@@ -7,7 +7,7 @@ use amphora_core::store::{
 };
 use bytes::Bytes;
 
-use super::engine::{Engine, describe};
+use super::engine::{Engine, describe, is_unavailable};
 use super::layout::index::{self, IndexEntry};
 use super::layout::{MARKER, definition, settlement};
 use super::writer::Writer;
@@ -132,12 +132,12 @@ fn by_queue(
 }
 
 fn damaged(what: &str, error: &fjall::Error) -> StoreError {
-    match error {
-        fjall::Error::Io(_) => unavailable(error),
-        error => StoreError::Damaged {
-            what: what.to_owned(),
-            reason: describe(error),
-        },
+    if is_unavailable(error) {
+        return unavailable(error);
+    }
+    StoreError::Damaged {
+        what: what.to_owned(),
+        reason: describe(error),
     }
 }
 

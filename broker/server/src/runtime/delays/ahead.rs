@@ -105,7 +105,9 @@ impl Waiting {
         self.ahead.loading = true;
         let (vhost, queue) = (Arc::clone(vhost), Arc::clone(queue));
         vhost.committer.clone().read_aside(move || {
-            let read = reading::messages(&vhost, &queue, &wanted);
+            let Some(read) = reading::messages(&vhost, &queue, &wanted) else {
+                return;
+            };
             let mut waiting = vhost.delays.waiting.lock();
             if waiting.is_of(&queue) {
                 waiting.ahead.loading = false;

@@ -118,7 +118,8 @@ fn read(vhost: &VirtualHost, queue: &Handle, keys: Vec<(u64, Position)>) -> Vec<
         }
     }
     drop(state);
-    let mut stored = reading::messages(vhost, queue, &wanted).into_iter();
+    let stored = reading::messages(vhost, queue, &wanted);
+    let mut stored = stored.into_iter().flatten();
     let messages = found.into_iter().filter_map(|((due, position), message)| {
         let message = message.or_else(|| stored.next().flatten())?;
         let wrapped = borrowed(&message);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use amphora_core::message::Message;
 use amphora_core::queue::{Effects, PageIn, RecordData, read_record};
-use amphora_core::store::{Position, RecordId, RecordRef};
+use amphora_core::store::{Position, RecordId, RecordRef, StoreError};
 use bytes::Bytes;
 
 use super::wrapping::Wrapped;
@@ -24,12 +24,13 @@ pub(super) struct Wanted {
     pub(super) taken: bool,
 }
 
-/// Reads messages back as they are in the queue, each record once. Nothing for one that is lost, which is told in the log. Blocks.
+/// Reads messages back as they are in the queue, each record once. Nothing for one that is lost, which is told in the log;
+/// nothing at all if the broker stops before the store can be read. Blocks.
 pub(super) fn messages(
     vhost: &VirtualHost,
     queue: &Handle,
     wanted: &[Wanted],
-) -> Vec<Option<Owned>> {
+) -> Option<Vec<Option<Owned>>> {
     let mut records: BTreeMap<RecordId, RecordRef> = BTreeMap::new();
     let mut places: HashMap<Position, usize> = HashMap::new();
     for (place, want) in wanted.iter().enumerate() {
@@ -47,16 +48,19 @@ pub(super) fn messages(
                 *place = Some(compact(&message));
             }
         });
-        failure = read.err().or(failure);
+        failure = match read {
+            Err(StoreError::Unavailable(_)) => return None,
+            read => read.err().or(failure),
+        };
     }
     let lost = found.iter().filter(|message| message.is_none()).count();
     // What was settled meanwhile, with its records, is not lost.
     if lost > 0
         && let Some(error) = failure
     {
-        tracing::error!(vhost = %vhost.name, lost, error, "delayed messages cannot be read back and are lost");
+        tracing::error!(vhost = %vhost.name, lost, %error, "delayed messages cannot be read back and are lost");
     }
-    found
+    Some(found)
 }
 
 /// One allocation for all parts: there may be many.
@@ -76,14 +80,16 @@ fn walk(
     queue: &Handle,
     record: &RecordRef,
     mut each: impl FnMut(Position, Message<'_>),
-) -> Result<(), String> {
-    let store = &vhost.committer.store;
-    let read = |queue, record: &RecordRef| store.read(queue, record);
-    let record = RecordData::read(queue.id, record, read).map_err(|error| error.to_string())?;
-    read_record(&record.data, &record.bodies, |position, message, _| {
+) -> Result<(), StoreError> {
+    let read = |queue, record: &RecordRef| vhost.committer.read(queue, record);
+    let whole = RecordData::read(queue.id, record, read)?;
+    read_record(&whole.data, &whole.bodies, |position, message, _| {
         each(position, message);
     })
-    .map_err(|malformed| malformed.0.to_owned())
+    .map_err(|malformed| StoreError::Damaged {
+        what: format!("record {}", record.id.0),
+        reason: malformed.0.to_owned(),
+    })
 }
 
 impl Waiting {
@@ -129,7 +135,11 @@ fn index(vhost: &VirtualHost, queue: &Handle, stretch: &PageIn) {
                 .map_or((0, ""), |wrapped| (wrapped.due, wrapped.exchange()));
             found.push((due, position, exchange.into()));
         });
-        failure = read.err().or(failure);
+        failure = match read {
+            // The broker stops, and the messages stay where they are.
+            Err(StoreError::Unavailable(_)) => return,
+            read => read.err().or(failure),
+        };
     }
     let mut waiting = vhost.delays.waiting.lock();
     if !waiting.is_of(queue) {
@@ -147,7 +157,7 @@ fn index(vhost: &VirtualHost, queue: &Handle, stretch: &PageIn) {
             && let Some((first, last)) = model.lose(stretch.base)
         {
             tracing::error!(
-                vhost = %vhost.name, first, last, error, "delayed messages cannot be read back and are lost"
+                vhost = %vhost.name, first, last, %error, "delayed messages cannot be read back and are lost"
             );
         }
         let effects = Effects {

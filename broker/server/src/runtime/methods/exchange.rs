@@ -43,7 +43,7 @@ impl Session {
     ) -> Result<(), Exception> {
         let no_wait = declare.no_wait;
         let changed = self.principal()?.declare_exchange(declare.into())?;
-        self.durable(changed).await;
+        self.durable(changed).await?;
         if !no_wait {
             self.send(channel, exchange::DeclareOk {});
         }
@@ -58,7 +58,7 @@ impl Session {
         let changed = self
             .principal()?
             .delete_exchange(&delete.exchange, delete.if_unused)?;
-        self.durable(changed).await;
+        self.durable(changed).await?;
         if !delete.no_wait {
             self.send(channel, exchange::DeleteOk {});
         }
@@ -67,13 +67,13 @@ impl Session {
 
     pub(super) async fn bind(&mut self, binding: Binding) -> Result<(), Exception> {
         let changed = self.principal()?.bind(binding)?;
-        self.durable(changed).await;
+        self.durable(changed).await?;
         Ok(())
     }
 
     pub(super) async fn unbind(&mut self, binding: &Binding) -> Result<(), Exception> {
         let changed = self.principal()?.unbind(binding)?;
-        self.durable(changed).await;
+        self.durable(changed).await?;
         Ok(())
     }
 }

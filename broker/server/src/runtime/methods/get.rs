@@ -39,7 +39,7 @@ impl Session {
                     self.send(number, basic::GetEmpty {});
                     return Ok(());
                 }
-                Get::Away => paged.await,
+                Get::Away => self.wait_for_disk(paged).await?,
             }
         }
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::method::{Method, access, channel, confirm, connection};
+use amphora_protocol::wire::reply_code::ReplyCode;
 use amphora_protocol::wire::types::{ChannelNumber, QueueName};
 use tokio::time::sleep;
 
@@ -88,25 +89,32 @@ impl Session {
     }
 
     /// The result of a change, once it is durable.
-    async fn durable<T>(&mut self, changed: Changed<T>) -> T {
+    async fn durable<T>(&mut self, changed: Changed<T>) -> Result<T, Exception> {
         if changed.epoch > 0 {
             let committer = Arc::clone(&self.broker.committer);
-            self.wait_for_disk(committer.durable(changed.epoch)).await;
+            self.wait_for_disk(committer.durable(changed.epoch)).await?;
         }
-        changed.result
+        Ok(changed.result)
     }
 
     /// Waits for the disk. A store that refuses may take any time: the client gets its heartbeats meanwhile, and is not
     /// waited for once it is gone.
-    async fn wait_for_disk(&mut self, durable: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// The connection ends before the disk is there: nothing may be promised.
+    async fn wait_for_disk(&mut self, durable: impl Future<Output = ()>) -> Result<(), Exception> {
         self.finish();
         let mut durable = pin!(durable);
         loop {
             tokio::select! {
-                () = &mut durable => return,
+                () = &mut durable => return Ok(()),
                 () = sleep(BEAT) => {
-                    if self.beat(true).is_err() || self.peer.failed.load(Ordering::Acquire) {
-                        return;
+                    let end = self.peer.take_close().or_else(|| {
+                        let gone = self.peer.failed.load(Ordering::Acquire) || self.beat(true).is_err();
+                        gone.then(|| "the client is gone".to_owned())
+                    });
+                    if let Some(text) = end {
+                        return Err(ConnectionException::new(ReplyCode::ConnectionForced, text).into());
                     }
                 }
             }

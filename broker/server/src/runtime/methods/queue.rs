@@ -87,7 +87,7 @@ impl Session {
             entered.exclusive.push(Arc::clone(&queue));
         }
         self.channel(channel)?.last_queue = Some(name.clone());
-        self.durable(changed).await;
+        self.durable(changed).await?;
         let counts = queue.with(&self.broker.committer, &mut self.touched, |model, _| {
             model.renew();
             let expired = model.expire();
@@ -139,7 +139,7 @@ impl Session {
         let (principal, touched) = self.principal_and_touched()?;
         let changed = principal.delete_queue(&name, condition, touched)?;
         self.entered()?.exclusive.retain(|queue| queue.name != name);
-        let ready = self.durable(changed).await;
+        let ready = self.durable(changed).await?;
         if !delete.no_wait {
             let ok = queue::DeleteOk {
                 message_count: u32::try_from(ready).unwrap_or(u32::MAX),

@@ -63,7 +63,7 @@ impl Session {
         }
         self.flush(&[]);
         let committer = Arc::clone(&self.broker.committer);
-        self.wait_for_disk(committer.all_durable()).await;
+        self.wait_for_disk(committer.all_durable()).await?;
         self.send(channel, tx::CommitOk {});
         Ok(())
     }
