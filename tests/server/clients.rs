@@ -1,13 +1,14 @@
 //! Clients that make it difficult.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amphora_protocol::wire::method::{Method, basic, channel, queue};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ConsumerTag, QueueName, RoutingKey};
-use amphora_tests::{Broker, Client, Login, Received, Settings};
+use amphora_tests::{Broker, Client, Login, PATIENCE, Received, Settings};
 use anyhow::bail;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 #[test]
 fn the_tag_of_a_consumer_is_free_as_soon_as_the_client_knows_that_it_was_cancelled()
@@ -236,4 +237,41 @@ fn declare(client: &mut Client, name: &str) -> anyhow::Result<u32> {
         Method::Queue(queue::Method::DeclareOk(ok)) => Ok(ok.message_count),
         other => bail!("{other:?}"),
     }
+}
+
+#[test]
+fn clients_leave_files_for_the_store() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let mut first = broker.connect()?;
+    first.open(1)?;
+    let pid = Pid::from_raw(i32::try_from(broker.pid()?)?);
+    let limit = Rlimit {
+        current: Some(120),
+        maximum: Some(120),
+    };
+    prlimit(pid, Resource::Nofile, limit)?;
+    let mut others = Vec::new();
+    loop {
+        if others.len() > 120 {
+            bail!("nobody was refused");
+        }
+        match broker.connect() {
+            Ok(client) => others.push(client),
+            Err(error) => {
+                broker.logged("too many files are open")?;
+                println!("{} connections, then: {error}", others.len());
+                break;
+            }
+        }
+    }
+    // The one that is there is served, and the next one as soon as another has gone.
+    declare(&mut first, "q")?;
+    drop(others);
+    let begun = Instant::now();
+    while let Err(error) = broker.connect() {
+        if begun.elapsed() > PATIENCE {
+            return Err(error);
+        }
+    }
+    Ok(())
 }

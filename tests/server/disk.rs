@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use amphora_protocol::wire::method::{Method, basic, confirm, connection, queue};
-use amphora_protocol::wire::types::QueueName;
+use amphora_protocol::wire::types::{DeliveryTag, QueueName};
 use amphora_tests::{Broker, Client, Received, Settings};
 use anyhow::{bail, ensure};
 use rustix::fs::FallocateFlags;
@@ -71,37 +71,7 @@ fn a_full_disk_can_be_drained() -> anyhow::Result<()> {
         bail!("a message that is not safe was not refused");
     };
 
-    let mut consumer = broker.connect()?;
-    consumer.open(1)?;
-    consumer.call(
-        1,
-        &basic::Consume {
-            queue: QueueName::new("drained")?,
-            ..basic::Consume::default()
-        },
-    )?;
-    let mut last = None;
-    for number in 0..MESSAGES {
-        let message = consumer.message(1)?;
-        ensure!(message.body == number.to_be_bytes());
-        let basic::Method::Deliver(deliver) = message.method else {
-            bail!("{:?}", message.method);
-        };
-        last = Some(deliver.delivery_tag);
-    }
-    let Some(delivery_tag) = last else {
-        bail!("nothing came")
-    };
-    let multiple = true;
-    consumer.send(
-        1,
-        &basic::Ack {
-            delivery_tag,
-            multiple,
-        },
-    )?;
-    // The answer to a question means that the acknowledgement before it was read.
-    consumer.call(1, &basic::Qos::default())?;
+    drain(&mut broker.connect()?)?;
     // Acknowledgements are gathered for 20 ms, and a store that refuses is asked again after 200.
     std::thread::sleep(std::time::Duration::from_secs(1));
     broker.kill()?;
@@ -121,6 +91,38 @@ fn a_full_disk_can_be_drained() -> anyhow::Result<()> {
     client.call(1, &confirm::Select { no_wait: false })?;
     client.publish_to(1, "drained", b"there is space again")?;
     confirmed(&mut client, 1)
+}
+
+/// Takes and acknowledges all messages of the one queue.
+fn drain(consumer: &mut Client) -> anyhow::Result<()> {
+    consumer.open(1)?;
+    consumer.call(
+        1,
+        &basic::Consume {
+            queue: QueueName::new("drained")?,
+            ..basic::Consume::default()
+        },
+    )?;
+    let mut delivery_tag = DeliveryTag(0);
+    for number in 0..MESSAGES {
+        let message = consumer.message(1)?;
+        ensure!(message.body == number.to_be_bytes());
+        let basic::Method::Deliver(deliver) = message.method else {
+            bail!("{:?}", message.method);
+        };
+        delivery_tag = deliver.delivery_tag;
+    }
+    let multiple = true;
+    consumer.send(
+        1,
+        &basic::Ack {
+            delivery_tag,
+            multiple,
+        },
+    )?;
+    // The answer to a question means that the acknowledgement before it was read.
+    consumer.call(1, &basic::Qos::default())?;
+    Ok(())
 }
 
 fn durable(name: &str) -> anyhow::Result<queue::Declare> {

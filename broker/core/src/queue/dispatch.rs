@@ -103,8 +103,9 @@ impl<C> Queue<C> {
             return direct;
         }
         self.head = self.log.tail();
+        refused.sort_unstable();
         for index in 0..direct {
-            if refused.contains(&(index as u64)) {
+            if refused.binary_search(&(index as u64)).is_ok() {
                 append(self, index);
             } else {
                 self.log.skip(1);

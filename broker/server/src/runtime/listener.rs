@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amphora_protocol::connection::Offer;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 use amphora_protocol::wire::types::ShortString;
 use bytes::Bytes;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -23,10 +25,23 @@ use crate::auth::{PeerInfo, Users};
 /// After an accept that failed because of the machine, such as too many open files, the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Files that are kept for the store and for the management API when clients take all others.
+const FILES_RESERVE: u64 = 64;
+
+/// Whether a client's socket is not among the last files that may be open. The system gives out the lowest number that is free.
+fn leaves_reserve(socket: &TcpStream) -> bool {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u64::try_from(socket.as_raw_fd())
+        .is_ok_and(|number| number < limit.saturating_sub(FILES_RESERVE))
+}
+
 /// Accepts until the task is aborted.
 pub(super) async fn accept(broker: Arc<Broker>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     loop {
         match listener.accept().await {
+            Ok((socket, _)) if !leaves_reserve(&socket) => {
+                tracing::warn!("connection refused: too many files are open");
+            }
             Ok((socket, client)) => {
                 let (broker, tls) = (Arc::clone(&broker), tls.clone());
                 tokio::spawn(async move {
@@ -56,6 +71,7 @@ async fn welcome(
         certificate: None,
     };
     let id = broker.connection_id();
+    let accepted = Instant::now();
     let (reader, writer, peer, encryption) = match tls {
         None => {
             let socket = Arc::new(socket);
@@ -83,7 +99,8 @@ async fn welcome(
         }
     };
     let info = ConnectionInfo::new(peer, client, server, encryption);
-    let offer = offer(&broker, &peer_info);
+    let mut offer = offer(&broker, &peer_info);
+    offer.handshake_timeout = offer.handshake_timeout.saturating_sub(accepted.elapsed());
     serve(broker, reader, writer, info, offer, peer_info).await;
     Ok(())
 }
