@@ -13,6 +13,7 @@ use crate::exchange::Exchange;
 use crate::instance::Failure;
 use crate::plugin::{Plugin, Version};
 use crate::running::Running;
+use crate::verdicts::Verdicts;
 use crate::worker;
 
 /// A call that was answered.
@@ -21,6 +22,8 @@ pub(crate) struct Done<T> {
     pub(crate) answer: T,
     pub(crate) time: Duration,
     pub(crate) sent: Vec<Outgoing>,
+    /// The plugin was not called: the answer was known.
+    pub(crate) is_kept: bool,
 }
 
 /// Routes a batch.
@@ -36,12 +39,19 @@ pub(crate) fn route(
         return Err(Failure::harmless(Fault::Replaced, text));
     }
     check_size(version, batch.bytes().len())?;
-    with_instance(plugin, version, Some(exchange), batch.len(), |running| {
-        let known = running.catch_up(exchange)?;
-        let begun = Instant::now();
-        running.route(known, batch, answer)?;
-        Ok(((), begun.elapsed()))
-    })
+    let messages = batch.len();
+    with_instance(
+        plugin,
+        version,
+        Some(exchange),
+        messages,
+        |running, begun| {
+            let known = running.catch_up(exchange)?;
+            // What it is told of bindings is no part of what a message takes.
+            *begun = Instant::now();
+            running.route(known, batch, answer)
+        },
+    )
 }
 
 /// Transforms a message.
@@ -60,28 +70,27 @@ pub(crate) fn apply(
             Failure::harmless(Fault::Refused, text)
         })?;
         check_size(version, packed.len())?;
-        if needs.pure
-            && let Some(verdict) = version.verdicts.find(queue, packed)
-        {
+        let keeps = needs.pure && plugin.world.keeps_answers;
+        if keeps && let Some(verdict) = version.verdicts.find(queue, packed) {
             plugin.counters.kept();
             return Ok(Done {
                 answer: lifted(verdict, message)?,
                 time: Duration::ZERO,
                 sent: Vec::new(),
+                is_kept: true,
             });
         }
-        let done = with_instance(plugin, version, None, 1, |running| {
-            ask(running, packed, queue)
+        let mut kept = None;
+        let done = with_instance(plugin, version, None, 1, |running, _| {
+            let verdict = ask(running, packed, queue)?;
+            kept = (keeps && Verdicts::is_worth_it(packed, &verdict)).then(|| verdict.clone());
+            lifted(verdict, message)
         })?;
         // An answer that was kept would not send again what the call sent.
-        if needs.pure && done.sent.is_empty() {
-            version.verdicts.keep(queue, packed, &done.answer);
+        if let Some(verdict) = kept.filter(|_| done.sent.is_empty()) {
+            version.verdicts.keep(queue, packed, verdict);
         }
-        Ok(Done {
-            answer: lifted(done.answer, message)?,
-            time: done.time,
-            sent: done.sent,
-        })
+        Ok(done)
     })
 }
 
@@ -89,18 +98,16 @@ fn ask(
     running: &mut Running,
     packed: &[u8],
     queue: Option<&str>,
-) -> Result<(types::Verdict, Duration), Failure> {
+) -> Result<types::Verdict, Failure> {
     let messages = contract::messages(&running.version.needs, packed, 1)
         .map_err(|error| Failure::harmless(Fault::BadAnswer, error))?;
-    let begun = Instant::now();
     let mut verdict = None;
     for message in messages {
         verdict = Some(running.instance.apply(message, queue)?);
     }
-    let verdict = verdict.ok_or_else(|| {
+    verdict.ok_or_else(|| {
         Failure::harmless(Fault::BadAnswer, "a message was packed as none".to_owned())
-    })?;
-    Ok((verdict, begun.elapsed()))
+    })
 }
 
 fn lifted(verdict: types::Verdict, message: &Origin<'_>) -> Result<Verdict, Failure> {
@@ -138,17 +145,28 @@ fn check_size(version: &Version, bytes: usize) -> Result<(), Failure> {
 }
 
 /// Calls an instance, and counts the call.
+///
+/// The time is that of the whole call, with what the host makes of messages and answers: that is the plugin's doing, too, and no deadline ends it.
+/// `call` may say that it begins later.
 fn with_instance<T>(
     plugin: &Arc<Plugin>,
     version: &Arc<Version>,
     exchange: Option<&Exchange>,
     messages: usize,
-    mut call: impl FnMut(&mut Running) -> Result<(T, Duration), Failure>,
+    mut call: impl FnMut(&mut Running, &mut Instant) -> Result<T, Failure>,
 ) -> Result<Done<T>, Failure> {
+    let mut time = Duration::ZERO;
     let mut call = |running: &mut Running| {
-        let (answer, time) = call(running)?;
+        let mut begun = Instant::now();
+        let answer = call(running, &mut begun);
+        time = begun.elapsed();
         let sent = running.instance.take_sent();
-        Ok::<_, Failure>(Done { answer, time, sent })
+        Ok::<_, Failure>(Done {
+            answer: answer?,
+            time,
+            sent,
+            is_kept: false,
+        })
     };
     let mut attempt = || {
         if version.pace.is_slow() {
@@ -165,11 +183,16 @@ fn with_instance<T>(
         worker::make_room(Some(plugin.id));
         done = attempt();
     }
-    let time = match &done {
-        Ok(done) => done.time,
-        Err(failure) if failure.fault == Fault::Timeout => version.spec.deadline,
-        Err(_) => return done,
-    };
+    // A thread that had no processor for a while has not made the plugin slow.
+    if done
+        .as_ref()
+        .is_err_and(|failure| failure.fault == Fault::Timeout)
+    {
+        time = version.spec.deadline;
+    }
+    if time.is_zero() {
+        return done;
+    }
     version.pace.took(time);
     worker::spend(time);
     if done.is_ok() {
@@ -234,10 +257,6 @@ fn call_one<T>(
     };
     let answer = call(&mut running);
     if !answer.as_ref().is_err_and(|failure| failure.is_fatal) {
-        // What a call sent that failed goes nowhere.
-        if answer.is_err() {
-            drop(running.instance.take_sent());
-        }
         *place = Some(running);
     }
     answer

@@ -4,12 +4,13 @@
 //! It is code that will run in this process, so it is used only if nobody but the broker's user can have written it, and only if it is whole:
 //! its own hash lies beside it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
@@ -17,6 +18,12 @@ use wasmtime::component::Component;
 
 /// Compiled components that are kept, the most recently used ones.
 const KEPT_MAX: usize = 100;
+
+/// What a file is called while it is being written, with the process's number behind it.
+const PARTIAL: &str = "partial-";
+
+/// A file that was begun so long ago was given up by a process that is gone.
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// A folder of compiled code.
 #[derive(Debug)]
@@ -64,11 +71,15 @@ impl CodeCache {
                 "a compiled plugin is not kept in '{}': {error}",
                 self.folder.display()
             );
-            return Component::new(engine, bytes);
+        } else if let Ok(Some(component)) = read(engine, &code, &sum) {
+            return Ok(component);
         }
-        match read(engine, &code, &sum) {
-            Ok(Some(component)) => Ok(component),
-            Ok(None) | Err(_) => Component::new(engine, bytes),
+        #[expect(
+            unsafe_code,
+            reason = "it is what this engine has just made, and nobody has had it since"
+        )]
+        unsafe {
+            Component::deserialize(engine, &compiled)
         }
     }
 
@@ -85,23 +96,42 @@ impl CodeCache {
 
     /// Removes the files that were not used for the longest time.
     fn prune(&self) -> io::Result<()> {
+        let abandoned = SystemTime::now() - ABANDONED;
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "cwasm")
-            {
-                files.push((fs::metadata(&path)?.modified()?, path));
+            let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+            let is_partial = extension.starts_with(PARTIAL);
+            if extension != "cwasm" && !is_partial {
+                continue;
+            }
+            // Another process may clear up, too.
+            let Some(modified) = there(fs::metadata(&path))? else {
+                continue;
+            };
+            let modified = modified.modified()?;
+            if is_partial && modified < abandoned {
+                there(fs::remove_file(&path))?;
+            } else if !is_partial {
+                files.push((modified, path));
             }
         }
         files.sort();
         let surplus = files.len().saturating_sub(KEPT_MAX);
         for (_, path) in files.into_iter().take(surplus) {
-            fs::remove_file(&path)?;
-            fs::remove_file(path.with_extension("sha256"))?;
+            there(fs::remove_file(&path))?;
+            there(fs::remove_file(path.with_extension("sha256")))?;
         }
         Ok(())
+    }
+}
+
+/// None if there is no such file.
+fn there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -145,7 +175,7 @@ fn read(engine: &Engine, code: &Path, sum: &Path) -> wasmtime::Result<Option<Com
 
 /// Writes a file so that it is there whole or not at all.
 fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let partial = path.with_extension(format!("partial-{}", std::process::id()));
+    let partial = path.with_extension(format!("{PARTIAL}{}", std::process::id()));
     let mut file = File::options()
         .write(true)
         .create(true)
@@ -180,5 +210,33 @@ impl Hasher for Sha {
         digest
             .first_chunk()
             .map_or(0, |chunk| u64::from_le_bytes(*chunk))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_goes_and_what_is_missing_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = CodeCache {
+            folder: folder.path().to_owned(),
+        };
+        let file = |name: &str, age: Duration| {
+            let file = File::create(folder.path().join(name)).expect("room");
+            file.set_modified(SystemTime::now() - age).expect("a time");
+        };
+        file("begun.partial-1", Duration::from_mins(1));
+        file("old.partial-1", Duration::from_hours(2));
+        // The oldest of too many, whose hash is not there.
+        for number in 0..=KEPT_MAX {
+            let age = if number == 7 { 9 } else { 1 };
+            file(&format!("{number}.cwasm"), Duration::from_hours(age));
+        }
+        cache.prune().expect("nothing is in the way");
+        let is_there = |name: &str| folder.path().join(name).exists();
+        assert!(is_there("begun.partial-1") && is_there("6.cwasm") && is_there("8.cwasm"));
+        assert!(!is_there("old.partial-1") && !is_there("7.cwasm"));
     }
 }

@@ -15,10 +15,10 @@ use crate::snapshot::FaultCounts;
 /// Buckets of the histogram of batch sizes: 1, 2, 4 … 256 messages at most.
 pub const BATCH_BUCKETS: usize = 9;
 
-/// Buckets of the histogram of nanoseconds per message: 128, 256, 512 … at most, the last without a bound.
+/// Buckets of the histograms of nanoseconds, per message and per call: 128, 256, 512 … at most, the last without a bound.
 pub const LATENCY_BUCKETS: usize = 20;
 
-/// The smallest bound of the histogram of nanoseconds per message, as a power of two.
+/// The smallest bound of the histograms of nanoseconds, as a power of two.
 const LATENCY_FIRST: u32 = 7;
 
 /// Figures that only rise.
@@ -34,6 +34,8 @@ pub struct CounterSnapshot {
     pub batch_sizes: [u64; BATCH_BUCKETS],
     /// Messages by time: bucket `i` has those that took at most 2^(7+i) nanoseconds each and are in no earlier one; the last has the rest.
     pub nanoseconds_per_message: [u64; LATENCY_BUCKETS],
+    /// Calls by time: bucket `i` has those that took at most 2^(7+i) nanoseconds and are in no earlier one; the last has the rest.
+    pub nanoseconds_per_call: [u64; LATENCY_BUCKETS],
     /// Messages that a transform was not called for, because its answers are pure and this one was known.
     pub kept_answers: u64,
     /// Failures by kind.
@@ -76,6 +78,7 @@ pub(crate) struct Tally {
     nanoseconds: AtomicU64,
     batch_sizes: [AtomicU64; BATCH_BUCKETS],
     latency: [AtomicU64; LATENCY_BUCKETS],
+    call_latency: [AtomicU64; LATENCY_BUCKETS],
 }
 
 /// Adds where there is only one writer.
@@ -92,12 +95,8 @@ impl Tally {
         raise(&self.nanoseconds, nanoseconds);
         let bucket = messages.max(1).next_power_of_two().ilog2() as usize;
         raise(&self.batch_sizes[bucket.min(BATCH_BUCKETS - 1)], 1);
-        let each = (nanoseconds / many.max(1)).max(1);
-        let bucket = each
-            .next_power_of_two()
-            .ilog2()
-            .saturating_sub(LATENCY_FIRST) as usize;
-        raise(&self.latency[bucket.min(LATENCY_BUCKETS - 1)], many);
+        raise(&self.latency[latency(nanoseconds / many.max(1))], many);
+        raise(&self.call_latency[latency(nanoseconds)], 1);
     }
 
     fn add_to(&self, sums: &mut CounterSnapshot) {
@@ -111,7 +110,18 @@ impl Tally {
         for (sum, counter) in sums.nanoseconds_per_message.iter_mut().zip(&self.latency) {
             *sum += read(counter);
         }
+        let calls = sums.nanoseconds_per_call.iter_mut();
+        for (sum, counter) in calls.zip(&self.call_latency) {
+            *sum += read(counter);
+        }
     }
+}
+
+/// The bucket of the histograms of nanoseconds.
+fn latency(nanoseconds: u64) -> usize {
+    let power = nanoseconds.max(1).next_power_of_two().ilog2();
+    let bucket = power.saturating_sub(LATENCY_FIRST) as usize;
+    bucket.min(LATENCY_BUCKETS - 1)
 }
 
 impl Counters {

@@ -6,9 +6,7 @@ use wasmtime::{
 };
 
 use crate::error::HostError;
-
-/// Bytes of memory that an operator may grant to one instance, at most.
-pub(crate) const MEMORY_MAX: u64 = 1 << 30;
+use crate::spec::MEMORY_MAX;
 
 /// Instances of all plugins on all threads, at most. They cost address space, not memory.
 const INSTANCES_MAX: u32 = 2_000;

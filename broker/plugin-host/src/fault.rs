@@ -1,5 +1,6 @@
 //! How calls fail, in kinds and words.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use amphora_core::hook::{Fault, HookError};
@@ -69,6 +70,28 @@ pub(crate) fn text(call: &str, error: &wasmtime::Error, last_words: Option<&str>
     cut(text)
 }
 
+/// A plugin's text as it stands in the log: on one line, so that no plugin can write what looks like a line of the broker's.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_unsafe(character) {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    Cow::Owned(line)
+}
+
+/// Control characters, and what else ends a line or turns the direction of text.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// As much of a text as is kept.
 pub(crate) fn cut(mut text: String) -> String {
     if text.len() > TEXT_MAX {
@@ -84,5 +107,19 @@ pub(crate) fn hook_error(plugin: &std::sync::Arc<str>, fault: Fault, text: Strin
         plugin: std::sync::Arc::clone(plugin),
         fault,
         text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_text_cannot_look_like_another_line() {
+        assert_eq!(one_line("as it was: ö \u{1f600}"), "as it was: ö \u{1f600}");
+        assert_eq!(
+            one_line("a\n2026-01-01 ERROR amphora: b\r\u{1b}[31m\u{2028}\u{202e}"),
+            "a\\n2026-01-01 ERROR amphora: b\\r\\u{1b}[31m\\u{2028}\\u{202e}"
+        );
     }
 }

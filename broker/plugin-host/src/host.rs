@@ -42,6 +42,8 @@ pub struct Host {
 pub struct HostSettings {
     /// The folder for compiled code. It is made if need be, for the broker's user only, and not used if others can write to it.
     pub cache_folder: Option<PathBuf>,
+    /// Calls a transform for each message, also if its answers are pure and this one is known: for whoever measures what a call takes.
+    pub forgets_answers: bool,
 }
 
 /// What a host knows, by name.
@@ -64,6 +66,7 @@ impl Host {
         let ticker = Ticker::start(&engine)?;
         let cache = settings.cache_folder;
         let world = World {
+            keeps_answers: !settings.forgets_answers,
             watch: ticker.watch(),
             _ticker: ticker,
             cache: cache.and_then(|folder| CodeCache::open(&folder)),
@@ -84,7 +87,21 @@ impl Host {
     /// # Errors
     /// Says what is wrong. What was in force stays in force.
     pub fn load(&self, spec: PluginSpec, component: &[u8]) -> Result<Snapshot, LoadError> {
-        load::load(self, spec, component)
+        load::load(self, spec, component, None)
+    }
+
+    /// As [`Self::load`], and if the type of exchange is supplied by the plugin `giver`, it passes from that one to this one when the
+    /// component is in force, without a moment in which nobody supplies it. The giver is there still, and supplies nothing.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_in_place_of(
+        &self,
+        giver: &str,
+        spec: PluginSpec,
+        component: &[u8],
+    ) -> Result<Snapshot, LoadError> {
+        load::load(self, spec, component, Some(giver))
     }
 
     /// Brings the version back that was in force before, or before the plugin was unloaded. A second call undoes the first.

@@ -35,6 +35,14 @@ impl Failure {
         }
     }
 
+    /// The same, after which the instance must not be called again.
+    pub(crate) fn made_fatal(self) -> Self {
+        Self {
+            is_fatal: true,
+            ..self
+        }
+    }
+
     pub(crate) fn harmless(fault: Fault, text: impl Into<String>) -> Self {
         Self {
             fault,

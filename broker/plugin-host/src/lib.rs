@@ -38,11 +38,12 @@ mod worker;
 pub use self::counters::{BATCH_BUCKETS, CounterSnapshot, LATENCY_BUCKETS};
 pub use self::environment::{Environment, KvEntry, Outgoing, Standalone};
 pub use self::error::{HostError, LoadError};
+pub use self::fault::one_line;
 pub use self::host::{Host, HostSettings};
 pub use self::inspect::{Described, Inspection};
 pub use self::snapshot::{
     FaultCounts, Kinds, LastError, LogLevel, LogLine, Metric, PluginState, Snapshot,
     VersionSnapshot,
 };
-pub use self::spec::{Grant, PluginSpec, UnknownGrant};
+pub use self::spec::{Grant, MEMORY_MAX, NAME_MAX, PluginSpec, TYPE_NAME_MAX, UnknownGrant};
 pub use self::worker::{spent, take_spent};

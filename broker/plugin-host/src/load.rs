@@ -8,9 +8,9 @@ use amphora_core::exchange::{ExchangeType as BuiltIn, PLUGIN_TYPE_PREFIX};
 use amphora_core::hook::{Needs, OnError};
 
 use crate::code::{Code, Compiled};
-use crate::engine::MEMORY_MAX;
 use crate::error::LoadError;
 use crate::exchange::ExchangeType;
+use crate::fault::one_line;
 use crate::host::Host;
 use crate::instance::{Failure, Instance};
 use crate::lane::Lane;
@@ -18,12 +18,9 @@ use crate::pace::Pace;
 use crate::plugin::{Control, Plugin, Version, unique};
 use crate::running::{Refusal, Running};
 use crate::snapshot::Snapshot;
-use crate::spec::PluginSpec;
+use crate::spec::{MEMORY_MAX, NAME_MAX, PluginSpec, TYPE_NAME_MAX};
 use crate::verdicts::Verdicts;
 use crate::worker;
-
-/// Bytes of a plugin's name, at most.
-const NAME_MAX: usize = 128;
 
 /// Bytes of what a plugin calls itself and its version that are kept.
 const DESCRIBED_MAX: usize = 256;
@@ -31,12 +28,19 @@ const DESCRIBED_MAX: usize = 256;
 /// How long one call may be allowed to run, at most: a thread that serves clients stands still meanwhile.
 const DEADLINE_MAX: Duration = Duration::from_secs(10);
 
-pub(crate) fn load(host: &Host, spec: PluginSpec, component: &[u8]) -> Result<Snapshot, LoadError> {
+/// Loads a component. The type of exchange may pass to it from the plugin `giver`.
+pub(crate) fn load(
+    host: &Host,
+    spec: PluginSpec,
+    component: &[u8],
+    giver: Option<&str>,
+) -> Result<Snapshot, LoadError> {
     check_spec(&spec)?;
     let plugin = host.plugin(&spec.name);
     let mut control = plugin.control.lock();
-    let loaded = prepare(host, &plugin, spec, component)
-        .and_then(|version| put_into_force(host, &plugin, &mut control, version));
+    let loaded = check_claim(host, &plugin, &spec, giver)
+        .and_then(|()| prepare(host, &plugin, spec, component))
+        .and_then(|version| put_into_force(host, &plugin, &mut control, version, giver));
     conclude(host, &plugin, loaded)
 }
 
@@ -47,8 +51,9 @@ pub(crate) fn rollback(host: &Host, name: &str) -> Result<Snapshot, LoadError> {
     let loaded = previous
         .ok_or_else(|| LoadError::Nothing(format!("plugin '{name}' has no earlier version")))
         .and_then(|version| {
+            check_claim(host, &plugin, &version.spec, None)?;
             try_exchanges(host, &plugin, &version)?;
-            put_into_force(host, &plugin, &mut control, version)
+            put_into_force(host, &plugin, &mut control, version, None)
         });
     conclude(host, &plugin, loaded)
 }
@@ -59,7 +64,7 @@ pub(crate) fn unload(host: &Host, name: &str) -> Result<Snapshot, LoadError> {
     let before = plugin.current.swap(None);
     if let Some(before) = before {
         if let Some(exchange_type) = type_of(host, &before) {
-            exchange_type.plugin.store(None);
+            give_up(&exchange_type, &plugin);
         }
         note_previous(&plugin, &mut control, before);
         changed(&plugin);
@@ -100,8 +105,8 @@ fn conclude(
                 tracing::info!(
                     plugin = &*plugin.name,
                     "{} {} is in force",
-                    version.described_name,
-                    version.version
+                    one_line(&version.described_name),
+                    one_line(&version.version)
                 );
             }
             Ok(snapshot)
@@ -114,7 +119,8 @@ fn conclude(
             };
             tracing::error!(
                 plugin = &*plugin.name,
-                "the plugin is not loaded: {error}{stays}"
+                "the plugin is not loaded: {}{stays}",
+                one_line(&error.to_string())
             );
             Err(error)
         }
@@ -128,7 +134,6 @@ fn prepare(
     spec: PluginSpec,
     component: &[u8],
 ) -> Result<Arc<Version>, LoadError> {
-    check_claim(host, plugin, &spec)?;
     let world = &host.world;
     let compiled = Compiled::new(&world.engine, world.cache.as_ref(), component)?;
     check_kind(&spec, &compiled)?;
@@ -165,7 +170,6 @@ fn try_exchanges(
     plugin: &Arc<Plugin>,
     version: &Arc<Version>,
 ) -> Result<(), LoadError> {
-    check_claim(host, plugin, &version.spec)?;
     let running = worker::with_room(|| Running::start(plugin, version));
     let running = running.map_err(|failure| trial(plugin, "it does not start", failure))?;
     tell_all(host, plugin, version, running)
@@ -195,22 +199,32 @@ fn put_into_force(
     plugin: &Arc<Plugin>,
     control: &mut Control,
     version: Arc<Version>,
+    giver: Option<&str>,
 ) -> Result<(), LoadError> {
     let now_ms = host.world.environment.now_ms();
     version.loaded_ms.store(now_ms, Ordering::Relaxed);
     let exchange_type = type_of(host, &version);
-    if let Some(exchange_type) = &exchange_type {
+    // What another plugin supplies passes over when this one can be called.
+    let passes = exchange_type
+        .as_ref()
+        .filter(|exchange_type| is_given(exchange_type, giver));
+    if let Some(exchange_type) = &exchange_type
+        && passes.is_none()
+    {
         claim(exchange_type, plugin)?;
     }
     version.lane.open();
     let number = version.number;
     let before = plugin.current.swap(Some(version));
     plugin.health.begin(number);
+    if let Some(exchange_type) = passes {
+        exchange_type.plugin.store(Some(Arc::clone(plugin)));
+    }
     if let Some(before) = before {
         if let Some(left) = type_of(host, &before)
             && exchange_type.is_none_or(|exchange_type| !Arc::ptr_eq(&exchange_type, &left))
         {
-            left.plugin.store(None);
+            give_up(&left, plugin);
         }
         note_previous(plugin, control, before);
     }
@@ -247,13 +261,35 @@ fn claim(exchange_type: &ExchangeType, plugin: &Arc<Plugin>) -> Result<(), LoadE
     }
 }
 
-fn check_claim(host: &Host, plugin: &Arc<Plugin>, spec: &PluginSpec) -> Result<(), LoadError> {
+/// Nobody supplies the type any more, if it was this plugin.
+fn give_up(exchange_type: &ExchangeType, plugin: &Arc<Plugin>) {
+    exchange_type.plugin.rcu(|current| {
+        let current = current.as_ref();
+        current.filter(|owner| !Arc::ptr_eq(owner, plugin)).cloned()
+    });
+}
+
+/// Whether the type is supplied by the plugin that gives it away.
+fn is_given(exchange_type: &ExchangeType, giver: Option<&str>) -> bool {
+    let owner = exchange_type.plugin.load();
+    let owner = owner.as_ref().map(|owner| &*owner.name);
+    giver.is_some() && owner == giver
+}
+
+fn check_claim(
+    host: &Host,
+    plugin: &Arc<Plugin>,
+    spec: &PluginSpec,
+    giver: Option<&str>,
+) -> Result<(), LoadError> {
     let Some(name) = &spec.exchange_type else {
         return Ok(());
     };
     let exchange_type = host.exchange_type(name);
     match exchange_type.plugin.load_full() {
-        Some(owner) if !Arc::ptr_eq(&owner, plugin) => Err(claimed(&exchange_type, &owner)),
+        Some(owner) if !Arc::ptr_eq(&owner, plugin) && giver != Some(&*owner.name) => {
+            Err(claimed(&exchange_type, &owner))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -301,9 +337,11 @@ fn check_spec(spec: &PluginSpec) -> Result<(), LoadError> {
             format!(
                 "exchange-type is '{exchange_type}', which is one of the broker's own types: it needs another name"
             )
-        } else if !exchange_type.starts_with(PLUGIN_TYPE_PREFIX) || exchange_type.len() > NAME_MAX {
+        } else if !exchange_type.starts_with(PLUGIN_TYPE_PREFIX)
+            || exchange_type.len() > TYPE_NAME_MAX
+        {
             format!(
-                "exchange-type is '{exchange_type}', and has to begin with '{PLUGIN_TYPE_PREFIX}' and to have at most {NAME_MAX} bytes"
+                "exchange-type is '{exchange_type}', and has to begin with '{PLUGIN_TYPE_PREFIX}' and to have at most {TYPE_NAME_MAX} bytes"
             )
         } else if spec.on_error == OnError::Pass {
             "on-error is 'pass', and an exchange cannot do that: it is reject, drop, dead-letter or alternate-exchange"

@@ -14,7 +14,7 @@ use crate::code::Code;
 use crate::code_cache::CodeCache;
 use crate::counters::Counters;
 use crate::environment::Environment;
-use crate::fault::hook_error;
+use crate::fault::{hook_error, one_line};
 use crate::grants::{Grants, Shared};
 use crate::health::{Entry, Health, Turn};
 use crate::instance::Failure;
@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) cache: Option<CodeCache>,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) watch: Watch,
+    /// Pure answers of transforms are kept.
+    pub(crate) keeps_answers: bool,
     /// Held so that deadlines are watched as long as anything can be called.
     pub(crate) _ticker: Ticker,
 }
@@ -200,6 +202,12 @@ impl Plugin {
         }
     }
 
+    /// The plugin was not called after all, which says nothing of how it is doing.
+    pub(crate) fn unasked(&self, entry: Entry, version: &Version) {
+        let now = || self.now_ns();
+        self.health.over(entry, None, version.number, now);
+    }
+
     /// Something failed, for listings.
     pub(crate) fn note_error(&self, text: String) {
         let at_ms = self.world.environment.now_ms();
@@ -232,7 +240,8 @@ impl Plugin {
         }
         match turn {
             Turn::Failing => {
-                tracing::warn!(plugin = &*self.name, "the plugin fails: {}", error.text);
+                let text = one_line(&error.text);
+                tracing::warn!(plugin = &*self.name, "the plugin fails: {text}");
             }
             Turn::Quarantined(rest) => {
                 self.counters.quarantines.fetch_add(1, Ordering::Relaxed);
@@ -240,7 +249,7 @@ impl Plugin {
                     plugin = &*self.name,
                     "the plugin fails too often and is not called for {} s: {}",
                     rest.as_secs(),
-                    error.text
+                    one_line(&error.text)
                 );
             }
             Turn::None | Turn::Healed => {}

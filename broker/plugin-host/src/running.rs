@@ -1,6 +1,6 @@
 //! An instance, and what it was told of exchanges and bindings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use amphora_core::hook::{Fault, PackedBatch};
@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use crate::contract;
 use crate::contract::types;
 use crate::exchange::Exchange;
+use crate::fault::one_line;
 use crate::ids::Ids;
 use crate::instance::{Failure, Instance};
 use crate::plugin::{Plugin, Version};
@@ -128,7 +129,11 @@ impl Running {
                 }
                 // Everything is as it was, so each is tried by itself.
                 Err(_) => {
-                    self.instance.rebind(exchange.id, Vec::new(), gone)?;
+                    if !gone.is_empty() {
+                        let removed = self.instance.rebind(exchange.id, Vec::new(), gone);
+                        // It knows bindings that there are not: another one knows only those that there are.
+                        removed.map_err(Failure::made_fatal)?;
+                    }
                     for binding in add {
                         let id = binding.id;
                         match self.instance.rebind(exchange.id, vec![binding], Vec::new()) {
@@ -144,15 +149,16 @@ impl Running {
             tracing::warn!(
                 exchange = exchange.name.as_str(),
                 vhost = exchange.vhost.as_str(),
-                "the plugin refuses {} bindings, which match nothing now: {text}",
-                skipped.len()
+                "the plugin refuses {} bindings, which match nothing now: {}",
+                skipped.len(),
+                one_line(text)
             );
         }
         let added = delta.add.iter().map(|(id, _)| *id);
-        let is_skipped = |id: &u32| skipped.iter().any(|(skipped, _)| skipped == id);
+        let skipped: HashSet<u32> = skipped.into_iter().map(|(id, _)| id).collect();
         known
             .ids
-            .change(added.filter(|id| !is_skipped(id)), &delta.remove);
+            .change(added.filter(|id| !skipped.contains(id)), &delta.remove);
         known.version = delta.version;
         Ok(())
     }

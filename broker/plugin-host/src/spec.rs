@@ -7,6 +7,15 @@ use std::time::Duration;
 
 use amphora_core::hook::OnError;
 
+/// Bytes of memory that an operator may grant to one instance, at most.
+pub const MEMORY_MAX: u64 = 1 << 30;
+
+/// Bytes of a plugin's name, at most.
+pub const NAME_MAX: usize = 64;
+
+/// Bytes of the name of a type of exchange that a plugin supplies, at most.
+pub const TYPE_NAME_MAX: usize = 128;
+
 /// A plugin, as its section of the configuration describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginSpec {

@@ -85,7 +85,10 @@ impl State {
     /// The next call may take so long.
     pub(crate) fn begin(store: &mut Store<Self>, limit: Duration) {
         let half = ticks(limit / 2);
-        let deadline = &mut store.data_mut().deadline;
+        let state = store.data_mut();
+        state.grants.begin();
+        state.wasi.begin();
+        let deadline = &mut state.deadline;
         deadline.limit = limit;
         deadline.half = None;
         deadline.watch.need(2 * half + 2);

@@ -21,7 +21,11 @@ impl TransformHook for Transform {
         let (entry, version) = plugin.enter(1)?;
         match call::apply(plugin, &version, message, queue) {
             Ok(done) => {
-                plugin.succeeded(entry, &version);
+                if done.is_kept {
+                    plugin.unasked(entry, &version);
+                } else {
+                    plugin.succeeded(entry, &version);
+                }
                 if !done.sent.is_empty() {
                     let environment = &plugin.world.environment;
                     environment.publish(&plugin.name, done.sent);

@@ -26,16 +26,18 @@ impl Verdicts {
         with_key(queue, seen, |key| self.0.lock().get(key).cloned())
     }
 
-    /// Keeps what it said, if that is worth it.
-    pub(crate) fn keep(&self, queue: Option<&str>, seen: &[u8], verdict: &Verdict) {
-        if seen.len() > BYTES_MAX || size(verdict) > BYTES_MAX {
-            return;
-        }
+    /// Whether this answer is to be kept.
+    pub(crate) fn is_worth_it(seen: &[u8], verdict: &Verdict) -> bool {
+        seen.len() <= BYTES_MAX && size(verdict) <= BYTES_MAX
+    }
+
+    /// Keeps what it said.
+    pub(crate) fn keep(&self, queue: Option<&str>, seen: &[u8], verdict: Verdict) {
         let mut kept = self.0.lock();
         if kept.len() >= ANSWERS_MAX {
             kept.clear();
         }
-        with_key(queue, seen, |key| kept.insert(key.into(), verdict.clone()));
+        with_key(queue, seen, |key| kept.insert(key.into(), verdict));
     }
 
     /// Forgets all: the version is in force no more.
@@ -80,8 +82,8 @@ mod tests {
     fn an_answer_is_that_to_the_same_message_before_the_same_queue() {
         let verdicts = Verdicts::default();
         let found = |queue, seen: &[u8]| verdicts.find(queue, seen).is_some();
-        verdicts.keep(None, b"a", &Verdict::Drop);
-        verdicts.keep(Some("q"), b"b", &Verdict::Drop);
+        verdicts.keep(None, b"a", Verdict::Drop);
+        verdicts.keep(Some("q"), b"b", Verdict::Drop);
         assert!(found(None, b"a") && found(Some("q"), b"b"));
         assert!(!found(Some("q"), b"a") && !found(Some(""), b"a"));
         assert!(!found(None, b"b") && !found(Some("r"), b"b"));
@@ -92,11 +94,13 @@ mod tests {
     #[test]
     fn what_is_large_or_too_many_is_not_kept() {
         let verdicts = Verdicts::default();
-        verdicts.keep(None, &[0; BYTES_MAX + 1], &Verdict::Drop);
-        verdicts.keep(None, b"a", &Verdict::Reject("x".repeat(BYTES_MAX + 1)));
-        assert!(verdicts.0.lock().is_empty());
+        let is_worth_it = Verdicts::is_worth_it;
+        assert!(is_worth_it(&[0; BYTES_MAX], &Verdict::Drop));
+        assert!(!is_worth_it(&[0; BYTES_MAX + 1], &Verdict::Drop));
+        let reason = "x".repeat(BYTES_MAX + 1);
+        assert!(!is_worth_it(b"a", &Verdict::Reject(reason)));
         for number in 0..3 * ANSWERS_MAX {
-            verdicts.keep(None, &number.to_le_bytes(), &Verdict::Drop);
+            verdicts.keep(None, &number.to_le_bytes(), Verdict::Drop);
         }
         assert!(verdicts.0.lock().len() <= ANSWERS_MAX);
     }

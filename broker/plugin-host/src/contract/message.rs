@@ -5,7 +5,7 @@ use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::table::{FieldValue, RawFields};
 
 use super::reader::{Reader, Short};
-use super::table::push;
+use super::table::Lowered;
 use super::types::{Message, Properties, Table};
 
 /// The messages of a packed batch. Names that are not UTF-8, and header fields with such names in them, are left out.
@@ -46,9 +46,11 @@ fn message(needs: &Needs, reader: &mut Reader<'_>) -> Result<Message, Short> {
         HeaderNeeds::None => {}
         HeaderNeeds::All => message.headers = all_headers(reader.long()?),
         HeaderNeeds::Named(names) => {
+            let mut headers = Lowered::default();
             for name in names {
-                named_header(name, reader, &mut message.headers)?;
+                named_header(name, reader, &mut headers)?;
             }
+            message.headers = headers.table;
         }
     }
     if needs.body != BodyNeeds::None {
@@ -59,24 +61,28 @@ fn message(needs: &Needs, reader: &mut Reader<'_>) -> Result<Message, Short> {
 }
 
 fn all_headers(inside: &[u8]) -> Table {
-    let mut table = Table::default();
+    let mut headers = Lowered::default();
     for (name, value) in RawFields::new(inside).flatten() {
         if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), FieldValue::decode(value)) {
-            push(name, &value, &mut table);
+            headers.push(name, &value);
         }
     }
-    table
+    headers.table
 }
 
 /// A value with its type octet, or the octet 0 if the message does not have the header.
-fn named_header(name: &str, reader: &mut Reader<'_>, headers: &mut Table) -> Result<(), Short> {
+fn named_header<'a>(
+    name: &'a str,
+    reader: &mut Reader<'_>,
+    headers: &mut Lowered<'a>,
+) -> Result<(), Short> {
     if reader.0.first() == Some(&0) {
         reader.u8()?;
         return Ok(());
     }
     let length = value_length(reader.0).ok_or(Short)?;
     if let Ok(value) = FieldValue::decode(reader.take(length)?) {
-        push(name, &value, headers);
+        headers.push(name, &value);
     }
     Ok(())
 }

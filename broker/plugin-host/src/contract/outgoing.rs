@@ -33,7 +33,7 @@ pub(crate) fn outgoing(message: Send) -> Result<environment::Outgoing, String> {
     let mut properties = lifted_properties(properties)?;
     if !headers.fields.is_empty() {
         properties.headers =
-            Some(lifted_table(headers).map_err(|error| format!("headers: {error}"))?);
+            Some(lifted_table(&headers, HEADER_MAX).map_err(|error| format!("headers: {error}"))?);
     }
     let properties = properties.to_bytes();
     if properties.len() > HEADER_MAX {
@@ -157,6 +157,6 @@ mod tests {
             name: "h".into(),
             value: Value::Text("x".repeat(70_000)),
         });
-        assert!(refused(sent).contains("65536 are allowed"));
+        assert!(refused(sent).contains("more than 65536 bytes"));
     }
 }

@@ -5,31 +5,37 @@ use amphora_protocol::wire::table::{Decimal, FieldTable, FieldValue};
 use amphora_protocol::wire::types::ShortString;
 use bytes::Bytes;
 
+use super::distinct::Distinct;
 use super::types::{Field, Span, Table, Value};
-
-/// Entries of `nested` that one table may refer to, counted as often as it does. A plugin's spans may overlap, so that a small answer could
-/// otherwise stand for a table without a bound.
-const EXPANDED_MAX: usize = 65_536;
 
 /// A table for a plugin.
 pub(crate) fn lowered_table(table: &FieldTable) -> Table {
-    let mut lowered = Table::default();
+    let mut lowered = Lowered::default();
     for (name, value) in table {
-        push(name, value, &mut lowered);
+        lowered.push(name, value);
     }
-    lowered
+    lowered.table
 }
 
-/// Appends a field of the outermost table, and what lies within it, unless there is one of the same name.
-pub(super) fn push(name: &str, value: &FieldValue, lowered: &mut Table) {
-    if lowered.fields.iter().any(|field| field.name == name) {
-        return;
+/// A table for a plugin, as it is being made.
+#[derive(Debug, Default)]
+pub(super) struct Lowered<'a> {
+    pub(super) table: Table,
+    names: Distinct<'a>,
+}
+
+impl<'a> Lowered<'a> {
+    /// Appends a field of the outermost table, and what lies within it, unless there is one of the same name.
+    pub(super) fn push(&mut self, name: &'a str, value: &FieldValue) {
+        if !self.names.insert(name.as_bytes()) {
+            return;
+        }
+        let value = lower(value, &mut self.table.nested);
+        self.table.fields.push(Field {
+            name: name.to_owned(),
+            value,
+        });
     }
-    let value = lower(value, &mut lowered.nested);
-    lowered.fields.push(Field {
-        name: name.to_owned(),
-        value,
-    });
 }
 
 fn lower(value: &FieldValue, nested: &mut Vec<Field>) -> Value {
@@ -99,24 +105,28 @@ fn number(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// A table of a plugin's.
+/// A table of a plugin's, of at most so many bytes on the wire. A plugin's spans may overlap, so that a small answer can stand for a
+/// table without a bound: what comes out is counted, and nothing is made of what is above.
 ///
 /// # Errors
 /// Says which field is not as it must be.
-pub(crate) fn lifted_table(table: Table) -> Result<FieldTable, String> {
+pub(crate) fn lifted_table(table: &Table, allowed: usize) -> Result<FieldTable, String> {
     let Table { fields, nested } = table;
     let mut lift = Lifting {
-        nested: &nested,
-        expanded: 0,
+        nested,
+        allowed,
+        left: allowed,
     };
+    let mut names = Distinct::default();
     let mut lifted = FieldTable::new();
     for Field { name, value } in fields {
-        let short = short_name(&name)?;
-        if lifted.get(&name).is_some() {
+        let short = short_name(name)?;
+        if !names.insert(name.as_bytes()) {
             return Err(format!("the field '{name}' is there twice"));
         }
         let value = lift
-            .value(&value, TABLE_DEPTH_MAX - 1)
+            .spend(1 + name.len())
+            .and_then(|()| lift.value(value, TABLE_DEPTH_MAX - 1))
             .map_err(|error| format!("the field '{name}' {error}"))?;
         lifted.push(short, value);
     }
@@ -135,11 +145,14 @@ fn short_name(name: &str) -> Result<ShortString, String> {
 
 struct Lifting<'a> {
     nested: &'a [Field],
-    expanded: usize,
+    allowed: usize,
+    /// Bytes that may still come out.
+    left: usize,
 }
 
 impl Lifting<'_> {
     fn value(&mut self, value: &Value, depth_left: usize) -> Result<FieldValue, String> {
+        self.spend(size(value))?;
         Ok(match value {
             Value::Void => FieldValue::Void,
             Value::Boolean(value) => FieldValue::Bool(*value),
@@ -169,6 +182,7 @@ impl Lifting<'_> {
                 let fields = self.span(*span, depth_left)?;
                 let mut table = FieldTable::new();
                 for field in fields {
+                    self.spend(1 + field.name.len())?;
                     let value = self.value(&field.value, depth_left - 1)?;
                     table.push(short_name(&field.name)?, value);
                 }
@@ -179,15 +193,23 @@ impl Lifting<'_> {
 }
 
 impl<'a> Lifting<'a> {
+    /// Counts bytes before anything is made of them.
+    fn spend(&mut self, bytes: usize) -> Result<(), String> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| {
+            format!(
+                "is too much: the table has more than {} bytes",
+                self.allowed
+            )
+        })?;
+        Ok(())
+    }
+
     fn span(&mut self, span: Span, depth_left: usize) -> Result<&'a [Field], String> {
         if depth_left == 0 {
             return Err(format!("nests deeper than {TABLE_DEPTH_MAX} levels"));
         }
         let (first, count) = (span.first as usize, span.count as usize);
-        self.expanded = self.expanded.saturating_add(count);
-        if self.expanded > EXPANDED_MAX {
-            return Err(format!("has more than {EXPANDED_MAX} nested fields"));
-        }
         let end = first.saturating_add(count);
         self.nested.get(first..end).ok_or_else(|| {
             format!(
@@ -198,9 +220,24 @@ impl<'a> Lifting<'a> {
     }
 }
 
+/// Bytes of a value on the wire, with its type, and without what lies within it.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Void => 1,
+        Value::Boolean(_) => 2,
+        Value::Signed(_) | Value::Unsigned(_) | Value::Float(_) | Value::Timestamp(_) => 9,
+        Value::Decimal(_) => 6,
+        Value::Text(text) => 5 + text.len(),
+        Value::Bytes(bytes) => 5 + bytes.len(),
+        Value::Array(_) | Value::Table(_) => 5,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALLOWED: usize = 65_536;
 
     fn table(fields: &[(&str, FieldValue)]) -> FieldTable {
         let fields = fields
@@ -231,7 +268,12 @@ mod tests {
                 }),
             ),
         ]);
-        assert_eq!(lifted_table(lowered_table(&whole)), Ok(whole));
+        let mut encoded = Vec::new();
+        whole.encode(&mut encoded);
+        let length = encoded.len() - 4;
+        let lowered = lowered_table(&whole);
+        assert!(lifted_table(&lowered, length - 1).is_err());
+        assert_eq!(lifted_table(&lowered, length), Ok(whole));
     }
 
     #[test]
@@ -251,7 +293,7 @@ mod tests {
             Value::Bytes(vec![0xff]),
         ];
         assert_eq!(values, expected.iter().collect::<Vec<_>>());
-        let lifted = lifted_table(lowered).expect("sound");
+        let lifted = lifted_table(&lowered, ALLOWED).expect("sound");
         let tags: Vec<u8> = lifted.iter().map(|(_, value)| value.tag()).collect();
         assert_eq!(tags, b"lldx");
     }
@@ -273,7 +315,26 @@ mod tests {
             name: "f".to_owned(),
             value,
         }];
-        lifted_table(Table { fields, nested }).expect_err("refused")
+        lifted_table(&Table { fields, nested }, ALLOWED).expect_err("refused")
+    }
+
+    #[test]
+    fn names_are_compared_however_many_there_are() {
+        let field = |number: usize| Field {
+            name: number.to_string(),
+            value: Value::Void,
+        };
+        let mut whole = Table {
+            fields: (0..5_000).map(field).collect(),
+            nested: Vec::new(),
+        };
+        let lifted = lifted_table(&whole, ALLOWED).expect("each is there once");
+        assert_eq!(lowered_table(&lifted), whole);
+        whole.fields.push(field(17));
+        assert_eq!(
+            lifted_table(&whole, ALLOWED),
+            Err("the field '17' is there twice".to_owned())
+        );
     }
 
     #[test]
@@ -297,7 +358,14 @@ mod tests {
         bomb.extend([cell(Value::Void), cell(Value::Void)]);
         assert_eq!(
             refused(span(0, 1), bomb),
-            "the field 'f' has more than 65536 nested fields"
+            "the field 'f' is too much: the table has more than 65536 bytes"
+        );
+        // One large text, referred to again and again.
+        let mut many = vec![cell(span(1, 1)); 800];
+        many[0] = cell(Value::Text("x".repeat(1 << 20)));
+        assert_eq!(
+            refused(span(0, 800), many),
+            "the field 'f' is too much: the table has more than 65536 bytes"
         );
         assert!(refused(Value::Unsigned(u64::MAX), Vec::new()).contains("18446744073709551615"));
     }

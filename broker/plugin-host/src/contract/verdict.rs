@@ -5,6 +5,7 @@ use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::table::{FieldTable, RawFields};
 use bytes::Bytes;
 
+use super::distinct::Distinct;
 use super::outgoing::{HEADER_MAX, lifted_key, lifted_properties};
 use super::table::lifted_table;
 use super::types::{Properties, Replacement, Verdict};
@@ -14,6 +15,9 @@ const REPLACEMENTS_MAX: usize = 256;
 
 /// Bytes of all of them together, at most.
 pub(crate) const REPLACEMENT_BYTES_MAX: usize = 64 << 20;
+
+/// Names of headers to take away, at most.
+const REMOVALS_MAX: usize = 4096;
 
 /// Ten years.
 const DELAY_MS_MAX: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
@@ -75,7 +79,14 @@ fn replacement_of(replacement: Replacement, original: &[u8]) -> Result<hook::Rep
         body,
         delay,
     } = replacement;
-    let set = lifted_table(set_headers).map_err(|error| format!("set-headers: {error}"))?;
+    let removals = remove_headers.len();
+    if removals > REMOVALS_MAX {
+        return Err(format!(
+            "remove-headers has {removals} names, and {REMOVALS_MAX} are allowed"
+        ));
+    }
+    let set = lifted_table(&set_headers, header_max(original))
+        .map_err(|error| format!("set-headers: {error}"))?;
     let untouched = properties.is_none() && set.is_empty() && remove_headers.is_empty();
     let properties = if untouched {
         None
@@ -88,6 +99,11 @@ fn replacement_of(replacement: Replacement, original: &[u8]) -> Result<hook::Rep
         body: body.map(Bytes::from),
         delay_ms: checked_delay(delay)?,
     })
+}
+
+/// Bytes of the content header that is made of this one, at most: what came that long may go on that long.
+fn header_max(original: &[u8]) -> usize {
+    HEADER_MAX.max(original.len())
 }
 
 /// Puts a content header together from the plugin's part and what stays of the original, whose bytes are not looked into further
@@ -126,8 +142,7 @@ fn content_header(
         out.extend_from_slice(&headers);
     }
     out.extend_from_slice(after);
-    // What came that long may go on that long.
-    let allowed = HEADER_MAX.max(original.len());
+    let allowed = header_max(original);
     if out.len() > allowed {
         let length = out.len();
         return Err(format!(
@@ -145,12 +160,13 @@ fn merged(
 ) -> Result<Vec<u8>, amphora_protocol::wire::error::WireError> {
     let mut encoded = Vec::new();
     set.encode(&mut encoded);
+    let mut gone = Distinct::default();
+    gone.extend(remove.iter().map(String::as_bytes));
+    gone.extend(set.iter().map(|(name, _)| name.as_bytes()));
     let mut out = vec![0; 4];
     for field in RawFields::new(kept) {
         let (name, value) = field?;
-        let is_removed = remove.iter().any(|removed| removed.as_bytes() == name);
-        let is_set = set.iter().any(|(known, _)| known.as_bytes() == name);
-        if !is_removed && !is_set {
+        if !gone.contains(name) {
             // It was behind a length of one octet before.
             out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
             out.extend_from_slice(name);
@@ -330,7 +346,15 @@ mod tests {
             set_headers: set("h", Value::Bytes(vec![0; 70_000])),
             ..nothing()
         };
-        assert!(refused(large).ends_with("65536 are allowed"));
+        assert!(refused(large).ends_with("the table has more than 65536 bytes"));
+        let removals = Replacement {
+            remove_headers: vec!["h".into(); 4097],
+            ..nothing()
+        };
+        assert_eq!(
+            refused(removals),
+            "replace[0]: remove-headers has 4097 names, and 4096 are allowed"
+        );
         let many = Verdict::Replace(vec![nothing(); 257]);
         assert_eq!(
             verdict(many, &original()),

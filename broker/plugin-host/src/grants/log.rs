@@ -1,5 +1,6 @@
 //! Lines in the broker's log.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
@@ -7,6 +8,7 @@ use wasmtime::component::LinkerInstance;
 
 use super::Grants;
 use crate::contract::types::Level;
+use crate::fault::one_line;
 use crate::snapshot::{LogLevel, LogLine};
 use crate::state::State;
 
@@ -72,6 +74,10 @@ pub(super) fn link(mut linker: LinkerInstance<'_, State>) -> wasmtime::Result<()
 
 fn write(grants: &mut Grants, level: Level, mut text: String) {
     text.truncate(text.floor_char_boundary(LINE_MAX));
+    if let Cow::Owned(mut line) = one_line(&text) {
+        line.truncate(line.floor_char_boundary(LINE_MAX));
+        text = line;
+    }
     let level = match level {
         Level::Error => LogLevel::Error,
         Level::Warn => LogLevel::Warn,

@@ -60,6 +60,11 @@ impl Grants {
         self.spec.grants.contains(&grant)
     }
 
+    /// A call begins: what was said in another explains nothing of this one.
+    pub(crate) fn begin(&mut self) {
+        self.last_error = None;
+    }
+
     pub(crate) fn last_error(&mut self) -> Option<String> {
         self.last_error.take()
     }

@@ -32,6 +32,11 @@ pub(crate) struct Wasi {
 }
 
 impl Wasi {
+    /// A call begins: what was said in another explains nothing of this one.
+    pub(crate) fn begin(&mut self) {
+        self.words.clear();
+    }
+
     /// The end of what the guest wrote to its standard error.
     pub(crate) fn last_words(&mut self) -> Option<String> {
         self.words.take()

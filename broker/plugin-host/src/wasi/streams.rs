@@ -47,6 +47,10 @@ impl Words {
         (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         let kept = bytes.len().min(WORDS_MAX);
         let surplus = (self.0.len() + kept).saturating_sub(WORDS_MAX);

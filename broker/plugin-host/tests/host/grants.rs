@@ -197,3 +197,32 @@ fn messages_are_published_when_the_call_is_over_and_not_if_it_fails() {
     assert_eq!(fault(bad.apply(&Origin::default(), None)).0, Fault::Trap);
     assert!(world.around.published.lock().is_empty());
 }
+
+const WRITE: (&str, &str, &str) = ("log", "write", "(func $log (param i32 i32 i32))");
+
+#[test]
+fn a_line_of_the_log_is_one_line() {
+    let world = World::new();
+    let forged = "
+        (i32.store (i32.const 4096) (i32.const 0x620a61))
+        (call $log (i32.const 2) (i32.const 4096) (i32.const 3))
+        (i32.const 2048)";
+    apply(&*transform(&world, with(&[Grant::Log]), &[WRITE], forged));
+    assert_eq!(world.host.log("plugin")[0].text, "a\\nb");
+}
+
+#[test]
+fn what_was_said_in_another_call_explains_nothing() {
+    let world = World::new();
+    // An error is told in the first call, and the second traps without a word.
+    let body = "
+        (if (i32.load (i32.const 4096)) (then unreachable))
+        (i32.store (i32.const 4096) (i32.const 1))
+        (call $log (i32.const 0) (i32.const 2080) (i32.const 11))
+        (i32.const 2048)";
+    let transform = transform(&world, with(&[Grant::Log]), &[WRITE], body);
+    apply(&*transform);
+    let (kind, text) = fault(transform.apply(&Origin::default(), None));
+    assert_eq!(kind, Fault::Trap);
+    assert!(!text.contains("not with me"), "{text}");
+}

@@ -270,6 +270,7 @@ fn an_inspection_needs_no_grants() {
 fn cached(folder: &Path) -> Host {
     let settings = HostSettings {
         cache_folder: Some(folder.to_owned()),
+        forgets_answers: false,
     };
     Host::new(settings, Arc::<Surroundings>::default()).expect("an engine")
 }

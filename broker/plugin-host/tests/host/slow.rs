@@ -80,6 +80,7 @@ fn a_thread_that_finds_no_place_for_an_instance_gives_up_others() {
     let settings = HostSettings {
         // What is compiled once is not compiled again.
         cache_folder: Some(folder.path().to_owned()),
+        forgets_answers: false,
     };
     let host = Host::new(settings, Arc::<Standalone>::default()).expect("an engine");
     let component = Guest::new(Kind::Transform).component();

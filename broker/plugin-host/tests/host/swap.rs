@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use amphora_core::hook::{Fault, Needs, PackedBatch, Parts};
-use amphora_plugin_host::LoadError;
+use amphora_plugin_host::{LoadError, PluginSpec};
 
 use crate::guest::{Guest, Kind, key_only};
 use crate::world::{World, binding, fault, route, route_batch, spec};
@@ -156,4 +156,64 @@ fn versions_change_places_under_load() {
     let counters = world.host.snapshot("plugin").expect("loaded").counters;
     assert_eq!(counters.messages, routed as u64);
     assert_eq!((counters.loads, counters.failed_loads), (21, 0));
+}
+
+#[test]
+fn a_type_passes_from_one_plugin_to_another_without_a_moment_between() {
+    let world = World::new();
+    let exchange = world.bound("ex", &["a", "b"]);
+    let giver = PluginSpec {
+        name: "giver".to_owned(),
+        ..spec()
+    };
+    world
+        .host
+        .load(giver, &always(1).component())
+        .expect("it loads");
+    let component = always(2).component();
+    let claimed = world
+        .host
+        .load(spec(), &component)
+        .expect_err("it is taken");
+    assert!(claimed.to_string().contains("plugin 'giver' already"));
+    let broken = world.host.load_in_place_of("giver", spec(), b"broken");
+    assert!(broken.is_err());
+    assert_eq!(route(&*exchange, &["x"]), Ok(vec![vec![1]]));
+
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let routed = route(&*exchange, &["x"]);
+                assert!(
+                    routed == Ok(vec![vec![1]]) || routed == Ok(vec![vec![2]]),
+                    "{routed:?}"
+                );
+            }
+        });
+        let loaded = world.host.load_in_place_of("giver", spec(), &component);
+        done.store(true, Ordering::Relaxed);
+        loaded.expect("the giver gives");
+    });
+    assert_eq!(route(&*exchange, &["x"]), Ok(vec![vec![2]]));
+    // What the giver does from now on is of no consequence for the type.
+    world.host.unload("giver").expect("it is known");
+    assert_eq!(route(&*exchange, &["x"]), Ok(vec![vec![2]]));
+    assert!(world.host.rollback("giver").is_err());
+    assert_eq!(route(&*exchange, &["x"]), Ok(vec![vec![2]]));
+}
+
+#[test]
+fn an_instance_that_keeps_what_is_gone_is_replaced() {
+    let world = World::new();
+    let keeps = Guest::new(Kind::Packed).body(
+        "rebind",
+        "(if (result i32) (local.get $removes) (then (call $refuse)) (else (i32.const 2048)))",
+    );
+    world.load_exchange(&keeps.component());
+    let exchange = world.bound("ex", &["a", "b"]);
+    assert_eq!(route(&*exchange, &["a"]), Ok(vec![vec![]]));
+    exchange.unbind(1);
+    assert_eq!(fault(route(&*exchange, &["a"])).0, Fault::Refused);
+    assert_eq!(route(&*exchange, &["a"]), Ok(vec![vec![]]));
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use amphora_core::exchange::ExchangeType;
 use amphora_core::hook::OnError;
+use amphora_plugin_host::{MEMORY_MAX, NAME_MAX, TYPE_NAME_MAX};
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 use serde::de::Unexpected;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -197,7 +198,7 @@ fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let rest = name
         .bytes()
         .all(|byte| plain(byte) || b"._-".contains(&byte));
-    if first && rest && name.len() <= 64 {
+    if first && rest && name.len() <= NAME_MAX {
         return Ok(name);
     }
     let wanted = "1 to 64 of the characters a-z 0-9 . _ -, the first a letter or a digit";
@@ -211,12 +212,14 @@ fn exchange_type<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D
         let text = format_args!("{name:?} is one of the broker's own types of exchange; give another name, such as \"x-my-type\"").to_string();
         return Err(de::Error::custom(text));
     }
-    let length_is_right = (3..=255).contains(&name.len());
+    let length_is_right = (3..=TYPE_NAME_MAX).contains(&name.len());
     if name.starts_with("x-") && length_is_right && !name.chars().any(char::is_control) {
         return Ok(Some(name));
     }
-    let wanted = "a name that begins with \"x-\", such as \"x-content\"";
-    Err(de::Error::invalid_value(Unexpected::Str(&name), &wanted))
+    let wanted = format!(
+        "a name of at most {TYPE_NAME_MAX} bytes that begins with \"x-\", such as \"x-content\""
+    );
+    Err(de::Error::invalid_value(Unexpected::Str(&name), &&*wanted))
 }
 
 fn grants<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<Grant>, D::Error> {
@@ -230,9 +233,9 @@ fn grants<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<Grant>, D::Erro
     Ok(grants)
 }
 
-/// Memory of WebAssembly has pages of 64 KiB, and at most 4 GiB.
+/// Memory of WebAssembly has pages of 64 KiB.
 fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
-    let (least, most) = (ByteSize::bytes(64 << 10), ByteSize::bytes(4 << 30));
+    let (least, most) = (ByteSize::bytes(64 << 10), ByteSize::bytes(MEMORY_MAX));
     let size = ByteSize::deserialize(from)?;
     if size < least || size > most {
         return Err(de::Error::custom(format_args!(

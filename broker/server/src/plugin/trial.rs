@@ -170,10 +170,11 @@ impl TriedExchange {
     }
 }
 
-/// A host without a broker. What it compiles it keeps for the next time, if there is a place.
+/// A host without a broker, which asks the component about each message. What it compiles it keeps for the next time, if there is a place.
 pub(super) fn host() -> anyhow::Result<Host> {
     let settings = HostSettings {
         cache_folder: cache().ok().map(|cache| cache.join("compiled")),
+        forgets_answers: true,
     };
     Ok(Host::new(settings, Arc::new(Standalone::default()))?)
 }

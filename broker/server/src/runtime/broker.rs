@@ -122,6 +122,7 @@ impl Broker {
         let (surroundings, sent) = Surroundings::new(Arc::clone(&committer));
         let settings = HostSettings {
             cache_folder: Some(config.data_dir.join(COMPILED)),
+            ..HostSettings::default()
         };
         let surroundings = Arc::new(surroundings);
         let environment: Arc<dyn Environment> = Arc::clone(&surroundings) as _;
