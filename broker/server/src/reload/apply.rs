@@ -6,11 +6,16 @@ use crate::config::{Attachment, Plugin};
 
 /// The broker as changes of its configuration see it. All methods may block, and are called by one thread.
 pub trait Apply: Send + Sync + 'static {
-    /// Puts a component in force with these settings, in the place of what the plugin of that name is now.
+    /// Puts a component in force with these settings, in the place of what the plugin of that name is now. The type of exchange that it supplies
+    /// may be supplied by the plugin `giver` until then, and passes over.
     ///
     /// # Errors
     /// It cannot be loaded. What was in force is in force still; if that was nothing, the plugin is there as one that is not loaded.
-    fn load(&self, plugin: &Plugin, component: Bytes) -> anyhow::Result<()>;
+    fn load(&self, plugin: &Plugin, component: Bytes, giver: Option<&str>) -> anyhow::Result<()>;
+
+    /// Whether the component of this SHA-256, in hexadecimal digits, is what is in force: the management API may have put another one in its
+    /// place, or none.
+    fn is_in_force(&self, plugin: &str, sha256: &str) -> bool;
 
     /// There is a plugin whose component cannot be read, for this reason. If nothing is in force, it is there as one that is not loaded.
     fn absent(&self, plugin: &Plugin, reason: &str);

@@ -25,8 +25,8 @@ pub(super) struct Stamp {
     changed: (i64, i64),
 }
 
-/// The SHA-256 of a file.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The SHA-256 of a file. The default is that of none.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Hash([u8; 32]);
 
 /// A file, read as a whole.
@@ -57,6 +57,13 @@ impl From<Metadata> for Stamp {
 impl Hash {
     pub(super) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.iter();
+        shown.try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

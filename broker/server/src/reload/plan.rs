@@ -25,12 +25,10 @@ pub(super) struct Loaded {
 /// Steps, in the order of the fields.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// Plugins that supply a type of exchange and are no longer there. Another one may supply the type now, so they go first.
-    pub(super) unload_first: Vec<String>,
     pub(super) load: Vec<Load>,
     /// Attachments are changed between the loading of what they use and the unloading of what they used.
     pub(super) attachments: Option<Vec<Attachment>>,
-    /// All other plugins that are no longer there.
+    /// Plugins that are no longer there.
     pub(super) unload: Vec<String>,
     pub(super) log_level: Option<String>,
 }
@@ -40,6 +38,8 @@ pub(super) struct Plan {
 pub(super) struct Load {
     pub(super) plugin: Plugin,
     pub(super) reason: Reason,
+    /// The plugin that supplies its type of exchange and is no longer there: it goes when this one is in its place.
+    pub(super) giver: Option<String>,
 }
 
 /// Why a plugin is loaded.
@@ -50,6 +50,19 @@ pub(super) enum Reason {
     Component,
 }
 
+impl InForce {
+    /// The name of another plugin that supplies the type of exchange which this one is to supply.
+    pub(super) fn rival(&self, plugin: &Plugin) -> Option<String> {
+        let wanted = plugin.exchange_type.as_ref()?;
+        let loaded = self.plugins.values().flatten();
+        let mut others = loaded.map(|loaded| &loaded.plugin);
+        let rival = others.find(|other| {
+            other.name != plugin.name && other.exchange_type.as_ref() == Some(wanted)
+        });
+        rival.map(|rival| rival.name.clone())
+    }
+}
+
 /// Compares what is in force with what is wanted. Plugins whose component is not among `components` cannot be read, and stay as they are.
 pub(super) fn plan(
     in_force: &InForce,
@@ -57,17 +70,9 @@ pub(super) fn plan(
     components: &BTreeMap<String, Hash>,
 ) -> Plan {
     let mut plan = Plan::default();
-    for (name, loaded) in &in_force.plugins {
-        if wanted.plugins.iter().any(|plugin| plugin.name == *name) {
-            continue;
-        }
-        let supplies_type = matches!(loaded, Some(loaded) if loaded.plugin.exchange_type.is_some());
-        if supplies_type {
-            plan.unload_first.push(name.clone());
-        } else {
-            plan.unload.push(name.clone());
-        }
-    }
+    let is_wanted = |name: &String| wanted.plugins.iter().any(|plugin| plugin.name == *name);
+    let gone = in_force.plugins.keys().filter(|name| !is_wanted(name));
+    plan.unload.extend(gone.cloned());
     for plugin in &wanted.plugins {
         let Some(hash) = components.get(&plugin.name) else {
             continue;
@@ -82,6 +87,7 @@ pub(super) fn plan(
         plan.load.push(Load {
             plugin: plugin.clone(),
             reason,
+            giver: in_force.rival(plugin).filter(|name| !is_wanted(name)),
         });
     }
     if in_force.attachments != wanted.attachments {
@@ -214,9 +220,9 @@ mod tests {
             &(plugin("a", "") + &plugin("b", "") + &plugin("c", "exchange-type = \"x-c\"")),
             &(plugin("b", "") + &plugin("d", "exchange-type = \"x-c\"")),
         );
-        assert_eq!(plan.unload_first, ["c"]);
         assert_eq!(loads(&plan), [("d", Reason::New)]);
-        assert_eq!(plan.unload, ["a"]);
+        assert_eq!(plan.load[0].giver.as_deref(), Some("c"));
+        assert_eq!(plan.unload, ["a", "c"]);
     }
 
     #[test]

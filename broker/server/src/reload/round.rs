@@ -1,8 +1,10 @@
 //! One look at the files, and what follows from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use amphora_plugin_host::one_line;
 
 use super::apply::Apply;
 use super::component::{Content, Hash, Stamp};
@@ -79,7 +81,7 @@ impl Reload {
         self.carry_out(Attach::WhenLoaded);
     }
 
-    /// As [`Self::round`], and what failed before is tried again.
+    /// As [`Self::round`]; what failed before is tried again, and what the management API has unloaded or replaced is loaded from its file again.
     pub(super) fn round_again(&mut self) {
         tracing::info!(file = %self.source.file.display(), "reading the configuration again");
         self.config_stamp = None;
@@ -87,6 +89,13 @@ impl Reload {
         self.failed.clear();
         self.unreadable.clear();
         self.announced.clear();
+        for (name, loaded) in &mut self.in_force.plugins {
+            if let Some(loaded) = loaded
+                && !self.apply.0.is_in_force(name, &loaded.hash.to_string())
+            {
+                loaded.hash = Hash::default();
+            }
+        }
         self.round();
     }
 
@@ -136,23 +145,19 @@ impl Reload {
         let components = self.look_at_components();
         let plan = plan(&self.in_force, &self.wanted, &components);
         let Plan {
-            unload_first,
             load,
             attachments,
             unload,
             log_level,
         } = plan;
-        for name in unload_first {
-            self.unload(&name);
-        }
-        for load in load {
-            self.load(load, &components);
-        }
+        self.load_each(load.into(), &components);
         if attachments.is_some() {
             self.attach(attach);
         }
         for name in unload {
-            self.unload(&name);
+            if !self.is_in_use(&name) {
+                self.unload(&name);
+            }
         }
         if let Some(level) = log_level {
             self.set_log_level(level);
@@ -215,8 +220,29 @@ impl Reload {
         self.unreadable.insert(plugin.name.clone(), reason);
     }
 
+    /// Loads in the order of the file, but for what has to wait until another plugin has given its type of exchange up.
+    fn load_each(&mut self, mut loads: VecDeque<Load>, components: &BTreeMap<String, Hash>) {
+        let mut put_off = 0;
+        while let Some(load) = loads.pop_front() {
+            let rival = self.in_force.rival(&load.plugin);
+            let will_change = |name: String| loads.iter().any(|other| other.plugin.name == name);
+            // If all that are left wait for each other, one of them fails, and says so.
+            if put_off < loads.len() && rival.is_some_and(will_change) {
+                loads.push_back(load);
+                put_off += 1;
+            } else {
+                put_off = 0;
+                self.load(load, components);
+            }
+        }
+    }
+
     fn load(&mut self, load: Load, components: &BTreeMap<String, Hash>) {
-        let Load { plugin, reason } = load;
+        let Load {
+            plugin,
+            reason,
+            giver,
+        } = load;
         let tried = self.failed.get(&plugin.name);
         let is_known = tried.is_some_and(|tried| {
             tried.plugin == plugin && components.get(&plugin.name) == Some(&tried.hash)
@@ -235,21 +261,52 @@ impl Reload {
         };
         let hash = Hash::of(&content.bytes);
         let name = plugin.name.clone();
-        let outcome = self.apply.0.load(&plugin, content.bytes);
+        let outcome = self.apply.0.load(&plugin, content.bytes, giver.as_deref());
         let loaded = Loaded { plugin, hash };
         match outcome {
             Ok(()) => {
                 tracing::info!(plugin = name, %reason, "loaded a plugin");
                 self.failed.remove(&name);
-                self.in_force.plugins.insert(name, Some(loaded));
+                let before = self.in_force.plugins.insert(name, Some(loaded));
+                self.note_given_up(before.flatten());
+                // The type is not the giver's any more.
+                if let Some(Some(gives)) =
+                    giver.and_then(|name| self.in_force.plugins.get_mut(&name))
+                {
+                    gives.plugin.exchange_type = None;
+                }
             }
             Err(error) => {
                 let error = format!("{error:#}");
+                let error = one_line(&error);
                 tracing::error!(plugin = name, %error, "a plugin cannot be loaded; what was in force stays");
                 self.in_force.plugins.entry(name.clone()).or_default();
                 self.failed.insert(name, loaded);
             }
         }
+    }
+
+    /// Whoever failed because this version supplied the type is tried again.
+    fn note_given_up(&mut self, before: Option<Loaded>) {
+        if let Some(given_up) = before.and_then(|before| before.plugin.exchange_type) {
+            self.failed
+                .retain(|_, tried| tried.plugin.exchange_type.as_ref() != Some(&given_up));
+        }
+    }
+
+    /// Whether messages still need a plugin that is no longer wanted, because what is to take its place cannot be loaded.
+    fn is_in_use(&self, name: &str) -> bool {
+        let attachments = &self.in_force.attachments;
+        let is_attached = attachments
+            .iter()
+            .any(|attachment| attachment.plugin == name);
+        let loaded = self.in_force.plugins.get(name).and_then(Option::as_ref);
+        let supplied = loaded.and_then(|loaded| loaded.plugin.exchange_type.as_ref());
+        let is_awaited = supplied.is_some_and(|supplied| {
+            let mut wanted = self.wanted.plugins.iter();
+            wanted.any(|plugin| plugin.exchange_type.as_ref() == Some(supplied))
+        });
+        is_attached || is_awaited
     }
 
     fn attach(&mut self, attach: Attach) {
@@ -279,7 +336,8 @@ impl Reload {
 
     fn unload(&mut self, name: &str) {
         self.apply.0.unload(name);
-        self.in_force.plugins.remove(name);
+        let before = self.in_force.plugins.remove(name);
+        self.note_given_up(before.flatten());
         tracing::info!(
             plugin = name,
             "unloaded a plugin that the configuration no longer has"

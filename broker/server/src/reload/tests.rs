@@ -1,7 +1,9 @@
 //! Real files, and a broker that notes what it is told. A component is a text, and one that begins with `broken` cannot be loaded.
 
+mod replaced;
 mod watching;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,21 +21,27 @@ use crate::config::{Attachment, Config, Plugin, Target};
 const NOTICED: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Default)]
-struct Noted(Mutex<Vec<String>>);
+struct Noted {
+    notes: Mutex<Vec<String>>,
+    /// Who supplies each type of exchange.
+    types: Mutex<BTreeMap<String, String>>,
+    /// What somebody else has unloaded.
+    unloaded: Mutex<BTreeSet<String>>,
+}
 
 impl Noted {
     fn note(&self, text: String) {
-        self.0.lock().push(text);
+        self.notes.lock().push(text);
     }
 
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock())
+        std::mem::take(&mut self.notes.lock())
     }
 
     /// Waits until this is noted, and a moment more for what should not be.
     fn wait_for(&self, last: &str) -> Vec<String> {
         let began = Instant::now();
-        let is_noted = || self.0.lock().iter().any(|text| text == last);
+        let is_noted = || self.notes.lock().iter().any(|text| text == last);
         while !is_noted() && began.elapsed() < NOTICED {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -43,8 +51,20 @@ impl Noted {
 }
 
 impl Apply for Noted {
-    fn load(&self, plugin: &Plugin, component: Bytes) -> anyhow::Result<()> {
+    fn load(&self, plugin: &Plugin, component: Bytes, giver: Option<&str>) -> anyhow::Result<()> {
         let text = String::from_utf8_lossy(&component);
+        if let Some(wanted) = &plugin.exchange_type {
+            let mut types = self.types.lock();
+            let owner = types.get(wanted).map(String::as_str);
+            if owner.is_some_and(|owner| owner != plugin.name && giver != Some(owner)) {
+                self.note(format!("refused {} {wanted}", plugin.name));
+                bail!("another plugin supplies it");
+            }
+            if !text.starts_with("broken") {
+                types.retain(|_, owner| *owner != plugin.name);
+                types.insert(wanted.clone(), plugin.name.clone());
+            }
+        }
         if text.starts_with("broken") {
             self.note(format!("refused {} {text}", plugin.name));
             bail!("this is no component");
@@ -54,11 +74,16 @@ impl Apply for Noted {
         Ok(())
     }
 
+    fn is_in_force(&self, plugin: &str, _: &str) -> bool {
+        !self.unloaded.lock().contains(plugin)
+    }
+
     fn absent(&self, plugin: &Plugin, _: &str) {
         self.note(format!("absent {}", plugin.name));
     }
 
     fn unload(&self, name: &str) {
+        self.types.lock().retain(|_, owner| owner != name);
         self.note(format!("unload {name}"));
     }
 

@@ -7,7 +7,7 @@ use amphora_plugin_host::{Grant, LoadError, PluginSpec};
 use bytes::Bytes;
 
 use super::Plugins;
-use super::registry::{Known, Upload, forget};
+use super::registry::{Upload, forget};
 use crate::config::{self, Attachment, Plugin};
 use crate::management::backend::{self, PluginRefusal, PluginReply, PutPlugin};
 use crate::management::snapshot::{PluginLogLine, PluginSnapshot, PluginSource};
@@ -18,7 +18,7 @@ impl Plugins {
     fn load_configured(&self, settings: &Plugin) -> Result<(), PluginRefusal> {
         let path = settings.path.clone().unwrap_or_default();
         let loaded = read(&path).and_then(|component| self.load_bytes(settings, &component));
-        self.note(&settings.name, PluginSource::Config, loaded)
+        self.note(settings, PluginSource::Config, loaded)
     }
 
     /// Compiles and tries the component aside, and swaps it in.
@@ -31,24 +31,33 @@ impl Plugins {
         loaded.map(drop).map_err(|error| refusal(&error))
     }
 
-    /// Takes note of an attempt to load.
+    /// Takes note of an attempt to load, which is told in the log if it failed.
     pub(super) fn note(
         &self,
-        name: &str,
+        settings: &Plugin,
         source: PluginSource,
         loaded: Result<(), PluginRefusal>,
     ) -> Result<(), PluginRefusal> {
-        if let Some(known) = self.registry.write().find_mut(name) {
-            known.source = source;
-            known.failure = None;
-            if let Err(refusal) = &loaded {
-                known.failed(refusal.text().to_owned());
-            }
-        }
+        self.note_quietly(settings, source, &loaded);
         if let Err(refusal) = &loaded {
-            tracing::error!(plugin = name, reason = refusal.text(), "plugin not loaded");
+            let (plugin, reason) = (&settings.name, refusal.text());
+            tracing::error!(plugin, reason, "plugin not loaded");
         }
         loaded
+    }
+
+    fn note_quietly(
+        &self,
+        settings: &Plugin,
+        source: PluginSource,
+        loaded: &Result<(), PluginRefusal>,
+    ) {
+        if let Some(known) = self.registry.write().find_mut(&settings.name) {
+            match loaded {
+                Ok(()) => known.loaded(settings.clone(), source),
+                Err(refusal) => known.failed(source, refusal.text().to_owned()),
+            }
+        }
     }
 
     /// Returns the epoch that makes the upload durable.
@@ -61,13 +70,13 @@ impl Plugins {
         } = command;
         let known = self.registry.read().find(&name).cloned();
         let settings = match (&known, settings) {
-            (Some(known), Some(_)) if known.settings.path.is_some() => {
+            (Some(known), Some(_)) if known.wanted.path.is_some() => {
                 return Err(PluginRefusal::Conflict(format!(
                     "the settings of plugin '{name}' are in the configuration; upload the component alone"
                 )));
             }
             (_, Some(settings)) => settings,
-            (Some(known), None) => known.settings.clone(),
+            (Some(known), None) => known.wanted.clone(),
             (None, None) => return Err(PluginRefusal::NoPlugin),
         };
         if let Some(rival) = self.registry.read().rival(&settings) {
@@ -78,19 +87,21 @@ impl Plugins {
             )));
         }
         let loaded = self.load_bytes(&settings, &component);
-        if known.is_some() {
-            self.note(&name, PluginSource::Upload, loaded)?;
-        } else if let Err(refusal) = loaded {
+        if known.is_none()
+            && let Err(refusal) = loaded
+        {
             self.host.forget(&name);
             return Err(refusal);
         }
-        let previous = known.map(|known| known.settings);
-        let previous = previous.filter(|previous| previous.path.is_none());
-        {
+        if loaded.is_ok() {
             let mut registry = self.registry.write();
-            let mut known = Known::new(settings.clone(), PluginSource::Upload);
+            registry.want(&settings, PluginSource::Upload);
+        }
+        self.note(&settings, PluginSource::Upload, loaded)?;
+        let previous = known.map(|known| known.wanted);
+        let previous = previous.filter(|previous| previous.path.is_none());
+        if let Some(known) = self.registry.write().find_mut(&name) {
             known.previous.clone_from(&previous);
-            registry.insert(known);
         }
         self.surroundings.touch();
         if settings.path.is_none() {
@@ -118,13 +129,17 @@ impl Plugins {
         };
         let exchanges = self.host.snapshot(name).map_or(0, |found| found.exchanges);
         if exchanges > 0 && !force {
-            let exchange_type = known.settings.exchange_type.unwrap_or_default();
+            let exchange_type = known.settings().exchange_type.as_deref();
+            let exchange_type = exchange_type.unwrap_or_default();
             return Err(PluginRefusal::Conflict(format!(
                 "there are {exchanges} exchanges of type '{exchange_type}'"
             )));
         }
-        if known.settings.path.is_some() {
+        if known.wanted.path.is_some() {
             self.host.unload(name).map_err(|error| refusal(&error))?;
+            if let Some(known) = self.registry.write().find_mut(name) {
+                known.unloaded();
+            }
             return Ok(0);
         }
         // An upload is gone for good, and what it stored with it.
@@ -147,11 +162,15 @@ impl Plugins {
         let known = self.registry.read().find(name).cloned();
         let known = known.ok_or(PluginRefusal::NoPlugin)?;
         match known.previous {
-            Some(previous) if known.settings.path.is_none() => {
-                self.roll_back_upload(previous, known.settings)
+            Some(previous) if known.wanted.path.is_none() => {
+                self.roll_back_upload(&previous, known.wanted)
             }
             _ => {
                 self.host.rollback(name).map_err(|error| refusal(&error))?;
+                if let Some(known) = self.registry.write().find_mut(name) {
+                    known.rolled_back();
+                }
+                self.surroundings.touch();
                 Ok(0)
             }
         }
@@ -159,13 +178,14 @@ impl Plugins {
 
     fn load_again(&self, name: &str) -> Result<u64, PluginRefusal> {
         let _changing = self.changing.lock();
-        let settings = self.registry.read().settings(name).cloned();
-        let settings = settings.ok_or(PluginRefusal::NoPlugin)?;
+        let known = self.registry.read().find(name).cloned();
+        let settings = known.ok_or(PluginRefusal::NoPlugin)?.wanted;
         if settings.path.is_some() {
             self.load_configured(&settings)?;
         } else {
             self.load_uploaded(&settings)?;
         }
+        self.surroundings.touch();
         Ok(0)
     }
 }
@@ -222,28 +242,33 @@ impl backend::Plugins for Arc<Plugins> {
 }
 
 impl Apply for Plugins {
-    fn load(&self, plugin: &Plugin, component: Bytes) -> anyhow::Result<()> {
+    fn load(&self, plugin: &Plugin, component: Bytes, giver: Option<&str>) -> anyhow::Result<()> {
         let _changing = self.changing.lock();
-        self.registry.write().configure(plugin);
-        let loaded = self.load_bytes(plugin, &component);
-        if let Some(known) = self.registry.write().find_mut(&plugin.name) {
-            known.failure = None;
-            if let Err(refusal) = &loaded {
-                known.failed(refusal.text().to_owned());
+        self.registry.write().want(plugin, PluginSource::Config);
+        let loaded = match giver {
+            None => self.load_bytes(plugin, &component),
+            Some(giver) => {
+                let loaded = self.host.load_in_place_of(giver, spec(plugin), &component);
+                loaded.map(drop).map_err(|error| refusal(&error))
             }
-        }
+        };
+        self.note_quietly(plugin, PluginSource::Config, &loaded);
         self.surroundings.touch();
         loaded.map_err(|refusal| anyhow::anyhow!("{}", refusal.text()))
     }
 
+    fn is_in_force(&self, plugin: &str, sha256: &str) -> bool {
+        let version = self.host.snapshot(plugin).and_then(|found| found.version);
+        version.is_some_and(|version| version.sha256 == sha256)
+    }
+
     fn absent(&self, plugin: &Plugin, reason: &str) {
         let _changing = self.changing.lock();
-        let mut registry = self.registry.write();
-        registry.configure(plugin);
-        if let Some(known) = registry.find_mut(&plugin.name) {
-            known.failed(reason.to_owned());
+        {
+            let mut registry = self.registry.write();
+            let known = registry.want(plugin, PluginSource::Config);
+            known.failed(PluginSource::Config, reason.to_owned());
         }
-        drop(registry);
         self.surroundings.touch();
     }
 

@@ -26,13 +26,25 @@ pub(super) struct Registry {
 /// A plugin that is configured or was uploaded, whether or not it is in force.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
-    pub(super) settings: Plugin,
+    /// What the operator wants it to be, whether or not that could be loaded.
+    pub(super) wanted: Plugin,
     /// Where the component came from that was tried last.
-    pub(super) source: PluginSource,
+    tried: PluginSource,
+    /// What is in force, or was last.
+    in_force: Option<InForce>,
+    /// What was in force before: a rollback of the host's brings it back.
+    before: Option<InForce>,
     /// Why the last attempt to load it failed, if it did.
     pub(super) failure: Option<PluginFailure>,
     /// The settings of the upload before, whose component is kept, too.
     pub(super) previous: Option<Plugin>,
+}
+
+/// The settings with which a component was loaded, and where it came from.
+#[derive(Clone, Debug)]
+struct InForce {
+    settings: Plugin,
+    source: PluginSource,
 }
 
 /// An uploaded plugin, as the store remembers it.
@@ -44,18 +56,56 @@ pub(crate) struct Upload {
 }
 
 impl Known {
-    pub(super) fn new(settings: Plugin, source: PluginSource) -> Self {
+    pub(super) fn new(wanted: Plugin, source: PluginSource) -> Self {
         Self {
-            settings,
-            source,
+            wanted,
+            tried: source,
+            in_force: None,
+            before: None,
             failure: None,
             previous: None,
         }
     }
 
-    pub(super) fn failed(&mut self, text: String) {
+    /// The settings that count for messages: those of the version in force, or of the one that was in force last. Those that are wanted count only
+    /// if nothing ever was.
+    pub(super) fn settings(&self) -> &Plugin {
+        let in_force = self.in_force.as_ref();
+        in_force.map_or(&self.wanted, |in_force| &in_force.settings)
+    }
+
+    /// Where the component in force came from; if there never was one, that which was tried last.
+    pub(super) fn source(&self) -> PluginSource {
+        let in_force = self.in_force.as_ref();
+        in_force.map_or(self.tried, |in_force| in_force.source)
+    }
+
+    /// These settings came into force.
+    pub(super) fn loaded(&mut self, settings: Plugin, source: PluginSource) {
+        self.tried = source;
+        self.failure = None;
+        let now = InForce { settings, source };
+        self.before = self.in_force.replace(now);
+    }
+
+    /// They did not.
+    pub(super) fn failed(&mut self, source: PluginSource, text: String) {
+        self.tried = source;
         let at = SystemTime::now();
         self.failure = Some(PluginFailure { text, at });
+    }
+
+    /// Nothing is in force any more, and a rollback brings back what was.
+    pub(super) fn unloaded(&mut self) {
+        self.before.clone_from(&self.in_force);
+        self.failure = None;
+    }
+
+    /// What was in force before is in force again.
+    pub(super) fn rolled_back(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.loaded(before.settings, before.source);
+        }
     }
 }
 
@@ -69,7 +119,7 @@ impl Registry {
     }
 
     pub(super) fn settings(&self, name: &str) -> Option<&Plugin> {
-        Some(&self.find(name)?.settings)
+        Some(self.find(name)?.settings())
     }
 
     pub(super) fn on_error(&self, name: &str) -> Option<OnError> {
@@ -79,7 +129,7 @@ impl Registry {
     /// The plugin of this name, or the one that is to supply the type of exchange: an error names either.
     pub(super) fn named(&self, name: &str) -> Option<&Plugin> {
         self.settings(name).or_else(|| {
-            let mut all = self.all().map(|known| &known.settings);
+            let mut all = self.all().map(Known::settings);
             all.find(|settings| settings.exchange_type.as_deref() == Some(name))
         })
     }
@@ -89,29 +139,31 @@ impl Registry {
         self.plugins.values()
     }
 
-    /// A plugin has these settings in the configuration.
-    pub(super) fn configure(&mut self, settings: &Plugin) {
+    /// A plugin is to have these settings.
+    pub(super) fn want(&mut self, settings: &Plugin, source: PluginSource) -> &mut Known {
         let name = settings.name.clone();
         let known = self
             .plugins
             .entry(name)
-            .or_insert_with(|| Known::new(settings.clone(), PluginSource::Config));
-        known.settings = settings.clone();
-        known.source = PluginSource::Config;
+            .or_insert_with(|| Known::new(settings.clone(), source));
+        known.wanted = settings.clone();
+        known
     }
 
     pub(super) fn insert(&mut self, known: Known) {
-        self.plugins.insert(known.settings.name.clone(), known);
+        self.plugins.insert(known.wanted.name.clone(), known);
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Known> {
         self.plugins.remove(name)
     }
 
-    /// Another plugin that supplies this type of exchange.
+    /// Another plugin that supplies this type of exchange, or is to.
     pub(super) fn rival(&self, settings: &Plugin) -> Option<&Plugin> {
         let wanted = settings.exchange_type.as_ref()?;
-        let mut others = self.all().map(|known| &known.settings);
+        let mut others = self
+            .all()
+            .flat_map(|known| [known.settings(), &known.wanted]);
         others.find(|other| {
             other.name != settings.name && other.exchange_type.as_ref() == Some(wanted)
         })
@@ -151,4 +203,53 @@ pub(in crate::runtime) fn uploaded(key: &Bytes, value: &Bytes) -> Option<anyhow:
     Some(settings.map_err(|error| {
         anyhow::anyhow!("the settings of the uploaded plugin '{name}' are damaged: {error}")
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(on_error: &str) -> Plugin {
+        let text =
+            format!("[[plugin]]\nname = \"a\"\npath = \"a.wasm\"\non-error = \"{on_error}\"\n");
+        let file = std::path::Path::new("amphora.toml");
+        let config = crate::config::Config::parse(file, &text, |_| {});
+        config.expect("sound").plugins.remove(0)
+    }
+
+    #[test]
+    fn settings_count_from_when_they_are_in_force() {
+        let mut registry = Registry::default();
+        let (reject, drop, pass) = (settings("reject"), settings("drop"), settings("pass"));
+        let config = PluginSource::Config;
+        registry
+            .want(&reject, config)
+            .failed(config, "it is not there".to_owned());
+        assert_eq!(registry.on_error("a"), Some(OnError::Reject));
+        registry.want(&drop, config);
+        assert_eq!(
+            registry.on_error("a"),
+            Some(OnError::Drop),
+            "nothing ever was in force"
+        );
+        registry.want(&reject, config).loaded(reject, config);
+        let known = registry.want(&drop, config);
+        known.failed(PluginSource::Upload, "it is broken".to_owned());
+        assert_eq!(known.source(), PluginSource::Config);
+        assert_eq!(registry.on_error("a"), Some(OnError::Reject));
+        registry
+            .want(&pass, PluginSource::Upload)
+            .loaded(pass, PluginSource::Upload);
+        let known = registry.find_mut("a").expect("known");
+        assert!(known.failure.is_none());
+        known.failed(config, "it is broken".to_owned());
+        known.rolled_back();
+        assert_eq!((known.source(), known.failure.is_none()), (config, true));
+        assert_eq!(registry.on_error("a"), Some(OnError::Reject));
+        // What is unloaded counts as what was in force last, and a rollback brings it back.
+        let known = registry.find_mut("a").expect("known");
+        known.unloaded();
+        known.rolled_back();
+        assert_eq!(known.settings().on_error, OnError::Reject);
+    }
 }

@@ -19,10 +19,8 @@ impl Plugins {
                 tracing::warn!(plugin = %settings.name, "the uploaded plugin gives way to the one in the configuration");
                 continue;
             }
-            let known = Known {
-                previous,
-                ..Known::new(settings.clone(), PluginSource::Upload)
-            };
+            let mut known = Known::new(settings.clone(), PluginSource::Upload);
+            known.previous = previous;
             self.registry.write().insert(known);
             // Why it does not load was told.
             let _ = self.load_uploaded(&settings);
@@ -49,7 +47,7 @@ impl Plugins {
     pub(super) fn load_uploaded(&self, settings: &Plugin) -> Result<(), PluginRefusal> {
         let path = self.upload_path(&settings.name);
         let loaded = read(&path).and_then(|component| self.load_bytes(settings, &component));
-        self.note(&settings.name, PluginSource::Upload, loaded)
+        self.note(settings, PluginSource::Upload, loaded)
     }
 
     /// Keeps an uploaded plugin for the next start of the broker, and the one before for a rollback.
@@ -71,23 +69,24 @@ impl Plugins {
     /// Lets two uploads change places, in force and in what is kept. Returns the epoch that makes it durable.
     pub(super) fn roll_back_upload(
         &self,
-        settings: Plugin,
+        settings: &Plugin,
         previous: Plugin,
     ) -> Result<u64, PluginRefusal> {
         let name = settings.name.clone();
         let (path, before) = (self.upload_path(&name), self.previous_path(&name));
         let component = read(&before)?;
         let replaced = read(&path)?;
-        let loaded = self.load_bytes(&settings, &component);
-        self.note(&name, PluginSource::Upload, loaded)?;
+        let loaded = self.load_bytes(settings, &component);
+        self.note(settings, PluginSource::Upload, loaded)?;
         let upload = Upload {
             settings: settings.clone(),
             previous: Some(previous.clone()),
         };
-        self.registry.write().insert(Known {
-            previous: Some(previous),
-            ..Known::new(settings, PluginSource::Upload)
-        });
+        {
+            let mut registry = self.registry.write();
+            let known = registry.want(settings, PluginSource::Upload);
+            known.previous = Some(previous);
+        }
         self.surroundings.touch();
         write(&path, &component)
             .and_then(|()| write(&before, &replaced))

@@ -1,0 +1,97 @@
+//! Plugins that take the place of others.
+
+use super::{Setup, attach, plugin};
+
+fn supplier(name: &str, exchange_type: &str) -> String {
+    plugin(name, &format!("exchange-type = \"{exchange_type}\""))
+}
+
+#[test]
+fn a_plugin_stays_as_long_as_attachments_in_force_name_it() -> anyhow::Result<()> {
+    let config = plugin("a", "") + &attach("a", "^x");
+    let setup = Setup::new(&[
+        ("amphora.toml", &config),
+        ("a.wasm", "one"),
+        ("b.wasm", "broken"),
+    ])?;
+    let (mut reload, _) = setup.start()?;
+    setup.write("amphora.toml", &(plugin("b", "") + &attach("b", "^x")))?;
+    reload.round();
+    assert_eq!(setup.broker.take(), ["refused b broken"]);
+    reload.round();
+    assert_eq!(setup.broker.take(), [""; 0]);
+    setup.write("b.wasm", "two")?;
+    reload.round();
+    let expected = ["load b two 10ms", "attach b ^x", "unload a"];
+    assert_eq!(setup.broker.take(), expected);
+    Ok(())
+}
+
+#[test]
+fn a_plugin_stays_until_another_supplies_its_type() -> anyhow::Result<()> {
+    let setup = Setup::new(&[
+        ("amphora.toml", &supplier("a", "x-one")),
+        ("a.wasm", "one"),
+        ("b.wasm", "broken"),
+    ])?;
+    let (mut reload, _) = setup.start()?;
+    setup.write("amphora.toml", &supplier("b", "x-one"))?;
+    reload.round();
+    assert_eq!(setup.broker.take(), ["refused b broken"]);
+    reload.round_again();
+    assert_eq!(setup.broker.take(), ["refused b broken"]);
+    setup.write("b.wasm", "two")?;
+    reload.round();
+    assert_eq!(setup.broker.take(), ["load b two 10ms", "unload a"]);
+    // Nobody is to supply the type any more.
+    setup.write("amphora.toml", "# nothing")?;
+    reload.round();
+    assert_eq!(setup.broker.take(), ["unload b"]);
+    Ok(())
+}
+
+#[test]
+fn a_type_moves_in_whichever_order_the_plugins_stand() -> anyhow::Result<()> {
+    let before = supplier("receives", "x-three") + &supplier("gives", "x-one");
+    let setup = Setup::new(&[
+        ("amphora.toml", &before),
+        ("receives.wasm", "one"),
+        ("gives.wasm", "one"),
+    ])?;
+    let (mut reload, _) = setup.start()?;
+    let after = supplier("receives", "x-one") + &supplier("gives", "x-two");
+    setup.write("amphora.toml", &after)?;
+    reload.round();
+    let expected = ["load gives one 10ms", "load receives one 10ms"];
+    assert_eq!(setup.broker.take(), expected);
+
+    // The giver fails, so that the receiver cannot have it yet, and gets it when the giver is mended.
+    let next = supplier("gives", "x-one") + &supplier("receives", "x-three");
+    setup.write("receives.wasm", "broken")?;
+    setup.write("amphora.toml", &next)?;
+    reload.round();
+    let expected = ["refused receives broken", "refused gives x-one"];
+    assert_eq!(setup.broker.take(), expected);
+    setup.write("receives.wasm", "two")?;
+    reload.round();
+    let expected = ["load receives two 10ms", "load gives one 10ms"];
+    assert_eq!(setup.broker.take(), expected);
+    Ok(())
+}
+
+#[test]
+fn what_somebody_else_unloaded_is_loaded_again_when_it_is_asked_for() -> anyhow::Result<()> {
+    let config = plugin("a", "") + &plugin("b", "");
+    let setup = Setup::new(&[
+        ("amphora.toml", &config),
+        ("a.wasm", "one"),
+        ("b.wasm", "one"),
+    ])?;
+    let (mut reload, _) = setup.start()?;
+    setup.broker.unloaded.lock().insert("a".to_owned());
+    reload.round();
+    assert_eq!(setup.broker.take(), [""; 0]);
+    reload.round_again();
+    assert_eq!(setup.broker.take(), ["load a one 10ms"]);
+    Ok(())
+}
