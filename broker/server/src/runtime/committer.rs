@@ -5,12 +5,15 @@
 //! an earlier one. A publisher therefore reads the open epoch after its messages are noted, and may be told when that
 //! epoch is durable. The group grows by itself while an fsync runs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use amphora_core::queue::Records;
 use amphora_core::store::{CommitGroup, Durability, Store, Write};
+use bytes::Bytes;
+use foldhash::fast::RandomState;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 
@@ -27,6 +30,8 @@ const SETTLE_DELAY: Duration = Duration::from_millis(20);
 struct Work {
     dirty: Vec<Arc<SharedQueue>>,
     writes: Vec<Write>,
+    /// Changes of definitions of which only the last one of each key matters.
+    kept: HashMap<Bytes, Write, RandomState>,
     waiters: Vec<Arc<Peer>>,
     /// Somebody waits for the next group.
     urgent: bool,
@@ -87,6 +92,7 @@ impl Committer {
             work: Mutex::new(Work {
                 dirty: Vec::new(),
                 writes: Vec::new(),
+                kept: HashMap::default(),
                 waiters: Vec::new(),
                 urgent: false,
                 since: None,
@@ -159,6 +165,17 @@ impl Committer {
         drop(work);
         self.wake.notify_one();
         epoch
+    }
+
+    /// Adds changes of definitions to the next group, by key: a later one takes the place of an earlier one. Publishers pause while there are too many
+    /// `bytes` of them.
+    pub(super) fn keep(&self, changes: Vec<(Bytes, Write)>, bytes: usize) {
+        self.published(bytes);
+        let mut work = self.work.lock();
+        work.kept.extend(changes);
+        work.urgent = true;
+        drop(work);
+        self.wake.notify_one();
     }
 
     /// The group that holds all that was noted so far, or a later one.
@@ -310,16 +327,18 @@ impl Committer {
 
     /// Takes all that was noted into the group.
     pub(super) fn gather(&self, gathering: &mut Gathering, records: &mut Records) {
-        let (dirty, writes);
+        let (dirty, mut writes, kept);
         {
             let mut work = self.work.lock();
             // From here on, what is noted belongs to the next group.
             gathering.epoch = self.open.fetch_add(1, Ordering::SeqCst);
             dirty = std::mem::take(&mut work.dirty);
             writes = std::mem::take(&mut work.writes);
+            kept = std::mem::take(&mut work.kept);
             work.urgent = false;
             work.since = None;
         }
+        writes.extend(kept.into_values());
         gathering.uncommitted = self.uncommitted.load(Ordering::Relaxed);
         gathering.urgent |= !writes.is_empty();
         let mut group = CommitGroup { writes };

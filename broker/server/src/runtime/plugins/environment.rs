@@ -1,8 +1,7 @@
 //! The world around the plugins: this machine's clock and chance, the broker's store, and a task that publishes for them.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +12,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::mpsc;
 
+use super::losses::Losses;
+use super::stored::Stored;
 use crate::runtime::batch::{Owned, target};
 use crate::runtime::blocking::block;
 use crate::runtime::broker::Broker;
@@ -29,22 +30,6 @@ const KV_FAMILY: u8 = Family::OPAQUE_MIN + 1;
 const PUBLISHES_MAX: usize = 4096;
 const PUBLISHED_BYTES_MAX: usize = 64 << 20;
 
-/// How often the log says that plugins lose messages, in milliseconds.
-const LOSS_TOLD_EVERY_MS: u64 = 5_000;
-
-thread_local! {
-    /// What plugins store while messages are on their way, if that is held back: it must not be durable before the messages are. A
-    /// deduplication that remembers a message which is lost in a crash would drop it when its publisher tries again.
-    static HELD: RefCell<Option<Vec<Write>>> = const { RefCell::new(None) };
-}
-
-/// Holds back what plugins store by calls on this thread, until [`Surroundings::let_go`].
-pub(in crate::runtime) fn hold() {
-    HELD.with_borrow_mut(|held| {
-        held.get_or_insert_default();
-    });
-}
-
 /// What a plugin sent in one call.
 #[derive(Debug)]
 pub(in crate::runtime) struct Sent {
@@ -55,13 +40,12 @@ pub(in crate::runtime) struct Sent {
 pub(in crate::runtime) struct Surroundings {
     begun: Instant,
     committer: Arc<Committer>,
+    stored: Stored,
     publisher: mpsc::Sender<Sent>,
     /// Bytes that wait to be published.
     waiting: AtomicUsize,
-    /// Messages that were lost and not told of.
-    lost: AtomicUsize,
-    /// When the log told of losses last.
-    told_ms: AtomicU64,
+    /// Messages that went nowhere.
+    lost: Losses,
     /// The broker, once there is one.
     broker: OnceLock<Weak<Broker>>,
 }
@@ -79,10 +63,10 @@ impl Surroundings {
         let surroundings = Self {
             begun: Instant::now(),
             committer,
+            stored: Stored::default(),
             publisher,
             waiting: AtomicUsize::new(0),
-            lost: AtomicUsize::new(0),
-            told_ms: AtomicU64::new(0),
+            lost: Losses::new("messages of the plugin's own are lost"),
             broker: OnceLock::new(),
         };
         (surroundings, sent)
@@ -97,10 +81,12 @@ impl Surroundings {
 
     /// Stores what was held back on this thread: the messages that it belongs to are noted for the committer.
     pub(super) fn let_go(&self) {
-        let held = HELD.take().unwrap_or_default();
-        if !held.is_empty() {
-            self.committer.define(held);
-        }
+        self.stored.let_go(&self.committer);
+    }
+
+    /// How many messages of the plugin's own went nowhere.
+    pub(super) fn lost(&self, plugin: &str) -> u64 {
+        self.lost.of(plugin)
     }
 
     pub(super) fn broker(&self) -> Option<Arc<Broker>> {
@@ -148,22 +134,13 @@ impl Environment for Surroundings {
     fn kv_changed(&self, plugin: &str, key: &[u8], entry: Option<&KvEntry>) {
         let key = kv_key(plugin, key);
         let write = match entry {
-            None => Write::DeleteDefinition { key },
+            None => Write::DeleteDefinition { key: key.clone() },
             Some(entry) => Write::PutDefinition {
-                key,
+                key: key.clone(),
                 value: kv_value(entry),
             },
         };
-        let now = HELD.with_borrow_mut(|held| match held {
-            Some(held) => {
-                held.push(write);
-                None
-            }
-            None => Some(write),
-        });
-        if let Some(write) = now {
-            self.committer.define(vec![write]);
-        }
+        self.stored.write(&self.committer, key, write);
     }
 
     fn plugin_changed(&self, _: &str) {
@@ -185,28 +162,10 @@ impl Environment for Surroundings {
         let is_full = waiting > 0 && waiting + bytes > PUBLISHED_BYTES_MAX;
         if is_full || self.publisher.try_send(sent).is_err() {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            self.lose(plugin, count);
-        }
-    }
-}
-
-impl Surroundings {
-    fn lose(&self, plugin: &str, count: usize) {
-        self.lost.fetch_add(count, Ordering::Relaxed);
-        let now = self.now_ms();
-        let told = self.told_ms.load(Ordering::Relaxed);
-        let is_due = now.saturating_sub(told) >= LOSS_TOLD_EVERY_MS;
-        let is_mine = is_due
-            && self
-                .told_ms
-                .compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if is_mine {
-            let lost = self.lost.swap(0, Ordering::Relaxed);
-            tracing::warn!(
+            self.lost.add(
                 plugin,
-                lost,
-                "plugins publish faster than the broker can: messages are lost"
+                count as u64,
+                "they come faster than the broker publishes them",
             );
         }
     }
@@ -257,7 +216,7 @@ pub(in crate::runtime) fn kv_entry(key: &Bytes, value: &Bytes) -> Option<(String
 }
 
 /// Publishes what plugins send, as long as the broker runs. What becomes of a message is counted as for every other, and
-/// one that goes nowhere is told in the log.
+/// one that goes nowhere is counted for the plugin, and told in the log now and then.
 pub(in crate::runtime) async fn publish(broker: Arc<Broker>, mut sent: mpsc::Receiver<Sent>) {
     while let Some(Sent { plugin, messages }) = sent.recv().await {
         let mut touched = Touched::default();
@@ -267,21 +226,14 @@ pub(in crate::runtime) async fn publish(broker: Arc<Broker>, mut sent: mpsc::Rec
             .fetch_sub(size(&messages), Ordering::Relaxed);
         for message in messages {
             let (vhost, exchange) = (message.vhost.clone(), message.exchange.clone());
-            match publish_one(&broker, &plugin, message, &mut touched) {
-                Ok(Outcome::Routed) => {}
-                Ok(outcome) => {
-                    tracing::debug!(
-                        plugin,
-                        vhost,
-                        exchange,
-                        ?outcome,
-                        "a plugin's message reaches no queue"
-                    );
-                }
-                Err(error) => {
-                    tracing::warn!(plugin, vhost, exchange, error, "a plugin's message is lost");
-                }
-            }
+            let why = match publish_one(&broker, &plugin, message, &mut touched) {
+                Ok(Outcome::Routed | Outcome::Waiting | Outcome::Taken) => continue,
+                Ok(Outcome::Unroutable) => "no queue is bound for it".to_owned(),
+                Ok(Outcome::Full) => "a queue is full".to_owned(),
+                Ok(Outcome::Refused(error)) | Err(error) => error,
+            };
+            let why = format!("exchange '{exchange}' in vhost '{vhost}': {why}");
+            surroundings.lost.add(&plugin, 1, &why);
         }
         touched.finish(&broker.committer);
     }

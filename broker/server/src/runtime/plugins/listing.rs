@@ -40,23 +40,24 @@ impl Plugins {
     }
 
     fn snapshot(&self, known: Known) -> PluginSnapshot {
-        let hosted = self.host.snapshot(&known.settings.name);
+        let (settings, source) = (known.settings().clone(), known.source());
+        let hosted = self.host.snapshot(&settings.name);
         let mut stats = hosted
             .as_ref()
             .map(|hosted| counted(&hosted.counters))
             .unwrap_or_default();
-        if let Some(exchange_type) = &known.settings.exchange_type {
+        if let Some(exchange_type) = &settings.exchange_type {
             stats.cache_hits += self.answered_unasked(exchange_type);
         }
-        stats.lost_dead_letters = self.losses.of(&known.settings.name);
-        let failure = known.failure.clone();
+        stats.lost_dead_letters = self.losses.of(&settings.name);
+        stats.lost_publishes = self.surroundings.lost(&settings.name);
         let mut snapshot = PluginSnapshot {
-            settings: known.settings,
-            source: known.source,
+            settings,
+            source,
             state: PluginState::NotLoaded,
             version: None,
             previous: None,
-            last_error: failure,
+            last_error: known.failure,
             instances: 0,
             memory: 0,
             exchanges: 0,
@@ -146,11 +147,13 @@ fn counted(counters: &CounterSnapshot) -> PluginStats {
         time: counters.time,
         batch_sizes: buckets(&counters.batch_sizes, 0, false),
         ns_per_message: buckets(&counters.nanoseconds_per_message, 7, true),
+        ns_per_call: buckets(&counters.nanoseconds_per_call, 7, true),
         // Those of a type of exchange are its exchanges' to know; see `snapshot`.
         cache_hits: counters.kept_answers,
         faults: counters.faults.clone(),
         failed_messages: counters.failed_messages,
         lost_dead_letters: 0,
+        lost_publishes: 0,
         quarantines: counters.quarantines,
         loads: counters.loads,
         failed_loads: counters.failed_loads,

@@ -5,6 +5,7 @@ mod environment;
 mod listing;
 mod losses;
 mod registry;
+mod stored;
 mod transform_argument;
 mod uploads;
 
@@ -20,17 +21,21 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 use parking_lot::{Mutex, RwLock};
 
-pub(super) use self::environment::{Surroundings, hold, kv_entry, publish};
+pub(super) use self::environment::{Surroundings, kv_entry, publish};
 use self::losses::Losses;
 use self::registry::Registry;
 pub(crate) use self::registry::Upload;
 pub(super) use self::registry::uploaded;
+pub(super) use self::stored::hold;
 use self::transform_argument::transforms;
 use super::vhost::Handle;
 use crate::config::{Attachment, Plugin};
 
 /// The key of policies that is as [`TRANSFORM`].
 const TRANSFORM_KEY: &str = "transform";
+
+/// What the log says of dead letters that are lost.
+const NO_DEAD_LETTER_EXCHANGE: &str = "dead letters of the plugin are lost: neither its attachment, nor its section of the configuration, nor the queue names a dead-letter-exchange";
 
 /// All plugins of the broker.
 #[derive(Debug)]
@@ -91,7 +96,7 @@ impl Plugins {
             host,
             surroundings,
             registry: RwLock::default(),
-            losses: Losses::default(),
+            losses: Losses::new(NO_DEAD_LETTER_EXCHANGE),
             folder,
             changing: Mutex::default(),
         }
@@ -195,7 +200,7 @@ impl Plugins {
 
     /// A dead letter of the plugin, or of the type of exchange, has nowhere to go.
     pub(super) fn lose(&self, plugin: &str, reason: &str) {
-        self.losses.add(plugin, reason);
+        self.losses.add(plugin, 1, reason);
     }
 
     /// Where messages go that the plugin, or the one for the type of exchange, gives up.
