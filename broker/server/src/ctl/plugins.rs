@@ -209,6 +209,7 @@ fn figures(plugin: &Value) -> Vec<(&'static str, String)> {
         ("Failures", failures(&plugin["errors"])),
         ("Failed messages", shown(&plugin["failed_messages"])),
         ("Lost dead letters", shown(&plugin["lost_dead_letters"])),
+        ("Lost publishes", shown(&plugin["lost_publishes"])),
         ("Quarantines", shown(&plugin["quarantines"])),
         (
             "Loads",

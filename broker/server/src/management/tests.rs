@@ -219,6 +219,41 @@ async fn plugins_are_loaded_replaced_and_unloaded() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn metrics_tell_of_plugins_and_what_they_count_themselves() -> anyhow::Result<()> {
+    let client = Client::new()?;
+    let plugin = Plugin::uploaded("tired", [("config", r#"{"key":"secret"}"#)])?;
+    client.broker.configure(plugin, "1.0");
+    client.broker.wear_out("tired");
+    let mut request = Request::get("/metrics").body(Body::empty())?;
+    request
+        .extensions_mut()
+        .insert(Peer((client.address, 40_000).into()));
+    let response = client.router.clone().oneshot(request).await?;
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
+    let text = String::from_utf8(body.to_vec())?;
+    for line in [
+        "custom_total{plugin=\"tired\",name=\"matched\"} 600",
+        "custom{plugin=\"tired\",name=\"ratio\"} 0.5",
+        "faults_total{plugin=\"tired\",kind=\"timeout\"} 2",
+        "faults_total{plugin=\"tired\",kind=\"trap\"} 3",
+        "state{plugin=\"tired\",state=\"quarantined\"} 1",
+        "state{plugin=\"tired\",state=\"loaded\"} 0",
+        "lost_dead_letters_total{plugin=\"tired\"} 4",
+        "lost_publishes_total{plugin=\"tired\"} 6",
+        "failed_loads_total{plugin=\"tired\"} 0",
+        "dropped_log_lines_total{plugin=\"tired\"} 7",
+        "call_seconds_bucket{plugin=\"tired\",le=\"0.000008192\"} 4",
+        "call_seconds_bucket{plugin=\"tired\",le=\"+Inf\"} 10",
+        "call_seconds_count{plugin=\"tired\"} 10",
+        "message_seconds_count{plugin=\"tired\"} 640",
+    ] {
+        let line = format!("\namphora_plugin_{line}\n");
+        assert!(text.contains(&line), "{line} is not in {text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_component_may_be_larger_than_a_message_but_not_without_bound() -> anyhow::Result<()> {
     let client = Client::new()?;
     let (large, larger) = ("1".repeat(8 << 20), "1".repeat((64 << 20) + 1));

@@ -1,4 +1,4 @@
-//! Figures of the broker as a whole, and of its plugins.
+//! Figures of the broker as a whole.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::exposition::{Exposition, Kind};
 use super::figures::{channel_counters, message_gauges};
 use crate::management::Api;
 use crate::management::overview::RABBITMQ_VERSION;
-use crate::management::snapshot::{Bucket, MessageCounts, MessageStats, Overview, PluginSnapshot};
+use crate::management::snapshot::{MessageCounts, MessageStats, Overview};
 
 const AMQP: (&str, &str) = ("protocol", "amqp091");
 
@@ -257,81 +257,6 @@ fn happened(stats: &MessageStats, metrics: &mut Exposition) {
     }
 }
 
-/// A figure's name, what it is, and where it is found.
-type Figure = (&'static str, &'static str, fn(&PluginSnapshot) -> u64);
-
-/// Figures of each plugin, under names of our own.
-pub(super) fn plugins(api: &Api, metrics: &mut Exposition) {
-    let plugins = api.backend().plugins().all();
-    let counters: [Figure; 5] = [
-        ("calls_total", "Calls of the plugin", |plugin| {
-            plugin.stats.calls
-        }),
-        (
-            "messages_total",
-            "Messages that the plugin was asked about",
-            |plugin| plugin.stats.messages,
-        ),
-        (
-            "cache_hits_total",
-            "Messages whose answer was known",
-            |plugin| plugin.stats.cache_hits,
-        ),
-        (
-            "failed_messages_total",
-            "Messages that the plugin failed for",
-            |plugin| plugin.stats.failed_messages,
-        ),
-        (
-            "quarantines_total",
-            "How often the plugin was put into quarantine",
-            |plugin| plugin.stats.quarantines,
-        ),
-    ];
-    for (name, help, figure) in counters {
-        let family = metrics.family(name, Kind::Counter, help);
-        for plugin in &plugins {
-            family.sample(&[("plugin", &plugin.settings.name)], figure(plugin));
-        }
-    }
-    let family = metrics.family(
-        "memory_bytes",
-        Kind::Gauge,
-        "Memory of the plugin's instances",
-    );
-    for plugin in &plugins {
-        family.sample(&[("plugin", &plugin.settings.name)], plugin.memory);
-    }
-    let family = metrics.family(
-        "message_seconds",
-        Kind::Histogram,
-        "Time for each message that the plugin was asked about",
-    );
-    for plugin in &plugins {
-        let stats = &plugin.stats;
-        histogram(
-            family,
-            &plugin.settings.name,
-            &stats.ns_per_message,
-            stats.time,
-        );
-    }
-}
-
-fn histogram(family: &mut Exposition, plugin: &str, buckets: &[Bucket], sum: Duration) {
-    let mut count = 0;
-    for bucket in buckets {
-        count += bucket.count;
-        if let Some(nanos) = bucket.at_most {
-            let bound = seconds(Duration::from_nanos(nanos)).to_string();
-            family.sample_of("_bucket", &[("plugin", plugin), ("le", &bound)], count);
-        }
-    }
-    family.sample_of("_bucket", &[("plugin", plugin), ("le", "+Inf")], count);
-    family.sample_of("_sum", &[("plugin", plugin)], seconds(sum));
-    family.sample_of("_count", &[("plugin", plugin)], count);
-}
-
-fn seconds(duration: Duration) -> f64 {
+pub(super) fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }

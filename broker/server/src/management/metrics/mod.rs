@@ -7,6 +7,7 @@ mod broker;
 mod exposition;
 mod figures;
 mod objects;
+mod plugins;
 
 use std::collections::HashMap;
 
@@ -52,7 +53,7 @@ impl FromRequestParts<Api> for Scraper {
 async fn aggregated(_: Scraper, State(api): State<Api>) -> Response {
     let mut metrics = Exposition::new("rabbitmq_");
     broker::all(&api, &mut metrics);
-    answer(metrics, plugins(&api))
+    answer(metrics, of_plugins(&api))
 }
 
 async fn per_object(_: Scraper, State(api): State<Api>) -> Response {
@@ -64,7 +65,7 @@ async fn per_object(_: Scraper, State(api): State<Api>) -> Response {
         queue: None,
     };
     everything.write(&api, &mut metrics);
-    answer(metrics, plugins(&api))
+    answer(metrics, of_plugins(&api))
 }
 
 async fn detailed(
@@ -91,9 +92,9 @@ async fn detailed(
     Ok(answer(metrics, Exposition::new("")))
 }
 
-fn plugins(api: &Api) -> Exposition {
+fn of_plugins(api: &Api) -> Exposition {
     let mut metrics = Exposition::new("amphora_plugin_");
-    broker::plugins(api, &mut metrics);
+    plugins::all(api, &mut metrics);
     metrics
 }
 

@@ -104,6 +104,8 @@ pub struct PluginStats {
     pub batch_sizes: Vec<Bucket>,
     /// Messages by the nanoseconds that each took.
     pub ns_per_message: Vec<Bucket>,
+    /// Calls by the nanoseconds that each took.
+    pub ns_per_call: Vec<Bucket>,
     /// Messages that an answer was known for.
     pub cache_hits: u64,
     /// Failures by kind.
@@ -112,6 +114,8 @@ pub struct PluginStats {
     pub failed_messages: u64,
     /// Messages that were to be dead-lettered, and nobody says where to.
     pub lost_dead_letters: u64,
+    /// Messages of its own that went nowhere: the broker could not follow, an exchange refused them, or no queue was bound for them.
+    pub lost_publishes: u64,
     /// Times that the plugin was put into quarantine.
     pub quarantines: u64,
     /// Versions that came into force.
