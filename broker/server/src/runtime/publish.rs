@@ -9,15 +9,39 @@ use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, RoutingKey, Sho
 use crate::auth::VhostAccess;
 
 use super::batch::Owned;
+use super::blocking::{Turn, is_crowded};
 use super::ingress::{Answered, Outcome, Ticket, names};
 use super::principal;
 use super::session::{Session, Unconfirmed};
 use super::special::{self, Asks};
 
 impl Session {
+    /// If many publishes ask plugins now: waits, before one that does, until it is this connection's turn. Nothing that was collected waits meanwhile.
+    pub(super) async fn take_turn(
+        &mut self,
+        input: &[u8],
+        publish: &Publish<'_>,
+        turn: &mut Option<Turn>,
+    ) {
+        if !is_crowded() || turn.as_ref().is_some_and(|turn| !turn.is_over()) {
+            return;
+        }
+        let entered = self.entered.as_ref();
+        let target = publish.content.target();
+        if !entered.is_some_and(|entered| entered.ingress.asks_plugins(target)) {
+            return;
+        }
+        self.flush(input);
+        // It is given back before another is asked for.
+        *turn = None;
+        *turn = Some(Turn::take().await);
+    }
+
     /// The publishes that follow, whose plugins take long.
-    pub(super) fn publish_all(&mut self, input: &[u8], used: &mut usize) {
-        while let Some(publish) = self.conversation.next_publish(input, used) {
+    pub(super) fn publish_all(&mut self, input: &[u8], used: &mut usize, turn: Option<&Turn>) {
+        while !turn.is_some_and(Turn::is_over)
+            && let Some(publish) = self.conversation.next_publish(input, used)
+        {
             self.publish(input, publish);
             self.flush_if_due(input);
         }

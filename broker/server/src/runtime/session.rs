@@ -17,7 +17,7 @@ use foldhash::fast::FixedState;
 use crate::auth::{Identity, PeerInfo, VhostAccess};
 
 use super::administration::Admission;
-use super::blocking::block;
+use super::blocking::{block, is_crowded};
 use super::broker::Broker;
 use super::channel::{Channel, ChannelConsumer};
 use super::counters::Tally;
@@ -143,12 +143,16 @@ impl Session {
         if let Some(entered) = &mut self.entered {
             entered.ingress.refresh();
         }
+        let mut turn = None;
         loop {
             while let Some(publish) = self.conversation.next_publish(input, &mut used) {
+                if is_crowded() {
+                    self.take_turn(input, &publish, &mut turn).await;
+                }
                 self.publish(input, publish);
                 self.flush_if_due(input);
                 if self.is_slow() {
-                    block(|| self.publish_all(input, &mut used));
+                    block(|| self.publish_all(input, &mut used, turn.as_ref()));
                 }
             }
             while let Some((channel, ack)) = self.conversation.next_ack(input, &mut used) {
@@ -161,11 +165,13 @@ impl Session {
             }
             match next {
                 Ok(Some(Event::Publish(publish))) => {
+                    self.take_turn(input, &publish, &mut turn).await;
                     self.publish(input, publish);
                     self.flush_if_due(input);
                 }
                 Ok(Some(event)) => {
                     self.flush(input);
+                    turn = None;
                     self.event(event).await?;
                     if let Some(entered) = &mut self.entered {
                         entered.ingress.refresh();

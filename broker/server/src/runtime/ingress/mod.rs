@@ -12,6 +12,7 @@ mod held;
 mod letters;
 mod one_by_one;
 mod outcome;
+mod plugins;
 mod remembering;
 mod routes;
 
