@@ -1,6 +1,6 @@
 //! A client whose messages have nothing to do with plugins.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use amphora_protocol::wire::method::{Method, basic, confirm, queue};
 use amphora_protocol::wire::properties::BasicProperties;
@@ -11,6 +11,15 @@ use anyhow::{bail, ensure};
 const QUEUE: &str = "beside";
 /// Messages that are published at once.
 const BURST: u64 = 50;
+
+/// How it went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Went {
+    /// Messages a second.
+    pub(crate) rate: u64,
+    /// The longest that a burst took until all of it was delivered and confirmed.
+    pub(crate) longest: Duration,
+}
 
 /// Publishes to a queue with confirms, and consumes from it.
 #[derive(Debug)]
@@ -40,11 +49,13 @@ impl Beside {
         Ok(Self(client))
     }
 
-    /// Goes on as long as it is told to, and sees each message arrive in its turn, and confirmed. Returns how many a second there were.
-    pub(crate) fn go_on(&mut self, goes_on: impl Fn() -> bool) -> anyhow::Result<u64> {
+    /// Goes on as long as it is told to, and sees each message arrive in its turn, and confirmed.
+    pub(crate) fn go_on(&mut self, goes_on: impl Fn() -> bool) -> anyhow::Result<Went> {
         let begun = Instant::now();
         let (mut delivered, mut confirmed) = (0, 0);
+        let mut longest = Duration::ZERO;
         while goes_on() {
+            let burst = Instant::now();
             self.publish(delivered)?;
             let end = delivered + BURST;
             while delivered < end || confirmed < end {
@@ -61,9 +72,13 @@ impl Beside {
                     other => bail!("{other:?}"),
                 }
             }
+            longest = longest.max(burst.elapsed());
         }
         let milliseconds = u64::try_from(begun.elapsed().as_millis())?;
-        Ok(delivered * 1000 / milliseconds.max(1))
+        Ok(Went {
+            rate: delivered * 1000 / milliseconds.max(1),
+            longest,
+        })
     }
 
     fn publish(&mut self, first: u64) -> anyhow::Result<()> {

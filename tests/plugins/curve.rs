@@ -27,6 +27,13 @@ impl Curve {
         self.points.extend(resident(self.pid));
     }
 
+    /// How much more it was at the highest than at the beginning.
+    pub(crate) fn risen(&self) -> u64 {
+        let highest = self.points.iter().max().copied().unwrap_or_default();
+        let first = self.points.first().copied().unwrap_or_default();
+        highest.saturating_sub(first)
+    }
+
     /// How much more it is at the end than at the beginning.
     pub(crate) fn grown(&self) -> u64 {
         let (first, last) = (self.points.first(), self.points.last());

@@ -1,5 +1,7 @@
-//! A plugin is replaced while messages flow through it: none is lost, none comes twice, and each is routed wholly by one version.
+//! A plugin is replaced while messages flow through it from several connections and its bindings change: none is lost, none comes twice, and each is
+//! routed wholly by one version.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,24 +14,32 @@ use anyhow::{Context, bail, ensure};
 use crate::built::{component, example};
 
 const EXCHANGE: &str = "swapped";
-/// Messages a second, in bursts of a hundredth of that.
+/// Connections that publish, and the messages a second of all of them, in bursts of a hundredth of that.
+const PRODUCERS: u64 = 4;
 const RATE: u64 = 20_000;
+/// Messages of one connection in a burst.
+const BURST: u64 = RATE / PRODUCERS / 100;
 /// How long to publish, in seconds; `AMPHORA_SWAP_SECONDS=60` is the long run.
 const SECONDS: u64 = 4;
 /// How often to swap meanwhile in the short run, and in the long one. A swap that took longer is followed by the next at once.
 const SWAP_EVERY: Duration = Duration::from_millis(150);
 const SWAP_EVERY_LONG: Duration = Duration::from_millis(500);
+/// How often a binding comes and goes meanwhile.
+const BIND_EVERY: Duration = Duration::from_millis(20);
 /// What the long run has to show: so many swaps a minute, and confirms that take at most so many times as long as without. A
 /// shorter wait than this one is noise.
 const SWAPS_A_MINUTE: u64 = 100;
 const SLOWER_MAX: u32 = 2;
 const P99_MIN: Duration = Duration::from_millis(2);
 
-/// The queues that the one version routes to, and those of the other. As a regular expression `k.+` matches the key and `#` does not; as a pattern
+/// The queues that the one version routes to, and those of the other. As a regular expression `k.+` matches the keys and `#` does not; as a pattern
 /// of words it is the other way round.
 const REGEX_QUEUES: [&str; 2] = ["regex-1", "regex-2"];
 const TOPIC_QUEUES: [&str; 2] = ["topic-1", "topic-2"];
-const KEY: &str = "k.k";
+/// Keys in rotation.
+const KEYS: u64 = 50;
+/// A queue whose binding comes and goes. No key matches it.
+const NOISE: &str = "noise";
 
 #[test]
 fn a_swap_loses_nothing_and_doubles_nothing() -> anyhow::Result<()> {
@@ -54,41 +64,79 @@ fn a_swap_loses_nothing_and_doubles_nothing() -> anyhow::Result<()> {
     let mut client = broker.connect()?;
     client.open(1)?;
     declare(&mut client)?;
-    client.call(1, &confirm::Select { no_wait: false })?;
+    let mut producers = (0..PRODUCERS)
+        .map(|number| Producer::connect(&broker, number))
+        .collect::<Result<Vec<_>, _>>()?;
 
     let seconds = match std::env::var("AMPHORA_SWAP_SECONDS") {
         Ok(seconds) => seconds.parse()?,
         Err(_) => SECONDS,
     };
     let is_long = seconds > SECONDS;
-    let calm = Confirmed::publish(&mut client, Duration::from_secs(seconds.div_ceil(6)))?;
+    let calm = publish_all(&mut producers, Duration::from_secs(seconds.div_ceil(6)))?;
     let done = AtomicBool::new(false);
-    let (swapped, swaps) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| swap(&broker, &versions, &done, is_long));
-        let swapped = Confirmed::publish(&mut client, Duration::from_secs(seconds));
+    let (swapped, swaps, bindings) = std::thread::scope(|scope| {
+        let swaps = scope.spawn(|| swap(&broker, &versions, &done, is_long));
+        let bindings = scope.spawn(|| bind_and_unbind(&broker, &done));
+        let swapped = publish_all(&mut producers, Duration::from_secs(seconds));
         done.store(true, Ordering::Relaxed);
-        (swapped, other.join())
+        (swapped, swaps.join(), bindings.join())
     });
-    let (swapped, swaps) = (swapped?, swaps.ok().context("the swapper panicked")??);
+    let swapped = swapped?;
+    let swaps = swaps.ok().context("the swapper panicked")??;
+    let bindings = bindings.ok().context("the binder panicked")??;
+    let published: u64 = producers.iter().map(|producer| producer.published).sum();
     println!(
-        "{} messages, {swaps} swaps; confirms: p99 {:?} before, {:?} meanwhile",
-        swapped.count, calm.p99, swapped.p99
+        "{published} messages, {swaps} swaps, {bindings} bindings; confirms: p99 {calm:?} before, {swapped:?} meanwhile"
     );
     ensure!(swaps >= 4, "{swaps} swaps are too few to say anything");
+    ensure!(
+        bindings >= 4,
+        "{bindings} bindings are too few to say anything"
+    );
     if is_long {
         let wanted = SWAPS_A_MINUTE * seconds / 60;
         ensure!(swaps >= wanted, "{swaps} swaps, and {wanted} were wanted");
-        let allowed = calm.p99.max(P99_MIN) * SLOWER_MAX;
-        ensure!(swapped.p99 <= allowed, "{:?} is too slow", swapped.p99);
+        let allowed = calm.max(P99_MIN) * SLOWER_MAX;
+        ensure!(swapped <= allowed, "{swapped:?} is too slow");
     }
+    each_was_routed_by_one_version(&mut client, &producers)
+}
 
-    let mut count = |queue: &str| ready(&mut client, queue);
-    let regex = [count(REGEX_QUEUES[0])?, count(REGEX_QUEUES[1])?];
-    let topic = [count(TOPIC_QUEUES[0])?, count(TOPIC_QUEUES[1])?];
-    assert_eq!(regex[0], regex[1], "routed by one version, wholly");
-    assert_eq!(topic[0], topic[1], "routed by one version, wholly");
-    assert_eq!(u64::from(regex[0] + topic[0]), calm.count + swapped.count);
-    assert!(topic[0] > 0, "the other version was in force, too");
+/// Each message is once in both queues of the one version, or once in both of the other.
+fn each_was_routed_by_one_version(
+    client: &mut Client,
+    producers: &[Producer],
+) -> anyhow::Result<()> {
+    let mut contents = |queues: [&str; 2]| -> anyhow::Result<[BTreeMap<Vec<u8>, u64>; 2]> {
+        Ok([drain(client, queues[0])?, drain(client, queues[1])?])
+    };
+    let regex = contents(REGEX_QUEUES)?;
+    let topic = contents(TOPIC_QUEUES)?;
+    ensure!(
+        drain(client, NOISE)?.is_empty(),
+        "no key matches its binding"
+    );
+    for queue in regex.iter().chain(&topic) {
+        let doubled = queue.iter().find(|(_, times)| **times != 1);
+        ensure!(doubled.is_none(), "{doubled:?} times");
+    }
+    for producer in producers {
+        for number in 0..producer.published {
+            let body = producer.body(number).to_vec();
+            let places = [&regex[0], &regex[1], &topic[0], &topic[1]];
+            let found = places.map(|queue| queue.contains_key(&body));
+            ensure!(
+                found == [true, true, false, false] || found == [false, false, true, true],
+                "message {number} of producer {}: {found:?}",
+                producer.number
+            );
+        }
+    }
+    let published: u64 = producers.iter().map(|producer| producer.published).sum();
+    let arrived = (regex[0].len() + topic[0].len()) as u64;
+    ensure!(arrived == published, "{arrived} of {published} messages");
+    ensure!(!topic[0].is_empty(), "the other version was in force, too");
     Ok(())
 }
 
@@ -119,63 +167,127 @@ fn swap(
     Ok(swaps)
 }
 
-/// What was published and confirmed.
-struct Confirmed {
-    count: u64,
-    p99: Duration,
+/// Binds and unbinds, until it is done. Returns how often.
+fn bind_and_unbind(broker: &Broker, done: &AtomicBool) -> anyhow::Result<u64> {
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    declare_queue(&mut client, NOISE)?;
+    let mut times = 0;
+    while !done.load(Ordering::Relaxed) {
+        expect_answer(client.call(1, &bind(NOISE, "zzz")?)?)?;
+        let unbind = queue::Unbind {
+            queue: QueueName::new(NOISE)?,
+            exchange: ExchangeName::new(EXCHANGE)?,
+            routing_key: RoutingKey::new("zzz")?,
+            ..queue::Unbind::default()
+        };
+        expect_answer(client.call(1, &unbind)?)?;
+        times += 1;
+        std::thread::sleep(BIND_EVERY);
+    }
+    Ok(times)
 }
 
-impl Confirmed {
-    /// Publishes at a steady rate, each burst when its time has come, and waits for all confirms.
-    fn publish(client: &mut Client, span: Duration) -> anyhow::Result<Self> {
-        let burst = RATE / 100;
+/// A connection that publishes messages with numbers.
+struct Producer {
+    client: Client,
+    number: u64,
+    published: u64,
+}
+
+impl Producer {
+    fn connect(broker: &Broker, number: u64) -> anyhow::Result<Self> {
+        let mut client = broker.connect()?;
+        client.open(1)?;
+        client.call(1, &confirm::Select { no_wait: false })?;
+        Ok(Self {
+            client,
+            number,
+            published: 0,
+        })
+    }
+
+    /// What its message of this number is.
+    fn body(&self, number: u64) -> [u8; 16] {
+        let mut body = [0; 16];
+        body[..8].copy_from_slice(&self.number.to_be_bytes());
+        body[8..].copy_from_slice(&number.to_be_bytes());
+        body
+    }
+
+    /// Publishes at a steady rate, each burst when its time has come and all of the one before are confirmed. Returns how long each took.
+    fn publish(&mut self, span: Duration) -> anyhow::Result<Vec<Duration>> {
         let bursts = u64::try_from(span.as_millis())? / 10;
-        let mut bytes = Vec::new();
-        let publish = basic::Publish {
-            exchange: ExchangeName::new(EXCHANGE)?,
-            routing_key: RoutingKey::new(KEY)?,
-            ..basic::Publish::default()
-        };
-        let properties = BasicProperties::default();
-        for _ in 0..burst {
-            client.write_publish(1, &publish, &properties, b"0123456789abcdef", &mut bytes);
-        }
         let begun = Instant::now();
         let mut waits = Vec::new();
-        let mut confirmed = 0;
         for number in 0..bursts {
             let due = begun + Duration::from_millis(10) * u32::try_from(number)?;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            client.write(&bytes)?;
+            self.burst()?;
             // From when it was due: a wait that delays the next burst counts there, too.
-            while confirmed < (number + 1) * burst {
-                confirmed = answered(client, confirmed)?;
-            }
             waits.push(due.elapsed());
         }
-        waits.sort_unstable();
-        let p99 = waits.get(waits.len() * 99 / 100).copied();
-        Ok(Self {
-            count: confirmed,
-            p99: p99.unwrap_or_default(),
-        })
+        Ok(waits)
     }
-}
 
-thread_local! {
-    /// The last confirm's number: confirms count all of a channel's publishes.
-    static LAST: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
-}
-
-/// Reads one answer. Returns how many publishes of this round are confirmed.
-fn answered(client: &mut Client, before: u64) -> anyhow::Result<u64> {
-    match client.method(1)? {
-        Method::Basic(basic::Method::Ack(ack)) => {
-            let last = LAST.replace(ack.delivery_tag.0);
-            Ok(before + ack.delivery_tag.0 - last)
+    fn burst(&mut self) -> anyhow::Result<()> {
+        let mut bytes = Vec::new();
+        let end = self.published + BURST;
+        for number in self.published..end {
+            let publish = basic::Publish {
+                exchange: ExchangeName::new(EXCHANGE)?,
+                routing_key: RoutingKey::new(format!("k.{}", number % KEYS))?,
+                ..basic::Publish::default()
+            };
+            let (properties, body) = (BasicProperties::default(), self.body(number));
+            self.client
+                .write_publish(1, &publish, &properties, &body, &mut bytes);
         }
-        other => bail!("{other:?} where a confirm belongs"),
+        self.client.write(&bytes)?;
+        while self.published < end {
+            match self.client.method(1)? {
+                Method::Basic(basic::Method::Ack(ack)) => self.published = ack.delivery_tag.0,
+                other => bail!("{other:?} where a confirm belongs"),
+            }
+        }
+        Ok(())
     }
+}
+
+/// All of them publish for so long. Returns the time that the slowest hundredth of the bursts took at least.
+fn publish_all(producers: &mut [Producer], span: Duration) -> anyhow::Result<Duration> {
+    let waits = std::thread::scope(|scope| {
+        let running = producers
+            .iter_mut()
+            .map(|producer| scope.spawn(|| producer.publish(span)));
+        let running: Vec<_> = running.collect();
+        let waits = running.into_iter().map(|running| {
+            let waits = running.join().ok();
+            waits.context("a producer panicked")?
+        });
+        waits.collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    let mut waits: Vec<Duration> = waits.into_iter().flatten().collect();
+    waits.sort_unstable();
+    let p99 = waits.get(waits.len() * 99 / 100).copied();
+    Ok(p99.unwrap_or_default())
+}
+
+/// All that is in a queue, and how often each is.
+fn drain(client: &mut Client, name: &str) -> anyhow::Result<BTreeMap<Vec<u8>, u64>> {
+    let left = declare_queue(client, name)?;
+    let consume = basic::Consume {
+        queue: QueueName::new(name)?,
+        no_ack: true,
+        ..basic::Consume::default()
+    };
+    expect_answer(client.call(1, &consume)?)?;
+    let mut contents = BTreeMap::new();
+    for _ in 0..left {
+        let message = client.message(1)?;
+        *contents.entry(message.body.to_vec()).or_default() += 1;
+    }
+    Ok(contents)
 }
 
 fn declare(client: &mut Client) -> anyhow::Result<()> {
@@ -188,37 +300,36 @@ fn declare(client: &mut Client) -> anyhow::Result<()> {
     let regex = REGEX_QUEUES.map(|name| (name, "k.+"));
     let topic = TOPIC_QUEUES.map(|name| (name, "#"));
     for (name, key) in regex.into_iter().chain(topic) {
-        let declare = queue::Declare {
-            queue: QueueName::new(name)?,
-            ..queue::Declare::default()
-        };
-        expect_answer(client.call(1, &declare)?)?;
-        let bind = queue::Bind {
-            queue: QueueName::new(name)?,
-            exchange: ExchangeName::new(EXCHANGE)?,
-            routing_key: RoutingKey::new(key)?,
-            ..queue::Bind::default()
-        };
-        expect_answer(client.call(1, &bind)?)?;
+        declare_queue(client, name)?;
+        expect_answer(client.call(1, &bind(name, key)?)?)?;
     }
     Ok(())
+}
+
+/// Returns how many messages are in it.
+fn declare_queue(client: &mut Client, name: &str) -> anyhow::Result<u32> {
+    let declare = queue::Declare {
+        queue: QueueName::new(name)?,
+        ..queue::Declare::default()
+    };
+    match client.call(1, &declare)? {
+        Method::Queue(queue::Method::DeclareOk(queue)) => Ok(queue.message_count),
+        other => bail!("{other:?}"),
+    }
+}
+
+fn bind(name: &str, key: &str) -> anyhow::Result<queue::Bind> {
+    Ok(queue::Bind {
+        queue: QueueName::new(name)?,
+        exchange: ExchangeName::new(EXCHANGE)?,
+        routing_key: RoutingKey::new(key)?,
+        ..queue::Bind::default()
+    })
 }
 
 fn expect_answer(method: Method) -> anyhow::Result<()> {
     match method {
         Method::Channel(refusal) => bail!("{refusal:?}"),
         _ => Ok(()),
-    }
-}
-
-fn ready(client: &mut Client, name: &str) -> anyhow::Result<u32> {
-    let declare = queue::Declare {
-        queue: QueueName::new(name)?,
-        passive: true,
-        ..queue::Declare::default()
-    };
-    match client.call(1, &declare)? {
-        Method::Queue(queue::Method::DeclareOk(queue)) => Ok(queue.message_count),
-        other => bail!("{other:?}"),
     }
 }
