@@ -24,9 +24,11 @@ pub(crate) const QUEUE: &str = "victim";
 /// How long the other client goes on at least.
 const SPAN: Duration = Duration::from_millis(800);
 /// The longest that a burst of the other client may take, on a machine that is busy with other tests.
-const LONGEST: Duration = Duration::from_millis(1500);
+const LONGEST: Duration = Duration::from_millis(750);
 /// Bytes that the broker may have more of at any time: an instance's memory and what it answers at once, and what the test itself makes it hold.
-const RISE_MAX: u64 = 320 << 20;
+const RISE_MAX: u64 = 220 << 20;
+/// How long the messages of one case may take: what costs the square of its size takes several times as long.
+const TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What becomes of the messages.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +145,7 @@ fn play(case: &Case, path: &Path) -> anyhow::Result<()> {
         let harmed = scope.spawn(|| {
             let harmed = harm(&broker, case);
             done.store(true, Ordering::Relaxed);
-            harmed
+            harmed.map(|()| begun.elapsed())
         });
         while !beside.is_finished() {
             curve.look();
@@ -154,7 +156,8 @@ fn play(case: &Case, path: &Path) -> anyhow::Result<()> {
     let (Ok(harmed), Ok(beside)) = (harmed, beside) else {
         bail!("a client panicked");
     };
-    harmed?;
+    let took = harmed?;
+    ensure!(took <= TIME_MAX, "it takes {took:?}");
     let beside = beside?;
     let mut name = case.key.to_owned();
     if case.headers > 0 {

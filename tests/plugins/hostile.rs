@@ -25,7 +25,7 @@ const SPAN: Duration = Duration::from_millis(1500);
 /// What the other client is left with at least, of what it has without any harm, in percent, and the longest that a burst of it may take. The
 /// machine's processors may be busy with the harm, and with other tests.
 const BESIDE_MIN_PERCENT: u64 = 15;
-const LONGEST: Duration = Duration::from_millis(1500);
+const LONGEST: Duration = Duration::from_millis(750);
 /// How often a binding comes and goes until some thread's instance has known one that is gone.
 const ROUNDS: u32 = 50;
 /// Bytes that the broker may have more of afterwards: one instance's memory, and what the test itself makes it hold.
