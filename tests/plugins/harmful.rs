@@ -109,8 +109,9 @@ fn what_transforms_answer_store_and_send_is_bounded() -> anyhow::Result<()> {
         "harm", "beside, msg/s", "at most"
     );
     for case in &CASES {
-        play(case, path.path())
-            .with_context(|| format!("{}, {} headers", case.key, case.headers))?;
+        let row = play(case, path.path());
+        let row = row.with_context(|| format!("{}, {} headers", case.key, case.headers))?;
+        println!("{row}");
     }
     Ok(())
 }
@@ -127,13 +128,15 @@ pub(crate) fn component_file() -> anyhow::Result<tempfile::NamedTempFile> {
 pub(crate) fn broker(path: &Path, more: &str) -> anyhow::Result<Broker> {
     Broker::with(Settings {
         config: format!(
-            "[[plugin]]\nname = \"harmful\"\npath = {path:?}\ngrants = [\"config\", \"kv\", \"publish\"]\n{more}\n"
+            "[[plugin]]\nname = \"harmful\"\npath = \"{}\"\ngrants = [\"config\", \"kv\", \"publish\"]\n{more}\n",
+            path.display()
         ),
         ..Settings::default()
     })
 }
 
-fn play(case: &Case, path: &Path) -> anyhow::Result<()> {
+/// Returns a line that says how it went.
+fn play(case: &Case, path: &Path) -> anyhow::Result<String> {
     let broker = broker(path, case.settings)?;
     let mut other = Beside::new(&broker)?;
     let done = AtomicBool::new(false);
@@ -163,7 +166,7 @@ fn play(case: &Case, path: &Path) -> anyhow::Result<()> {
     if case.headers > 0 {
         write!(name, " +{}", case.headers)?;
     }
-    println!(
+    let row = format!(
         "{name:<18} {:>13} {:>7} ms  {curve}",
         beside.rate,
         beside.longest.as_millis()
@@ -175,7 +178,7 @@ fn play(case: &Case, path: &Path) -> anyhow::Result<()> {
     );
     let risen = curve.risen();
     ensure!(risen <= RISE_MAX, "{risen} bytes more than before");
-    Ok(())
+    Ok(row)
 }
 
 fn harm(broker: &Broker, case: &Case) -> anyhow::Result<()> {
@@ -214,7 +217,7 @@ fn harm(broker: &Broker, case: &Case) -> anyhow::Result<()> {
 fn with_headers(count: usize) -> anyhow::Result<BasicProperties> {
     let mut headers = FieldTable::new();
     for number in 0..count {
-        headers.push(ShortString::new(&number.to_string())?, FieldValue::Void);
+        headers.push(ShortString::new(number.to_string())?, FieldValue::Void);
     }
     Ok(BasicProperties {
         headers: (count > 0).then_some(headers),

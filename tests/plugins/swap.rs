@@ -285,7 +285,7 @@ fn drain(client: &mut Client, name: &str) -> anyhow::Result<BTreeMap<Vec<u8>, u6
     let mut contents = BTreeMap::new();
     for _ in 0..left {
         let message = client.message(1)?;
-        *contents.entry(message.body.to_vec()).or_default() += 1;
+        *contents.entry(message.body).or_default() += 1;
     }
     Ok(contents)
 }

@@ -53,6 +53,42 @@ impl Session {
         entered.is_some_and(|entered| entered.ingress.is_slow())
     }
 
+    pub(super) fn flush_if_due(&mut self, input: &[u8]) {
+        if self
+            .entered
+            .as_ref()
+            .is_some_and(|entered| entered.ingress.is_due())
+        {
+            self.flush(input);
+        }
+    }
+
+    pub(super) fn note_confirms(&mut self, commit: bool) {
+        if self.unconfirmed.is_empty() {
+            return;
+        }
+        let committer = &self.broker.committer;
+        let epoch = if commit { committer.open_epoch() } else { 0 };
+        let mut outbox = self.peer.outbox.lock();
+        for publishes in self.unconfirmed.drain(..) {
+            let Some(channel) = outbox.channel(publishes.channel) else {
+                continue;
+            };
+            if publishes.accepted {
+                channel.confirms.published(publishes.count, epoch);
+            } else {
+                channel.confirms.refused(publishes.count);
+            }
+        }
+        let waits = outbox.release_confirms(committer.durable_epoch());
+        self.peer.publish_size(&outbox);
+        drop(outbox);
+        self.touched.add(&self.peer);
+        if waits {
+            committer.await_confirms(&self.peer);
+        }
+    }
+
     pub(super) fn publish(&mut self, input: &[u8], publish: Publish<'_>) {
         let number = publish.channel;
         if let Err(exception) = self.try_publish(input, publish) {

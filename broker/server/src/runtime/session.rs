@@ -188,16 +188,6 @@ impl Session {
         Ok(used)
     }
 
-    pub(super) fn flush_if_due(&mut self, input: &[u8]) {
-        if self
-            .entered
-            .as_ref()
-            .is_some_and(|entered| entered.ingress.is_due())
-        {
-            self.flush(input);
-        }
-    }
-
     /// Hands on what was collected, settles what was acknowledged, confirms what may be confirmed, and writes.
     pub(super) fn flush(&mut self, input: &[u8]) {
         self.conclude_answered(input);
@@ -219,32 +209,6 @@ impl Session {
     pub(super) fn finish(&mut self) {
         if !self.touched.is_empty() {
             self.touched.finish(&self.broker.committer);
-        }
-    }
-
-    fn note_confirms(&mut self, commit: bool) {
-        if self.unconfirmed.is_empty() {
-            return;
-        }
-        let committer = &self.broker.committer;
-        let epoch = if commit { committer.open_epoch() } else { 0 };
-        let mut outbox = self.peer.outbox.lock();
-        for publishes in self.unconfirmed.drain(..) {
-            let Some(channel) = outbox.channel(publishes.channel) else {
-                continue;
-            };
-            if publishes.accepted {
-                channel.confirms.published(publishes.count, epoch);
-            } else {
-                channel.confirms.refused(publishes.count);
-            }
-        }
-        let waits = outbox.release_confirms(committer.durable_epoch());
-        self.peer.publish_size(&outbox);
-        drop(outbox);
-        self.touched.add(&self.peer);
-        if waits {
-            committer.await_confirms(&self.peer);
         }
     }
 
