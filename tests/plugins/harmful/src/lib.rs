@@ -1,6 +1,10 @@
 //! A transform that does what a message's routing key says: a word, and a number or text behind a dot.
 //!
 //! It speaks the contract itself, because the SDK's tables cannot refer to one value more than once.
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, reason = "only a component exports it")
+)]
 
 use amphora_sdk::bindings::grants::amphora::plugin::types::{
     BodyNeeds, Description, Field, HeaderNeeds, Message, Needs, Parts, Properties, Span, Table,
@@ -18,7 +22,6 @@ const LARGE: usize = 1 << 20;
 /// The most that one entry of the store may have.
 const ENTRY: usize = 64 << 10;
 
-#[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "it is exported"))]
 struct Harmful;
 
 impl Plugin for Harmful {
@@ -178,7 +181,6 @@ fn send(_: Table) -> Verdict {
     Verdict::Pass
 }
 
-#[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "only a component sends"))]
 fn no_properties() -> Properties {
     Properties {
         content_type: None,
