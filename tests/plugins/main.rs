@@ -3,11 +3,14 @@
 mod agreement;
 mod beside;
 mod built;
+mod channel;
 mod curve;
 mod exchange;
 mod headers;
 mod hostile;
 mod interleaved;
+mod on_the_way;
 mod projects;
+mod refusing;
 mod seen;
 mod swap;

@@ -265,46 +265,54 @@ pub(in crate::runtime) async fn publish(broker: Arc<Broker>, mut sent: mpsc::Rec
         surroundings
             .waiting
             .fetch_sub(size(&messages), Ordering::Relaxed);
-        for message in messages {
-            let (vhost, exchange) = (message.vhost.clone(), message.exchange.clone());
-            match publish_one(&broker, &plugin, message, &mut touched) {
-                Ok(Outcome::Routed) => {}
-                Ok(outcome) => {
-                    tracing::debug!(
-                        plugin,
-                        vhost,
-                        exchange,
-                        ?outcome,
-                        "a plugin's message reaches no queue"
-                    );
-                }
-                Err(error) => {
-                    tracing::warn!(plugin, vhost, exchange, error, "a plugin's message is lost");
-                }
-            }
+        for messages in messages.chunk_by(|one, next| one.vhost == next.vhost) {
+            let Some(vhost) = messages.first().map(|first| &first.vhost) else {
+                continue;
+            };
+            let Some(found) = broker.vhost(vhost) else {
+                let lost = messages.len();
+                tracing::warn!(
+                    plugin,
+                    vhost,
+                    lost,
+                    "a plugin's messages are lost: there is no such vhost"
+                );
+                continue;
+            };
+            let mut ingress = Ingress::new(found, plugin.as_str().into());
+            ingress.for_each(messages, |ingress, message| {
+                publish_one(ingress, &plugin, message);
+            });
+            ingress.flush(&[], &mut touched);
         }
         touched.finish(&broker.committer);
     }
 }
 
-fn publish_one(
-    broker: &Broker,
-    plugin: &str,
-    message: Outgoing,
-    touched: &mut Touched,
-) -> Result<Outcome, String> {
-    let vhost = broker
-        .vhost(&message.vhost)
-        .ok_or_else(|| format!("there is no vhost '{}'", message.vhost))?;
-    let mut ingress = Ingress::new(vhost, plugin.into());
+fn publish_one(ingress: &mut Ingress, plugin: &str, message: &Outgoing) {
+    let Outgoing {
+        vhost, exchange, ..
+    } = message;
     let message = Owned {
-        target: target(&message.exchange, &message.routing_key),
-        properties: message.properties,
-        body: message.body,
+        target: target(exchange, &message.routing_key),
+        properties: message.properties.clone(),
+        body: message.body.clone(),
     };
-    let outcome = ingress.publish_internal(message);
-    ingress.flush(&[], touched);
-    outcome.map_err(|exception| exception.to_string())
+    match ingress.publish_internal(message) {
+        Ok(Outcome::Routed) => {}
+        Ok(outcome) => {
+            tracing::debug!(
+                plugin,
+                %vhost,
+                %exchange,
+                ?outcome,
+                "a plugin's message reaches no queue"
+            );
+        }
+        Err(error) => {
+            tracing::warn!(plugin, %vhost, %exchange, %error, "a plugin's message is lost");
+        }
+    }
 }
 
 #[cfg(test)]
