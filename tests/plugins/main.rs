@@ -3,13 +3,16 @@
 mod agreement;
 mod beside;
 mod built;
+mod channel;
 mod curve;
 mod exchange;
 mod harmful;
 mod headers;
 mod hostile;
 mod interleaved;
+mod on_the_way;
 mod projects;
+mod refusing;
 mod seen;
 mod slow;
 mod stored;

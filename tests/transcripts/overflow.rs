@@ -82,6 +82,36 @@ fn refused_messages_may_be_dead_letters() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_transaction_with_a_message_that_is_refused_ends_its_channel() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=full arguments={x-max-length: 1, x-overflow: "reject-publish"}
+        a1 < queue.declare-ok queue=full
+        a1 > queue.declare queue=other
+        a1 < queue.declare-ok queue=other
+        a1 > tx.select
+        a1 < tx.select-ok
+        a1 > basic.publish routing_key=full "one"
+        a1 > basic.publish routing_key=other "two"
+        a1 > tx.commit
+        a1 < tx.commit-ok
+        a1 > basic.get queue=other
+        a1 < basic.get-ok delivery_tag=1 routing_key=other "two"
+        a1 > basic.publish routing_key=full "three"
+        a1 > basic.publish routing_key=other "four"
+        a1 > basic.ack delivery_tag=1
+        a1 > tx.commit
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - partial tx completion" class_id=90 method_id=20
+        # The rest of it is done.
+        a2 > basic.get queue=other no_ack
+        a2 < basic.get-ok delivery_tag=1 routing_key=other "four"
+        a2 > basic.get queue=other no_ack
+        a2 < basic.get-empty
+        a2 > basic.get queue=full no_ack
+        a2 < basic.get-ok delivery_tag=2 routing_key=full "one"
+    "#]])
+}
+
+#[test]
 fn the_oldest_gives_way() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=q arguments={x-max-length-bytes: 10}

@@ -57,9 +57,10 @@ pub struct Message {
     pub exchange: String,
     /// The routing key.
     pub routing_key: String,
-    /// The user whose connection published the message, whatever the property `user-id` says.
+    /// The user whose connection published the message, whatever the property `user-id` says. Empty for what a queue gives up and the
+    /// broker publishes as a dead letter.
     pub user: String,
-    /// When the broker received it: milliseconds since 1970-01-01T00:00Z.
+    /// When the broker received it, or published it as a dead letter: milliseconds since 1970-01-01T00:00Z.
     pub time_ms: u64,
     /// The properties, without the headers.
     pub properties: Properties,
@@ -99,6 +100,7 @@ pub enum Verdict {
     /// It goes nowhere; its publisher gets a confirm.
     Drop,
     /// It goes nowhere, for this reason: its publisher gets a nack, and basic.return if it published with `mandatory`.
+    /// Before a queue, one that has waited, or is a dead letter, has no publisher who could be told: it is a dead letter then.
     Reject(String),
     /// It goes to the dead-letter exchange, with this reason in its headers.
     DeadLetter(String),

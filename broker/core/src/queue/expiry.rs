@@ -3,16 +3,13 @@
 //! The core has no clock: whoever owns a queue that [keeps time](Queue::keeps_time) says what time it is before changing
 //! it. Messages expire at the head only, as in RabbitMQ: one behind a message that lives longer waits for its turn.
 
-use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::properties::{RawProperties, flag};
 
 use crate::store::Position;
 
 use super::death::DeathReason;
 use super::log::{At, Log};
 use super::{Effects, Queue};
-
-/// The property flag of `expiration`.
-const EXPIRATION: u16 = 1 << 8;
 
 /// Messages that expire in one go: a million of them must not keep the queue's lock.
 const EXPIRED_MAX: usize = 4096;
@@ -94,7 +91,7 @@ impl<C> Queue<C> {
     /// When a message expires that is published now: the shorter of its own time to live and the queue's counts.
     pub(super) fn expiry_of(&mut self, properties: &[u8]) -> Option<u64> {
         let flags = properties.first_chunk().copied();
-        let has_own = flags.is_some_and(|flags| u16::from_be_bytes(flags) & EXPIRATION != 0);
+        let has_own = flags.is_some_and(|flags| u16::from_be_bytes(flags) & flag::EXPIRATION != 0);
         if self.expiry.ttl.is_none() && !has_own {
             return None;
         }

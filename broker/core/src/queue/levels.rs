@@ -6,16 +6,13 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::properties::{RawProperties, flag};
 
 use crate::store::Position;
 
 use super::Queue;
 use super::block::SETTLED;
 use super::log::Log;
-
-/// The property flag of `priority`.
-const PRIORITY: u16 = 1 << 11;
 
 /// A message's level stands in the upper half of its flags.
 const LEVEL_SHIFT: u32 = 8;
@@ -40,7 +37,7 @@ impl Levels {
     /// The flags that a message with these properties has for its level: what is above the highest counts as the highest.
     pub(super) fn flags_of(&self, properties: &[u8]) -> u16 {
         let flags = properties.first_chunk().copied();
-        if flags.is_none_or(|flags| u16::from_be_bytes(flags) & PRIORITY == 0) {
+        if flags.is_none_or(|flags| u16::from_be_bytes(flags) & flag::PRIORITY == 0) {
             return 0;
         }
         let priority = RawProperties::new(properties).and_then(RawProperties::priority);

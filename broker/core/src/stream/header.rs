@@ -1,15 +1,11 @@
 //! The header by which a consumer of a stream learns a message's offset.
 
+use amphora_protocol::wire::properties::flag::{CONTENT_ENCODING, CONTENT_TYPE, HEADERS};
 use amphora_protocol::wire::table::RawFields;
 
 use crate::store::Position;
 
 pub(super) const OFFSET: &str = "x-stream-offset";
-
-/// The property flags of the headers, and of the two strings that stand before them.
-const HEADERS: u16 = 1 << 13;
-const CONTENT_TYPE: u16 = 1 << 15;
-const CONTENT_ENCODING: u16 = 1 << 14;
 
 /// Writes the properties with the offset as their first header into `out`, which is cleared before. A header of that name that
 /// was there, as in a message that comes from another stream, goes.

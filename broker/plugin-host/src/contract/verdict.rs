@@ -1,7 +1,7 @@
 //! Verdicts: what a transform said, checked and put into AMQP's bytes.
 
 use amphora_core::hook;
-use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::properties::{RawProperties, flag};
 use amphora_protocol::wire::table::{FieldTable, RawFields};
 use bytes::Bytes;
 
@@ -24,9 +24,6 @@ const DELAY_MS_MAX: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
 
 /// Bytes of a reason that are kept.
 const REASON_MAX: usize = 1024;
-
-/// The flag of the headers in a content header (AMQP 0-9-1, 4.2.6.1).
-const HEADERS_FLAG: u16 = 1 << 13;
 
 /// What the core does with the message whose content header is `original`.
 ///
@@ -131,7 +128,7 @@ fn content_header(
     let mut out = Vec::with_capacity(original.len() + 64);
     let has_headers = kept.is_some() || !set.is_empty();
     let flags = if has_headers {
-        flags | HEADERS_FLAG
+        flags | flag::HEADERS
     } else {
         flags
     };

@@ -170,6 +170,10 @@ impl Batch for Collected<'_> {
 }
 
 fn slice(input: &[u8], offset: u32, len: u32) -> &[u8] {
+    debug_assert!(
+        offset as usize + len as usize <= input.len(),
+        "a message is looked for in another input than its own"
+    );
     &input[offset as usize..offset as usize + len as usize]
 }
 
@@ -178,7 +182,12 @@ fn offset(input: &[u8], part: &[u8]) -> u32 {
     if part.is_empty() {
         return 0;
     }
-    small(part.as_ptr().addr() - input.as_ptr().addr())
+    let (part, input) = (part.as_ptr_range(), input.as_ptr_range());
+    debug_assert!(
+        part.start >= input.start && part.end <= input.end,
+        "a message lies in its input"
+    );
+    small(part.start.addr() - input.start.addr())
 }
 
 /// Exchange and routing key, each a short string as on the wire.

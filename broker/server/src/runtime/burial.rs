@@ -189,12 +189,12 @@ fn publish(
     let mut ingress = Ingress::new(Arc::clone(vhost), "".into());
     let mut is_refused = false;
     let mut burials = Vec::with_capacity(dying.len());
-    for message in dying {
+    ingress.for_each(dying, |ingress, message| {
         let (Some((reason, message)), Some(to)) = (message, &to) else {
             burials.push(Burial::Done);
-            continue;
+            return;
         };
-        let outcome = send(&mut ingress, queue, &message, to, reason, lasting);
+        let outcome = send(ingress, queue, &message, to, reason, lasting);
         let arrived = matches!(outcome, Ok(Outcome::Routed | Outcome::Taken));
         let patient = if let Ok(Outcome::Refused(_)) = &outcome {
             is_refused = true;
@@ -215,7 +215,7 @@ fn publish(
             );
         }
         burials.push(burial);
-    }
+    });
     if !is_refused {
         patience.refused_since = None;
     }
@@ -238,5 +238,5 @@ fn send(
         time: now_ms() / 1000,
     };
     let Letter { message, been_in } = dead_letter::letter(message, to, &death)?;
-    ingress.publish_letter(message, &been_in, lasting)
+    ingress.publish_letter(message, &been_in, lasting, &[])
 }

@@ -142,11 +142,11 @@ impl Session {
             let message = self.rewritten(number, &content, asks)?;
             // What waits for a plugin was published before.
             self.conclude_answered(input);
-            let outcome = self.route_special(&message)?;
+            let outcome = self.route_special(&message, input)?;
             if self.is_traced() {
                 self.trace(number, Some(message.clone()));
             }
-            self.conclude_publish(ticket, outcome, Some(message));
+            self.conclude_publishes(ticket, 1, outcome, Some(message));
             return Ok(());
         }
         let traced = self.is_traced();
@@ -156,9 +156,10 @@ impl Session {
         if traced {
             self.trace(number, again.clone().map(Owned::from));
         }
-        match outcome? {
-            Outcome::Waiting => {}
-            outcome => self.conclude_publish(ticket, outcome, again.map(Owned::from)),
+        let outcome = outcome?;
+        if outcome != Outcome::Waiting {
+            let back = again.filter(|_| outcome.returns()).map(Owned::from);
+            self.conclude_publishes(ticket, 1, outcome, back);
         }
         Ok(())
     }
@@ -224,20 +225,15 @@ impl Session {
         }
     }
 
-    /// Counts a publish, returns it if that is asked for, and sees to its confirm. `message` is what a mandatory one would
-    /// be returned as.
-    fn conclude_publish(&mut self, ticket: Ticket, outcome: Outcome, message: Option<Owned>) {
-        self.conclude_publishes(ticket, 1, outcome, message);
-    }
-
-    /// As [`Session::conclude_publish`], for so many that have come to the same.
+    /// Counts so many publishes that have come to the same, returns them if that is asked for, and sees to their confirms. `message`
+    /// is what a mandatory one would be returned as. Returns whether they are accepted.
     fn conclude_publishes(
         &mut self,
         ticket: Ticket,
         count: u64,
         outcome: Outcome,
         message: Option<Owned>,
-    ) {
+    ) -> bool {
         let Ticket {
             channel,
             mandatory,
@@ -255,7 +251,7 @@ impl Session {
                 true
             }
             Outcome::Full => false,
-            Outcome::Refused(reason) => {
+            Outcome::Refused(reason) | Outcome::Rejected(reason) => {
                 if let Some(message) = back {
                     let code = ReplyCode::PreconditionFailed;
                     self.give_back(channel, &message, code, &reason);
@@ -266,6 +262,7 @@ impl Session {
         if confirm {
             self.expect_confirms(channel, count, accepted);
         }
+        accepted
     }
 
     /// Publishes on this channel need an answer once all that was collected is flushed.
@@ -282,14 +279,14 @@ impl Session {
         }
     }
 
-    /// Publishes what a transaction held back.
+    /// Publishes what a transaction held back. Returns whether it is accepted.
     pub(super) fn publish_owned(
         &mut self,
         number: ChannelNumber,
         message: Owned,
         mandatory: bool,
-    ) -> Result<(), Exception> {
-        let outcome = self.route_special(&message)?;
+    ) -> Result<bool, Exception> {
+        let outcome = self.route_special(&message, &[])?;
         if self.is_traced() {
             self.trace(number, Some(message.clone()));
         }
@@ -298,8 +295,7 @@ impl Session {
             mandatory,
             confirm: false,
         };
-        self.conclude_publish(ticket, outcome, Some(message));
-        Ok(())
+        Ok(self.conclude_publishes(ticket, 1, outcome, Some(message)))
     }
 
     fn count_publishes(
@@ -326,7 +322,7 @@ impl Session {
     }
 
     /// The general way: several routing keys, direct replies.
-    fn route_special(&mut self, message: &Owned) -> Result<Outcome, Exception> {
+    fn route_special(&mut self, message: &Owned, input: &[u8]) -> Result<Outcome, Exception> {
         let Self {
             entered, touched, ..
         } = self;
@@ -335,6 +331,7 @@ impl Session {
             &entered.access,
             &mut entered.ingress,
             message.clone(),
+            input,
             touched,
         )
     }

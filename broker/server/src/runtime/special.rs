@@ -4,7 +4,7 @@
 use amphora_core::message::{Body, Message};
 use amphora_core::queue::Attempts;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
-use amphora_protocol::wire::properties::RawProperties;
+use amphora_protocol::wire::properties::{RawProperties, flag};
 use amphora_protocol::wire::table::FieldValue;
 use amphora_protocol::wire::types::ShortString;
 use bytes::Bytes;
@@ -17,21 +17,18 @@ use super::peer::Touched;
 use super::principal;
 use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 
-const HEADERS: u16 = 1 << 13;
-const REPLY_TO_FLAG: u16 = 1 << 9;
-const EXPIRATION: u16 = 1 << 8;
-const USER_ID: u16 = 1 << 4;
 /// Properties that the broker itself must look at. A message without them is never parsed.
-pub(super) const WATCHED: u16 = HEADERS | REPLY_TO_FLAG | EXPIRATION | USER_ID;
+pub(super) const WATCHED: u16 = flag::HEADERS | flag::REPLY_TO | flag::EXPIRATION | flag::USER_ID;
 
 /// RabbitMQ's upper bound of an expiration: ten years.
 const EXPIRATION_MS_MAX: u64 = 315_360_000_000;
 
-/// Publishes a message by the general way: also to somebody who waits for a direct reply.
+/// Publishes a message by the general way: also to somebody who waits for a direct reply. `input` is that of what was collected before.
 pub(super) fn publish(
     access: &VhostAccess,
     ingress: &mut Ingress,
     message: Owned,
+    input: &[u8],
     touched: &mut Touched,
 ) -> Result<Outcome, Exception> {
     let (exchange, key) = names(&message.target)?;
@@ -45,7 +42,7 @@ pub(super) fn publish(
             Outcome::Unroutable
         });
     }
-    ingress.publish(message)
+    ingress.publish(message, input)
 }
 
 /// What a message wants of the broker beside its routing.
@@ -139,9 +136,8 @@ pub(super) fn with_attempts(properties: &[u8], attempts: Option<Attempts>) -> Op
     Some(decoded.to_bytes())
 }
 
-const DELIVERY_MODE: u16 = 1 << 12;
 /// The properties that stand before the delivery mode.
-const BEFORE_DELIVERY_MODE: u16 = 0b111 << 13;
+const BEFORE_DELIVERY_MODE: u16 = flag::CONTENT_TYPE | flag::CONTENT_ENCODING | flag::HEADERS;
 
 /// Whether the delivery mode is 2. Most messages have it first in the list, or not at all.
 #[inline]
@@ -150,7 +146,7 @@ pub(super) fn is_persistent(properties: &[u8]) -> bool {
         return false;
     };
     let flags = u16::from_be_bytes(flags);
-    if flags & DELIVERY_MODE == 0 {
+    if flags & flag::DELIVERY_MODE == 0 {
         false
     } else if flags & BEFORE_DELIVERY_MODE == 0 {
         properties.get(2) == Some(&2)
@@ -165,7 +161,7 @@ pub(super) fn is_persistent(properties: &[u8]) -> bool {
 #[inline]
 pub(super) fn expires(properties: &[u8]) -> bool {
     let flags = properties.first_chunk();
-    flags.is_some_and(|flags| u16::from_be_bytes(*flags) & EXPIRATION != 0)
+    flags.is_some_and(|flags| u16::from_be_bytes(*flags) & flag::EXPIRATION != 0)
 }
 
 /// An expiration is a decimal number of milliseconds. The texts are RabbitMQ's.

@@ -25,7 +25,7 @@ use super::histories;
 use super::model::Model;
 use super::peer::{Letter, Touched};
 use super::plugins::Plugins;
-use super::queue::SharedQueue;
+use super::queue::{SharedQueue, is_own};
 use super::reply_to::ReplyConsumers;
 use super::traffic::Exchanges;
 
@@ -242,7 +242,14 @@ impl VirtualHost {
                 Declared::Exists(queue) => return Ok((queue, Changes::default())),
                 Declared::Absent(parsed) => parsed,
             };
-            if let Some(limit) = self.limits.refuses_queue(topology.queues().len()) {
+            let limit = self.limits.refuses_queue(topology.queues().len());
+            // What the broker itself keeps does not count.
+            let limit = limit.filter(|_| !is_own(&declaration.name)).and_then(|_| {
+                let names = topology.queues().map(|entry| &entry.definition.name);
+                self.limits
+                    .refuses_queue(names.filter(|name| !is_own(name)).count())
+            });
+            if let Some(limit) = limit {
                 let (queue, vhost) = (&declaration.name, &self.name);
                 return Err(ChannelException::precondition_failed(format!(
                     "cannot declare queue '{queue}': queue limit in vhost '{vhost}' ({limit}) is reached"

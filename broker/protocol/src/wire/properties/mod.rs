@@ -15,22 +15,23 @@ use crate::limits::TABLE_DEPTH_MAX;
 
 pub use raw::RawProperties;
 
-/// The flag of each property, in the order of the list.
-pub(super) mod flag {
-    pub(crate) const CONTENT_TYPE: u16 = 1 << 15;
-    pub(crate) const CONTENT_ENCODING: u16 = 1 << 14;
-    pub(crate) const HEADERS: u16 = 1 << 13;
-    pub(crate) const DELIVERY_MODE: u16 = 1 << 12;
-    pub(crate) const PRIORITY: u16 = 1 << 11;
-    pub(crate) const CORRELATION_ID: u16 = 1 << 10;
-    pub(crate) const REPLY_TO: u16 = 1 << 9;
-    pub(crate) const EXPIRATION: u16 = 1 << 8;
-    pub(crate) const MESSAGE_ID: u16 = 1 << 7;
-    pub(crate) const TIMESTAMP: u16 = 1 << 6;
-    pub(crate) const TYPE: u16 = 1 << 5;
-    pub(crate) const USER_ID: u16 = 1 << 4;
-    pub(crate) const APP_ID: u16 = 1 << 3;
-    pub(crate) const CLUSTER_ID: u16 = 1 << 2;
+/// The flag of each property, in the order of the list: in the word that properties begin with on the wire.
+#[expect(missing_docs, reason = "each is named as its property")]
+pub mod flag {
+    pub const CONTENT_TYPE: u16 = 1 << 15;
+    pub const CONTENT_ENCODING: u16 = 1 << 14;
+    pub const HEADERS: u16 = 1 << 13;
+    pub const DELIVERY_MODE: u16 = 1 << 12;
+    pub const PRIORITY: u16 = 1 << 11;
+    pub const CORRELATION_ID: u16 = 1 << 10;
+    pub const REPLY_TO: u16 = 1 << 9;
+    pub const EXPIRATION: u16 = 1 << 8;
+    pub const MESSAGE_ID: u16 = 1 << 7;
+    pub const TIMESTAMP: u16 = 1 << 6;
+    pub const TYPE: u16 = 1 << 5;
+    pub const USER_ID: u16 = 1 << 4;
+    pub const APP_ID: u16 = 1 << 3;
+    pub const CLUSTER_ID: u16 = 1 << 2;
     /// Below the last property. This flag and the one below it mean nothing.
     pub(crate) const END: u16 = 1 << 1;
 }

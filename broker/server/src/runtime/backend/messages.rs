@@ -52,12 +52,12 @@ pub(super) async fn publish(
     }
     let mut ingress = Ingress::new(enter(broker, by)?, Arc::clone(by.user()));
     let mut touched = Touched::default();
-    let outcome = special::publish(by, &mut ingress, message, &mut touched);
+    let outcome = special::publish(by, &mut ingress, message, &[], &mut touched);
     let flushed = ingress.flush(&[], &mut touched);
     touched.finish(&broker.committer);
     let routed = match outcome? {
         ingress::Outcome::Routed | ingress::Outcome::Taken => true,
-        ingress::Outcome::Refused(reason) => {
+        ingress::Outcome::Refused(reason) | ingress::Outcome::Rejected(reason) => {
             return Err(ChannelException::precondition_failed(reason).into());
         }
         ingress::Outcome::Full => return Ok(Published::Refused),

@@ -171,15 +171,20 @@ fn release(
         return released;
     }
     let (gone, kept) = (&mut released.gone, &mut released.kept);
+    let mut commit = false;
     let mut ingress = Ingress::new(Arc::clone(vhost), "".into());
-    for Due { position, message } in due {
+    ingress.for_each(due, |ingress, Due { position, message }| {
+        if ingress.is_due() {
+            commit |= ingress.flush(&[], touched).commit;
+        }
         let bytes = small(message.body.len());
         let stored = borrowed(&message);
         let Some(wrapped) = Wrapped::read(&stored) else {
             tracing::error!(vhost = %vhost.name, queue = %queue.name, position, "a delayed message is damaged, and is lost");
             gone.push((position, bytes, "".into()));
-            continue;
+            return;
         };
+        ingress.speak_for(wrapped.source);
         let outcome = match wrapped.onward {
             Onward::Published => ingress.publish_internal(wrapped.message()),
             Onward::Queue(name) => Ok(ingress.put_into(name, wrapped.message())),
@@ -190,7 +195,7 @@ fn release(
             Ok(Outcome::Refused(reason)) if now < wrapped.due.saturating_add(REFUSED_MS_MAX) => {
                 tracing::debug!(vhost = %vhost.name, reason, "a delayed message waits longer");
                 kept.push((now + REFUSED_RETRY_MS, position));
-                continue;
+                return;
             }
             Ok(Outcome::Unroutable | Outcome::Full) => {
                 tracing::debug!(vhost = %vhost.name, "a delayed message reaches no queue");
@@ -200,7 +205,8 @@ fn release(
             }
         }
         gone.push((position, bytes, wrapped.exchange().into()));
-    }
-    released.commit = ingress.flush(&[], touched).commit;
+    });
+    commit |= ingress.flush(&[], touched).commit;
+    released.commit = commit;
     released
 }

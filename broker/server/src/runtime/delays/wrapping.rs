@@ -1,14 +1,17 @@
 //! A message as it waits: the message itself, until when, and where it goes then.
 //!
-//! Layout of the body, version 2, numbers big endian:
+//! Layout of the body, version 3, numbers big endian:
 //! ```text
-//! u8 version = 2
+//! u8 version = 3
 //! u64 when it is due, in milliseconds since 1970
+//! u64 when the broker received it, likewise
+//! u16 length of the publishing user's name, and the name
 //! u8 onward: 0 as it was published, 1 into a queue, 2 from an exchange on
 //! u8 length of the queue's or the exchange's name, and the name
 //! u32 length of the properties, and the properties
 //! the body, to the end
 //! ```
+//! Version 2 does not say who has published it and when; it is read as if nobody had, when it was due.
 
 use amphora_core::message::Message;
 use amphora_protocol::wire::properties::{BasicProperties, RawProperties};
@@ -22,7 +25,18 @@ use crate::runtime::ingress::names;
 /// The header that says until when a message waits, in milliseconds since 1970, for whoever looks into the queue.
 const UNTIL: &str = "x-delayed-until";
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+const VERSION_WITHOUT_SOURCE: u8 = 2;
+
+/// Bytes before the names, the properties and the body.
+const FIXED: usize = 1 + 8 + 8 + 2 + 1 + 1 + 4;
+
+/// Who has published a message, and when the broker received it, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runtime) struct Source<'a> {
+    pub(in crate::runtime) user: &'a str,
+    pub(in crate::runtime) received: u64,
+}
 
 /// Where a message goes when its time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +72,7 @@ impl<'a> Onward<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::runtime) struct Wrapped<'a> {
     pub(in crate::runtime) due: u64,
+    pub(in crate::runtime) source: Source<'a>,
     pub(in crate::runtime) onward: Onward<'a>,
     pub(in crate::runtime) target: &'a [u8],
     pub(in crate::runtime) properties: &'a [u8],
@@ -68,10 +83,23 @@ impl<'a> Wrapped<'a> {
     /// What a message of the queue wraps; nothing if it is damaged.
     pub(in crate::runtime) fn read(message: &Message<'a>) -> Option<Self> {
         let mut rest = message.body.bytes();
-        if rest.try_get_u8().ok()? != VERSION {
-            return None;
-        }
+        let version = rest.try_get_u8().ok()?;
         let due = rest.try_get_u64().ok()?;
+        let source = match version {
+            VERSION => {
+                let received = rest.try_get_u64().ok()?;
+                let length = usize::from(rest.try_get_u16().ok()?);
+                let (user, behind) = rest.split_at_checked(length)?;
+                rest = behind;
+                let user = std::str::from_utf8(user).ok()?;
+                Source { user, received }
+            }
+            VERSION_WITHOUT_SOURCE => Source {
+                user: "",
+                received: due,
+            },
+            _ => return None,
+        };
         let kind = rest.try_get_u8().ok()?;
         let length = usize::from(rest.try_get_u8().ok()?);
         let (name, mut rest) = rest.split_at_checked(length)?;
@@ -80,6 +108,7 @@ impl<'a> Wrapped<'a> {
         RawProperties::new(properties).ok()?.check().ok()?;
         Some(Self {
             due,
+            source,
             onward: Onward::of(kind, std::str::from_utf8(name).ok()?)?,
             target: message.target,
             properties,
@@ -110,6 +139,7 @@ impl<'a> Wrapped<'a> {
 /// The message as it waits until `due`. `persistent`: it survives a restart meanwhile.
 pub(in crate::runtime) fn wrap(
     message: &Owned,
+    source: Source<'_>,
     due: u64,
     onward: Onward<'_>,
     persistent: bool,
@@ -123,10 +153,17 @@ pub(in crate::runtime) fn wrap(
         ..BasicProperties::default()
     };
     let (kind, name) = onward.parts();
-    let length = message.properties.len() + message.body.len() + name.len() + 15;
+    // No configuration has names that are longer.
+    let user_len = source.user.floor_char_boundary(usize::from(u16::MAX));
+    let user = source.user.get(..user_len).unwrap_or_default();
+    let names_len = user.len() + name.len();
+    let length = message.properties.len() + message.body.len() + names_len + FIXED;
     let mut body = BytesMut::with_capacity(length);
     body.put_u8(VERSION);
     body.put_u64(due);
+    body.put_u64(source.received);
+    body.put_u16(u16::try_from(user.len()).unwrap_or(u16::MAX));
+    body.put_slice(user.as_bytes());
     body.put_u8(kind);
     // A name is checked to be that short when it is made.
     body.put_u8(u8::try_from(name.len()).unwrap_or(u8::MAX));
@@ -152,6 +189,11 @@ mod tests {
         Onward::Exchange("other"),
     ];
 
+    const SOURCE: Source<'_> = Source {
+        user: "someone",
+        received: 55,
+    };
+
     fn message() -> Owned {
         Owned {
             target: Bytes::from_static(b"\x01x\x03key"),
@@ -164,11 +206,12 @@ mod tests {
     fn a_message_is_the_same_after_waiting() {
         for (onward, exchange) in ONWARD.into_iter().zip(["x", "x", "other"]) {
             for persistent in [false, true] {
-                let waiting = wrap(&message(), 77, onward, persistent);
+                let waiting = wrap(&message(), SOURCE, 77, onward, persistent);
                 assert_eq!(is_persistent(&waiting.properties), persistent);
                 let stored = borrowed(&waiting);
                 let wrapped = Wrapped::read(&stored).expect("whole");
                 assert_eq!((wrapped.due, wrapped.onward), (77, onward));
+                assert_eq!(wrapped.source, SOURCE);
                 assert_eq!(wrapped.exchange(), exchange);
                 let (back, before) = (wrapped.message(), message());
                 assert_eq!(back.target, before.target);
@@ -179,6 +222,25 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_say_who_has_published_it_is_read() {
+        let mut body = vec![VERSION_WITHOUT_SOURCE];
+        body.extend_from_slice(&77_u64.to_be_bytes());
+        body.extend_from_slice(b"\x01\x01q\0\0\0\x02\0\0body");
+        let waiting = Owned {
+            body: Bytes::from(body),
+            ..message()
+        };
+        let stored = borrowed(&waiting);
+        let wrapped = Wrapped::read(&stored).expect("whole");
+        assert_eq!((wrapped.due, wrapped.onward), (77, Onward::Queue("q")));
+        let nobody = Source {
+            user: "",
+            received: 77,
+        };
+        assert_eq!((wrapped.source, wrapped.body), (nobody, &b"body"[..]));
+    }
+
+    #[test]
     fn damage_is_noticed() {
         let empty = Owned {
             target: Bytes::from_static(b"\0\0"),
@@ -186,7 +248,7 @@ mod tests {
             body: Bytes::new(),
         };
         for onward in ONWARD {
-            let whole = wrap(&empty, 1, onward, true);
+            let whole = wrap(&empty, SOURCE, 1, onward, true);
             for length in 0..whole.body.len() {
                 let cut = Owned {
                     body: whole.body.slice(..length),

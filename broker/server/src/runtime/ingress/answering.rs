@@ -7,16 +7,12 @@ use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::error::WireError;
 use amphora_protocol::wire::properties::RawProperties;
 
-use super::asking::{ANSWERS_MAX, Asking, Place, Waiting};
+use super::asking::{Asking, Place, Waiting};
 use super::one_by_one::Asks;
 use super::routes::Route;
 use super::routes::To;
 use super::{Answered, Ingress, Outcome, Slots, Ticket, names, push};
 use crate::runtime::batch::{MessageRef, Owned};
-use crate::runtime::timers::now_ms;
-
-/// A message of which a plugin sees more than this is not worth remembering.
-const REMEMBERED_BYTES_MAX: usize = 1024;
 
 /// Answers with more bindings than this are not worth remembering.
 const REMEMBERED_BINDINGS_MAX: usize = 256;
@@ -65,10 +61,10 @@ impl Ingress {
         let names = (&**name, key);
         let origin = self.origin(needs, names, content.properties(), content.body());
         // While messages wait, one whose answer is known waits with them.
-        if needs.pure && batch.is_empty() {
+        if needs.pure && batch.is_empty() && !pure.is_empty() {
             seen.clear();
             project(needs, &origin, seen).map_err(damaged)?;
-            if let Some(slots) = pure.get(seen.as_slice()) {
+            if let Some(slots) = pure.find(seen) {
                 let message = self.refer(buffer, content);
                 self.traffic.count(asking.exchange, slots.len());
                 return Ok(self.put_each(slots, message, buffer));
@@ -76,6 +72,7 @@ impl Ingress {
         }
         batch.push(needs, &origin).map_err(damaged)?;
         let message = self.refer(buffer, content);
+        self.deduplicating.wait(asking.waiting.len());
         asking.wait(message, ticket);
         Ok(Outcome::Waiting)
     }
@@ -104,6 +101,13 @@ impl Ingress {
         }
     }
 
+    /// As [`Ingress::answer`], while a message is in hand that was published later. Their ways are their own.
+    pub(super) fn answer_before(&mut self, buffer: &[u8]) {
+        let (last, routed) = (self.routes.last.clone(), std::mem::take(&mut self.routed));
+        self.answer(buffer);
+        (self.routes.last, self.routed) = (last, routed);
+    }
+
     /// Asks the plugin that messages wait for, and collects them for where it says.
     pub(in crate::runtime) fn answer(&mut self, buffer: &[u8]) {
         let Some(index) = self.waiting.take() else {
@@ -127,6 +131,7 @@ impl Ingress {
                     self.without_answer(&mut asking, &error, message, buffer)
                 }
             };
+            self.deduplicating.answered(at, &outcome);
             self.conclude(outcome, message, ticket, buffer);
         }
         asking.answer = answer;
@@ -147,8 +152,7 @@ impl Ingress {
             last.count += 1;
             return;
         }
-        let given_back =
-            ticket.mandatory && matches!(outcome, Outcome::Unroutable | Outcome::Refused(_));
+        let given_back = ticket.mandatory && outcome.returns();
         let message = given_back.then(|| message.resolve(buffer, &self.owned).into());
         self.answered.push(Answered {
             ticket,
@@ -187,7 +191,7 @@ impl Ingress {
         message: MessageRef,
         buffer: &[u8],
     ) -> Outcome {
-        let (place, fixed) = match self.lead(asking, answer, message, buffer) {
+        let (place, fixed, waits) = match self.lead(asking, answer, message, buffer) {
             Ok(found) => found,
             Err(outcome) => return outcome,
         };
@@ -197,7 +201,8 @@ impl Ingress {
                 self.keep(asking, at, &place, message, buffer);
             }
         }
-        self.put_at(asking.exchange, &place, message, buffer)
+        let outcome = self.put_at(asking.exchange, &place, message, buffer);
+        waits.and(outcome)
     }
 
     /// Remembers a pure answer: for the target, if it depends on nothing else.
@@ -223,22 +228,19 @@ impl Ingress {
                 deduplicator: self.vhost.deduplicators.find(&asking.name),
             };
             self.routes.keep(target, route);
-        } else if asking.batch.message(at).len() <= REMEMBERED_BYTES_MAX {
-            if asking.pure.len() >= ANSWERS_MAX {
-                asking.pure.clear();
-            }
-            asking.pure.insert(asking.batch.message(at).into(), slots);
+        } else {
+            asking.pure.keep(asking.batch.message(at), &slots);
         }
     }
 
-    /// The queues that bindings lead to, and whether they do so for every message.
+    /// The queues that bindings lead to, whether they do so for every message, and what becomes of this one beside them.
     fn lead(
         &mut self,
         asking: &mut Asking,
         answer: &[u32],
         message: MessageRef,
         buffer: &[u8],
-    ) -> Result<(Place, bool), Outcome> {
+    ) -> Result<(Place, bool, Outcome), Outcome> {
         let Asking { asked, routed, .. } = asking;
         let reference = message;
         let message = reference.resolve(buffer, &self.owned);
@@ -258,16 +260,15 @@ impl Ingress {
             Ok(Asks::Found) => {}
             Ok(Asks::Failed(error, on_error)) => {
                 let message = Owned::from(message);
-                return Err(self.give_up(&error, on_error, message));
+                return Err(self.give_up(&error, on_error, message, buffer));
             }
             // Headers that cannot be read: the same that a headers exchange would say of the message by itself.
             Err(exception) => return Err(Outcome::Refused(exception.to_string())),
         }
+        let mut waits = Outcome::Unroutable;
         if !routed.delayed.is_empty() {
             let message = Owned::from(reference.resolve(buffer, &self.owned));
-            if let Outcome::Refused(reason) = self.delay_at(&routed.delayed, &message) {
-                return Err(Outcome::Refused(reason));
-            }
+            waits = self.delay_at(&routed.delayed, &message);
         }
         let histories = self.history_slots(&routed.remembered);
         self.put_into_histories(&histories, reference, buffer);
@@ -275,7 +276,7 @@ impl Ingress {
         let slots: Slots = queues.iter().map(|queue| self.slot(queue)).collect();
         routed.queues = queues;
         let is_plain = self.are_plain(&slots);
-        Ok((Place { slots, is_plain }, fixed))
+        Ok((Place { slots, is_plain }, fixed, waits))
     }
 
     /// The plugin failed: the operator has said what happens to the message then.
@@ -290,13 +291,15 @@ impl Ingress {
         match self.vhost.plugins.on_error(error, on_error) {
             OnError::AlternateExchange | OnError::Pass => {
                 match self.lead(asking, &[], message, buffer) {
-                    Ok((place, _)) => self.put_at(asking.exchange, &place, message, buffer),
+                    Ok((place, _, waits)) => {
+                        waits.and(self.put_at(asking.exchange, &place, message, buffer))
+                    }
                     Err(outcome) => outcome,
                 }
             }
             on_error => {
                 let message = message.resolve(buffer, &self.owned).into();
-                self.give_up(error, on_error, message)
+                self.give_up(error, on_error, message, buffer)
             }
         }
     }
@@ -337,7 +340,11 @@ impl Ingress {
             exchange,
             routing_key,
             user: &self.user,
-            time_ms: if needs.parts.time { now_ms() } else { 0 },
+            time_ms: if needs.parts.time {
+                self.received_ms()
+            } else {
+                0
+            },
             properties,
             body,
         }

@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use amphora_core::hook::{BATCH_MAX, Fault, HookError, Needs, PackedBatch};
+use amphora_core::hook::{BATCH_MAX, Fault, HookError, Needs, Origin, PackedBatch};
 use amphora_core::route::{Asked, Routed};
+use amphora_protocol::wire::error::WireError;
 use foldhash::fast::FixedState;
 
+use super::answers::Answers;
 use super::{Ingress, Slots, Ticket, names};
 use crate::runtime::batch::MessageRef;
 use crate::runtime::vhost::Handle;
@@ -27,7 +29,7 @@ pub(super) struct Asking {
     pub(super) exchange: u32,
     pub(super) needs: Arc<Needs>,
     /// The destinations of messages that the plugin saw so, if its answers are pure.
-    pub(super) pure: HashMap<Box<[u8]>, Slots, FixedState>,
+    pub(super) pure: Answers,
     /// The destinations that a set of bindings leads to.
     places: HashMap<Box<[u32]>, Place, FixedState>,
     /// Those of one binding alone, by its id: most answers are such.
@@ -74,7 +76,7 @@ impl Asking {
             asked,
             name: name.into(),
             exchange,
-            pure: HashMap::default(),
+            pure: Answers::default(),
             places: HashMap::default(),
             singles: Vec::new(),
             batch: PackedBatch::default(),
@@ -151,7 +153,7 @@ impl Asking {
                 Ok(()) => return,
                 Err(error) if error.fault == Fault::Replaced && replaced < REPLACED_MAX => {
                     replaced += 1;
-                    if let Err(error) = self.pack_again(ingress, buffer) {
+                    if let Err(error) = self.pack_again(&error.plugin, ingress, buffer) {
                         break error;
                     }
                 }
@@ -177,27 +179,28 @@ impl Asking {
         Some(&failure.error)
     }
 
-    fn pack_again(&mut self, ingress: &Ingress, buffer: &[u8]) -> Result<(), HookError> {
+    fn pack_again(
+        &mut self,
+        plugin: &str,
+        ingress: &Ingress,
+        buffer: &[u8],
+    ) -> Result<(), HookError> {
         self.needs = self.asked.hook.needs()?;
         self.pure.clear();
-        self.batch.clear();
-        for waiting in &self.waiting {
+        let needs = &self.needs;
+        let origins = self.waiting.iter().map(|waiting| {
             let message = waiting.message.resolve(buffer, &ingress.owned);
-            let (exchange, key) = names(message.target).unwrap_or_default();
-            let origin = ingress.origin(
-                &self.needs,
-                (exchange, key),
-                message.properties,
-                message.body.bytes(),
-            );
-            // The parts that the other version did not ask for may be damaged.
-            self.batch
-                .push(&self.needs, &origin)
-                .map_err(|error| HookError {
-                    plugin: exchange.into(),
-                    fault: Fault::Refused,
-                    text: error.to_string(),
-                })?;
+            let names = names(message.target).unwrap_or_default();
+            ingress.origin(needs, names, message.properties, message.body.bytes())
+        });
+        for (place, error) in pack(&mut self.batch, needs, origins) {
+            let messages = place..place + 1;
+            let error = HookError {
+                plugin: plugin.into(),
+                fault: Fault::Refused,
+                text: error.to_string(),
+            };
+            self.failures.push(Unanswered { messages, error });
         }
         Ok(())
     }
@@ -212,8 +215,64 @@ impl Asking {
     }
 }
 
+/// Packs messages anew. Parts that were not asked for before may be damaged: such a message is packed without properties and body, so that all keep
+/// their places, and named, so that what is said of it does not count.
+fn pack<'a>(
+    batch: &mut PackedBatch,
+    needs: &Needs,
+    origins: impl Iterator<Item = Origin<'a>>,
+) -> Vec<(usize, WireError)> {
+    batch.clear();
+    let mut damaged = Vec::new();
+    for (place, origin) in origins.enumerate() {
+        let Err(error) = batch.push(needs, &origin) else {
+            continue;
+        };
+        damaged.push((place, error));
+        let bare = Origin {
+            properties: &[0, 0],
+            body: &[],
+            ..origin
+        };
+        let packed = batch.push(needs, &bare);
+        debug_assert!(packed.is_ok(), "nothing is there that could be damaged");
+    }
+    damaged
+}
+
 /// Answers of each kind that are remembered for one exchange.
-pub(super) const ANSWERS_MAX: usize = 4096;
+const ANSWERS_MAX: usize = 4096;
 
 /// Numbers of an answer for which the list is kept.
 const ANSWER_KEPT_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use amphora_core::hook::HeaderNeeds;
+
+    use super::*;
+
+    #[test]
+    fn a_damaged_message_leaves_the_others_in_their_places() {
+        let needs = Needs {
+            headers: HeaderNeeds::All,
+            ..Needs::default()
+        };
+        let origin = |properties| Origin {
+            properties,
+            ..Origin::default()
+        };
+        // Headers of five bytes, of which there are none.
+        let damaged = b"\x20\0\0\0\0\x05".as_slice();
+        let whole = b"\0\0".as_slice();
+        let mut batch = PackedBatch::default();
+        let found = pack(
+            &mut batch,
+            &needs,
+            [whole, damaged, whole, damaged].map(origin).into_iter(),
+        );
+        let places: Vec<usize> = found.iter().map(|(place, _)| *place).collect();
+        assert_eq!((places, batch.len()), (vec![1, 3], 4));
+        assert_eq!(batch.message(3), batch.message(2));
+    }
+}

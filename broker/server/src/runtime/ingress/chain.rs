@@ -3,43 +3,21 @@
 use std::sync::Arc;
 
 use amphora_core::exchange::{LazyHeaders, MessageHeaders, sender_selected_keys};
-use amphora_core::hook::{HookError, OnError, Origin, Replacement, TransformHook, Verdict};
+use amphora_core::hook::{HookError, OnError};
 use amphora_core::route::Routed;
 use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::properties::RawProperties;
-use amphora_protocol::wire::types::RoutingKey;
 
 use super::letters::Dead;
 use super::one_by_one::Asks;
+use super::outcome::Put;
+use super::transforming::Refusal;
 use super::{Ingress, Outcome, names};
-use crate::runtime::batch::{Owned, target};
+use crate::runtime::batch::Owned;
 use crate::runtime::delays::Onward;
-use crate::runtime::plugins::{Attached, Chain, DeadLetter};
+use crate::runtime::plugins::Chain;
 use crate::runtime::special;
-use crate::runtime::timers::now_ms;
 use crate::runtime::vhost::Handle;
-
-/// Messages that a chain makes of one, at most: each plugin may make 256 of each.
-const MADE_MAX: usize = 1024;
-
-/// Bytes that a chain makes of one message, at most.
-const MADE_BYTES_MAX: usize = 128 << 20;
-
-/// What a chain makes of a message.
-#[derive(Debug, Default)]
-struct Made {
-    /// The messages that go on, and the milliseconds that each waits before.
-    on: Vec<(Owned, u64)>,
-    dead: Vec<Dead>,
-    /// Why the message is refused. Nothing else is done with it then.
-    refused: Option<String>,
-}
-
-impl Made {
-    fn bytes(&self) -> usize {
-        self.on.iter().map(|(message, _)| message.body.len()).sum()
-    }
-}
 
 /// Whose way a message is on when it comes back to be routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +33,24 @@ pub(super) enum By<'a> {
     From(&'a str),
 }
 
+impl By<'_> {
+    /// Somebody learns of a refusal, and still has the message then.
+    fn is_heard(self) -> bool {
+        matches!(self, Self::Client | Self::Queue { whole: true, .. })
+    }
+}
+
 impl Ingress {
-    /// Publishes a message by the general way: transforms of its exchange, several routing keys.
+    /// Publishes a message by the general way: transforms of its exchange, several routing keys. `buffer` is that of what was
+    /// collected before.
     ///
     /// # Errors
     /// There is no such exchange, or its headers are damaged.
-    pub(in crate::runtime) fn publish(&mut self, message: Owned) -> Result<Outcome, Exception> {
+    pub(in crate::runtime) fn publish(
+        &mut self,
+        message: Owned,
+        buffer: &[u8],
+    ) -> Result<Outcome, Exception> {
         let (exchange, _) = names(&message.target)?;
         let topology = self.vhost.topology();
         let definition = topology.find_exchange(exchange)?;
@@ -69,49 +59,49 @@ impl Ingress {
         let chain = plugins.for_exchange(&self.vhost.name, definition, policies);
         drop(topology);
         let go_on = |ingress: &mut Self, message: Owned| match chain {
-            None => ingress.route_owned(message, By::Client),
-            Some(chain) => Ok(ingress.pass(&chain, message)),
+            None => ingress.route_owned(message, By::Client, buffer),
+            Some(chain) => Ok(ingress.pass(&chain, message, buffer)),
         };
         match self.vhost.deduplicators.find(exchange) {
             None => go_on(self, message),
-            Some(deduplicator) => self.once(&deduplicator, message.clone().into(), |ingress, _| {
-                go_on(ingress, message)
-            }),
+            Some(deduplicator) => {
+                let content = message.clone().into();
+                self.once(&deduplicator, buffer, content, |ingress, _| {
+                    go_on(ingress, message)
+                })
+            }
         }
     }
 
     /// Publishes what the transforms of its exchange make of a message.
-    pub(super) fn pass(&mut self, chain: &Chain, message: Owned) -> Outcome {
+    pub(super) fn pass(&mut self, chain: &Chain, message: Owned, buffer: &[u8]) -> Outcome {
         self.hold();
         let made = self.run(chain, message, None, None);
         self.note_time();
         if let Some(refusal) = made.refused {
-            return Outcome::Refused(refusal);
+            return refusal.into_outcome();
         }
         let mut outcome = if made.on.is_empty() {
             Outcome::Taken
         } else {
             Outcome::Unroutable
         };
-        self.bury(made.dead, None);
+        self.bury(made.dead, None, buffer);
         for (message, delay) in made.on {
             let one = if delay > 0 {
                 self.delay(&message, delay, Onward::Published)
             } else {
                 // What a plugin wrote into the headers is no fault of the client's.
-                self.route_owned(message, By::Client)
+                self.route_owned(message, By::Client, buffer)
                     .unwrap_or_else(|exception| Outcome::Refused(exception.to_string()))
             };
-            match one {
-                Outcome::Refused(_) | Outcome::Full => outcome = one,
-                Outcome::Routed if outcome == Outcome::Unroutable => outcome = one,
-                _ => {}
-            }
+            outcome = outcome.and(one);
         }
         outcome
     }
 
-    /// Publishes a message of the broker's own, with all rights and without transforms of its exchange.
+    /// Publishes a message of the broker's own, with all rights and without transforms of its exchange. Nothing that lies in a
+    /// connection's input may be collected.
     ///
     /// # Errors
     /// There is no such exchange, or its headers are damaged.
@@ -119,7 +109,7 @@ impl Ingress {
         &mut self,
         message: Owned,
     ) -> Result<Outcome, Exception> {
-        self.route_owned(message, By::Broker)
+        self.route_owned(message, By::Broker, &[])
     }
 
     /// As [`Ingress::publish_internal`], beginning at another exchange than the one that the message was published to.
@@ -131,7 +121,7 @@ impl Ingress {
         exchange: &str,
         message: Owned,
     ) -> Result<Outcome, Exception> {
-        self.route_owned(message, By::From(exchange))
+        self.route_owned(message, By::From(exchange), &[])
     }
 
     /// Collects a message for one queue, without transforms.
@@ -148,18 +138,21 @@ impl Ingress {
         Outcome::Routed
     }
 
-    /// Collects a message for one queue with transforms.
+    /// Collects a message for one queue with transforms. `heard`: somebody learns of a refusal.
     pub(super) fn enqueue(
         &mut self,
         index: u32,
         chain: &Chain,
         message: Owned,
         buffer: &[u8],
-    ) -> Outcome {
+        heard: bool,
+    ) -> Put {
+        let (mut outcome, mut taken) = (Outcome::Unroutable, false);
         let Some(slot) = self.slots.get(index as usize) else {
-            return Outcome::Unroutable;
+            return Put { outcome, taken };
         };
         let (queue, may_refuse) = (Arc::clone(&slot.queue), slot.may_refuse);
+        let whole = (!heard).then(|| message.clone());
         self.hold();
         let made = self.run(
             chain,
@@ -169,23 +162,67 @@ impl Ingress {
         );
         self.note_time();
         if let Some(refusal) = made.refused {
-            return Outcome::Refused(refusal);
+            return match whole {
+                Some(message) if refusal.is_verdict => {
+                    self.bury_rejected(refusal, message, &queue.name, buffer)
+                }
+                _ => Put {
+                    outcome: refusal.into_outcome(),
+                    taken,
+                },
+            };
         }
-        self.bury(made.dead, Some(&queue.name));
-        let mut outcome = Outcome::Routed;
+        taken = made.on.is_empty() || !made.dead.is_empty();
+        if made.on.is_empty() {
+            outcome = Outcome::Routed;
+        }
+        self.bury(made.dead, Some(&queue.name), buffer);
         for (message, delay) in made.on {
-            if delay > 0 {
-                self.delay(&message, delay, Onward::Queue(&queue.name));
-                continue;
-            }
-            let message = self.own(message);
-            if may_refuse && self.refuses(index, message, buffer) {
-                outcome = Outcome::Full;
+            let one = if delay > 0 {
+                self.delay(&message, delay, Onward::Queue(&queue.name))
             } else {
-                self.put(index, message);
-            }
+                let message = self.own(message);
+                if may_refuse && self.refuses(index, message, buffer) {
+                    taken |= self.buries_refused(index);
+                    Outcome::Full
+                } else {
+                    self.put(index, message);
+                    Outcome::Routed
+                }
+            };
+            taken |= one == Outcome::Routed;
+            outcome = outcome.and(one);
         }
-        outcome
+        Put { outcome, taken }
+    }
+
+    /// A plugin has rejected a message of which nobody else would learn: so it is a dead letter, if that is asked for.
+    fn bury_rejected(
+        &mut self,
+        refusal: Refusal,
+        message: Owned,
+        queue: &str,
+        buffer: &[u8],
+    ) -> Put {
+        let Refusal {
+            plugin, reason, to, ..
+        } = refusal;
+        match to {
+            Some(to) => {
+                let dead = Dead {
+                    message,
+                    to,
+                    plugin,
+                    reason,
+                };
+                self.bury(vec![dead], Some(queue), buffer);
+            }
+            None => self.vhost.plugins.lose(&plugin, &reason),
+        }
+        Put {
+            outcome: Outcome::Taken,
+            taken: true,
+        }
     }
 
     /// The message goes nowhere else because a plugin failed: the operator has said what happens then.
@@ -194,6 +231,7 @@ impl Ingress {
         error: &HookError,
         on_error: OnError,
         message: Owned,
+        buffer: &[u8],
     ) -> Outcome {
         match on_error {
             OnError::Drop => Outcome::Taken,
@@ -209,7 +247,7 @@ impl Ingress {
                     plugin: error.plugin.to_string(),
                     reason: error.text.clone(),
                 };
-                self.bury(vec![dead], None);
+                self.bury(vec![dead], None, buffer);
                 Outcome::Taken
             }
             OnError::Reject | OnError::Pass | OnError::AlternateExchange => {
@@ -218,86 +256,12 @@ impl Ingress {
         }
     }
 
-    /// Shows a message to each plugin of a chain in turn.
-    fn run(
-        &self,
-        chain: &Chain,
-        message: Owned,
-        queue: Option<&str>,
-        own_dead_letter: Option<&DeadLetter>,
-    ) -> Made {
-        let mut made = Made {
-            on: vec![(message, 0)],
-            ..Made::default()
-        };
-        for attachment in &chain.0 {
-            for (message, delay) in std::mem::take(&mut made.on) {
-                let verdict = self.verdict(attachment, &message, queue);
-                let plugin = attachment.hook.plugin();
-                match verdict {
-                    Verdict::Pass => made.on.push((message, delay)),
-                    Verdict::Delay(more) => made.on.push((message, delay.saturating_add(more))),
-                    Verdict::Drop => {}
-                    Verdict::Replace(with) => made.on.extend(with.into_iter().map(|with| {
-                        let delay = delay.saturating_add(with.delay_ms);
-                        (replaced(&message, with), delay)
-                    })),
-                    Verdict::Reject(reason) => {
-                        made.refused = Some(format!("plugin '{plugin}': {reason}"));
-                        return made;
-                    }
-                    Verdict::DeadLetter(reason) => {
-                        let to = attachment.dead_letter.as_ref().or(own_dead_letter);
-                        let Some(to) = to.cloned() else {
-                            self.vhost.plugins.lose(plugin, &reason);
-                            continue;
-                        };
-                        made.dead.push(Dead {
-                            message,
-                            to,
-                            plugin: plugin.to_owned(),
-                            reason,
-                        });
-                    }
-                }
-                if made.on.len() > MADE_MAX || made.bytes() > MADE_BYTES_MAX {
-                    made.refused = Some(format!(
-                        "plugin '{plugin}': more than {MADE_MAX} messages or {MADE_BYTES_MAX} bytes were made of one message"
-                    ));
-                    return made;
-                }
-            }
-        }
-        made
-    }
-
-    /// What one plugin says, or what the operator says for it.
-    fn verdict(&self, attachment: &Attached, message: &Owned, queue: Option<&str>) -> Verdict {
-        let (exchange, routing_key) = names(&message.target).unwrap_or_default();
-        let origin = Origin {
-            vhost: &self.vhost.name,
-            exchange,
-            routing_key,
-            user: &self.user,
-            time_ms: now_ms(),
-            properties: &message.properties,
-            body: &message.body,
-        };
-        let hook: &dyn TransformHook = &*attachment.hook;
-        hook.apply(&origin, queue)
-            .unwrap_or_else(|error| match hook.on_error() {
-                OnError::Pass => Verdict::Pass,
-                OnError::Drop => Verdict::Drop,
-                OnError::DeadLetter => Verdict::DeadLetter(error.text),
-                OnError::Reject | OnError::AlternateExchange => Verdict::Reject(error.text),
-            })
-    }
-
-    /// Routes a message by itself, with all its routing keys, and collects it.
+    /// Routes a message by itself, with all its routing keys, and collects it. `buffer` is that of what was collected before.
     pub(super) fn route_owned(
         &mut self,
         mut message: Owned,
         by: By<'_>,
+        buffer: &[u8],
     ) -> Result<Outcome, Exception> {
         let (target, properties) = (message.target.clone(), message.properties.clone());
         let (exchange, key) = names(&target)?;
@@ -321,16 +285,19 @@ impl Ingress {
             By::From(start) => topology.route_internal(start, &keys, &headers, &mut routed)?,
         }
         drop(topology);
-        if !routed.asked.is_empty() {
+        let asks_plugins = !routed.asked.is_empty();
+        if asks_plugins {
             self.hold();
         }
         let origin = (&*target, &*properties, &*message.body);
-        if let Asks::Failed(error, on_error) =
-            self.ask_each(&mut routed, &keys, &headers, origin)?
-        {
+        let asks = self.ask_each(&mut routed, &keys, &headers, origin)?;
+        if asks_plugins {
+            self.note_time();
+        }
+        if let Asks::Failed(error, on_error) = asks {
             // A dead letter that has no way to go is not dead-lettered again and again.
             return Ok(match by {
-                By::Client => self.give_up(&error, on_error, message),
+                By::Client => self.give_up(&error, on_error, message, buffer),
                 By::Broker | By::From(_) | By::Queue { .. } => Outcome::Refused(error.to_string()),
             });
         }
@@ -355,45 +322,25 @@ impl Ingress {
         });
         let message = self.own(message);
         if let By::Queue { whole: true, .. } = by
-            && !self.all_have_space(&slots, message, &[])
+            && !self.all_have_space(&slots, message, buffer)
         {
             return Ok(Outcome::Full);
         }
         let waits = delayed.map(|whole| self.delay_at(&routed.delayed, &whole));
-        self.put_into_histories(&histories, message, &[]);
+        self.put_into_histories(&histories, message, buffer);
         self.routes.forget_last();
         self.routed = routed;
-        let mut outcome = self.put_each(&slots, message, &[]);
-        if let (By::Queue { .. }, Outcome::Refused(reason)) = (by, &outcome)
-            && slots.len() > 1
-        {
+        let Put { outcome, mut taken } = self.put_all(&slots, message, buffer, by.is_heard());
+        taken |= waits == Some(Outcome::Routed);
+        let outcome = match waits {
+            None => outcome,
+            Some(waits) => waits.and(outcome),
+        };
+        if by != By::Client && taken && outcome.is_refusal() {
             // The others have it, and must not get it again.
-            tracing::debug!(reason, "a dead letter does not reach all of its queues");
-            outcome = Outcome::Routed;
+            tracing::debug!(?by, ?outcome, "a message does not reach all of its queues");
+            return Ok(Outcome::Routed);
         }
-        Ok(waits.map_or(outcome.clone(), |waits| waits.and(outcome)))
+        Ok(outcome)
     }
-}
-
-fn replaced(message: &Owned, with: Replacement) -> Owned {
-    let Replacement {
-        routing_key,
-        properties,
-        body,
-        delay_ms: _,
-    } = with;
-    let target = match routing_key {
-        None => message.target.clone(),
-        Some(key) => other_key(message, &key),
-    };
-    Owned {
-        target,
-        properties: properties.unwrap_or_else(|| message.properties.clone()),
-        body: body.unwrap_or_else(|| message.body.clone()),
-    }
-}
-
-fn other_key(message: &Owned, key: &RoutingKey) -> bytes::Bytes {
-    let (exchange, _) = names(&message.target).unwrap_or_default();
-    target(exchange, key)
 }

@@ -1,5 +1,6 @@
 //! Messages whose exchange or queue takes each id once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use amphora_core::deduplication::IdHash;
@@ -13,11 +14,18 @@ use crate::runtime::deduplication::{Admitted, Deduplicator, Verdict};
 use crate::runtime::special;
 use crate::runtime::vhost::{Handle, VirtualHost};
 
+/// An id that an exchange has admitted.
+type Own = (Arc<Deduplicator>, Admitted);
+
 /// What a flush has to do about the ids of the messages that were collected.
 #[derive(Debug, Default)]
 pub(super) struct Deduplicating {
     /// Ids that exchanges have admitted: to be noted when the messages are.
-    admitted: Vec<(Arc<Deduplicator>, Admitted)>,
+    admitted: Vec<Own>,
+    /// That of the message in hand, until it is known what becomes of it.
+    in_hand: Option<Own>,
+    /// Those of messages that wait for a plugin, with their places among these.
+    waiting: VecDeque<(usize, Own)>,
     /// Ids that others have admitted and not noted yet: the confirms of duplicates wait for them.
     awaited: Vec<(Arc<Deduplicator>, IdHash)>,
     /// Something was noted, or was a duplicate: confirms wait for the open group.
@@ -93,6 +101,35 @@ impl Deduplicating {
         std::mem::take(&mut self.commit)
     }
 
+    /// The message in hand waits for a plugin, in this place, and its id, if it has one, waits with it.
+    pub(super) fn wait(&mut self, place: usize) {
+        if let Some(own) = self.in_hand.take() {
+            self.waiting.push_back((place, own));
+        }
+    }
+
+    /// It is known what becomes of the message that waited in this place. They are answered in their order.
+    #[inline]
+    pub(super) fn answered(&mut self, place: usize, outcome: &Outcome) {
+        if let Some((_, own)) = self.waiting.pop_front_if(|(first, _)| *first == place) {
+            self.conclude(own, Some(outcome));
+        }
+    }
+
+    /// An id is noted with its message. If that reached nobody, it may come again.
+    fn conclude(&mut self, own: Own, outcome: Option<&Outcome>) {
+        match outcome {
+            Some(Outcome::Routed | Outcome::Taken) => self.admitted.push(own),
+            _ => own.0.forget(&own.1),
+        }
+    }
+
+    /// Whether the message of this id waits for a plugin.
+    fn waits(&self, deduplicator: &Arc<Deduplicator>, id: IdHash) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|(_, (other, own))| Arc::ptr_eq(other, deduplicator) && own.id == id)
+    }
+
     fn is_own(&self, deduplicator: &Arc<Deduplicator>, id: IdHash) -> bool {
         let mut admitted = self.admitted.iter();
         admitted.any(|(other, own)| Arc::ptr_eq(other, deduplicator) && own.id == id)
@@ -102,7 +139,9 @@ impl Deduplicating {
 /// A connection that ends in the middle leaves nothing behind that others would wait for.
 impl Drop for Deduplicating {
     fn drop(&mut self) {
-        for (deduplicator, admitted) in self.admitted.drain(..) {
+        let waiting = self.waiting.drain(..).map(|(_, own)| own);
+        let admitted = self.admitted.drain(..).chain(self.in_hand.take());
+        for (deduplicator, admitted) in admitted.chain(waiting) {
             deduplicator.forget(&admitted);
         }
     }
@@ -125,7 +164,7 @@ impl Ingress {
         let Some(deduplicator) = self.routes.last.deduplicator.clone() else {
             return self.collect_resolved(buffer, content, ticket);
         };
-        self.once(&deduplicator, content, |ingress, content| {
+        self.once(&deduplicator, buffer, content, |ingress, content| {
             ingress.collect_resolved(buffer, content, ticket)
         })
     }
@@ -134,12 +173,17 @@ impl Ingress {
     pub(super) fn once<'a>(
         &mut self,
         deduplicator: &Arc<Deduplicator>,
+        buffer: &[u8],
         content: Content<'a>,
         go_on: impl FnOnce(&mut Self, Content<'a>) -> Result<Outcome, Exception>,
     ) -> Result<Outcome, Exception> {
         let Some(id) = deduplicator.id(content.properties()) else {
             return go_on(self, content);
         };
+        if self.deduplicating.waits(deduplicator, id) {
+            // Whether this is a duplicate depends on what becomes of the one before.
+            self.answer_before(buffer);
+        }
         let persistent = special::is_persistent(content.properties());
         let admitted = match deduplicator.admit(id, persistent) {
             Verdict::New(admitted) => admitted,
@@ -152,16 +196,11 @@ impl Ingress {
                 return Ok(Outcome::Taken);
             }
         };
+        self.deduplicating.in_hand = Some((Arc::clone(deduplicator), admitted));
         let outcome = go_on(self, content);
-        match &outcome {
-            Ok(Outcome::Routed | Outcome::Waiting | Outcome::Taken) => {
-                let own = (Arc::clone(deduplicator), admitted);
-                self.deduplicating.admitted.push(own);
-            }
-            // It reached nobody, so that it may come again.
-            Ok(Outcome::Unroutable | Outcome::Refused(_) | Outcome::Full) | Err(_) => {
-                deduplicator.forget(&admitted);
-            }
+        // If it waits for a plugin, its id does, too.
+        if let Some(own) = self.deduplicating.in_hand.take() {
+            self.deduplicating.conclude(own, outcome.as_ref().ok());
         }
         outcome
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Ingress, Outcome};
 use crate::runtime::batch::Owned;
-use crate::runtime::delays::{self, Onward};
+use crate::runtime::delays::{self, Onward, Source};
 use crate::runtime::special;
 use crate::runtime::timers::now_ms;
 
@@ -45,11 +45,17 @@ impl Ingress {
         onward: Onward<'_>,
         persistent: bool,
     ) -> Outcome {
-        let due = now_ms().saturating_add(delay_ms);
+        let now = now_ms();
+        let due = now.saturating_add(delay_ms);
         match self.vhost.delays.queue(&self.vhost) {
             Ok(waiting) => {
                 let slot = self.slot(&waiting);
-                let message = self.own(delays::wrap(message, due, onward, persistent));
+                let source = Source {
+                    user: &self.user,
+                    received: self.received.unwrap_or(now),
+                };
+                let message = delays::wrap(message, source, due, onward, persistent);
+                let message = self.own(message);
                 self.put(slot, message);
                 self.delayed = true;
                 Outcome::Routed

@@ -44,6 +44,7 @@ impl Ingress {
 
     /// Hands what was collected for one queue to it, if there is anything.
     pub(super) fn hand_on(&mut self, index: u32, buffer: &[u8]) {
+        let kept = (MESSAGES_KEPT_MAX / self.slots.len().max(1)).max(MESSAGES_KEPT_MIN);
         let Some(slot) = self
             .slots
             .get_mut(index as usize)
@@ -79,11 +80,12 @@ impl Ingress {
             self.flushed.over = Some(Arc::clone(&slot.queue));
         }
         slot.messages.clear();
-        slot.messages.shrink_to(MESSAGES_KEPT_MAX);
+        slot.messages.shrink_to(kept);
         slot.bytes = 0;
         slot.body_bytes = 0;
     }
 }
 
-/// A list of references above this size is not kept: a connection may have thousands.
+/// References for which the lists are kept, in all of a connection's queues together, and in each of very many.
 const MESSAGES_KEPT_MAX: usize = 4096;
+const MESSAGES_KEPT_MIN: usize = 64;

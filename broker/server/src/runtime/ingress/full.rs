@@ -6,7 +6,9 @@ use amphora_core::queue_arguments::Overflow;
 use super::{Ingress, MessageRef, Slot};
 use crate::runtime::batch::Owned;
 use crate::runtime::dead_letter::{self, Death};
+use crate::runtime::plugins::DeadLetter;
 use crate::runtime::timers::now_ms;
+use crate::runtime::vhost::Handle;
 
 impl Slot {
     /// Whether the queue takes one more body of so many bytes, beside what is collected already.
@@ -18,6 +20,12 @@ impl Slot {
         (self.messages.len() as u64) < messages
             && (self.body_bytes as u64).saturating_add(bytes) <= bytes_max
     }
+}
+
+/// Where the messages go that the queue refuses, if that is asked for.
+fn to_bury(queue: &Handle) -> Option<DeadLetter> {
+    let to = queue.dead_letter();
+    to.filter(|_| queue.overflow() == Overflow::RejectPublishDlx)
 }
 
 impl Ingress {
@@ -65,6 +73,12 @@ impl Ingress {
         })
     }
 
+    /// Whether what the queue of a slot refuses is published as a dead letter.
+    pub(super) fn buries_refused(&self, index: u32) -> bool {
+        let slot = self.slots.get(index as usize);
+        slot.is_some_and(|slot| to_bury(&slot.queue).is_some())
+    }
+
     /// Counts the refusal, and publishes the message as a dead letter if that is asked for.
     fn refuse(&mut self, index: u32, message: MessageRef, buffer: &[u8]) {
         let Some(slot) = self.slots.get(index as usize) else {
@@ -76,10 +90,7 @@ impl Ingress {
             model.refused(1);
             ((), Effects::default())
         });
-        let Some(to) = queue
-            .dead_letter()
-            .filter(|_| queue.overflow() == Overflow::RejectPublishDlx)
-        else {
+        let Some(to) = to_bury(&queue) else {
             return;
         };
         let message: Owned = message.resolve(buffer, &self.owned).into();
@@ -93,7 +104,7 @@ impl Ingress {
             return;
         }
         let outcome = dead_letter::letter(&message, &to, &death)
-            .and_then(|letter| self.publish_letter(letter.message, &letter.been_in, false));
+            .and_then(|letter| self.publish_letter(letter.message, &letter.been_in, false, buffer));
         self.end_burial();
         tracing::trace!(queue = %queue.name, exchange = %to.exchange, ?outcome, "a refused message is a dead letter");
     }

@@ -23,7 +23,8 @@ pub(super) struct Dead {
 
 impl Ingress {
     /// Publishes a dead letter, but not into queues that it [has been in](dead_letter::Letter::been_in). `whole`: if one of the
-    /// queues that it goes to is full, it goes to none of them, so that it can be published again.
+    /// queues that it goes to is full, it goes to none of them, so that it can be published again. `buffer` is that of what was
+    /// collected before.
     ///
     /// # Errors
     /// There is no such exchange, or its headers are damaged.
@@ -32,17 +33,18 @@ impl Ingress {
         message: Owned,
         been_in: &[String],
         whole: bool,
+        buffer: &[u8],
     ) -> Result<Outcome, Exception> {
-        self.route_owned(message, By::Queue { been_in, whole })
+        self.route_owned(message, By::Queue { been_in, whole }, buffer)
     }
 
     /// Publishes dead letters. One whose exchange is missing is lost, as it is in RabbitMQ.
-    pub(super) fn bury(&mut self, dead: Vec<Dead>, queue: Option<&str>) {
+    pub(super) fn bury(&mut self, dead: Vec<Dead>, queue: Option<&str>, buffer: &[u8]) {
         if dead.is_empty() {
             return;
         }
         if self.begin_burial(queue) {
-            self.publish_dead(dead, queue);
+            self.publish_dead(dead, queue, buffer);
             self.end_burial();
         }
     }
@@ -61,7 +63,7 @@ impl Ingress {
         self.deaths -= 1;
     }
 
-    fn publish_dead(&mut self, dead: Vec<Dead>, queue: Option<&str>) {
+    fn publish_dead(&mut self, dead: Vec<Dead>, queue: Option<&str>, buffer: &[u8]) {
         for Dead {
             message,
             to,
@@ -76,7 +78,7 @@ impl Ingress {
                 time: now_ms() / 1000,
             };
             let outcome = dead_letter::letter(&message, &to, &death)
-                .and_then(|letter| self.publish_internal(letter.message));
+                .and_then(|letter| self.route_owned(letter.message, By::Broker, buffer));
             match outcome {
                 Ok(Outcome::Routed) => {}
                 outcome => tracing::debug!(

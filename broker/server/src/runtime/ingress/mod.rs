@@ -2,6 +2,7 @@
 //! queue is locked once for all of them.
 
 mod answering;
+mod answers;
 mod asking;
 mod chain;
 mod deduplicating;
@@ -15,6 +16,8 @@ mod outcome;
 mod plugins;
 mod remembering;
 mod routes;
+mod slots;
+mod transforming;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,9 +30,10 @@ use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
 use super::batch::{MessageRef, Owned, small};
+use super::delays::Source;
 use super::peer::Touched;
-use super::plugins::Chain;
 use super::special;
+use super::timers::now_ms;
 use super::traffic::Gathered;
 use super::vhost::{Handle, VirtualHost};
 
@@ -38,6 +42,7 @@ use self::deduplicating::Deduplicating;
 use self::flush::Flushed;
 pub(super) use self::outcome::{Answered, Outcome, Ticket};
 use self::routes::{Routes, To};
+use self::slots::{Slot, push};
 
 /// Input that is collected at most before it is handed on, if it goes to few queues: what is collected is still in the
 /// processor's cache then, and consumers start sooner.
@@ -49,23 +54,12 @@ const FEW_QUEUES: usize = 4;
 type Slots = SmallVec<[u32; 4]>;
 
 #[derive(Debug)]
-struct Slot {
-    queue: Handle,
-    messages: Vec<MessageRef>,
-    bytes: usize,
-    /// Of the bodies alone.
-    body_bytes: usize,
-    /// The queue refuses messages when it is full.
-    may_refuse: bool,
-    /// Transforms that are attached to the queue.
-    chain: Option<Arc<Chain>>,
-}
-
-#[derive(Debug)]
 pub(super) struct Ingress {
     pub(super) vhost: Arc<VirtualHost>,
     /// Who publishes.
     user: Arc<str>,
+    /// When the broker received what is published, in milliseconds since 1970, if that is not now.
+    received: Option<u64>,
     generation: u64,
     routes: Routes,
     slots: Vec<Slot>,
@@ -103,6 +97,7 @@ impl Ingress {
             generation: vhost.generation(),
             vhost,
             user,
+            received: None,
             routes: Routes::default(),
             slots: Vec::new(),
             slot_of: HashMap::default(),
@@ -123,6 +118,19 @@ impl Ingress {
             flushed: Flushed::default(),
             deduplicating: Deduplicating::default(),
         }
+    }
+
+    /// What is published from now on is somebody else's, and was received at another time.
+    pub(super) fn speak_for(&mut self, source: Source<'_>) {
+        if *self.user != *source.user {
+            self.user = source.user.into();
+        }
+        self.received = Some(source.received);
+    }
+
+    /// When what is published now was received, in milliseconds since 1970.
+    fn received_ms(&self) -> u64 {
+        self.received.unwrap_or_else(now_ms)
     }
 
     /// To be called between batches: forgets routes if the topology has changed.
@@ -166,10 +174,7 @@ impl Ingress {
         if let Some(waiting) = self.waiting
             && !matches!(self.routes.last.to, To::Asking(index) if index == waiting)
         {
-            // What was published before goes before. Its ways are its own.
-            let (last, routed) = (self.routes.last.clone(), std::mem::take(&mut self.routed));
-            self.answer(buffer);
-            (self.routes.last, self.routed) = (last, routed);
+            self.answer_before(buffer);
         }
         match &self.routes.last.to {
             To::Slots(slots) => {
@@ -188,11 +193,11 @@ impl Ingress {
             To::Asking(index) => self.ask(*index, buffer, content, ticket),
             To::Chain(chain) => {
                 let chain = Arc::clone(chain);
-                Ok(self.pass(&chain, content.into()))
+                Ok(self.pass(&chain, content.into(), buffer))
             }
             To::Failed(error, on_error) => {
                 let (error, on_error) = (error.clone(), *on_error);
-                Ok(self.give_up(&error, on_error, content.into()))
+                Ok(self.give_up(&error, on_error, content.into(), buffer))
             }
         }
     }
@@ -231,67 +236,6 @@ impl Ingress {
                 push(&mut self.slots, &mut self.active, slot, message, bytes);
             }
         }
-    }
-
-    /// Collects a message for queues of which some may have transforms.
-    fn put_each(&mut self, slots: &[u32], message: MessageRef, buffer: &[u8]) -> Outcome {
-        if slots.is_empty() {
-            return Outcome::Unroutable;
-        }
-        let mut outcome = Outcome::Routed;
-        for &index in slots {
-            let Some(slot) = self.slots.get(index as usize) else {
-                continue;
-            };
-            if let Some(chain) = slot.chain.clone() {
-                let message = message.resolve(buffer, &self.owned).into();
-                match self.enqueue(index, &chain, message, buffer) {
-                    Outcome::Routed => {}
-                    refused => outcome = refused,
-                }
-            } else if slot.may_refuse && self.refuses(index, message, buffer) {
-                outcome = Outcome::Full;
-            } else {
-                self.put(index, message);
-            }
-        }
-        outcome
-    }
-
-    fn put(&mut self, slot: u32, message: MessageRef) {
-        let bytes = message.cost();
-        self.collected += bytes;
-        push(&mut self.slots, &mut self.active, slot, message, bytes);
-    }
-
-    fn slot(&mut self, queue: &Handle) -> u32 {
-        if let Some(&slot) = self.slot_of.get(&queue.id.0) {
-            return slot;
-        }
-        let slot = small(self.slots.len());
-        self.slots.push(Slot {
-            queue: Arc::clone(queue),
-            messages: Vec::new(),
-            bytes: 0,
-            body_bytes: 0,
-            may_refuse: queue.may_refuse(),
-            chain: (!queue.is_own)
-                .then(|| self.vhost.plugins.for_queue(&self.vhost.name, queue))
-                .flatten(),
-        });
-        self.slot_of.insert(queue.id.0, slot);
-        slot
-    }
-}
-
-fn push(slots: &mut [Slot], active: &mut Vec<u32>, index: u32, message: MessageRef, bytes: usize) {
-    if let Some(slot) = slots.get_mut(index as usize) {
-        if slot.messages.is_empty() {
-            active.push(index);
-        }
-        slot.messages.push(message);
-        slot.bytes += bytes;
-        slot.body_bytes += message.body_len() as usize;
     }
 }
 

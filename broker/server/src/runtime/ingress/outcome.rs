@@ -24,17 +24,49 @@ pub(in crate::runtime) enum Outcome {
     Taken,
     /// A queue is full and refuses it, whatever others do. The publisher must know, and the message is not returned.
     Full,
-    /// It goes nowhere, for this reason, and the publisher must know.
+    /// It goes nowhere, for this reason, and the publisher must know. Later, it may be another thing.
     Refused(String),
+    /// As `Refused`, and a plugin has said so: it would say so again.
+    Rejected(String),
+}
+
+/// What became of a message at the queues that it goes to.
+#[derive(Debug)]
+pub(super) struct Put {
+    pub(super) outcome: Outcome,
+    /// Somebody has it, or a part of it, whatever others do: it must not come again.
+    pub(super) taken: bool,
 }
 
 impl Outcome {
-    /// Both, for one message that went two ways.
+    /// Both, for one message that went two ways. What may be another thing later is said rather than what will not.
     pub(super) fn and(self, other: Self) -> Self {
-        match (&self, &other) {
-            (Self::Refused(_) | Self::Full, _) | (_, Self::Unroutable) => self,
-            _ => other,
+        let weight = |outcome: &Self| match outcome {
+            Self::Unroutable => 0,
+            Self::Waiting | Self::Taken => 1,
+            Self::Routed => 2,
+            Self::Rejected(_) => 3,
+            Self::Full => 4,
+            Self::Refused(_) => 5,
+        };
+        if weight(&other) > weight(&self) {
+            other
+        } else {
+            self
         }
+    }
+
+    /// The publisher must know that somebody did not take it.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Full | Self::Refused(_) | Self::Rejected(_))
+    }
+
+    /// The message goes back to its publisher, if it is mandatory.
+    pub(in crate::runtime) fn returns(&self) -> bool {
+        matches!(
+            self,
+            Self::Unroutable | Self::Refused(_) | Self::Rejected(_)
+        )
     }
 }
 

@@ -25,7 +25,10 @@ impl Ingress {
         let message = self.refer(buffer, content);
         self.put_into_histories(&histories, message, buffer);
         let outcome = self.put_each(&slots, message, buffer);
-        waits.map_or(outcome.clone(), |waits| waits.and(outcome))
+        match waits {
+            None => outcome,
+            Some(waits) => waits.and(outcome),
+        }
     }
 
     /// The slots of a message whose route is its own, or of one whose queues have transforms.

@@ -1,4 +1,5 @@
-//! Every method that a client may send on a channel, but basic.publish and basic.ack, which the session takes on its way.
+//! Every method that a client may send on a channel, but basic.publish and basic.ack, which the session takes on its way, and those that the
+//! conversation itself answers.
 
 mod basic;
 mod consume;
@@ -13,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use amphora_protocol::exception::{ConnectionException, Exception};
-use amphora_protocol::wire::method::{Method, access, channel, confirm, connection};
+use amphora_protocol::wire::method::{Method, confirm, connection};
 use amphora_protocol::wire::reply_code::ReplyCode;
 use amphora_protocol::wire::types::{ChannelNumber, QueueName};
 use tokio::time::sleep;
@@ -39,19 +40,6 @@ impl Session {
             Method::Tx(method) => self.tx(channel, method).await,
             Method::Confirm(confirm::Method::Select(select)) => {
                 self.confirm_select(channel, &select)
-            }
-            Method::Access(access::Method::Request(_)) => {
-                self.send(channel, access::RequestOk { ticket: 1 });
-                Ok(())
-            }
-            Method::Channel(channel::Method::Flow(flow)) => {
-                self.send(
-                    channel,
-                    channel::FlowOk {
-                        active: flow.active,
-                    },
-                );
-                Ok(())
             }
             Method::Connection(connection::Method::UpdateSecret(_)) => {
                 self.send(channel, connection::UpdateSecretOk {});

@@ -1,5 +1,5 @@
 //! Class 90: transactions. Publishes and settlements are held back until the commit, which is answered when all of it is
-//! durable. Atomic for one queue, as with RabbitMQ.
+//! durable. Atomic for one queue, as with RabbitMQ; if a message is refused, the channel is closed when the rest is done.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -55,8 +55,9 @@ impl Session {
 
     async fn commit(&mut self, channel: ChannelNumber) -> Result<(), Exception> {
         let transaction = self.next_transaction(channel)?;
+        let mut accepted = true;
         for (message, mandatory) in transaction.publishes {
-            self.publish_owned(channel, message, mandatory)?;
+            accepted &= self.publish_owned(channel, message, mandatory)?;
         }
         for withheld in transaction.settlements {
             self.apply(channel, &withheld);
@@ -64,6 +65,9 @@ impl Session {
         self.flush(&[]);
         let committer = Arc::clone(&self.broker.committer);
         self.wait_for_disk(committer.all_durable()).await?;
+        if !accepted {
+            return Err(failed("partial tx completion"));
+        }
         self.send(channel, tx::CommitOk {});
         Ok(())
     }

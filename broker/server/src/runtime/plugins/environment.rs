@@ -224,39 +224,43 @@ pub(in crate::runtime) async fn publish(broker: Arc<Broker>, mut sent: mpsc::Rec
         surroundings
             .waiting
             .fetch_sub(size(&messages), Ordering::Relaxed);
-        for message in messages {
-            let (vhost, exchange) = (message.vhost.clone(), message.exchange.clone());
-            let why = match publish_one(&broker, &plugin, message, &mut touched) {
-                Ok(Outcome::Routed | Outcome::Waiting | Outcome::Taken) => continue,
-                Ok(Outcome::Unroutable) => "no queue is bound for it".to_owned(),
-                Ok(Outcome::Full) => "a queue is full".to_owned(),
-                Ok(Outcome::Refused(error)) | Err(error) => error,
+        for messages in messages.chunk_by(|one, next| one.vhost == next.vhost) {
+            let Some(vhost) = messages.first().map(|first| &first.vhost) else {
+                continue;
             };
-            let why = format!("exchange '{exchange}' in vhost '{vhost}': {why}");
-            surroundings.lost.add(&plugin, 1, &why);
+            let Some(found) = broker.vhost(vhost) else {
+                let why = format!("there is no vhost '{vhost}'");
+                surroundings.lost.add(&plugin, messages.len() as u64, &why);
+                continue;
+            };
+            let mut ingress = Ingress::new(found, plugin.as_str().into());
+            ingress.for_each(messages, |ingress, message| {
+                if let Err(why) = publish_one(ingress, message) {
+                    let exchange = &message.exchange;
+                    let why = format!("exchange '{exchange}' in vhost '{vhost}': {why}");
+                    surroundings.lost.add(&plugin, 1, &why);
+                }
+            });
+            ingress.flush(&[], &mut touched);
         }
         touched.finish(&broker.committer);
     }
 }
 
-fn publish_one(
-    broker: &Broker,
-    plugin: &str,
-    message: Outgoing,
-    touched: &mut Touched,
-) -> Result<Outcome, String> {
-    let vhost = broker
-        .vhost(&message.vhost)
-        .ok_or_else(|| format!("there is no vhost '{}'", message.vhost))?;
-    let mut ingress = Ingress::new(vhost, plugin.into());
+/// Says why the message is lost, if it is.
+fn publish_one(ingress: &mut Ingress, message: &Outgoing) -> Result<(), String> {
     let message = Owned {
         target: target(&message.exchange, &message.routing_key),
-        properties: message.properties,
-        body: message.body,
+        properties: message.properties.clone(),
+        body: message.body.clone(),
     };
-    let outcome = ingress.publish_internal(message);
-    ingress.flush(&[], touched);
-    outcome.map_err(|exception| exception.to_string())
+    match ingress.publish_internal(message) {
+        Ok(Outcome::Routed | Outcome::Waiting | Outcome::Taken) => Ok(()),
+        Ok(Outcome::Unroutable) => Err("no queue is bound for it".to_owned()),
+        Ok(Outcome::Full) => Err("a queue is full".to_owned()),
+        Ok(Outcome::Refused(error) | Outcome::Rejected(error)) => Err(error),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[cfg(test)]
