@@ -15,6 +15,7 @@ mod outcome;
 mod plugins;
 mod remembering;
 mod routes;
+mod slot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,9 +27,8 @@ use amphora_protocol::exception::{ConnectionException, Exception};
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use super::batch::{MessageRef, Owned, small};
+use super::batch::{MessageRef, Owned};
 use super::peer::Touched;
-use super::plugins::Chain;
 use super::special;
 use super::traffic::Gathered;
 use super::vhost::{Handle, VirtualHost};
@@ -38,6 +38,7 @@ use self::deduplicating::Deduplicating;
 use self::flush::Flushed;
 pub(super) use self::outcome::{Answered, Outcome, Ticket};
 use self::routes::{Routes, To};
+use self::slot::{Slot, push};
 
 /// Input that is collected at most before it is handed on, if it goes to few queues: what is collected is still in the
 /// processor's cache then, and consumers start sooner.
@@ -47,19 +48,6 @@ const FEW_QUEUES: usize = 4;
 
 /// Indices of slots.
 type Slots = SmallVec<[u32; 4]>;
-
-#[derive(Debug)]
-struct Slot {
-    queue: Handle,
-    messages: Vec<MessageRef>,
-    bytes: usize,
-    /// Of the bodies alone.
-    body_bytes: usize,
-    /// The queue refuses messages when it is full.
-    may_refuse: bool,
-    /// Transforms that are attached to the queue.
-    chain: Option<Arc<Chain>>,
-}
 
 #[derive(Debug)]
 pub(super) struct Ingress {
@@ -91,6 +79,8 @@ pub(super) struct Ingress {
     slow: bool,
     /// Dead letters that are on their way because of one another.
     deaths: u32,
+    /// Slots of queues that refused messages and do not know of it yet.
+    refusing: Vec<u32>,
     /// What was handed on before the flush.
     touched: Touched,
     flushed: Flushed,
@@ -119,6 +109,7 @@ impl Ingress {
             asked_plugins: false,
             slow: false,
             deaths: 0,
+            refusing: Vec::new(),
             touched: Touched::default(),
             flushed: Flushed::default(),
             deduplicating: Deduplicating::default(),
@@ -130,7 +121,7 @@ impl Ingress {
         let generation = self.vhost.generation();
         if self.generation != generation || self.slots.len() > routes::ROUTES_MAX {
             debug_assert!(
-                self.active.is_empty() && self.waiting.is_none(),
+                self.active.is_empty() && self.refusing.is_empty() && self.waiting.is_none(),
                 "collected messages are flushed first"
             );
             self.generation = generation;
@@ -153,6 +144,7 @@ impl Ingress {
             && self.traffic.is_empty()
             && self.owned.is_empty()
             && !self.asked_plugins
+            && self.refusing.is_empty()
             && self.deduplicating.is_empty()
     }
 
@@ -262,36 +254,6 @@ impl Ingress {
         let bytes = message.cost();
         self.collected += bytes;
         push(&mut self.slots, &mut self.active, slot, message, bytes);
-    }
-
-    fn slot(&mut self, queue: &Handle) -> u32 {
-        if let Some(&slot) = self.slot_of.get(&queue.id.0) {
-            return slot;
-        }
-        let slot = small(self.slots.len());
-        self.slots.push(Slot {
-            queue: Arc::clone(queue),
-            messages: Vec::new(),
-            bytes: 0,
-            body_bytes: 0,
-            may_refuse: queue.may_refuse(),
-            chain: (!queue.is_own)
-                .then(|| self.vhost.plugins.for_queue(&self.vhost.name, queue))
-                .flatten(),
-        });
-        self.slot_of.insert(queue.id.0, slot);
-        slot
-    }
-}
-
-fn push(slots: &mut [Slot], active: &mut Vec<u32>, index: u32, message: MessageRef, bytes: usize) {
-    if let Some(slot) = slots.get_mut(index as usize) {
-        if slot.messages.is_empty() {
-            active.push(index);
-        }
-        slot.messages.push(message);
-        slot.bytes += bytes;
-        slot.body_bytes += message.body_len() as usize;
     }
 }
 
