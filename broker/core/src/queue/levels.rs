@@ -78,7 +78,7 @@ impl Levels {
     pub(super) fn range(&self, positions: Range<Position>) -> Vec<Position> {
         let levels = self.ready.iter();
         levels
-            .flat_map(|level| level.all())
+            .flat_map(Level::all)
             .filter(|position| positions.contains(position))
             .collect()
     }
