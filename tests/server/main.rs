@@ -3,4 +3,5 @@
 mod clients;
 mod delays;
 mod disk;
+mod limits;
 mod process;

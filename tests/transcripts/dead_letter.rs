@@ -250,3 +250,36 @@ fn at_least_once_means_to_wait_for_a_queue() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=amq.fanout routing_key=q "one" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"} delivery_mode=2
     "#]])
 }
+
+#[test]
+fn what_waits_to_be_published_waits_through_a_crash() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-overflow: "reject-publish", x-dead-letter-exchange: "amq.fanout", x-dead-letter-strategy: "at-least-once"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish routing_key=q "two"
+        a1 < basic.ack delivery_tag=2
+        b1 > basic.get queue=q
+        b1 < basic.get-ok delivery_tag=1 routing_key=q message_count=1 "one"
+        b1 > basic.reject delivery_tag=1
+        # Its confirm comes when what was before it is on the disk.
+        a1 > basic.publish routing_key=q "three"
+        a1 < basic.ack delivery_tag=3
+        the broker crashes
+        # It is rejected, and nobody gets it.
+        b1 > basic.get queue=q no_ack
+        b1 < basic.get-ok delivery_tag=1 routing_key=q message_count=1 "two"
+        b1 > queue.purge queue=q
+        b1 < queue.purge-ok message_count=1
+        b1 > queue.declare queue=dead
+        b1 < queue.declare-ok queue=dead
+        b1 > queue.bind queue=dead exchange=amq.fanout
+        b1 < queue.bind-ok
+        b1 > basic.consume queue=dead consumer_tag=dead no_ack
+        b1 < basic.consume-ok consumer_tag=dead
+        b1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=amq.fanout routing_key=q "one" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+    "#]])
+}

@@ -87,6 +87,23 @@ fn the_server_makes_up_names() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_declarer_may_say_what_a_made_up_name_begins_with() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare arguments={x-name-prefix: "orders"}
+        a1 < queue.declare-ok queue=orders-$1
+        # It is for the name alone, and no argument of the queue.
+        a1 > queue.declare queue=orders-$1 arguments={}
+        a1 < queue.declare-ok queue=orders-$1
+        a1 > queue.declare arguments={x-name-prefix: "0123456789012345678901234567890123456789012345678901234567890123-"}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - Queue name prefix '0123456789012345678901234567890123456789012345678901234567890123-' exceeds the 64-byte limit" class_id=50 method_id=10
+        a1 > queue.declare arguments={x-name-prefix: "amq.orders"}
+        a1 < channel.close reply_code=403 reply_text="ACCESS_REFUSED - queue name prefix 'amq.orders' contains reserved prefix 'amq.*'" class_id=50 method_id=10
+        a1 > queue.declare arguments={x-name-prefix: 5}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid type 'signedint' for arg 'x-name-prefix'" class_id=50 method_id=10
+    "#]])
+}
+
+#[test]
 fn an_empty_name_is_the_queue_that_was_declared_last() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=first

@@ -180,3 +180,43 @@ fn a_durable_history_outlives_a_crash() -> anyhow::Result<()> {
         a < nothing
     "#]])
 }
+
+#[test]
+fn a_modulus_hash_exchange_goes_where_rabbitmq_goes() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > exchange.declare exchange=x type=x-modulus-hash
+        a1 < exchange.declare-ok
+        a1 > queue.declare queue=c
+        a1 < queue.declare-ok queue=c
+        a1 > queue.declare queue=a
+        a1 < queue.declare-ok queue=a
+        a1 > queue.declare queue=b
+        a1 < queue.declare-ok queue=b
+        a1 > queue.bind queue=c exchange=x
+        a1 < queue.bind-ok
+        a1 > queue.bind queue=a exchange=x
+        a1 < queue.bind-ok
+        a1 > queue.bind queue=b exchange=x
+        a1 < queue.bind-ok
+        a1 > basic.consume queue=a consumer_tag=a no_ack
+        a1 < basic.consume-ok consumer_tag=a
+        a1 > basic.consume queue=b consumer_tag=b no_ack
+        a1 < basic.consume-ok consumer_tag=b
+        a1 > basic.consume queue=c consumer_tag=c no_ack
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish exchange=x routing_key=one "1"
+        a1 < basic.deliver consumer_tag=b delivery_tag=1 exchange=x routing_key=one "1"
+        a1 > basic.publish exchange=x routing_key=two "2"
+        a1 < basic.deliver consumer_tag=a delivery_tag=2 exchange=x routing_key=two "2"
+        a1 > basic.publish exchange=x routing_key=k7 "3"
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 exchange=x routing_key=k7 "3"
+        a1 > basic.publish exchange=x "none"
+        a1 < basic.deliver consumer_tag=a delivery_tag=4 exchange=x "none"
+        a1 > basic.publish exchange=x routing_key=one "both" headers={CC: ["two"]}
+        a1 < basic.deliver consumer_tag=b delivery_tag=5 exchange=x routing_key=one "both" headers={CC: ["two"]}
+        a1 > queue.unbind queue=b exchange=x
+        a1 < queue.unbind-ok
+        a1 > basic.publish exchange=x routing_key=k6 "two are left"
+        a1 < basic.deliver consumer_tag=a delivery_tag=6 exchange=x routing_key=k6 "two are left"
+    "#]])
+}

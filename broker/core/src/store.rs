@@ -2,9 +2,10 @@
 //!
 //! The core decides *what* is durable; a [`Store`] makes it so. Three families of values exist:
 //! definitions (small, keyed by the core), records (runs of messages of one queue, or of bodies that several queues share)
-//! and settlements (one per queue).
+//! and settlements (what is settled of each queue, in parts that change one by one).
 //! The store interprets none of them: their bytes are the core's, versioned by the core.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -19,6 +20,15 @@ pub struct QueueId(pub u32);
 impl QueueId {
     /// Owns the records of shared bodies, see [`RecordRef::bodies`]. No queue has this id.
     pub const SHARED: Self = Self(0);
+}
+
+/// A part of a queue's settlement, by a number of the core's choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Part(pub u64);
+
+impl Part {
+    /// What concerns the queue as a whole.
+    pub const WHOLE: Self = Self(0);
 }
 
 /// A record's identity in the store: rises with every record, whatever its queue.
@@ -104,17 +114,21 @@ pub enum Write {
         /// The record, as it was appended.
         record: RecordRef,
     },
-    /// Replaces what is known of the queue's settled messages.
+    /// Replaces a part of what is known of the queue's settled messages.
     Settle {
         /// The queue.
         queue: QueueId,
-        /// Floor and ranges, in the core's encoding.
+        /// Which part of its settlement.
+        part: Part,
+        /// In the core's encoding.
         data: Bytes,
     },
-    /// Forgets the queue's settlement. Its records are removed by [`Write::Remove`].
+    /// Forgets a part of the queue's settlement. Records are removed by [`Write::Remove`].
     Forget {
         /// The queue.
         queue: QueueId,
+        /// Which part of its settlement.
+        part: Part,
     },
 }
 
@@ -141,8 +155,8 @@ pub struct RecoveredQueue {
     pub queue: QueueId,
     /// Its records, by first position.
     pub records: Vec<RecordRef>,
-    /// Its settlement, if one was ever written.
-    pub settlement: Option<Bytes>,
+    /// The parts of its settlement that were written and not forgotten.
+    pub settlement: BTreeMap<Part, Bytes>,
 }
 
 /// What is found at start.

@@ -14,7 +14,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use amphora_core::store::{CommitGroup, Durability, QueueId, RecordId, RecordRef, Store, Write};
+use amphora_core::store::{
+    CommitGroup, Durability, Part, QueueId, RecordId, RecordRef, Store, Write,
+};
 use amphora_storage::{FjallStore, Options};
 use bytes::Bytes;
 
@@ -101,6 +103,7 @@ fn group(id: u64, messages: u32, data: &Bytes) -> CommitGroup {
         });
         writes.push(Write::Settle {
             queue,
+            part: Part::WHOLE,
             data: Bytes::from_static(&[0; 16]),
         });
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use amphora_core::store::{
-    CommitGroup, Durability, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue, Store,
+    CommitGroup, Durability, Part, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue, Store,
     StoreError,
 };
 use bytes::Bytes;
@@ -25,7 +25,7 @@ pub struct MemoryStore {
 struct State {
     definitions: BTreeMap<Bytes, Bytes>,
     records: BTreeMap<RecordId, (QueueId, RecordRef, Bytes)>,
-    settlements: BTreeMap<QueueId, Bytes>,
+    settlements: BTreeMap<(QueueId, Part), Bytes>,
     next_record: u64,
 }
 
@@ -79,10 +79,10 @@ impl State {
                 None => self.definitions.remove(key),
             };
         }
-        for (queue, data) in plan.settlements {
+        for (part, data) in plan.settlements {
             match data {
-                Some(data) => self.settlements.insert(queue, data.clone()),
-                None => self.settlements.remove(&queue),
+                Some(data) => self.settlements.insert(part, data.clone()),
+                None => self.settlements.remove(&part),
             };
         }
         for (id, change) in plan.records {
@@ -102,12 +102,13 @@ impl State {
     }
 
     fn recovered(&self) -> Recovered {
-        let mut queues = BTreeMap::<QueueId, (Vec<RecordRef>, Option<Bytes>)>::new();
+        let mut queues = BTreeMap::<QueueId, (Vec<RecordRef>, BTreeMap<Part, Bytes>)>::new();
         for (queue, record, _) in self.records.values() {
             queues.entry(*queue).or_default().0.push(*record);
         }
-        for (queue, data) in &self.settlements {
-            queues.entry(*queue).or_default().1 = Some(data.clone());
+        for ((queue, part), data) in &self.settlements {
+            let (_, settlement) = queues.entry(*queue).or_default();
+            settlement.insert(*part, data.clone());
         }
         Recovered {
             definitions: self

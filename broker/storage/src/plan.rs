@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use amphora_core::store::{CommitGroup, QueueId, RecordId, RecordRef, Write};
+use amphora_core::store::{CommitGroup, Part, QueueId, RecordId, RecordRef, Write};
 use bytes::Bytes;
 
 /// The net effect of a group: at most one change per key.
@@ -14,8 +14,8 @@ use bytes::Bytes;
 pub(crate) struct Plan<'a> {
     /// Definitions by key, `None` for removed.
     pub(crate) definitions: BTreeMap<&'a Bytes, Option<&'a Bytes>>,
-    /// Settlements by queue, `None` for forgotten.
-    pub(crate) settlements: BTreeMap<QueueId, Option<&'a Bytes>>,
+    /// Parts of settlements by queue, `None` for forgotten.
+    pub(crate) settlements: BTreeMap<(QueueId, Part), Option<&'a Bytes>>,
     /// Records by id.
     pub(crate) records: BTreeMap<RecordId, RecordChange<'a>>,
     /// An id above every record's of the group, 0 if it has none.
@@ -69,11 +69,11 @@ impl<'a> Plan<'a> {
                 Write::Remove { queue, record } => {
                     plan.remove(*queue, *record, is_stored(record.id));
                 }
-                Write::Settle { queue, data } => {
-                    plan.settlements.insert(*queue, Some(data));
+                Write::Settle { queue, part, data } => {
+                    plan.settlements.insert((*queue, *part), Some(data));
                 }
-                Write::Forget { queue } => {
-                    plan.settlements.insert(*queue, None);
+                Write::Forget { queue, part } => {
+                    plan.settlements.insert((*queue, *part), None);
                 }
             }
         }
@@ -217,9 +217,18 @@ mod tests {
                 },
                 Write::Settle {
                     queue: QUEUE,
+                    part: Part::WHOLE,
                     data: value.clone(),
                 },
-                Write::Forget { queue: QUEUE },
+                Write::Settle {
+                    queue: QUEUE,
+                    part: Part(1),
+                    data: value.clone(),
+                },
+                Write::Forget {
+                    queue: QUEUE,
+                    part: Part::WHOLE,
+                },
             ],
         };
         let plan = Plan::new(&group, |_| false);
@@ -229,7 +238,10 @@ mod tests {
         );
         assert_eq!(
             plan.settlements.into_iter().collect::<Vec<_>>(),
-            [(QUEUE, None)]
+            [
+                ((QUEUE, Part::WHOLE), None),
+                ((QUEUE, Part(1)), Some(&value))
+            ]
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Names that the broker makes up are different in every run; in a script they are numbered.
 
-/// What such names begin with.
-const PREFIXES: [&str; 3] = ["amq.gen-", "amq.ctag-", "amq.rabbitmq.reply-to."];
+/// What such names begin with; the last is what a script asks for.
+const PREFIXES: [&str; 4] = ["amq.gen-", "amq.ctag-", "amq.rabbitmq.reply-to.", "orders-"];
 
 /// The names so far.
 #[derive(Debug, Default)]

@@ -81,9 +81,9 @@ impl<Q: Clone> Settling<Q> {
     }
 
     /// Hands each source's positions, in the order of their delivery tags, to `each`, and is empty afterwards.
-    pub fn drain(&mut self, mut each: impl FnMut(&Taken<Q>)) {
+    pub fn drain(&mut self, mut each: impl FnMut(&mut Taken<Q>)) {
         for mut run in self.runs.drain(..) {
-            each(&run);
+            each(&mut run);
             run.positions.clear();
             if self.spare.len() < SPARE_MAX && run.positions.capacity() <= SPARE_POSITIONS_MAX {
                 self.spare.push(run.positions);

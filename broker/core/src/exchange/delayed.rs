@@ -13,13 +13,12 @@ pub const DELAYED_TYPE: &str = "x-delayed-type";
 /// The argument that makes an exchange of any type let messages wait.
 const DELAYED_EXCHANGE: &str = "x-delayed-exchange";
 
-/// Whether an exchange of this type with these arguments lets messages wait.
-pub(crate) fn delays(exchange_type: &ExchangeType, arguments: &FieldTable) -> bool {
-    *exchange_type == ExchangeType::DelayedMessage
-        || arguments
-            .get(DELAYED_EXCHANGE)
-            .and_then(FieldValue::as_bool)
-            == Some(true)
+/// Whether an exchange of this type with these arguments lets messages wait; nothing if they do not say.
+pub(crate) fn delays(exchange_type: &ExchangeType, arguments: &FieldTable) -> Option<bool> {
+    if *exchange_type == ExchangeType::DelayedMessage {
+        return Some(true);
+    }
+    arguments.get(DELAYED_EXCHANGE)?.as_bool()
 }
 
 /// Why an exchange is refused that has the argument in a way that means nothing.

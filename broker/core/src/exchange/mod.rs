@@ -3,6 +3,7 @@
 mod consistent_hash;
 mod delayed;
 mod direct;
+mod erlang_hash;
 mod fanout;
 mod field_value;
 mod headers;

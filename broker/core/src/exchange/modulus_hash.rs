@@ -1,56 +1,52 @@
-//! The modulus hash exchange (`x-modulus-hash`): the routing key's hash says which of the destinations, sorted by name, it is.
+//! The modulus hash exchange (`x-modulus-hash`): the routing key's hash says which of the destinations, in their order, it is.
 //!
-//! A key's place is the same as long as the destinations are; when one comes or goes, most keys move.
+//! Hash and order are RabbitMQ's, so that a key goes where it went there: exchanges come before queues, each by name, and one that is
+//! bound several times counts as often. A key's place is the same as long as the destinations are; when one comes or goes, most keys move.
 
-use super::stable_hash::of_texts;
+use super::erlang_hash::of_texts;
 use super::targets::Target;
 use crate::binding::{Binding, Destination};
 
-/// The destinations of a modulus hash exchange, in the order of their names.
+/// The destinations of a modulus hash exchange, one for each binding.
 #[derive(Debug, Default)]
 pub(crate) struct ModulusHash {
-    destinations: Vec<(Destination, Target, u32)>,
+    destinations: Vec<(Destination, Target)>,
 }
 
 impl ModulusHash {
     pub(crate) fn bind(&mut self, binding: &Binding, target: Target) {
-        match self.place(binding) {
-            Ok(place) => {
-                if let Some((.., bindings)) = self.destinations.get_mut(place) {
-                    *bindings += 1;
-                }
-            }
-            Err(place) => {
-                let destination = binding.destination.clone();
-                self.destinations.insert(place, (destination, target, 1));
-            }
-        }
+        let place = self.place(&binding.destination);
+        let destination = binding.destination.clone();
+        self.destinations.insert(place, (destination, target));
     }
 
     pub(crate) fn unbind(&mut self, binding: &Binding) {
-        if let Ok(place) = self.place(binding)
-            && let Some((.., bindings)) = self.destinations.get_mut(place)
-        {
-            *bindings -= 1;
-            if *bindings == 0 {
-                self.destinations.remove(place);
-            }
+        let place = self.place(&binding.destination);
+        let found = self.destinations.get(place);
+        if found.is_some_and(|(destination, _)| *destination == binding.destination) {
+            self.destinations.remove(place);
         }
     }
 
     pub(crate) fn route(&self, routing_keys: &[&str], matched: &mut Vec<Target>) {
-        let count = self.destinations.len() as u64;
-        if count == 0 {
+        if self.destinations.is_empty() {
             return;
         }
-        let place = usize::try_from(of_texts(routing_keys) % count).unwrap_or(0);
-        matched.extend(self.destinations.get(place).map(|(_, target, _)| *target));
+        let hash = usize::try_from(of_texts(routing_keys)).unwrap_or(0);
+        let place = hash % self.destinations.len();
+        matched.extend(self.destinations.get(place).map(|(_, target)| *target));
     }
 
-    fn place(&self, binding: &Binding) -> Result<usize, usize> {
+    /// Where the destination is, or belongs.
+    fn place(&self, destination: &Destination) -> usize {
         self.destinations
-            .binary_search_by(|(destination, ..)| destination.cmp(&binding.destination))
+            .partition_point(|(other, _)| order(other) < order(destination))
     }
+}
+
+fn order(destination: &Destination) -> (bool, &str) {
+    let is_queue = matches!(destination, Destination::Queue(_));
+    (is_queue, destination.name())
 }
 
 #[cfg(test)]
@@ -95,9 +91,10 @@ mod tests {
         assert_eq!(before.iter().collect::<BTreeSet<_>>().len(), 5);
         assert_eq!(places(&other), before);
         one.bind(&binding(2, "again"), Target::Queue(2));
-        one.unbind(&binding(2, "again"));
-        assert_eq!(places(&one), before);
+        assert_ne!(places(&one), before, "it counts twice");
         one.unbind(&binding(2, ""));
+        assert_eq!(places(&one), before);
+        one.unbind(&binding(2, "again"));
         assert!(places(&one).iter().all(|queue| *queue != 2));
     }
 }

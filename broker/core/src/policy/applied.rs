@@ -70,6 +70,13 @@ impl Applied {
         ExchangeName::new(name).ok()
     }
 
+    /// `delayed-exchange`, or `delayed-message`
+    pub fn delays(&self) -> bool {
+        let keys = ["delayed-exchange", "delayed-message"];
+        let mut set = keys.iter().filter_map(|key| self.definition.get(key));
+        set.any(|value| value.as_bool() == Some(true))
+    }
+
     /// What a queue's arguments and these policies come to: limits are the smaller ones, for all else the argument counts.
     pub fn queue_arguments(&self, queue: &QueueDefinition) -> QueueArguments {
         let mut table = queue.arguments.clone();

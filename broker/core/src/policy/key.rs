@@ -46,6 +46,8 @@ pub(super) enum Values {
     Name,
     /// A text.
     Text,
+    /// True or false.
+    Flag,
     /// One of these texts.
     OneOf(&'static [&'static str]),
     /// A number and a unit: `7D`.
@@ -147,6 +149,7 @@ impl Values {
                 .is_some_and(|number| (min..=max).contains(&number)),
             Self::Name => value.as_str().is_some_and(is_name),
             Self::Text => value.as_str().is_some(),
+            Self::Flag => value.as_bool().is_some(),
             Self::OneOf(known) => value.as_str().is_some_and(|text| known.contains(&text)),
             Self::Age => value.as_str().is_some_and(|text| max_age(text).is_some()),
             Self::Names => match value {

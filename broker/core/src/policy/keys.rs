@@ -20,6 +20,19 @@ pub(super) const KEYS: &[Key] = &[
         Values::Names,
         Meaning::Default,
     ),
+    key(
+        "delayed-exchange",
+        "delayed exchange value",
+        Values::Flag,
+        Meaning::Default,
+    ),
+    // As LavinMQ calls it.
+    key(
+        "delayed-message",
+        "delayed message value",
+        Values::Flag,
+        Meaning::Default,
+    ),
     key("message-ttl", "message TTL", MILLIS, Meaning::OperatorLimit),
     key(
         "expires",

@@ -19,6 +19,7 @@ impl<C> Queue<C> {
             && let Some(max) = arguments.max_priority.filter(|&max| max > 0)
         {
             self.levels = Some(Box::new(Levels::new(max, &self.log)));
+            self.returned.clear();
             self.head = self.log.tail();
         }
         if self.consumers.len() == 0 {

@@ -1,9 +1,11 @@
 //! Messages that the queue gives up: on their way to the dead-letter exchange, or gone.
 //!
 //! A queue with a dead-letter exchange keeps such a message, ready for nobody, until its owner has published it there and
-//! [buries](Queue::bury) it. So one that has died is never lost: after a crash it dies again.
+//! [buries](Queue::bury) it. So one that has died is never lost: after a crash it is still dying, as far as the store had learnt of it, or
+//! dies again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use crate::message::Message;
 use crate::queue_arguments::QueueArguments;
@@ -35,6 +37,26 @@ impl DeathReason {
             Self::DeliveryLimit => "delivery_limit",
         }
     }
+
+    /// The number under which it is stored, from 1 on.
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Self::Rejected => 1,
+            Self::Expired => 2,
+            Self::MaxLength => 3,
+            Self::DeliveryLimit => 4,
+        }
+    }
+
+    pub(super) fn numbered(number: u8) -> Option<Self> {
+        let all = [
+            Self::Rejected,
+            Self::Expired,
+            Self::MaxLength,
+            Self::DeliveryLimit,
+        ];
+        all.into_iter().find(|reason| reason.number() == number)
+    }
 }
 
 /// What became of a dying message.
@@ -61,7 +83,9 @@ pub(super) struct Deaths {
     wanted: bool,
     /// Dead letters that cannot be published stay, and count as what the queue holds.
     pub(super) lasting: bool,
-    pub(super) dying: VecDeque<(Position, DeathReason)>,
+    /// In the order in which they are to be buried.
+    dying: VecDeque<Position>,
+    reasons: BTreeMap<Position, DeathReason>,
 }
 
 impl Deaths {
@@ -70,11 +94,32 @@ impl Deaths {
         self.lasting = arguments.keeps_dead_letters();
     }
 
+    pub(super) fn add(&mut self, position: Position, reason: DeathReason) {
+        self.dying.push_back(position);
+        self.reasons.insert(position, reason);
+    }
+
+    /// Why the message is dying, if it is.
+    pub(super) fn reason(&self, position: Position) -> Option<DeathReason> {
+        self.reasons.get(&position).copied()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.dying.len()
+    }
+
+    /// All that are dying, in the order in which they are to be buried.
+    #[cfg(test)]
+    pub(super) fn positions(&self) -> impl Iterator<Item = Position> {
+        self.dying.iter().copied()
+    }
+
     /// How many of the dying are in a stretch of the log that is lost; they are forgotten.
-    pub(super) fn forget(&mut self, positions: std::ops::Range<Position>) -> u64 {
+    pub(super) fn forget(&mut self, positions: &Range<Position>) -> u64 {
         let before = self.dying.len();
-        self.dying
-            .retain(|(position, _)| !positions.contains(position));
+        self.dying.retain(|position| !positions.contains(position));
+        self.reasons
+            .retain(|position, _| !positions.contains(position));
         (before - self.dying.len()) as u64
     }
 }
@@ -100,7 +145,7 @@ impl<C> Queue<C> {
 
     /// Messages that are on their way to the dead-letter exchange.
     pub fn dying_count(&self) -> usize {
-        self.deaths.dying.len()
+        self.deaths.count()
     }
 
     /// Shows the first of the dying, at most `max`, in the order of their deaths, to `look`: each is to be published, and
@@ -113,7 +158,8 @@ impl<C> Queue<C> {
     ) -> (Stop, Effects) {
         let mut shown = 0;
         while shown < max
-            && let Some(&(position, reason)) = self.deaths.dying.get(shown)
+            && let Some(&position) = self.deaths.dying.get(shown)
+            && let Some(reason) = self.deaths.reason(position)
         {
             match self.log.at(position) {
                 At::Message { message, .. } => look(reason, Some(message)),
@@ -128,16 +174,17 @@ impl<C> Queue<C> {
     /// Says what became of the first of the dying, in their order. Those that come later go to the end.
     pub fn bury(&mut self, burials: impl IntoIterator<Item = Burial>) -> Effects {
         for burial in burials {
-            let Some((position, reason)) = self.deaths.dying.pop_front() else {
+            let Some(position) = self.deaths.dying.pop_front() else {
                 break;
             };
             match burial {
                 Burial::Done => {
+                    self.deaths.reasons.remove(&position);
                     self.forget_attempts(position);
                     self.log.settle(position);
                     self.counters.dead_lettered += 1;
                 }
-                Burial::Later => self.deaths.dying.push_back((position, reason)),
+                Burial::Later => self.deaths.dying.push_back(position),
             }
         }
         Effects {
@@ -168,7 +215,8 @@ impl<C> Queue<C> {
         };
         *counter += 1;
         if self.deaths.wanted {
-            self.deaths.dying.push_back((position, reason));
+            self.deaths.add(position, reason);
+            self.log.note_changed(position);
         } else {
             self.forget_attempts(position);
             self.log.settle(position);

@@ -146,9 +146,6 @@ impl<C> Queue<C> {
                 assigned.effects = assigned.effects.and(died);
                 continue;
             }
-            if self.postpone(position, bytes) {
-                continue;
-            }
             if !self.consumers.assign(position, cost, false) {
                 break;
             }

@@ -115,7 +115,7 @@ impl<C> Queue<C> {
         if !self.expiry.messages || self.ready == 0 {
             return None;
         }
-        self.next_due()
+        self.next_ready()
     }
 
     fn lease_end(&self) -> Option<u64> {

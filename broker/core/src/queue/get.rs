@@ -71,7 +71,7 @@ impl<C> Queue<C> {
     /// The next message to go out whose time is not over: more may have expired than [`Queue::expire`] lets go at once.
     fn next_in_time(&mut self) -> (Option<Position>, Effects) {
         let mut effects = Effects::default();
-        while let Some(position) = self.next_due() {
+        while let Some(position) = self.next_ready() {
             let log::At::Message { message, .. } = self.log.at(position) else {
                 return (Some(position), effects);
             };

@@ -3,7 +3,7 @@
 use crate::message::Message;
 use crate::store::{Position, RecordRef};
 
-use super::block::SETTLED;
+use super::block::{SETTLED, STORED};
 use super::log::{At, Log};
 use super::{Effects, PageIn, Queue};
 
@@ -133,15 +133,22 @@ impl Log {
         let Some(segment) = self.segments.get_mut(at) else {
             return false;
         };
-        let settled = segment.settle_known(segment.index(position), bytes);
-        if settled && segment.unread && bytes > 0 {
+        let index = segment.index(position);
+        if !segment.settle_known(index, bytes) {
+            return false;
+        }
+        let is_stored = segment.flags(index) & STORED != 0;
+        if segment.unread {
             self.unread_bytes = self.unread_bytes.saturating_sub(bytes);
-            // All that is left of it was settled one by one, and is counted.
+            // All that was in it was settled one by one, and is counted.
             segment.unread = segment.live > 0;
         }
-        if settled && segment.live == 0 {
+        if segment.live == 0 {
             self.drained(at);
         }
-        settled
+        if is_stored {
+            self.note_changed(position);
+        }
+        true
     }
 }

@@ -3,7 +3,7 @@
 //! All that is ready in such a queue is listed here, so that what comes back finds its place by itself. `Queue::head` stays
 //! at the log's end. After a restart, segments are listed when they have been read; nothing is delivered before all are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 use amphora_protocol::wire::properties::{RawProperties, flag};
@@ -20,7 +20,7 @@ const LEVEL_SHIFT: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Levels {
     /// What is ready, by level; the last is served first.
-    ready: Vec<BTreeSet<Position>>,
+    ready: Vec<Level>,
     /// Where segments begin that were not read since the restart: all that is live in them is ready.
     unread: BTreeSet<Position>,
 }
@@ -29,7 +29,7 @@ impl Levels {
     /// Levels from 0 to `max` for the messages of `log`, of which none is held.
     pub(super) fn new(max: u8, log: &Log) -> Self {
         Self {
-            ready: vec![BTreeSet::new(); usize::from(max) + 1],
+            ready: vec![Level::default(); usize::from(max) + 1],
             unread: log.segments.iter().map(|segment| segment.base).collect(),
         }
     }
@@ -59,7 +59,7 @@ impl Levels {
             .ready
             .iter_mut()
             .rev()
-            .any(|level| level.remove(&position));
+            .any(|level| level.remove(position));
         debug_assert!(found, "position {position} is not ready");
     }
 
@@ -68,33 +68,72 @@ impl Levels {
         if let Some(&base) = self.unread.first() {
             return Some(log.next_live(base));
         }
-        self.ready
-            .iter()
-            .rev()
-            .find_map(|level| level.first().copied())
+        self.ready.iter().rev().find_map(Level::first)
     }
 
     /// What is listed as ready of a stretch of the log.
     pub(super) fn range(&self, positions: Range<Position>) -> Vec<Position> {
         let levels = self.ready.iter();
         levels
-            .flat_map(|level| level.range(positions.clone()).copied())
+            .flat_map(Level::all)
+            .filter(|position| positions.contains(position))
             .collect()
     }
 
-    /// The segment is gone. True if nothing of it was listed.
-    pub(super) fn forget_unread(&mut self, base: Position) -> bool {
-        self.unread.remove(&base)
+    /// The segment is gone.
+    pub(super) fn forget_unread(&mut self, base: Position) {
+        self.unread.remove(&base);
     }
 
-    /// Empties itself and settles all that was ready.
+    /// Empties itself and settles all that was ready, but what is in segments that were not read.
     pub(super) fn purge(&mut self, log: &mut Log) {
-        for position in self.ready.iter_mut().flat_map(std::mem::take) {
-            log.settle(position);
+        for level in &mut self.ready {
+            for position in std::mem::take(level).all() {
+                log.settle(position);
+            }
         }
-        for base in std::mem::take(&mut self.unread) {
-            log.drop_segment(base);
+    }
+}
+
+/// What is ready of one level. Nearly all comes in order and goes in order, and costs little.
+#[derive(Clone, Debug, Default)]
+struct Level {
+    /// Ascending.
+    fresh: VecDeque<Position>,
+    /// What came when a later one was there already.
+    back: BTreeSet<Position>,
+}
+
+impl Level {
+    fn insert(&mut self, position: Position) {
+        if self.fresh.back().is_none_or(|&last| last < position) {
+            self.fresh.push_back(position);
+        } else {
+            self.back.insert(position);
         }
+    }
+
+    fn first(&self) -> Option<Position> {
+        let fresh = self.fresh.front().copied();
+        let back = self.back.first().copied();
+        fresh.into_iter().chain(back).min()
+    }
+
+    /// Costs little for the first.
+    fn remove(&mut self, position: Position) -> bool {
+        if self.fresh.front() == Some(&position) {
+            self.fresh.pop_front();
+            return true;
+        }
+        if self.back.remove(&position) {
+            return true;
+        }
+        let found = self.fresh.binary_search(&position);
+        found.is_ok_and(|at| self.fresh.remove(at).is_some())
+    }
+
+    fn all(&self) -> impl Iterator<Item = Position> {
+        self.fresh.iter().chain(&self.back).copied()
     }
 }
 
@@ -126,7 +165,8 @@ impl<C> Queue<C> {
         };
         for position in segment.base..segment.end() {
             let flags = segment.flags(segment.index(position));
-            if flags & SETTLED == 0 {
+            let aside = self.deaths.reason(position).is_some() || self.returns.waits(position);
+            if flags & SETTLED == 0 && !aside {
                 levels.insert(position, flags);
             }
         }
@@ -138,7 +178,10 @@ impl<C> Queue<C> {
             self.returned.insert(position);
             return;
         };
-        if let Some(segment) = self.log.segment_of(position) {
+        if let Some(segment) = self.log.segment_of(position)
+            // All that is ready in one that was not read is listed when it is.
+            && !levels.unread.contains(&segment.base)
+        {
             levels.insert(position, segment.flags(segment.index(position)));
         }
     }

@@ -55,7 +55,7 @@ impl<C> Queue<C> {
         };
         // They stay until they can be published, and publishers must not fill the queue with more of their kind.
         let kept = if self.deaths.lasting {
-            self.deaths.dying.len() as u64
+            self.deaths.count() as u64
         } else {
             0
         };
@@ -77,13 +77,9 @@ impl<C> Queue<C> {
             return effects;
         }
         while self.is_too_long() {
-            // One that waits for its next attempt is not ready, though it counts as such until it is found after a restart.
-            let Some(position) = self.next_due() else {
+            let Some(position) = self.next_ready() else {
                 break;
             };
-            if !self.is_too_long() {
-                break;
-            }
             let bytes = match self.log.at(position) {
                 At::Message { message, .. } => message.body.len(),
                 At::Away => return effects.and(self.want(position)),

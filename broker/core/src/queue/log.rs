@@ -9,6 +9,7 @@ use crate::message::Message;
 use crate::store::{Position, RecordRef};
 
 use super::block::{Block, PERSISTENT, REDELIVERED, SETTLED};
+use super::parts::Changed;
 use super::segment::Segment;
 
 /// A block is sealed when it holds this much: large enough to make its costs vanish, small enough to be read back
@@ -26,6 +27,9 @@ pub(super) struct Log {
     hint: Cell<usize>,
     /// Records whose messages are all settled, to be removed with the next commit.
     pub(super) obsolete: Vec<RecordRef>,
+    /// Parts of the settlement that are no longer as they were stored. Kept only for a durable queue.
+    pub(super) changed: Changed,
+    pub(super) durable: bool,
     spare: Option<Block>,
     /// Bytes of memory held by all segments but the last.
     resident: usize,
@@ -45,13 +49,28 @@ pub(super) enum At<'a> {
 }
 
 impl Log {
-    /// A log whose messages are all unread; `bytes` is the length of their bodies.
+    /// An empty log.
+    pub(super) fn new(durable: bool) -> Self {
+        Self {
+            durable,
+            ..Self::default()
+        }
+    }
+
+    /// A durable log whose messages are all unread; `bytes` is the length of their bodies.
     pub(super) fn recovered(segments: VecDeque<Segment>, tail: Position, bytes: u64) -> Self {
         Self {
             segments,
             tail,
             unread_bytes: bytes,
-            ..Self::default()
+            ..Self::new(true)
+        }
+    }
+
+    /// What the store has to know of a message has changed.
+    pub(super) fn note_changed(&mut self, position: Position) {
+        if self.durable {
+            self.changed.note(position);
         }
     }
 
@@ -217,45 +236,6 @@ impl Log {
         segment.map_or(0, |segment| segment.body_len(segment.index(position)))
     }
 
-    /// Settles everything from `from` on, without looking at messages one by one where possible.
-    pub(super) fn settle_from(&mut self, from: Position) {
-        let mut at = self
-            .segments
-            .partition_point(|segment| segment.end() <= from);
-        while let Some(segment) = self.segments.get_mut(at) {
-            let first = if segment.base >= from {
-                0
-            } else {
-                segment.index(from)
-            };
-            if first == 0 {
-                segment.settle_all();
-            } else {
-                for index in first..segment.len as usize {
-                    segment.settle(index);
-                }
-            }
-            if segment.live == 0 && segment.len > 0 {
-                let before = self.segments.len();
-                self.drained(at);
-                if self.segments.len() < before {
-                    continue;
-                }
-            }
-            at += 1;
-        }
-    }
-
-    /// Settles everything in the segment that begins at `base`.
-    pub(super) fn drop_segment(&mut self, base: Position) {
-        if let Some(at) = self.find(base)
-            && let Some(segment) = self.segments.get_mut(at)
-        {
-            segment.settle_all();
-            self.drained(at);
-        }
-    }
-
     /// A segment has nothing live any more: the last one is reused, others go.
     pub(super) fn drained(&mut self, at: usize) {
         let tail = self.tail;
@@ -266,6 +246,9 @@ impl Log {
         if segment.unread {
             let lost: u64 = segment.records.iter().map(RecordRef::bytes_read).sum();
             self.unread_bytes = self.unread_bytes.saturating_sub(lost);
+        }
+        if self.durable && !segment.records.is_empty() {
+            self.changed.note_all(segment.base..segment.end());
         }
         self.obsolete.append(&mut segment.records);
         if let (true, Some(block)) = (is_last, &mut segment.block) {

@@ -18,6 +18,8 @@ mod holding;
 mod levels;
 mod limits;
 pub(crate) mod log;
+mod paging;
+mod parts;
 mod persist;
 mod purge;
 pub(crate) mod record;
@@ -41,7 +43,9 @@ pub use death::{Burial, DeathReason, Stop};
 pub use get::Get;
 pub use holding::Found;
 pub use limits::Space;
-pub use persist::{PageIn, RecordData};
+pub use paging::{PageIn, RecordData};
+pub(crate) use persist::TAKEN_BYTES;
+pub use persist::Taking;
 pub use record::read_record;
 pub use recovery::{RecoveryError, recover};
 pub use returns::{Attempts, Return};
@@ -129,7 +133,7 @@ impl<C> Queue<C> {
         Self {
             id,
             durable,
-            log: Log::default(),
+            log: Log::new(durable),
             head: 0,
             returned: BTreeSet::new(),
             levels: None,
@@ -291,6 +295,9 @@ impl<C> Queue<C> {
 
     /// The next message to go out: one that came back, else the head.
     fn next_ready(&mut self) -> Option<Position> {
+        if self.ready == 0 {
+            return None;
+        }
         if let Some(levels) = &self.levels {
             return levels.first(&self.log);
         }
@@ -299,20 +306,6 @@ impl<C> Queue<C> {
         }
         self.head = self.log.next_live(self.head);
         (self.head < self.log.tail()).then_some(self.head)
-    }
-
-    /// The next message to go out, past those that still wait for their time as they did before a restart.
-    fn next_due(&mut self) -> Option<Position> {
-        loop {
-            let position = self.next_ready()?;
-            let log::At::Message { message, .. } = self.log.at(position) else {
-                return Some(position);
-            };
-            let bytes = message.body.len();
-            if !self.postpone(position, bytes) {
-                return Some(position);
-            }
-        }
     }
 
     /// A ready message with a body of `bytes` is ready no more.

@@ -1,114 +1,111 @@
-//! What the committer takes from a queue, and how messages leave memory and come back.
+//! What the committer takes from a queue, and how messages leave memory.
 //!
 //! A message is *taken* once: its bytes go into a record, and the record into the group that is being committed. Only
 //! when that group is durable may its block leave memory. One group is under way at a time; a group that failed is
 //! tried again unchanged, so what was taken stays taken.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use crate::codec::Malformed;
-use crate::message::Message;
-use crate::store::{CommitGroup, Position, QueueId, RecordRef, Write};
+use crate::store::{CommitGroup, Part, Position, QueueId, Write};
 
-use super::block::{Block, PERSISTENT, SETTLED, SPILLED, STORED};
+use super::Queue;
+use super::block::{PERSISTENT, SETTLED, SPILLED, STORED};
 use super::bodies::Records;
 use super::cutter::Cutter;
 use super::death::Deaths;
-use super::log::At;
-use super::record::read_record;
+use super::log::Log;
+use super::paging::HEAD_SEGMENTS;
 use super::returns::Returns;
 use super::segment::Segment;
-use super::{Effects, Queue, settlement};
+use super::settlement::Settlement;
 
-/// Segments that stay in memory from the head on, so that consumers need not wait for the store.
-const HEAD_SEGMENTS: usize = 2;
+/// Bytes of messages, roughly, that are taken under one hold of the queue's lock.
+pub(crate) const TAKEN_BYTES: usize = 2 << 20;
+
+/// Bytes of messages, roughly, that one group takes of a queue only to relieve memory: they are in memory twice until it is durable.
+const SPILLED_BYTES: usize = 32 << 20;
 
 /// How far a queue has come in telling the store.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Persistent messages below are in a record, or were settled before they could be.
     taken_to: Position,
+    /// All messages below are in a record, also those that need not survive a restart; a segment begins here.
+    spilled_to: Position,
     /// Nothing from here on was ever delivered.
     pub(super) delivered_to: Position,
-    /// The settlement that was written last, to leave out one that says the same.
-    settlement: Bytes,
+    /// What the settlement that was written last says, see [`Settlement`](super::settlement::Settlement).
+    pub(super) floor: Position,
+    pub(super) below: u64,
+    /// What was written last of the queue as a whole, to leave out what says the same.
+    pub(super) settlement: Bytes,
+    /// The other parts that the store has.
+    pub(super) parts: BTreeSet<Part>,
 }
 
-/// A request to read a segment back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageIn {
-    /// The queue.
-    pub queue: QueueId,
-    /// By which the segment is named when it comes back.
-    pub base: Position,
-    /// What to read.
-    pub records: Vec<RecordRef>,
+/// What one commit group takes of a queue, in steps: see [`Queue::take_commit`].
+#[derive(Debug, Default)]
+pub struct Taking {
+    spill: bool,
+    /// What was published before the first step.
+    to: Option<Position>,
+    spilled: usize,
+    appended: bool,
+    more: bool,
 }
 
-impl PageIn {
-    /// Reads what is asked for, in the order of [`PageIn::records`].
-    ///
-    /// # Errors
-    /// The first that `read` has.
-    pub fn read<E>(
-        &self,
-        mut read: impl FnMut(QueueId, &RecordRef) -> Result<Bytes, E>,
-    ) -> Result<Vec<RecordData>, E> {
-        let records = self.records.iter();
-        let whole = records.map(|record| RecordData::read(self.queue, record, &mut read));
-        whole.collect()
+impl Taking {
+    /// With `spill`, messages that need not survive a restart are taken, too, so that they can leave memory.
+    pub fn new(spill: bool) -> Self {
+        Self {
+            spill,
+            ..Self::default()
+        }
     }
-}
 
-/// A record that was read back.
-#[derive(Clone, Debug)]
-pub struct RecordData {
-    /// The record itself.
-    pub data: Bytes,
-    /// The record with the bodies that it refers to, empty if it refers to none.
-    pub bodies: Bytes,
-}
+    /// The position up to which messages are to be taken: where the tail was at the first step.
+    pub(crate) fn begin(&mut self, tail: Position) -> Position {
+        *self.to.get_or_insert(tail)
+    }
 
-impl RecordData {
-    /// Reads a record of a queue, and what it refers to.
-    ///
-    /// # Errors
-    /// The first that `read` has.
-    pub fn read<E>(
-        queue: QueueId,
-        record: &RecordRef,
-        mut read: impl FnMut(QueueId, &RecordRef) -> Result<Bytes, E>,
-    ) -> Result<Self, E> {
-        let bodies = match record.bodies {
-            Some(bodies) => {
-                let record = RecordRef::of_bodies(bodies.record, bodies.bytes);
-                read(QueueId::SHARED, &record)?
-            }
-            None => Bytes::new(),
-        };
-        let data = read(queue, record)?;
-        Ok(Self { data, bodies })
+    pub(crate) fn appended(&mut self) {
+        self.appended = true;
+    }
+
+    /// Whether something was taken that a publisher may wait for.
+    pub fn has_appended(&self) -> bool {
+        self.appended
+    }
+
+    /// Whether something was left for the next group that should leave memory.
+    pub fn has_more(&self) -> bool {
+        self.more
     }
 }
 
 impl<C> Queue<C> {
     /// Adds to `group` all that the store does not know of: new persistent messages, what was settled, records that
-    /// have become obsolete. With `spill`, messages that need not survive a restart are added, too, so that they can leave
-    /// memory. Returns whether anything was added that a publisher may wait for.
+    /// have become obsolete. Does so in steps, each of bounded work, so that the queue's lock can be given up in between: to be called again, with
+    /// the same group, until it returns true. What is published meanwhile may be left for the next group.
     pub fn take_commit(
         &mut self,
         group: &mut CommitGroup,
         records: &mut Records,
-        spill: bool,
+        taking: &mut Taking,
     ) -> bool {
-        if spill {
+        if taking.to.is_none() && taking.spill {
             self.log.seal();
         }
+        let to = taking.begin(self.log.tail());
         let before = group.writes.len();
-        self.take_messages(group, records, spill);
-        let appended = group.writes.len() > before;
+        let complete = self.take_persistent(group, records, to)
+            && (!taking.spill || self.take_transient(group, records, taking));
+        taking.appended |= group.writes.len() > before;
+        if !complete {
+            return false;
+        }
         for record in self.log.obsolete.drain(..) {
             group.writes.push(Write::Remove {
                 queue: self.id,
@@ -116,21 +113,9 @@ impl<C> Queue<C> {
             });
         }
         if self.durable {
-            let settlement = settlement::encode(
-                &self.log,
-                self.persist.delivered_to,
-                self.returns.attempts(),
-                self.paused,
-            );
-            if settlement != self.persist.settlement {
-                self.persist.settlement = settlement.clone();
-                group.writes.push(Write::Settle {
-                    queue: self.id,
-                    data: settlement,
-                });
-            }
+            self.take_settlement(group);
         }
-        appended
+        true
     }
 
     /// The group with what was taken is durable. With `spill`, blocks that are far from the head leave memory.
@@ -140,11 +125,11 @@ impl<C> Queue<C> {
         }
         self.log.trim();
         let next = self.next_ready().unwrap_or(self.log.tail());
-        let head = self
-            .log
-            .segments
-            .partition_point(|segment| segment.end() <= next);
-        for index in 0..self.log.segments.len() {
+        let end = |segment: &Segment| segment.end();
+        let head = self.log.segments.partition_point(|s| end(s) <= next);
+        let spilled_to = self.persist.spilled_to;
+        let stored = self.log.segments.partition_point(|s| end(s) <= spilled_to);
+        for index in 0..stored {
             let near = index >= head && index < head + HEAD_SEGMENTS;
             if !near {
                 self.log.page_out(index, self.head);
@@ -155,7 +140,7 @@ impl<C> Queue<C> {
     /// The queue is deleted: everything that the store has of it goes, and all that is in memory. Whoever still holds one
     /// of its messages, or the queue itself, would keep it there.
     pub fn take_deletion(&mut self, group: &mut CommitGroup) {
-        let log = std::mem::take(&mut self.log);
+        let log = std::mem::replace(&mut self.log, Log::new(false));
         self.returned = BTreeSet::new();
         self.levels = None;
         self.deaths = Deaths::default();
@@ -168,148 +153,76 @@ impl<C> Queue<C> {
                 record,
             });
         }
-        group.writes.push(Write::Forget { queue: self.id });
-    }
-
-    /// What must be read back for the deliveries that wait; each request is made once.
-    pub fn take_wanted(&mut self) -> Vec<PageIn> {
-        std::mem::take(&mut self.wanted)
-    }
-
-    /// Takes back a segment that was read. Dispatch is due afterwards.
-    ///
-    /// # Errors
-    /// The data is not what was written; the segment stays away.
-    pub fn page_in(&mut self, base: Position, data: &[RecordData]) -> Result<(), Malformed> {
-        let Some(segment) = self
-            .log
-            .segment_of(base)
-            .filter(|s| s.base == base && s.block.is_none())
-        else {
-            return Ok(());
-        };
-        let mut block = Block::default();
-        let mut messages: Vec<(Position, Message<'_>, Option<u64>)> = Vec::new();
-        for record in data {
-            read_record(
-                &record.data,
-                &record.bodies,
-                |position, message, expires_at| {
-                    messages.push((position, message, expires_at));
-                },
-            )?;
-        }
-        messages.sort_by_key(|&(position, ..)| position);
-        for (position, message, expires_at) in messages {
-            let index = segment.index(position);
-            if index >= segment.len as usize || index < block.len() {
-                return Err(Malformed("a record holds a position that is not its own"));
-            }
-            while block.len() < index {
-                block.push_absent();
-            }
-            let flags = if message.persistent {
-                PERSISTENT | STORED
-            } else {
-                SPILLED
-            };
-            let level = self.levels.as_ref();
-            let level = level.map_or(0, |levels| levels.flags_of(message.properties));
-            block.push(&message, flags | level, expires_at);
-            self.expiry.messages |= expires_at.is_some();
-        }
-        while block.len() < segment.len as usize {
-            block.push_absent();
-        }
-        self.log.page_in(base, block);
-        self.enlist_segment(base);
-        Ok(())
-    }
-
-    /// A segment cannot be read back: its messages are given up. Returns the positions from first to last.
-    pub fn lose(&mut self, base: Position) -> Option<(Position, Position)> {
-        let segment = self.log.segment_of(base).filter(|s| s.base == base)?;
-        let (first, end, live) = (segment.base, segment.end(), u64::from(segment.live));
-        let came_back: Vec<Position> = match &self.levels {
-            Some(levels) => levels.range(first..end),
-            None => self.returned.range(first..end).copied().collect(),
-        };
-        let unread = self.levels.as_mut().is_some_and(|l| l.forget_unread(first));
-        let before = self.log.live_bytes();
-        let (ready, ready_bytes) = if unread || first >= self.head {
-            (live, None)
-        } else {
-            let ahead =
-                (self.head..end).filter(|&position| !matches!(self.log.at(position), At::Settled));
-            let lengths: Vec<u64> = ahead
-                .chain(came_back.iter().copied())
-                .map(|position| self.log.body_len(position))
-                .collect();
-            (lengths.len() as u64, Some(lengths.iter().sum()))
-        };
-        for position in came_back {
-            match &mut self.levels {
-                Some(levels) => levels.remove(position),
-                None => {
-                    self.returned.remove(&position);
-                }
-            }
-        }
-        let on_their_way = self.deaths.forget(first..end) + self.returns.forget(&(first..end));
-        self.log.drop_segment(base);
-        // All of a segment that nobody has come to is ready.
-        let ready_bytes = ready_bytes.unwrap_or_else(|| before - self.log.live_bytes());
-        self.ready = self.ready.saturating_sub(ready);
-        self.ready_bytes = self.ready_bytes.saturating_sub(ready_bytes);
-        self.unacked = self
-            .unacked
-            .saturating_sub(live.saturating_sub(ready + on_their_way));
-        Some((first, end - 1))
-    }
-
-    pub(super) fn want(&mut self, position: Position) -> Effects {
-        let at = self
-            .log
-            .segments
-            .partition_point(|segment| segment.end() <= position);
+        let parts = std::mem::take(&mut self.persist.parts);
+        let parts = parts.into_iter().chain([Part::WHOLE]);
         let queue = self.id;
-        for segment in self.log.segments.iter_mut().skip(at).take(HEAD_SEGMENTS) {
-            if segment.block.is_none() && !segment.requested {
-                segment.requested = true;
-                self.wanted.push(PageIn {
-                    queue,
-                    base: segment.base,
-                    records: segment.records.clone(),
-                });
-            }
-        }
-        Effects {
-            page_in: !self.wanted.is_empty(),
-            ..Effects::default()
-        }
+        group
+            .writes
+            .extend(parts.map(|part| Write::Forget { queue, part }));
     }
 
-    fn take_messages(&mut self, group: &mut CommitGroup, records: &mut Records, spill: bool) {
-        let from = if spill { 0 } else { self.persist.taken_to };
-        let first = self
-            .log
-            .segments
-            .partition_point(|segment| segment.end() <= from);
-        let last = self.log.segments.len().saturating_sub(1);
-        for (index, segment) in self.log.segments.iter_mut().enumerate().skip(first) {
+    /// Takes persistent messages; true if all below `to` are taken.
+    fn take_persistent(
+        &mut self,
+        group: &mut CommitGroup,
+        records: &mut Records,
+        to: Position,
+    ) -> bool {
+        let from = self.persist.taken_to;
+        let segments = &mut self.log.segments;
+        let first = segments.partition_point(|segment| segment.end() <= from);
+        let mut bytes = 0;
+        for segment in segments.iter_mut().skip(first) {
+            if bytes >= TAKEN_BYTES {
+                return self.persist.taken_to >= to;
+            }
             let start = segment.index(self.persist.taken_to.max(segment.base));
             take_segment(self.id, segment, start, Kind::Persistent, group, records);
-            if spill && index != last {
-                take_segment(self.id, segment, 0, Kind::Transient, group, records);
-            }
+            self.persist.taken_to = segment.end();
+            bytes += segment.memory();
         }
         self.persist.taken_to = self.log.tail();
+        true
+    }
+
+    /// Takes messages that need not survive a restart; true if that is enough for this group.
+    fn take_transient(
+        &mut self,
+        group: &mut CommitGroup,
+        records: &mut Records,
+        taking: &mut Taking,
+    ) -> bool {
+        let from = self.persist.spilled_to;
+        let segments = &mut self.log.segments;
+        let first = segments.partition_point(|segment| segment.end() <= from);
+        // The last one is still written to.
+        let count = segments.len().saturating_sub(1);
+        let mut bytes = 0;
+        for segment in segments.iter_mut().take(count).skip(first) {
+            taking.more = taking.spilled >= SPILLED_BYTES;
+            if taking.more || bytes >= TAKEN_BYTES {
+                return taking.more;
+            }
+            take_segment(self.id, segment, 0, Kind::Transient, group, records);
+            self.persist.spilled_to = segment.end();
+            bytes += segment.memory();
+            taking.spilled += segment.memory();
+        }
+        true
     }
 
     /// All that the queue has is from the store, which knows what was delivered.
-    pub(super) fn resume(&mut self, delivered_to: Position) {
-        self.persist.taken_to = self.log.tail();
-        self.persist.delivered_to = delivered_to;
+    pub(super) fn resume(&mut self, settlement: &Settlement, parts: &BTreeMap<Part, Bytes>) {
+        let tail = self.log.tail();
+        self.persist = Progress {
+            taken_to: tail,
+            spilled_to: tail,
+            delivered_to: settlement.head,
+            floor: settlement.floor,
+            below: settlement.below,
+            settlement: Bytes::new(),
+            parts: parts.keys().copied().collect(),
+        };
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) struct Returns {
     forgiving: bool,
     counting: bool,
     pub(super) attempts: BTreeMap<Position, Attempts>,
-    /// Those that wait for their time, by time.
+    /// Those that wait for their time, by time. They are ready for nobody.
     pub(super) due: BTreeSet<(u64, Position)>,
 }
 
@@ -65,9 +65,18 @@ impl Returns {
             || arguments.queue_type == QueueType::Quorum;
     }
 
-    /// Takes over what was counted before a restart.
-    pub(super) fn recover(&mut self, attempts: BTreeMap<Position, Attempts>) {
-        self.attempts = attempts;
+    /// Takes over what was counted for a message before a restart. One that may have waited then waits until [`Queue::wake`].
+    pub(super) fn recover(&mut self, position: Position, attempts: Attempts, waits: bool) {
+        self.attempts.insert(position, attempts);
+        if waits {
+            self.due.insert((attempts.due, position));
+        }
+    }
+
+    /// Whether the message waits for its time.
+    pub(super) fn waits(&self, position: Position) -> bool {
+        let attempts = self.attempts.get(&position);
+        attempts.is_some_and(|attempts| self.due.contains(&(attempts.due, position)))
     }
 
     /// Whether messages may wait for their next attempt.
@@ -78,11 +87,6 @@ impl Returns {
     /// Whether a message that is rejected without requeue is retried.
     pub(super) fn retries_all(&self) -> bool {
         self.retry.is_some_and(|retry| retry.on == RetryOn::All)
-    }
-
-    /// What was counted, to be stored.
-    pub(super) fn attempts(&self) -> &BTreeMap<Position, Attempts> {
-        &self.attempts
     }
 
     pub(super) fn of(&self, position: Position) -> Option<Attempts> {
@@ -241,28 +245,16 @@ impl<C> Queue<C> {
         self.returns.due.len()
     }
 
-    /// Sets the ready message at `position`, of `bytes`, aside if it still waits for its time, as after a restart.
-    pub(super) fn postpone(&mut self, position: Position, bytes: usize) -> bool {
-        let Some(attempts) = self.returns.of(position) else {
-            return false;
-        };
-        if attempts.due <= self.expiry.now {
-            return false;
-        }
-        self.take_ready(position, bytes);
-        self.returns.due.insert((attempts.due, position));
-        true
-    }
-
     /// The message is settled.
     pub(super) fn forget_attempts(&mut self, position: Position) {
-        if self.returns.counting {
+        if !self.returns.attempts.is_empty() {
             self.returns.attempts.remove(&position);
         }
     }
 
     /// A message came back to a queue that counts.
     fn come_back(&mut self, position: Position, why: Return) -> Effects {
+        self.log.note_changed(position);
         match self.returns.count(position, why, self.expiry.now) {
             None => return self.die(position, DeathReason::DeliveryLimit),
             Some(0) => self.ready_again(position),

@@ -20,11 +20,13 @@ pub(super) struct Segment {
     pub(super) persistent_bytes: u64,
     /// The messages are from before the restart and were not read since.
     pub(super) unread: bool,
+    /// It was purged while it was unread: all that the records have is settled, but for what is dying.
+    pub(super) purged: bool,
     /// The messages, unless they are only in the store.
     pub(super) block: Option<Block>,
     /// While the block is away: the lasting flags, or nothing if all are live, stored and never delivered.
     marks: Vec<u16>,
-    /// While the block is away: the bodies' lengths, if some of the messages are held by consumers.
+    /// While the block is away: the bodies' lengths, if some of the messages are held by consumers or set aside.
     lengths: Vec<u32>,
     /// Where the messages are stored, by first position.
     pub(super) records: Vec<RecordRef>,
@@ -42,6 +44,7 @@ impl Segment {
             persistent: 0,
             persistent_bytes: 0,
             unread: false,
+            purged: false,
             block: Some(Block::default()),
             marks: Vec::new(),
             lengths: Vec::new(),
@@ -50,8 +53,14 @@ impl Segment {
         }
     }
 
-    /// A segment whose messages are in the store; `marks` says which positions are absent or settled.
-    pub(super) fn stored(records: Vec<RecordRef>, marks: Vec<u16>, live: u32) -> Self {
+    /// A segment whose messages are in the store; `marks` says which positions are absent or settled, `lengths` what is known of
+    /// their bodies.
+    pub(super) fn stored(
+        records: Vec<RecordRef>,
+        marks: Vec<u16>,
+        lengths: Vec<u32>,
+        live: u32,
+    ) -> Self {
         let base = records.first().map_or(0, |record| record.first);
         let end = records.last().map_or(base, |record| record.last + 1);
         Self {
@@ -62,9 +71,10 @@ impl Segment {
             persistent: live,
             persistent_bytes: 0,
             unread: true,
+            purged: false,
             block: None,
             marks,
-            lengths: Vec::new(),
+            lengths,
             records,
             requested: false,
         }
@@ -221,6 +231,35 @@ impl Segment {
         self.lengths = Vec::new();
         self.block = Some(block);
         self.requested = false;
+        self.purged = false;
+    }
+
+    /// Settles everything but some messages, of which the lengths are known, in a segment that was not read. Returns how many are left.
+    pub(super) fn purge_unread(&mut self, is_kept: impl Fn(Position) -> bool) -> u32 {
+        if self.marks.is_empty() {
+            self.marks = vec![STORED; self.len as usize];
+        }
+        let mut live = 0;
+        for (position, mark) in (self.base..).zip(&mut self.marks) {
+            if *mark & SETTLED != 0 {
+                continue;
+            }
+            if is_kept(position) {
+                live += 1;
+            } else {
+                // Whether the record has it is not known before that is read.
+                *mark = SETTLED;
+            }
+        }
+        (self.live, self.persistent, self.purged) = (live, live, true);
+        live
+    }
+
+    /// The bodies of those messages whose lengths are known, in a segment that is away and of which nothing else is left, in bytes.
+    pub(super) fn known_bytes(&self) -> u64 {
+        let known = self.lengths.iter().zip(&self.marks);
+        let live = known.filter(|(_, mark)| **mark & SETTLED == 0);
+        live.map(|(&bytes, _)| u64::from(bytes)).sum()
     }
 
     /// Bytes of memory held by the block.

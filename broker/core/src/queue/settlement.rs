@@ -1,121 +1,183 @@
-//! What of a queue's stored messages is done with, as the store keeps it.
+//! What of a queue's stored messages is done with, as the store keeps it: what concerns the whole queue, and [parts](super::parts).
 //!
-//! Layout, version 3, numbers of variable length:
+//! Layout of what concerns the whole queue, version 4, numbers of variable length:
 //! ```text
-//! u8 version = 3
+//! u8 version = 4
 //! u8 1 if the queue is paused, else 0
 //! floor: every position below is settled
+//! below: positions below the floor that the record has within which the floor is
 //! head: positions below were delivered before
 //! tail: the position that the next message gets
 //! bytes: of the bodies of all messages that are stored and not settled
-//! count of ranges, each: distance from the end of the one before (from `floor` for the first), length - 1
-//! count of messages that came back, each: distance from the position before (from `floor` for the first), how many
-//!   deliveries failed, how many there were, when the next is due
+//! count of stretches that were purged, each: distance from the end of the one before, length. All that is in their records is
+//!   settled, but for what is dying.
 //! ```
-//! Ranges and messages that came back are only of positions that are in a record, so that a record's live messages can be
-//! counted without reading it.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::codec::{Malformed, Reader, put_varint};
-use crate::store::Position;
+use crate::store::{CommitGroup, Part, Position, RecordRef, Write};
 
+use super::Queue;
 use super::block::{SETTLED, STORED};
-use super::log::Log;
-use super::returns::Attempts;
+use super::parts::{Mark, Stretch, part_of, positions};
+use super::segment::Segment;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settlement {
     pub(super) paused: bool,
     pub(super) floor: Position,
+    pub(super) below: u64,
     pub(super) head: Position,
     pub(super) tail: Position,
     pub(super) bytes: u64,
-    /// First and last position, ascending.
-    pub(super) ranges: Vec<(Position, Position)>,
-    /// How often messages came back that are not settled.
-    pub(super) attempts: BTreeMap<Position, Attempts>,
+    /// First position and the one behind the last, ascending.
+    pub(super) purged: Vec<(Position, Position)>,
 }
 
-pub(super) fn encode(
-    log: &Log,
-    head: Position,
-    attempts: &BTreeMap<Position, Attempts>,
-    paused: bool,
-) -> Bytes {
-    let mut ranges: Vec<(Position, Position)> = Vec::new();
-    let stored = |segment: &&super::segment::Segment| !segment.records.is_empty();
-    for segment in log.segments.iter().filter(stored) {
-        if segment.live == segment.len {
-            continue;
+impl<C> Queue<C> {
+    /// Adds what has changed of the settlement since it was taken last.
+    pub(super) fn take_settlement(&mut self, group: &mut CommitGroup) {
+        let floor = self.log.next_live(self.persist.floor);
+        let below = self.stored_below(floor);
+        (self.persist.floor, self.persist.below) = (floor, below);
+        let purged = self.log.segments.iter().filter(|segment| segment.purged);
+        let settlement = Settlement {
+            paused: self.paused,
+            floor,
+            below,
+            head: self.persist.delivered_to,
+            tail: self.log.tail(),
+            bytes: self.log.persistent().1,
+            purged: purged
+                .map(|segment| (segment.base, segment.end()))
+                .collect(),
+        };
+        let data = settlement.to_bytes();
+        if data != self.persist.settlement {
+            self.persist.settlement = data.clone();
+            group.writes.push(Write::Settle {
+                queue: self.id,
+                part: Part::WHOLE,
+                data,
+            });
         }
-        for (index, position) in (segment.base..segment.end()).enumerate() {
-            if segment.flags(index) & (SETTLED | STORED) != SETTLED | STORED {
+        self.take_parts(floor, group);
+    }
+
+    fn take_parts(&mut self, floor: Position, group: &mut CommitGroup) {
+        let queue = self.id;
+        for part in self.log.changed.take() {
+            if positions(part).end <= floor {
+                // It goes below, if it is stored.
                 continue;
             }
-            match ranges.last_mut() {
-                Some((_, last)) if *last + 1 == position => *last = position,
-                _ => ranges.push((position, position)),
+            let stretch = self.stretch(part, floor);
+            if !stretch.is_empty() {
+                self.persist.parts.insert(part);
+                group.writes.push(Write::Settle {
+                    queue,
+                    part,
+                    data: stretch.encode(part),
+                });
+            } else if self.persist.parts.remove(&part) {
+                group.writes.push(Write::Forget { queue, part });
             }
         }
+        let kept = self.persist.parts.split_off(&part_of(floor));
+        let below = std::mem::replace(&mut self.persist.parts, kept);
+        let forgotten = below.into_iter().map(|part| Write::Forget { queue, part });
+        group.writes.extend(forgotten);
     }
-    let floor = log
-        .segments
-        .iter()
-        .find(stored)
-        .map_or(log.tail(), |segment| segment.base);
-    Settlement {
-        paused,
-        floor,
-        head,
-        tail: log.tail(),
-        bytes: log.persistent().1,
-        ranges,
-        attempts: attempts
-            .iter()
-            .filter(|&(&position, _)| log.is_stored(position))
-            .map(|(&position, &attempts)| (position, attempts))
-            .collect(),
+
+    /// What there is to say of the positions of a part, from `floor` on.
+    fn stretch(&self, part: Part, floor: Position) -> Stretch {
+        let span = positions(part);
+        let span = span.start.max(floor)..span.end;
+        let mut stretch = Stretch::default();
+        let first = (self.log.segments).partition_point(|segment| segment.end() <= span.start);
+        let segments = self.log.segments.iter().skip(first);
+        for segment in segments.take_while(|segment| segment.base < span.end) {
+            if segment.records.is_empty() {
+                continue;
+            }
+            for position in span.start.max(segment.base)..span.end.min(segment.end()) {
+                let flags = segment.flags(segment.index(position));
+                if flags & (SETTLED | STORED) == SETTLED | STORED {
+                    stretch.settled(position);
+                } else if flags & STORED != 0
+                    && let Some(mark) = self.mark(position)
+                {
+                    stretch.marks.push((position, mark));
+                }
+            }
+        }
+        stretch
     }
-    .to_bytes()
+
+    /// What is to be kept of a message that is not settled.
+    fn mark(&self, position: Position) -> Option<Mark> {
+        let attempts = self.returns.attempts.get(&position).copied();
+        let dying = self.deaths.reason(position);
+        if attempts.is_none() && dying.is_none() {
+            return None;
+        }
+        let attempts = attempts.unwrap_or_default();
+        let mut mark = Mark {
+            attempts,
+            dying,
+            bytes: 0,
+        };
+        if mark.is_aside() {
+            mark.bytes = u32::try_from(self.log.body_len(position)).unwrap_or(u32::MAX);
+        }
+        Some(mark)
+    }
+
+    /// How many of the positions below `floor` are in the record within which it is.
+    fn stored_below(&self, floor: Position) -> u64 {
+        let segment = self.log.find(floor);
+        let Some(segment) = segment.and_then(|at| self.log.segments.get(at)) else {
+            return 0;
+        };
+        let within =
+            |record: &&RecordRef| !record.transient && record.first < floor && floor <= record.last;
+        let Some(record) = segment.records.iter().find(within) else {
+            return 0;
+        };
+        let (known_to, known) = (self.persist.floor, self.persist.below);
+        let (from, known) = if known_to > record.first && known_to <= floor {
+            (known_to, known)
+        } else {
+            (record.first, 0)
+        };
+        known + stored(segment, from..floor)
+    }
 }
 
-impl Log {
-    /// Whether the message is in a record that survives a restart, and not settled.
-    fn is_stored(&self, position: Position) -> bool {
-        let segment = self.find(position).and_then(|at| self.segments.get(at));
-        segment.is_some_and(|segment| {
-            segment.flags(segment.index(position)) & (SETTLED | STORED) == STORED
-        })
-    }
+fn stored(segment: &Segment, positions: Range<Position>) -> u64 {
+    let is_stored = |&position: &Position| segment.flags(segment.index(position)) & STORED != 0;
+    positions.filter(is_stored).count() as u64
 }
 
 impl Settlement {
     fn to_bytes(&self) -> Bytes {
         let mut out = vec![VERSION, u8::from(self.paused)];
         put_varint(&mut out, self.floor);
+        put_varint(&mut out, self.below);
         put_varint(&mut out, self.head);
         put_varint(&mut out, self.tail);
         put_varint(&mut out, self.bytes);
-        put_varint(&mut out, self.ranges.len() as u64);
-        let mut end = self.floor;
-        for &(first, last) in &self.ranges {
-            put_varint(&mut out, first - end);
-            put_varint(&mut out, last - first);
-            end = last;
-        }
-        put_varint(&mut out, self.attempts.len() as u64);
-        let mut before = self.floor;
-        for (&position, attempts) in &self.attempts {
-            put_varint(&mut out, position - before);
-            put_varint(&mut out, attempts.failed.into());
-            put_varint(&mut out, attempts.acquired.into());
-            put_varint(&mut out, attempts.due);
-            before = position;
+        put_varint(&mut out, self.purged.len() as u64);
+        let mut before = 0;
+        for &(first, end) in &self.purged {
+            put_varint(&mut out, first - before);
+            put_varint(&mut out, end - first);
+            before = end;
         }
         Bytes::from(out)
     }
@@ -133,28 +195,18 @@ impl Settlement {
         let mut settlement = Self {
             paused,
             floor: reader.varint()?,
+            below: reader.varint()?,
             head: reader.varint()?,
             tail: reader.varint()?,
             bytes: reader.varint()?,
-            ..Self::default()
+            purged: Vec::new(),
         };
         let overflow = Malformed("a position is too large");
-        let mut end = settlement.floor;
+        let mut before = 0u64;
         for _ in 0..reader.varint()? {
-            let first = end.checked_add(reader.varint()?).ok_or(overflow)?;
-            end = first.checked_add(reader.varint()?).ok_or(overflow)?;
-            settlement.ranges.push((first, end));
-        }
-        let mut position = settlement.floor;
-        for _ in 0..reader.varint()? {
-            position = position.checked_add(reader.varint()?).ok_or(overflow)?;
-            let many = |_| Malformed("a message came back too often");
-            let attempts = Attempts {
-                failed: u32::try_from(reader.varint()?).map_err(many)?,
-                acquired: u32::try_from(reader.varint()?).map_err(many)?,
-                due: reader.varint()?,
-            };
-            settlement.attempts.insert(position, attempts);
+            let first = before.checked_add(reader.varint()?).ok_or(overflow)?;
+            before = first.checked_add(reader.varint()?).ok_or(overflow)?;
+            settlement.purged.push((first, before));
         }
         if reader.rest().is_empty() {
             Ok(settlement)
@@ -173,26 +225,18 @@ mod tests {
         arbtest::arbtest(|u| {
             let mut settlement = Settlement {
                 paused: u.arbitrary()?,
-                floor: u.int_in_range(0..=1 << 30)?,
-                head: u.int_in_range(0..=1 << 40)?,
-                tail: u.int_in_range(0..=1 << 40)?,
+                floor: u.arbitrary()?,
+                below: u.arbitrary()?,
+                head: u.arbitrary()?,
+                tail: u.arbitrary()?,
                 bytes: u.arbitrary()?,
-                ..Settlement::default()
+                purged: Vec::new(),
             };
-            let mut end = settlement.floor;
+            let mut end = 0;
             for _ in 0..u.int_in_range(0..=20)? {
-                let first = end + u.int_in_range(1..=1000)?;
-                end = first + u.int_in_range(0..=1000)?;
-                settlement.ranges.push((first, end));
-            }
-            for _ in 0..u.int_in_range(0..=5)? {
-                let position = settlement.floor + u.int_in_range(0..=1000)?;
-                let attempts = Attempts {
-                    failed: u.arbitrary()?,
-                    acquired: u.arbitrary()?,
-                    due: u.arbitrary()?,
-                };
-                settlement.attempts.insert(position, attempts);
+                let first = end + u.int_in_range(0..=1000)?;
+                end = first + u.int_in_range(1..=1000)?;
+                settlement.purged.push((first, end));
             }
             let bytes = settlement.to_bytes();
             assert_eq!(Settlement::decode(&bytes), Ok(settlement));

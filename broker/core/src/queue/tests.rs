@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::*;
 use crate::message::{Body, Message};
 use crate::queue_arguments::{QueueArguments, QueueType};
-use crate::store::{CommitGroup, RecordId, RecordRef, RecoveredQueue, Write};
+use crate::store::{CommitGroup, Part, RecordId, RecordRef, RecoveredQueue, Write};
 
 /// A delivery as a connection saw it: position, redelivered, and the number in the body.
 type Seen = (Position, bool, u64);
@@ -116,7 +116,7 @@ impl Batch for Bodies {
 #[derive(Default)]
 struct Disk {
     records: BTreeMap<RecordId, (RecordRef, Bytes)>,
-    settlement: Option<Bytes>,
+    settlement: BTreeMap<Part, Bytes>,
 }
 
 impl Disk {
@@ -132,12 +132,24 @@ impl Disk {
                         "removed twice: {record:?}"
                     );
                 }
-                Write::Settle { data, .. } => self.settlement = Some(data),
-                Write::Forget { .. } => self.settlement = None,
+                Write::Settle { part, data, .. } => drop(self.settlement.insert(part, data)),
+                Write::Forget { part, .. } => {
+                    let there = self.settlement.remove(&part);
+                    assert!(there.is_some() || part == Part::WHOLE, "{part:?}");
+                }
                 Write::PutDefinition { .. } | Write::DeleteDefinition { .. } => unreachable!(),
             }
         }
     }
+}
+
+/// What a crash brings back.
+#[derive(Default)]
+struct Committed {
+    live: BTreeMap<Position, Known>,
+    dying: BTreeSet<Position>,
+    attempts: BTreeMap<Position, Attempts>,
+    published: u64,
 }
 
 /// What the model knows of one message.
@@ -149,8 +161,6 @@ struct Known {
     priority: u8,
     persistent: bool,
     delivered: bool,
-    /// The committer has seen it.
-    durable: bool,
 }
 
 struct World {
@@ -173,6 +183,7 @@ struct World {
     next_number: u64,
     published: u64,
     settled: u64,
+    committed: Committed,
     disk: Disk,
     records: Records,
 }
@@ -198,6 +209,7 @@ impl World {
             next_number: 0,
             published: 0,
             settled: 0,
+            committed: Committed::default(),
             disk: Disk::default(),
             records: Records::starting_at(0),
         }
@@ -221,7 +233,7 @@ impl World {
             11 | 12 => self.write_connections(u)?,
             13 => self.commit(u.arbitrary()?),
             14 if u.ratio(1, 4)? => self.purge(),
-            15 if u.ratio(1, 4)? => self.crash(),
+            15 if u.ratio(1, 4)? => self.crash(u.arbitrary()?),
             16 => self.reject(u)?,
             17 | 18 => self.bury(u)?,
             _ => {}
@@ -264,7 +276,6 @@ impl World {
                     priority: priority.min(self.arguments.max_priority.unwrap_or(0)),
                     persistent: persistent || self.arguments.queue_type == QueueType::Quorum,
                     delivered: false,
-                    durable: false,
                 },
             );
             self.next_number += 1;
@@ -450,12 +461,22 @@ impl World {
 
     fn commit(&mut self, spill: bool) {
         let mut group = CommitGroup::default();
-        self.queue.take_commit(&mut group, &mut self.records, spill);
+        let mut taking = Taking::new(spill);
+        while !(self.queue).take_commit(&mut group, &mut self.records, &mut taking) {}
         self.disk.apply(group);
         self.queue.committed(spill);
-        for known in self.live.values_mut() {
-            known.durable = true;
-        }
+        let live = self.live.iter().filter(|(_, known)| known.persistent);
+        let live: BTreeMap<_, _> = live.map(|(&at, &known)| (at, known)).collect();
+        let is_live = |at: &&Position| live.contains_key(*at);
+        self.committed = Committed {
+            dying: self.dying.iter().filter(is_live).copied().collect(),
+            attempts: (self.attempts.iter())
+                .filter(|(at, _)| is_live(at))
+                .map(|(&at, &attempts)| (at, attempts))
+                .collect(),
+            published: self.published,
+            live,
+        };
     }
 
     fn purge(&mut self) {
@@ -478,9 +499,11 @@ impl World {
             .collect()
     }
 
-    /// The broker ends without a word and comes back with what the disk has.
-    fn crash(&mut self) {
-        self.commit(false);
+    /// The broker ends and comes back with what the disk has; without a word, if it does not commit before.
+    fn crash(&mut self, commit: bool) {
+        if commit {
+            self.commit(false);
+        }
         let recovered = RecoveredQueue {
             queue: QueueId(1),
             records: self
@@ -495,22 +518,26 @@ impl World {
         self.disk.records.retain(|_, (record, _)| !record.transient);
         let mut recovered = recovered;
         recovered.records.sort_by_key(|record| record.first);
-        let before = self.live.len() as u64;
-        self.live
-            .retain(|_, known| known.persistent && known.durable);
-        self.settled += before - self.live.len() as u64;
+        let committed = &self.committed;
+        self.live = committed.live.clone();
+        self.dying = committed.dying.iter().copied().collect();
+        self.attempts = committed.attempts.clone();
+        self.published = committed.published;
+        self.settled = self.published - self.live.len() as u64;
         self.queue = recover(recovered).expect("recovers");
         self.queue.configure(&self.arguments);
         self.queue.tell_time(self.now);
+        self.queue.wake();
         (self.given_up, self.rejected, self.exhausted) = (0, 0, 0);
-        self.dying.clear();
         self.consumers.clear();
         self.held.clear();
         self.got.clear();
         self.connections = Connections::default();
+        let waits = |at: &&Position| self.waits(**at) && !self.dying.contains(at);
+        let waiting = self.live.keys().filter(waits).count();
         assert_eq!(
             self.queue.ready_count(),
-            self.live.len() as u64,
+            (self.live.len() - self.dying.len() - waiting) as u64,
             "after the crash"
         );
         self.queue.dispatch(&mut self.connections);
@@ -581,5 +608,12 @@ fn random_operations_keep_the_invariants() {
     })
     .size_min(1 << 10)
     .size_max(1 << 14)
-    .budget_ms(5_000);
+    .budget(budget());
+}
+
+/// How long the random operations go on; for a long run, `AMPHORA_MODEL_SECONDS` says how long.
+fn budget() -> Duration {
+    let seconds = std::env::var("AMPHORA_MODEL_SECONDS");
+    let seconds = seconds.ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(5))
 }

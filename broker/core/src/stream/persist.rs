@@ -4,18 +4,55 @@ use crate::codec::Malformed;
 use crate::queue::block::{Block, PERSISTENT, STORED};
 use crate::queue::cutter::Cutter;
 use crate::queue::record::read_record;
-use crate::queue::{RecordData, Records};
-use crate::store::{CommitGroup, Position, Write};
+use crate::queue::{RecordData, Records, TAKEN_BYTES, Taking};
+use crate::store::{CommitGroup, Part, Position, Write};
 
 use super::{Stream, state};
 
 impl<C> Stream<C> {
-    /// Adds to `group` all that the store does not know of: new messages, records that were let go, how far consumers came.
-    /// Returns whether there are messages, for which publishers may wait.
-    pub fn take_commit(&mut self, group: &mut CommitGroup, records: &mut Records) -> bool {
-        let appended = self.taken < self.tail;
+    /// Adds to `group` all that the store does not know of: new messages, records that were let go, how far consumers came. Does so in
+    /// steps, as [`Queue::take_commit`](crate::queue::Queue::take_commit) does.
+    pub fn take_commit(
+        &mut self,
+        group: &mut CommitGroup,
+        records: &mut Records,
+        taking: &mut Taking,
+    ) -> bool {
+        let to = taking.begin(self.tail);
+        if !self.take_messages(group, records, taking) && self.taken < to {
+            return false;
+        }
+        self.remove_obsolete(group);
+        let state = state::encode(
+            self.taken,
+            self.paused,
+            self.retention.active.min(self.taken),
+            &self.tracking,
+        );
+        if state != self.state {
+            self.state = state.clone();
+            group.writes.push(Write::Settle {
+                queue: self.id,
+                part: Part::WHOLE,
+                data: state,
+            });
+        }
+        true
+    }
+
+    /// Takes new messages; true if there are no more.
+    fn take_messages(
+        &mut self,
+        group: &mut CommitGroup,
+        records: &mut Records,
+        taking: &mut Taking,
+    ) -> bool {
         let from = self.find(self.taken);
+        let mut bytes = 0;
         for chunk in self.chunks.iter_mut().skip(from) {
+            if bytes >= TAKEN_BYTES {
+                return false;
+            }
             let start = self.taken.max(chunk.base);
             let (first, end) = (chunk.index(start), chunk.end());
             let Some(block) = &chunk.block else {
@@ -28,23 +65,12 @@ impl<C> Stream<C> {
                 }
             }
             cutter.finish();
+            taking.appended();
+            bytes += chunk.memory();
+            self.taken = end;
         }
         self.taken = self.tail;
-        self.remove_obsolete(group);
-        let state = state::encode(
-            self.tail,
-            self.paused,
-            self.retention.active,
-            &self.tracking,
-        );
-        if state != self.state {
-            self.state = state.clone();
-            group.writes.push(Write::Settle {
-                queue: self.id,
-                data: state,
-            });
-        }
-        appended
+        true
     }
 
     /// The group with what was taken is durable. Returns whether dispatch is due.
@@ -60,7 +86,10 @@ impl<C> Stream<C> {
             self.drop_chunk(0);
         }
         self.remove_obsolete(group);
-        group.writes.push(Write::Forget { queue: self.id });
+        group.writes.push(Write::Forget {
+            queue: self.id,
+            part: Part::WHOLE,
+        });
     }
 
     /// Takes back a chunk that was read. Dispatch is due afterwards.

@@ -5,7 +5,7 @@ use crate::queue::RecoveryError;
 use crate::queue::log::SEGMENT_BYTES as CHUNK_BYTES;
 use crate::queue::recovery::grouped;
 use crate::queue_arguments::QueueArguments;
-use crate::store::RecoveredQueue;
+use crate::store::{Part, RecoveredQueue};
 
 use super::Stream;
 use super::chunk::Chunk;
@@ -21,7 +21,9 @@ pub fn recover<C>(
 ) -> Result<Stream<C>, RecoveryError> {
     let queue = recovered.queue;
     let error = |reason: String| RecoveryError { queue, reason };
-    let state = match &recovered.settlement {
+    let mut settlement = recovered.settlement;
+    let stored = settlement.remove(&Part::WHOLE);
+    let state = match &stored {
         Some(bytes) => State::decode(bytes)
             .map_err(|Malformed(reason)| error(format!("the state is damaged: {reason}")))?,
         None => State::default(),
@@ -51,6 +53,6 @@ pub fn recover<C>(
     stream.paused = state.paused;
     stream.retention.active = state.active;
     stream.tracking = state.tracking;
-    stream.state = recovered.settlement.unwrap_or_default();
+    stream.state = stored.unwrap_or_default();
     Ok(stream)
 }

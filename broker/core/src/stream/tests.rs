@@ -11,8 +11,8 @@ use arbtest::arbitrary::{Result, Unstructured};
 
 use super::*;
 use crate::message::{Body, Delivery};
-use crate::queue::{Accepted, Records, Room, Sink};
-use crate::store::{CommitGroup, RecordId, RecoveredQueue, Write};
+use crate::queue::{Accepted, Records, Room, Sink, Taking};
+use crate::store::{CommitGroup, Part, RecordId, RecoveredQueue, Write};
 
 /// What the connections got: consumer, offset, the offset in the header, number in the body.
 #[derive(Default)]
@@ -323,7 +323,8 @@ impl World {
 
     fn commit(&mut self) {
         let mut group = CommitGroup::default();
-        self.stream.take_commit(&mut group, &mut self.records);
+        let mut taking = Taking::new(false);
+        while !(self.stream).take_commit(&mut group, &mut self.records, &mut taking) {}
         self.records.complete(&mut group);
         for write in group.writes {
             match write {
@@ -350,7 +351,9 @@ impl World {
         let recovered = RecoveredQueue {
             queue: QueueId(1),
             records,
-            settlement: self.state.clone(),
+            settlement: (self.state.iter())
+                .map(|state| (Part::WHOLE, state.clone()))
+                .collect(),
         };
         self.consumers.clear();
         self.connections = Connections::default();

@@ -11,7 +11,7 @@ use super::reply_text::{check_same_argument, check_same_flag, default_exchange, 
 use super::{Change, Changes, ExchangeDeclaration, ExchangeEntry, Topology};
 use crate::deduplication::Deduplication;
 use crate::definition::ExchangeDefinition;
-use crate::exchange::{DELAYED_TYPE, ExchangeType, Matcher, delays, slot};
+use crate::exchange::{DELAYED_TYPE, ExchangeType, Matcher, slot};
 use crate::hook::TRANSFORM;
 
 /// Where messages go that the exchange has no destination for.
@@ -161,12 +161,12 @@ impl<Q: Clone> Topology<Q> {
             matcher,
             alternate: None,
             policies: self.policies.for_exchange(&name),
-            delays: delays(&definition.exchange_type, &definition.arguments),
+            delays: false,
             definition,
             leaving: BTreeSet::new(),
             arriving: BTreeSet::new(),
         };
-        entry.settle_alternate();
+        entry.settle_policies();
         let place = self.exchanges.insert(entry);
         self.exchange_names.insert(name, slot(place));
         self.changed();

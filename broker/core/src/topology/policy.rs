@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::exchange::alternate_exchange;
 use super::{ExchangeEntry, Topology};
-use crate::definition::QueueDefinition;
+use crate::definition::{ExchangeDefinition, QueueDefinition};
+use crate::exchange::delays;
 use crate::policy::{Applied, Policies};
 
 impl<Q: Clone> Topology<Q> {
@@ -36,7 +37,7 @@ impl<Q: Clone> Topology<Q> {
             let applied = policies.for_exchange(&entry.definition.name);
             if entry.policies != applied {
                 entry.policies = applied;
-                entry.settle_alternate();
+                entry.settle_policies();
             }
         }
         let mut changed = Vec::new();
@@ -54,10 +55,17 @@ impl<Q: Clone> Topology<Q> {
 }
 
 impl ExchangeEntry {
-    /// The alternate exchange that the declaration names, else the one of the policies.
-    pub(super) fn settle_alternate(&mut self) {
-        let declared = alternate_exchange(&self.definition.arguments).unwrap_or_default();
+    /// What the declaration says, else the policies: the alternate exchange, and whether messages may wait.
+    pub(super) fn settle_policies(&mut self) {
+        let ExchangeDefinition {
+            exchange_type,
+            arguments,
+            ..
+        } = &*self.definition;
+        let declared = alternate_exchange(arguments).unwrap_or_default();
         let policies = self.policies.as_ref();
         self.alternate = declared.or_else(|| policies?.alternate_exchange());
+        self.delays = delays(exchange_type, arguments)
+            .unwrap_or_else(|| policies.is_some_and(|policies| policies.delays()));
     }
 }

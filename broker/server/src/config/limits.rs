@@ -26,6 +26,13 @@ pub struct Limits {
     pub connections_max: Maximum,
     /// Open channels of all connections together.
     pub node_channels_max: Maximum,
+    /// Consumers of one channel.
+    pub channel_consumers_max: Maximum,
+    /// How long a consumer may hold a message of a queue that says nothing of it, see `x-consumer-timeout`; zero for as long as it
+    /// likes. RabbitMQ's default is half an hour.
+    #[serde(deserialize_with = "value::duration")]
+    #[cfg_attr(test, serde(serialize_with = "value::duration_out"))]
+    pub consumer_timeout: Duration,
     /// The largest message body.
     #[serde(deserialize_with = "value::message_size")]
     pub message_size_max: ByteSize,
@@ -48,6 +55,8 @@ impl Default for Limits {
             heartbeat: Duration::from_mins(1),
             connections_max: Maximum::UNLIMITED,
             node_channels_max: Maximum::UNLIMITED,
+            channel_consumers_max: Maximum::UNLIMITED,
+            consumer_timeout: Duration::ZERO,
             message_size_max: ByteSize::mib(16),
             handshake_timeout: Duration::from_secs(10),
             disk_free_limit: ByteSize::mib(128),

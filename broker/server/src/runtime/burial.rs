@@ -1,7 +1,7 @@
 //! Publishes what queues give up to their dead-letter exchanges.
 //!
-//! A queue keeps a dying message until its letter is durable in the queues that it goes to, as far as these are durable; so a crash loses none. One that
-//! was dying when the broker ended comes back to life, and may die again.
+//! A queue keeps a dying message until its letter is durable in the queues that it goes to, as far as these are durable; so a crash loses none. What
+//! is dying is still dying after a restart; one whose letter was durable when the broker crashed, and the queue did not know yet, is published twice.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +10,8 @@ use amphora_core::queue::{Burial, DeathReason, Stop};
 use amphora_protocol::exception::Exception;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::batch::Owned;
 use super::broker::Broker;
@@ -37,6 +39,8 @@ pub(super) struct Burials {
     due: UnboundedSender<Handle>,
     /// Until somebody [runs](run) who takes care of them.
     queues: Mutex<Option<UnboundedReceiver<Handle>>>,
+    /// No further letter is to be published.
+    ended: watch::Sender<bool>,
 }
 
 impl Default for Burials {
@@ -45,6 +49,7 @@ impl Default for Burials {
         Self {
             due,
             queues: Mutex::new(Some(queues)),
+            ended: watch::Sender::new(false),
         }
     }
 }
@@ -52,26 +57,44 @@ impl Default for Burials {
 impl Burials {
     /// The queue has something to bury.
     pub(super) fn add(&self, queue: &Handle) {
-        // It is refused only at the very end, and what is not buried then dies again after the restart.
+        // It is refused only at the very end, and what is not buried then is still dying after the restart.
         let _ = self.due.send(Arc::clone(queue));
+    }
+
+    /// No further letter is published; [`run`] ends when those that were are buried.
+    pub(super) fn end(&self) {
+        self.ended.send_replace(true);
     }
 }
 
-/// Runs as long as the broker, and only once; each queue that has something to bury gets a task, which ends when it has nothing
-/// more.
+/// Runs until the burials [end](Burials::end), and only once; each queue that has something to bury gets a task, which ends when it has
+/// nothing more.
 pub(super) async fn run(broker: Arc<Broker>) {
-    let queues = broker.committer.burials.queues.lock().take();
+    let burials = &broker.committer.burials;
+    let queues = burials.queues.lock().take();
     let Some(mut queues) = queues else {
         return;
     };
-    while let Some(queue) = queues.recv().await {
-        tokio::spawn(bury(Arc::clone(&broker), queue));
+    let mut ended = burials.ended.subscribe();
+    let mut tasks = JoinSet::new();
+    loop {
+        let over = ended.clone();
+        tokio::select! {
+            Some(queue) = queues.recv() => {
+                tasks.spawn(bury(Arc::clone(&broker), queue, over));
+            }
+            Some(_) = tasks.join_next() => {}
+            // The sender is the committer's.
+            _ = ended.wait_for(|&ended| ended) => break,
+        }
     }
+    while tasks.join_next().await.is_some() {}
 }
 
-async fn bury(broker: Arc<Broker>, queue: Handle) {
+/// Letters are published and buried in rounds; the end comes between two of them, so that none is published again after a restart.
+async fn bury(broker: Arc<Broker>, queue: Handle, mut ended: watch::Receiver<bool>) {
     let mut patience = Patience::default();
-    loop {
+    while !*ended.borrow() {
         // Registered before the look, so that a segment that comes back in between is not missed.
         let paged = queue.paged.notified();
         let Some(vhost) = broker.vhost(&queue.vhost) else {
@@ -81,7 +104,10 @@ async fn bury(broker: Arc<Broker>, queue: Handle) {
         let dying = match next_dying(&vhost, &queue, &mut touched) {
             Look::Dying(dying) => dying,
             Look::Away => {
-                paged.await;
+                tokio::select! {
+                    () = paged => {}
+                    _ = ended.wait_for(|&ended| ended) => {}
+                }
                 continue;
             }
             Look::Over => return,
@@ -103,7 +129,9 @@ async fn bury(broker: Arc<Broker>, queue: Handle) {
         };
         if in_vain >= left && left > 0 {
             patience.seen = 0;
-            tokio::time::sleep(RETRY).await;
+            let end = ended.wait_for(|&ended| ended);
+            // Whether it is time or over, the next round sees.
+            let _ = tokio::time::timeout(RETRY, end).await;
         }
     }
 }

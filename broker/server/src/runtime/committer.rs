@@ -21,6 +21,7 @@ use super::burial::Burials;
 use super::gathering::Gathering;
 use super::peer::{Peer, Touched};
 use super::queue::SharedQueue;
+use super::taking;
 use super::timers::Timers;
 
 /// Acknowledgements alone are not urgent: they are gathered for this long.
@@ -315,6 +316,9 @@ impl Committer {
                 super::pager::dispatch(self, queue);
             }
         }
+        for queue in &gathering.unfinished {
+            self.note(queue, &mut queue.state.lock().dirty, true);
+        }
         self.uncommitted
             .fetch_sub(gathering.uncommitted, Ordering::Relaxed);
         self.relieved.notify_waiters();
@@ -343,16 +347,9 @@ impl Committer {
         gathering.urgent |= !writes.is_empty();
         let mut group = CommitGroup { writes };
         for queue in dirty {
-            let mut state = queue.state.lock();
-            state.dirty = false;
-            if state.deleted {
-                state.model.take_deletion(&mut group);
-            } else {
-                let spill = gathering.spill || queue.cools(&state);
-                gathering.urgent |= state.model.take_commit(&mut group, records, spill);
-            }
-            drop(state);
-            gathering.add(queue);
+            let taking = taking::take(&queue, &mut group, records, gathering.spill);
+            gathering.urgent |= taking.has_appended();
+            gathering.add(queue, taking.has_more());
         }
         records.complete(&mut group);
         gathering.group.writes.append(&mut group.writes);

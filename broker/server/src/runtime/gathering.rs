@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use amphora_core::store::{CommitGroup, QueueId, RecordId, Write};
+use amphora_core::store::{CommitGroup, Part, QueueId, RecordId, Write};
 use bytes::Bytes;
 
 use super::queue::SharedQueue;
@@ -17,6 +17,8 @@ pub(super) struct Gathering {
     pub(super) group: CommitGroup,
     /// The queues whose changes are in it, each once.
     pub(super) dirty: Vec<Arc<SharedQueue>>,
+    /// Those of them that have more to move to the disk than one group should have.
+    pub(super) unfinished: Vec<Arc<SharedQueue>>,
     /// The epoch that is durable with it.
     pub(super) epoch: u64,
     /// Published bytes that it covers.
@@ -28,8 +30,11 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    /// Notes that the queue's changes are in the group.
-    pub(super) fn add(&mut self, queue: Arc<SharedQueue>) {
+    /// Notes that the queue's changes are in the group; with `more`, the next one should have it, too.
+    pub(super) fn add(&mut self, queue: Arc<SharedQueue>, more: bool) {
+        if more {
+            self.unfinished.push(Arc::clone(&queue));
+        }
         if !self.dirty.iter().any(|other| Arc::ptr_eq(other, &queue)) {
             self.dirty.push(queue);
         }
@@ -50,9 +55,9 @@ impl Gathering {
             })
             .collect();
         let stays = |write: &Write| match write {
-            Write::Remove { queue, .. } | Write::Settle { queue, .. } | Write::Forget { queue } => {
-                adding.contains(queue)
-            }
+            Write::Remove { queue, .. }
+            | Write::Settle { queue, .. }
+            | Write::Forget { queue, .. } => adding.contains(queue),
             Write::Append { .. } | Write::PutDefinition { .. } | Write::DeleteDefinition { .. } => {
                 true
             }
@@ -122,7 +127,7 @@ impl Gathering {
                 _ => {}
             }
         }
-        let mut settled: HashSet<QueueId> = HashSet::new();
+        let mut settled: HashSet<(QueueId, Part)> = HashSet::new();
         let mut defined: HashSet<Bytes> = HashSet::new();
         let mut kept: Vec<Write> = std::mem::take(&mut self.group.writes)
             .into_iter()
@@ -131,7 +136,9 @@ impl Gathering {
                 Write::Append { record, .. } | Write::Remove { record, .. } => {
                     !cancelled.contains(&record.id)
                 }
-                Write::Settle { queue, .. } | Write::Forget { queue } => settled.insert(*queue),
+                Write::Settle { queue, part, .. } | Write::Forget { queue, part } => {
+                    settled.insert((*queue, *part))
+                }
                 Write::PutDefinition { key, .. } | Write::DeleteDefinition { key } => {
                     defined.insert(key.clone())
                 }
@@ -179,9 +186,21 @@ mod tests {
     }
 
     fn settle(queue: u32, data: &'static [u8]) -> Write {
+        settle_part(queue, 0, data)
+    }
+
+    fn settle_part(queue: u32, part: u64, data: &'static [u8]) -> Write {
         Write::Settle {
             queue: QueueId(queue),
+            part: Part(part),
             data: Bytes::from_static(data),
+        }
+    }
+
+    fn forget(queue: u32, part: u64) -> Write {
+        Write::Forget {
+            queue: QueueId(queue),
+            part: Part(part),
         }
     }
 
@@ -197,18 +216,23 @@ mod tests {
         let mut gathering = gathering(vec![
             append(1, record(5, None)),
             settle(1, b"early"),
+            settle_part(1, 7, b"early"),
+            settle_part(1, 8, b"stays"),
             append(1, record(6, None)),
             remove(1, record(4, None)),
             remove(1, record(5, None)),
             settle(1, b"late"),
+            forget(1, 7),
         ]);
         gathering.compact();
         assert_eq!(
             gathering.group.writes,
             [
+                settle_part(1, 8, b"stays"),
                 append(1, record(6, None)),
                 remove(1, record(4, None)),
                 settle(1, b"late"),
+                forget(1, 7),
             ]
         );
     }
@@ -220,7 +244,7 @@ mod tests {
             settle(1, b"adds"),
             remove(2, record(3, None)),
             settle(2, b"drained"),
-            Write::Forget { queue: QueueId(3) },
+            forget(3, 0),
         ]);
         let relief = gathering.split_relief().expect("there is some");
         assert_eq!(
@@ -228,7 +252,7 @@ mod tests {
             [
                 remove(2, record(3, None)),
                 settle(2, b"drained"),
-                Write::Forget { queue: QueueId(3) },
+                forget(3, 0),
             ]
         );
         assert_eq!(

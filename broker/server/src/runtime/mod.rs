@@ -46,6 +46,7 @@ mod reply_to;
 mod session;
 mod settling;
 mod special;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -174,8 +175,11 @@ impl Runtime {
         if let Some(delays) = &self.delays {
             delays.abort();
         }
-        if let Some(burials) = &self.burials {
-            burials.abort();
+        if let Some(burials) = self.burials {
+            self.broker.committer.burials.end();
+            if tokio::time::timeout(FAREWELL, burials).await.is_err() {
+                tracing::warn!("some dead letters may come twice after the restart");
+            }
         }
         for vhost in self.broker.vhosts() {
             vhost.delays.settle(&self.broker.committer);

@@ -6,6 +6,7 @@ use amphora_core::message::{Batch, Delivery, Message};
 use amphora_core::queue::{
     self, Burial, Consumer, ConsumerKey, ConsumerOptions, Contents, Counters, DeathReason, Effects,
     Found, Get, Held, PageIn, Queue, RecordData, Records, RecoveryError, Return, Sink, Space, Stop,
+    Taking,
 };
 use amphora_core::queue_arguments::{QueueArguments, QueueType};
 use amphora_core::store::{CommitGroup, Position, RecoveredQueue};
@@ -342,11 +343,11 @@ impl Model {
         &mut self,
         group: &mut CommitGroup,
         records: &mut Records,
-        spill: bool,
+        taking: &mut Taking,
     ) -> bool {
         match self {
-            Self::Queue(queue) => queue.take_commit(group, records, spill),
-            Self::Stream(stream) => stream.take_commit(group, records),
+            Self::Queue(queue) => queue.take_commit(group, records, taking),
+            Self::Stream(stream) => stream.take_commit(group, records, taking),
         }
     }
 

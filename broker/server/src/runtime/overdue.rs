@@ -13,6 +13,7 @@ use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag};
 
+use super::queue::SharedQueue;
 use super::session::Session;
 use super::timers::now_ms;
 
@@ -43,6 +44,13 @@ impl Patience {
 }
 
 impl Session {
+    /// How long a consumer may hold a message of this queue if it does not say itself. The node's default is not for streams, of which
+    /// nobody holds anything.
+    pub(super) fn consumer_timeout(&self, queue: &SharedQueue) -> Option<Duration> {
+        let default = || Some(self.broker.limits.consumer_timeout).filter(|_| !queue.is_stream());
+        queue.consumer_timeout().or_else(default)
+    }
+
     /// A source of deliveries may have them outstanding for so long.
     pub(super) fn set_timeout(
         &mut self,

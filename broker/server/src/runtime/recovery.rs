@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use amphora_core::definition::{Definition, QueueDefinition};
-use amphora_core::queue::RecoveryError;
+use amphora_core::queue::{Effects, RecoveryError};
 use amphora_core::store::{QueueId, Recovered, RecoveredQueue, Write};
 use amphora_core::topology::Topology;
 use amphora_protocol::wire::types::VhostName;
@@ -55,9 +55,13 @@ pub(super) fn rebuild(
         let handle = |definition: &Arc<QueueDefinition>, policies| {
             let model = models.take(definition, &name);
             let queue = SharedQueue::new(definition, policies, &tap, model);
-            // One that keeps time looks for what has expired meanwhile, one with a limit for what is too much.
+            // One that keeps time looks for what has expired meanwhile, one with a limit for what is too much; and what was dying still is.
             queue.with(committer, &mut Touched::default(), |model, sink| {
-                ((), model.dispatch(sink))
+                let dying = Effects {
+                    bury: model.dying_count() > 0,
+                    ..Effects::default()
+                };
+                ((), model.dispatch(sink).and(dying))
             });
             queue
         };
@@ -149,9 +153,10 @@ impl Models {
         self.stored.into_values().flat_map(|orphan| {
             let queue = orphan.queue;
             let records = orphan.records.into_iter();
+            let parts = orphan.settlement.into_keys();
             records
                 .map(move |record| Write::Remove { queue, record })
-                .chain([Write::Forget { queue }])
+                .chain(parts.map(move |part| Write::Forget { queue, part }))
         })
     }
 }

@@ -8,48 +8,33 @@ use super::session::Session;
 impl Session {
     /// Settles what acknowledgements have gathered.
     pub(super) fn settle(&mut self) {
-        if self.settling.is_empty() {
-            return;
+        if !self.settling.is_empty() {
+            self.release(Outcome::Ack);
         }
-        let (committer, touched) = (&self.broker.committer, &mut self.touched);
-        self.settling.drain(|taken| {
-            let held = Held {
-                consumer: taken.consumer,
-                positions: &taken.positions,
-            };
-            taken.queue.release(committer, touched, held, Outcome::Ack);
-        });
-        self.dispatch_windows();
     }
 
     /// Gives up what has been gathered in `settling`.
     pub(super) fn discard(&mut self) {
-        let (committer, touched) = (&self.broker.committer, &mut self.touched);
-        self.settling.drain(|taken| {
-            let held = Held {
-                consumer: taken.consumer,
-                positions: &taken.positions,
-            };
-            taken
-                .queue
-                .release(committer, touched, held, Outcome::Discard);
-        });
-        self.dispatch_windows();
+        self.release(Outcome::Discard);
     }
 
     /// Puts back what has been gathered in `settling`.
     pub(super) fn requeue(&mut self, why: Return) {
+        self.release(Outcome::Requeue(why));
+    }
+
+    fn release(&mut self, outcome: Outcome) {
         let (committer, touched) = (&self.broker.committer, &mut self.touched);
         self.settling.drain(|taken| {
-            let mut positions = taken.positions.clone();
-            positions.sort_unstable();
+            if let Outcome::Requeue(_) = outcome {
+                // What goes back in order makes the fewest holes.
+                taken.positions.sort_unstable();
+            }
             let held = Held {
                 consumer: taken.consumer,
-                positions: &positions,
+                positions: &taken.positions,
             };
-            taken
-                .queue
-                .release(committer, touched, held, Outcome::Requeue(why));
+            taken.queue.release(committer, touched, held, outcome);
         });
         self.dispatch_windows();
     }

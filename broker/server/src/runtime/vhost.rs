@@ -87,6 +87,9 @@ impl<T> Changed<T> {
     }
 }
 
+/// What the names of queues begin with for which the broker makes one up, if nothing else is said.
+pub(super) const SERVER_NAMED: &str = "amq.gen";
+
 impl VirtualHost {
     pub(super) fn new(
         topology: Topology<Handle>,
@@ -374,9 +377,9 @@ impl VirtualHost {
         ready
     }
 
-    /// A name for a queue whose declarer leaves the choice to the broker.
-    pub(super) fn server_name() -> QueueName {
-        let name = format!("amq.gen-{}", super::random::token());
+    /// A name for a queue whose declarer leaves the choice to the broker, but for what it begins with.
+    pub(super) fn server_name(prefix: &str) -> QueueName {
+        let name = format!("{prefix}-{}", super::random::token());
         QueueName::new(name).unwrap_or_default()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use amphora_core::store::{
-    CommitGroup, Durability, QueueId, Recovered, RecoveredQueue, StoreError, Write,
+    CommitGroup, Durability, Part, QueueId, Recovered, RecoveredQueue, StoreError, Write,
 };
 use bytes::Bytes;
 
@@ -64,20 +64,23 @@ pub(super) fn scan_index(engine: &Engine) -> Result<Vec<IndexEntry>, StoreError>
     Ok(entries)
 }
 
-fn scan_settlements(engine: &Engine) -> Result<BTreeMap<QueueId, Bytes>, StoreError> {
-    let mut settlements = BTreeMap::new();
+/// What is known of the settled messages of a queue, by part.
+type Settlement = BTreeMap<Part, Bytes>;
+
+fn scan_settlements(engine: &Engine) -> Result<BTreeMap<QueueId, Settlement>, StoreError> {
+    let mut settlements = BTreeMap::<QueueId, Settlement>::new();
     for entry in engine.ack.iter() {
         let (key, value) = entry
             .into_inner()
             .map_err(|error| damaged("a queue's settlement", &error))?;
-        let Some(queue) = settlement::decode_key(&key) else {
+        let Some((queue, part)) = settlement::decode_key(&key) else {
             continue;
         };
         let data = settlement::decode(&key, &value).map_err(|reason| StoreError::Damaged {
             what: format!("the settlement of queue {}", queue.0),
             reason,
         })?;
-        settlements.insert(queue, data);
+        settlements.entry(queue).or_default().insert(part, data);
     }
     Ok(settlements)
 }
@@ -106,7 +109,7 @@ fn scan_definitions(engine: &Engine) -> Result<Vec<(Bytes, Bytes)>, StoreError> 
 /// Entries come sorted by queue and position.
 fn by_queue(
     entries: Vec<IndexEntry>,
-    mut settlements: BTreeMap<QueueId, Bytes>,
+    mut settlements: BTreeMap<QueueId, Settlement>,
 ) -> Vec<RecoveredQueue> {
     let mut queues: Vec<RecoveredQueue> = Vec::new();
     for entry in entries {
@@ -115,7 +118,7 @@ fn by_queue(
             None => queues.push(RecoveredQueue {
                 queue: entry.queue,
                 records: vec![entry.record],
-                settlement: settlements.remove(&entry.queue),
+                settlement: settlements.remove(&entry.queue).unwrap_or_default(),
             }),
         }
     }
@@ -124,7 +127,7 @@ fn by_queue(
         .map(|(queue, settlement)| RecoveredQueue {
             queue,
             records: Vec::new(),
-            settlement: Some(settlement),
+            settlement,
         });
     queues.extend(settled_only);
     queues.sort_by_key(|queue| queue.queue);

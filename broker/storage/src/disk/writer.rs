@@ -295,14 +295,14 @@ fn write(
             None => batch.remove(&engine.meta, key),
         }
     }
-    for (queue, data) in &plan.settlements {
+    for (&(queue, part), data) in &plan.settlements {
+        let key = settlement::key(queue, part);
         match data {
-            Some(data) => batch.insert(
-                &engine.ack,
-                settlement::key(*queue),
-                settlement::encode(*queue, data),
-            ),
-            None => batch.remove(&engine.ack, settlement::key(*queue)),
+            Some(data) => {
+                let value = settlement::encode(&key, data);
+                batch.insert(&engine.ack, key, value);
+            }
+            None => batch.remove(&engine.ack, key),
         }
     }
     for (id, change) in &plan.records {

@@ -70,7 +70,12 @@ fn a_full_disk_can_be_consumed_from() {
     }
     commit(
         &store,
-        [remove(1, 1, 10), settle(1, "x"), forget(2), delete("k")],
+        [
+            remove(1, 1, 10),
+            settle(1, 0, "x"),
+            forget(2, 0),
+            delete("k"),
+        ],
     );
     assert_eq!(ids(&store), [0; 0]);
     drop(store);
@@ -129,7 +134,7 @@ fn limited_process() {
     limit(all.current);
     let writes = [
         append(1, refused, RECORD_BYTES),
-        settle(1, "x"),
+        settle(1, 0, "x"),
         put("k", "v"),
     ];
     commit(&store, writes);

@@ -11,7 +11,9 @@ mod torn;
 
 use std::path::PathBuf;
 
-use amphora_core::store::{CommitGroup, Durability, QueueId, RecordId, RecordRef, Store, Write};
+use amphora_core::store::{
+    CommitGroup, Durability, Part, QueueId, RecordId, RecordRef, Store, Write,
+};
 use amphora_storage::{FjallStore, Options};
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -93,16 +95,18 @@ fn remove(queue: u32, id: u64, bytes: usize) -> Write {
     }
 }
 
-fn settle(queue: u32, text: &'static str) -> Write {
+fn settle(queue: u32, part: u64, text: &'static str) -> Write {
     Write::Settle {
         queue: QueueId(queue),
+        part: Part(part),
         data: Bytes::from_static(text.as_bytes()),
     }
 }
 
-fn forget(queue: u32) -> Write {
+fn forget(queue: u32, part: u64) -> Write {
     Write::Forget {
         queue: QueueId(queue),
+        part: Part(part),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use amphora_core::store::{
-    BodiesRef, CommitGroup, Durability, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue,
-    Store, Write,
+    BodiesRef, CommitGroup, Durability, Part, QueueId, RecordId, RecordRef, Recovered,
+    RecoveredQueue, Store, Write,
 };
 use amphora_storage::testing::LossyStore;
 use amphora_storage::{MemoryStore, Options};
@@ -18,7 +18,7 @@ use crate::{Data, data};
 struct Model {
     definitions: BTreeMap<Bytes, Bytes>,
     records: BTreeMap<(QueueId, u64), (RecordRef, Bytes)>,
-    settlements: BTreeMap<QueueId, Bytes>,
+    settlements: BTreeMap<(QueueId, Part), Bytes>,
     next_record: u64,
 }
 
@@ -41,9 +41,13 @@ impl Model {
                 1 => Write::DeleteDefinition { key: key(u)? },
                 2 => Write::Settle {
                     queue,
+                    part: Part(u.int_in_range(0..=2)?),
                     data: data(u.arbitrary()?, u.int_in_range(0..=40)?),
                 },
-                3 => Write::Forget { queue },
+                3 => Write::Forget {
+                    queue,
+                    part: Part(u.int_in_range(0..=2)?),
+                },
                 4 | 5 if !removable.is_empty() => {
                     let (queue, record) = *u.choose(&removable)?;
                     Write::Remove { queue, record }
@@ -94,8 +98,10 @@ impl Model {
                 self.records.insert((queue, record.first), (record, data));
             }
             Write::Remove { queue, record } => drop(self.records.remove(&(queue, record.first))),
-            Write::Settle { queue, data } => drop(self.settlements.insert(queue, data)),
-            Write::Forget { queue } => drop(self.settlements.remove(&queue)),
+            Write::Settle { queue, part, data } => {
+                self.settlements.insert((queue, part), data);
+            }
+            Write::Forget { queue, part } => drop(self.settlements.remove(&(queue, part))),
         }
     }
 
@@ -106,7 +112,7 @@ impl Model {
         let empty = |queue| RecoveredQueue {
             queue,
             records: vec![],
-            settlement: None,
+            settlement: BTreeMap::new(),
         };
         for ((queue, _), (record, _)) in &self.records {
             queues
@@ -115,11 +121,12 @@ impl Model {
                 .records
                 .push(*record);
         }
-        for (queue, data) in &self.settlements {
+        for ((queue, part), data) in &self.settlements {
             queues
                 .entry(*queue)
                 .or_insert_with(|| empty(*queue))
-                .settlement = Some(data.clone());
+                .settlement
+                .insert(*part, data.clone());
         }
         Recovered {
             definitions: self.definitions.clone().into_iter().collect(),

@@ -1,7 +1,9 @@
 //! The contract, held against both stores.
 
+use std::collections::BTreeMap;
+
 use amphora_core::store::{
-    BodiesRef, Durability, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue, Store,
+    BodiesRef, Durability, Part, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue, Store,
     StoreError, Write,
 };
 use amphora_storage::{FjallStore, MemoryStore};
@@ -64,7 +66,7 @@ for_both![
     transient_records_do_not_survive,
     ids_are_not_reused,
     definitions_keep_any_bytes,
-    settlements_are_per_queue,
+    settlements_are_kept_by_queue_and_part,
     records_of_any_size,
     many_queues,
     bodies_are_records_of_their_own,
@@ -101,7 +103,7 @@ fn records_come_back_by_queue_and_position<K: Kind>() {
     let queue = |id, records: &[RecordRef]| RecoveredQueue {
         queue: QueueId(id),
         records: records.to_vec(),
-        settlement: None,
+        settlement: BTreeMap::new(),
     };
     let expected = Recovered {
         definitions: vec![],
@@ -132,10 +134,12 @@ fn the_last_write_of_a_group_wins<K: Kind>() {
             delete("b"),
             delete("c"),
             put("c", "there"),
-            settle(1, "old"),
-            settle(1, "new"),
-            settle(2, "gone"),
-            forget(2),
+            settle(1, 0, "old"),
+            settle(1, 0, "new"),
+            settle(1, 3, "gone"),
+            forget(1, 3),
+            settle(2, 0, "gone"),
+            forget(2, 0),
             append(3, 1, 5),
             remove(3, 1, 5),
         ],
@@ -150,7 +154,7 @@ fn the_last_write_of_a_group_wins<K: Kind>() {
     let settled = RecoveredQueue {
         queue: QueueId(1),
         records: vec![],
-        settlement: Some(Bytes::from("new")),
+        settlement: BTreeMap::from([(Part::WHOLE, Bytes::from("new"))]),
     };
     assert_eq!(recovered.queues, [settled]);
     assert_eq!(recovered.next_record, 2);
@@ -163,7 +167,7 @@ fn a_group_may_be_applied_twice<K: Kind>() {
     let retried = group([
         append(1, 3, 10),
         remove(1, 1, 10),
-        settle(1, "ten"),
+        settle(1, 0, "ten"),
         put("k", "v"),
     ]);
     for _ in 0..2 {
@@ -184,11 +188,14 @@ fn a_group_may_be_applied_twice<K: Kind>() {
 fn a_removed_record_is_gone<K: Kind>() {
     let home = K::home();
     let store = K::open(&home);
-    commit(&store, [append(1, 1, 10), append(1, 2, 10), settle(1, "x")]);
+    commit(
+        &store,
+        [append(1, 1, 10), append(1, 2, 10), settle(1, 0, "x")],
+    );
     commit(&store, [remove(1, 1, 10)]);
     assert!(store.read(QueueId(1), &record(1, &data(1, 10))).is_err());
     assert_eq!(ids(&store), [2]);
-    commit(&store, [remove(1, 2, 10), forget(1)]);
+    commit(&store, [remove(1, 2, 10), forget(1, 0)]);
     let store = store.restart(&home);
     assert_eq!(store.recover().expect("recovers").queues, []);
 }
@@ -270,19 +277,21 @@ fn definitions_keep_any_bytes<K: Kind>() {
     assert_eq!(store.recover().expect("recovers").definitions, definitions);
 }
 
-fn settlements_are_per_queue<K: Kind>() {
+fn settlements_are_kept_by_queue_and_part<K: Kind>() {
     let home = K::home();
     let store = K::open(&home);
     commit(
         &store,
         [
             append(2, 1, 10),
-            settle(1, "one"),
-            settle(2, "two"),
-            settle(u32::MAX, "last"),
+            settle(1, 0, "one"),
+            settle(1, u64::MAX, "end of one"),
+            settle(1, 7, "part of one"),
+            settle(2, 0, "two"),
+            settle(u32::MAX, 0, "last"),
         ],
     );
-    commit(&store, [settle(1, "more"), settle(3, "")]);
+    commit(&store, [settle(1, 0, "more"), settle(3, 0, "")]);
     let store = store.restart(&home);
     let settlements: Vec<_> = store
         .recover()
@@ -291,14 +300,20 @@ fn settlements_are_per_queue<K: Kind>() {
         .into_iter()
         .map(|q| (q.queue.0, q.settlement))
         .collect();
-    let some = |text: &'static str| Some(Bytes::from(text));
+    let parts = |parts: &[(u64, &'static str)]| -> BTreeMap<_, _> {
+        let parts = parts.iter();
+        parts
+            .map(|&(part, text)| (Part(part), Bytes::from(text)))
+            .collect()
+    };
+    let one = [(0, "more"), (7, "part of one"), (u64::MAX, "end of one")];
     assert_eq!(
         settlements,
         [
-            (1, some("more")),
-            (2, some("two")),
-            (3, some("")),
-            (u32::MAX, some("last"))
+            (1, parts(&one)),
+            (2, parts(&[(0, "two")])),
+            (3, parts(&[(0, "")])),
+            (u32::MAX, parts(&[(0, "last")]))
         ]
     );
 }

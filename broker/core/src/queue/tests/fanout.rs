@@ -12,7 +12,7 @@ struct Fanout {
     queues: BTreeMap<u32, Queue<usize>>,
     records: Records,
     stored: Stored,
-    settlements: BTreeMap<QueueId, Bytes>,
+    settlements: BTreeMap<QueueId, BTreeMap<Part, Bytes>>,
     /// By queue and position: the number in the body, its size, and whether the message is persistent.
     live: BTreeMap<(u32, Position), (u64, usize, bool)>,
     next_number: u64,
@@ -119,7 +119,8 @@ impl Fanout {
     fn commit(&mut self, spill: bool) {
         let mut group = CommitGroup::default();
         for queue in self.queues.values_mut() {
-            queue.take_commit(&mut group, &mut self.records, spill);
+            let mut taking = Taking::new(spill);
+            while !queue.take_commit(&mut group, &mut self.records, &mut taking) {}
         }
         self.apply(group);
         for queue in self.queues.values_mut() {
@@ -147,8 +148,14 @@ impl Fanout {
                     let (owner, was, _) = self.stored.remove(&record.id).expect("is there");
                     assert_eq!((owner, was), (queue, record));
                 }
-                Write::Settle { queue, data } => drop(self.settlements.insert(queue, data)),
-                Write::Forget { queue } => drop(self.settlements.remove(&queue)),
+                Write::Settle { queue, part, data } => {
+                    let parts = self.settlements.entry(queue).or_default();
+                    parts.insert(part, data);
+                }
+                Write::Forget { queue, part } => {
+                    let parts = self.settlements.entry(queue).or_default();
+                    parts.remove(&part);
+                }
                 Write::PutDefinition { .. } | Write::DeleteDefinition { .. } => unreachable!(),
             }
         }
@@ -174,7 +181,7 @@ impl Fanout {
             let entry = queues.entry(*queue).or_insert_with(|| RecoveredQueue {
                 queue: *queue,
                 records: Vec::new(),
-                settlement: self.settlements.get(queue).cloned(),
+                settlement: self.settlements.get(queue).cloned().unwrap_or_default(),
             });
             entry.records.push(*record);
         }
@@ -182,7 +189,7 @@ impl Fanout {
             queues.entry(*queue).or_insert_with(|| RecoveredQueue {
                 queue: *queue,
                 records: Vec::new(),
-                settlement: Some(settlement.clone()),
+                settlement: settlement.clone(),
             });
         }
         for queue in queues.values_mut() {
@@ -306,7 +313,7 @@ fn a_missing_record_of_bodies_is_named() {
         queues: vec![RecoveredQueue {
             queue: QueueId(queue),
             records: vec![record],
-            settlement: None,
+            settlement: BTreeMap::new(),
         }],
         ..Default::default()
     };

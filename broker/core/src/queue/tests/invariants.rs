@@ -52,12 +52,7 @@ impl World {
             self.arguments.max_length.is_some() || self.arguments.max_length_bytes.is_some();
         let mut settled = Vec::new();
         for (&position, known) in &self.live {
-            let dying = self
-                .queue
-                .deaths
-                .dying
-                .iter()
-                .any(|&(at, _)| at == position);
+            let dying = self.queue.deaths.reason(position).is_some();
             let settled_there = matches!(self.queue.log.at(position), log::At::Settled);
             if held.contains(&position)
                 || self.dying.contains(&position)
@@ -76,7 +71,7 @@ impl World {
             self.settled(position);
         }
         // In the order of their deaths.
-        self.dying = self.queue.deaths.dying.iter().map(|&(at, _)| at).collect();
+        self.dying = self.queue.deaths.positions().collect();
         let counters = self.queue.counters();
         assert_eq!(
             counters.expired + counters.dropped,

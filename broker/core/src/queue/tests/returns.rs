@@ -144,7 +144,7 @@ impl World {
     /// What died just now is where the queue has it: those that it dropped by the way are looked for later.
     fn follow_deaths(&mut self) {
         let known: BTreeSet<Position> = self.dying.iter().copied().collect();
-        let there = self.queue.deaths.dying.iter().map(|&(at, _)| at);
+        let there = self.queue.deaths.positions();
         let there: VecDeque<Position> = there.filter(|at| known.contains(at)).collect();
         assert_eq!(
             there, self.dying,
@@ -220,7 +220,7 @@ impl World {
                     .is_some_and(|max| self.queue.ready_bytes > max);
             assert!(!too_long, "too long");
         }
-        let counted = self.queue.returns.attempts();
+        let counted = &self.queue.returns.attempts;
         let forgotten = counted
             .keys()
             .all(|position| self.live.contains_key(position));

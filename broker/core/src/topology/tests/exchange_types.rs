@@ -152,9 +152,9 @@ fn a_modulus_hash_exchange_has_one_answer_for_a_key() {
             bind x b any
                 + binding 'x' to queue b by 'any'
             publish x 1
-                b
-            publish x 2
                 a
+            publish x 2
+                b
             publish x 3
                 a
             publish x 4

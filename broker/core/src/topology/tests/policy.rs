@@ -8,7 +8,11 @@ use crate::policy::{Policy, PolicyKind};
 
 fn policy(name: &str, pattern: &str, priority: i64, key: &str, value: &str) -> Policy {
     let mut definition = FieldTable::new();
-    let value = value.parse().map_or_else(|_| value.into(), FieldValue::I64);
+    let flag = value.parse().map(FieldValue::Bool);
+    let value = flag.unwrap_or_else(|_| {
+        let number = value.parse().map(FieldValue::I64);
+        number.unwrap_or_else(|_| value.into())
+    });
     definition.insert(ShortString::cut(key), value);
     Policy::new(PolicyKind::User, name, pattern, "all", priority, definition).expect("legal")
 }
@@ -85,4 +89,24 @@ fn an_alternate_exchange_by_policy_gives_way_to_a_declared_one() {
         .topology
         .change_policies(|policies| drop(policies.clear(PolicyKind::User, "alternate")));
     assert_eq!(routed(&mut world, "x"), before);
+}
+
+#[test]
+fn a_policy_lets_messages_wait_unless_the_exchange_says_no() {
+    let mut world =
+        World::after("exchange x direct\nexchange now direct x-delayed-exchange=t:false");
+    let generation = world.topology.generation();
+    assert!(!world.topology.delays("x"));
+    for key in ["delayed-exchange", "delayed-message"] {
+        world.set(policy("later", "^(x|now|new)$", 0, key, "true"));
+        assert!(world.topology.delays("x"), "{key}");
+        assert!(!world.topology.delays("now"), "{key}");
+    }
+    assert!(world.topology.generation() > generation);
+    let _ = world.run("exchange new direct");
+    assert!(world.topology.delays("new"));
+    world
+        .topology
+        .change_policies(|policies| drop(policies.clear(PolicyKind::User, "later")));
+    assert!(!world.topology.delays("x"));
 }

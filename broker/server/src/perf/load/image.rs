@@ -22,6 +22,7 @@ const IMAGE_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 const FLAG_HEADERS: u16 = 1 << 13;
 const FLAG_DELIVERY_MODE: u16 = 1 << 12;
+const FLAG_PRIORITY: u16 = 1 << 11;
 const PERSISTENT: u8 = 2;
 
 /// A producer's messages.
@@ -54,7 +55,7 @@ impl Image {
         frame_max: usize,
     ) -> Result<Self> {
         let keys = producer.keys.len();
-        let publish = |key: usize| message(options, &plan.exchange, &plan.keys[key], frame_max);
+        let publish = |key: usize| message(options, plan, key, frame_max);
         let (first, body_at) = publish(producer.keys[0]);
         let message_length = first.len();
         let batch_max = (WRITE_BYTES / message_length).max(1);
@@ -127,15 +128,18 @@ impl Image {
     }
 }
 
-/// One publish, and where its body begins.
-fn message(options: &Options, exchange: &str, key: &str, frame_max: usize) -> (Vec<u8>, usize) {
+/// One publish with the routing key of this number, and where its body begins.
+fn message(options: &Options, plan: &Plan, number: usize, frame_max: usize) -> (Vec<u8>, usize) {
+    let key = &plan.keys[number];
     let mut out = Call::new(CHANNEL, basic::PUBLISH)
         .short(0)
-        .name(exchange)
+        .name(&plan.exchange)
         .name(key)
         .octet(0)
         .finish();
-    put_frame(&mut out, HEADER, &content_header(options, key));
+    let priority = number.checked_rem(options.priorities.into());
+    let priority = priority.and_then(|priority| u8::try_from(priority).ok());
+    put_frame(&mut out, HEADER, &content_header(options, key, priority));
     let body_at = out.len() + OVERHEAD - 1;
     let body: Vec<u8> = (b'a'..=b'z').cycle().take(options.size).collect();
     for piece in body.chunks(frame_max - OVERHEAD) {
@@ -144,7 +148,7 @@ fn message(options: &Options, exchange: &str, key: &str, frame_max: usize) -> (V
     (out, body_at)
 }
 
-fn content_header(options: &Options, key: &str) -> Vec<u8> {
+fn content_header(options: &Options, key: &str, priority: Option<u8>) -> Vec<u8> {
     let mut payload = basic::CLASS.to_be_bytes().to_vec();
     payload.extend([0, 0]);
     payload.extend((options.size as u64).to_be_bytes());
@@ -155,6 +159,9 @@ fn content_header(options: &Options, key: &str) -> Vec<u8> {
     if options.persistent {
         flags |= FLAG_DELIVERY_MODE;
     }
+    if priority.is_some() {
+        flags |= FLAG_PRIORITY;
+    }
     payload.extend(flags.to_be_bytes());
     if options.headers > 0 {
         put_table(&mut payload, &headers(options, key));
@@ -162,6 +169,7 @@ fn content_header(options: &Options, key: &str) -> Vec<u8> {
     if options.persistent {
         payload.push(PERSISTENT);
     }
+    payload.extend(priority);
     payload
 }
 
@@ -272,6 +280,18 @@ mod tests {
             );
         }
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn each_key_has_its_priority() {
+        let mut image = image("--persistent --priorities 2 --routing-keys 3", 4096);
+        let range = image.next(3);
+        let header = [&[PERSISTENT, 0][..], &[PERSISTENT, 1], &[PERSISTENT, 0]];
+        let bytes = image.bytes(range);
+        for (message, expected) in bytes.chunks(image.message_length()).zip(header) {
+            let end = image.body_at - OVERHEAD;
+            assert_eq!(&message[end - 2..end], expected);
+        }
     }
 
     #[test]

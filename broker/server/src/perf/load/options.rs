@@ -91,6 +91,9 @@ pub(crate) struct Options {
     /// Headers of a message; a headers exchange matches on the first
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Messages")]
     pub(crate) headers: usize,
+    /// Priorities of messages, from 0 on, in rotation; each has a routing key of its own, for those of one key stay in order
+    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Messages")]
+    pub(crate) priorities: u8,
     /// Persistent messages (delivery mode 2) on durable queues
     #[arg(long, help_heading = "Messages")]
     pub(crate) persistent: bool,
@@ -174,6 +177,7 @@ impl Options {
         if self.publish_only {
             self.consumers = 0;
         }
+        self.routing_keys = self.routing_keys.max(self.priorities.into());
         if self.stream {
             self.durable = true;
             let stream = Value::Text("stream".to_owned());
@@ -306,6 +310,7 @@ pub(crate) mod tests {
         );
         assert_eq!(options("--publish-only").unwrap().consumers, 0);
         assert_eq!(options("-t headers").unwrap().headers, 1);
+        assert_eq!(options("--priorities 3").unwrap().routing_keys, 3);
         let like = options("-t x-content --like headers").unwrap();
         assert_eq!((like.routing(), like.headers), (Routing::Headers, 1));
         assert_eq!(

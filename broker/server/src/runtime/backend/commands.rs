@@ -17,7 +17,7 @@ use crate::runtime::broker::Broker;
 use crate::runtime::delete_condition::DeleteCondition;
 use crate::runtime::peer::Touched;
 use crate::runtime::principal::Principal;
-use crate::runtime::vhost::VirtualHost;
+use crate::runtime::vhost::{SERVER_NAMED, VirtualHost};
 
 pub(super) async fn declare_exchange(
     broker: &Broker,
@@ -67,7 +67,7 @@ pub(super) async fn declare_queue(
         arguments: command.arguments,
     });
     if declaration.name.is_empty() {
-        declaration.name = VirtualHost::server_name();
+        declaration.name = VirtualHost::server_name(SERVER_NAMED);
         declaration.server_named = true;
     }
     // One that a broker named is named so again by whoever imports it.

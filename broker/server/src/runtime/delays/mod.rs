@@ -61,8 +61,6 @@ struct Waiting {
     /// Messages that have gone on and are not settled yet: those of before, and those since they began to wait for the disk.
     gone: GoneOn,
     fresh: GoneOn,
-    /// When they are to be settled, at the earliest.
-    settle_at: u64,
     /// How many messages wait at each exchange.
     counts: HashMap<Box<str>, u64>,
 }
@@ -199,9 +197,6 @@ impl Waiting {
         queue.with(committer, touched, |model, _| {
             ((), model.settle_found(&gone.positions))
         });
-        // What is settled out of order costs a look at all that waits: with very many, it is done less often.
-        let pause_ms = (self.due.len() as u64 / 4_000).min(250);
-        self.settle_at = now_ms() + pause_ms;
     }
 }
 

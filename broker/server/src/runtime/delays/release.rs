@@ -73,18 +73,14 @@ pub(super) fn serve(broker: &Broker, vhost: &Arc<VirtualHost>) -> Option<u64> {
             waiting.uncount(&exchange);
         }
         waiting.fresh.epoch = waiting.fresh.epoch.max(epoch);
-        if waiting.settle_at <= now {
-            waiting.settle_durable(&broker.committer, &mut touched);
-        }
+        waiting.settle_durable(&broker.committer, &mut touched);
     }
     // Those that were passed over are first, and would be looked at again and again until they are here.
     let next = waiting
         .due
         .first()
         .map(|&(at, _)| if passed { now + PASSED_MS } else { at });
-    let settle = waiting
-        .has_gone()
-        .then_some(waiting.settle_at.max(now + DURABLE_MS));
+    let settle = waiting.has_gone().then_some(now + DURABLE_MS);
     drop(waiting);
     touched.finish(&broker.committer);
     next.into_iter().chain(settle).min()

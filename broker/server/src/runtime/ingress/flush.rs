@@ -26,6 +26,7 @@ impl Ingress {
             self.hand_on(index, buffer);
         }
         self.active = active;
+        self.tell_refused();
         touched.append(&mut self.touched);
         self.flushed.commit |= self.deduplicating.flush(&self.vhost.committer);
         self.expiring = false;

@@ -79,17 +79,31 @@ impl Ingress {
         slot.is_some_and(|slot| to_bury(&slot.queue).is_some())
     }
 
+    /// Tells queues what they refused: once for all of it.
+    pub(super) fn tell_refused(&mut self) {
+        while let Some(index) = self.refusing.pop() {
+            let Some(slot) = self.slots.get_mut(index as usize) else {
+                continue;
+            };
+            let refused = std::mem::take(&mut slot.refused);
+            let committer = &self.vhost.committer;
+            slot.queue.with(committer, &mut self.touched, |model, _| {
+                model.refused(refused);
+                ((), Effects::default())
+            });
+        }
+    }
+
     /// Counts the refusal, and publishes the message as a dead letter if that is asked for.
     fn refuse(&mut self, index: u32, message: MessageRef, buffer: &[u8]) {
-        let Some(slot) = self.slots.get(index as usize) else {
+        let Some(slot) = self.slots.get_mut(index as usize) else {
             return;
         };
+        slot.refused += 1;
+        if slot.refused == 1 {
+            self.refusing.push(index);
+        }
         let queue = slot.queue.clone();
-        let committer = &self.vhost.committer;
-        queue.with(committer, &mut self.touched, |model, _| {
-            model.refused(1);
-            ((), Effects::default())
-        });
         let Some(to) = to_bury(&queue) else {
             return;
         };

@@ -29,7 +29,7 @@ use amphora_protocol::exception::{ConnectionException, Exception};
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use super::batch::{MessageRef, Owned, small};
+use super::batch::{MessageRef, Owned};
 use super::delays::Source;
 use super::peer::Touched;
 use super::special;
@@ -85,6 +85,8 @@ pub(super) struct Ingress {
     slow: bool,
     /// Dead letters that are on their way because of one another.
     deaths: u32,
+    /// Slots of queues that refused messages and do not know of it yet.
+    refusing: Vec<u32>,
     /// What was handed on before the flush.
     touched: Touched,
     flushed: Flushed,
@@ -114,6 +116,7 @@ impl Ingress {
             asked_plugins: false,
             slow: false,
             deaths: 0,
+            refusing: Vec::new(),
             touched: Touched::default(),
             flushed: Flushed::default(),
             deduplicating: Deduplicating::default(),
@@ -138,7 +141,7 @@ impl Ingress {
         let generation = self.vhost.generation();
         if self.generation != generation || self.slots.len() > routes::ROUTES_MAX {
             debug_assert!(
-                self.active.is_empty() && self.waiting.is_none(),
+                self.active.is_empty() && self.refusing.is_empty() && self.waiting.is_none(),
                 "collected messages are flushed first"
             );
             self.generation = generation;
@@ -161,6 +164,7 @@ impl Ingress {
             && self.traffic.is_empty()
             && self.owned.is_empty()
             && !self.asked_plugins
+            && self.refusing.is_empty()
             && self.deduplicating.is_empty()
     }
 

@@ -12,7 +12,8 @@ use foldhash::fast::FixedState;
 
 use super::asking::Asking;
 use super::one_by_one::Asks;
-use super::{Ingress, Slots, names, small};
+use super::{Ingress, Slots, names};
+use crate::runtime::batch::small;
 use crate::runtime::deduplication::Deduplicator;
 use crate::runtime::plugins::Chain;
 use crate::runtime::vhost::VirtualHost;

@@ -17,6 +17,8 @@ pub(super) struct Slot {
     pub(super) body_bytes: usize,
     /// The queue refuses messages when it is full.
     pub(super) may_refuse: bool,
+    /// Messages that it refused and does not know of yet.
+    pub(super) refused: u64,
     /// Transforms that are attached to the queue.
     pub(super) chain: Option<Arc<Chain>>,
 }
@@ -69,6 +71,7 @@ impl Ingress {
         push(&mut self.slots, &mut self.active, slot, message, bytes);
     }
 
+    /// The number of the slot in which messages for this queue are collected.
     pub(super) fn slot(&mut self, queue: &Handle) -> u32 {
         if let Some(&slot) = self.slot_of.get(&queue.id.0) {
             return slot;
@@ -80,6 +83,7 @@ impl Ingress {
             bytes: 0,
             body_bytes: 0,
             may_refuse: queue.may_refuse(),
+            refused: 0,
             chain: (!queue.is_own)
                 .then(|| self.vhost.plugins.for_queue(&self.vhost.name, queue))
                 .flatten(),

@@ -27,6 +27,7 @@ impl Session {
             let tag = format!("amq.ctag-{}", crate::runtime::random::token());
             consume.consumer_tag = ConsumerTag::new(tag).unwrap_or_default();
         }
+        let maximum = self.broker.limits.channel_consumers_max;
         let state = self.channel(channel)?;
         let taken = state.consumers.contains_key(&consume.consumer_tag)
             || state
@@ -35,6 +36,10 @@ impl Session {
                 .is_some_and(|(tag, _)| *tag == consume.consumer_tag);
         if taken {
             let text = format!("attempt to reuse consumer tag '{}'", consume.consumer_tag);
+            return Err(ConnectionException::not_allowed(text).into());
+        }
+        if !maximum.admits_another(state.consumers.len()) {
+            let text = format!("reached maximum ({maximum}) of consumers per channel");
             return Err(ConnectionException::not_allowed(text).into());
         }
         if consume.queue == REPLY_TO {
@@ -53,7 +58,7 @@ impl Session {
             prefetch: self.channel(channel)?.prefetch,
             arguments: consume.arguments.clone(),
         };
-        let timeout = timeout(&consume, &queue.vhost)?.or(queue.consumer_timeout());
+        let timeout = timeout(&consume, &queue.vhost)?.or(self.consumer_timeout(&queue));
         self.subscribe(channel, &queue, options, timeout, consume.no_wait)
     }
 
@@ -65,12 +70,6 @@ impl Session {
         consume: &basic::Consume,
     ) -> Result<(), Exception> {
         let of = queue.described();
-        let mut outbox = self.peer.outbox.lock();
-        if outbox.channel(channel).is_some_and(|out| out.window > 0) {
-            let text = format!("{of} does not support global qos");
-            return Err(ConnectionException::not_implemented(text).into());
-        }
-        drop(outbox);
         if self.channel(channel)?.prefetch == 0 {
             let text = format!("consumer prefetch count is not set for stream {of}");
             return Err(ChannelException::precondition_failed(text).into());
@@ -79,6 +78,12 @@ impl Session {
             let text = format!("automatic acknowledgement not supported by stream {of}");
             return Err(ConnectionException::not_implemented(text).into());
         }
+        let mut outbox = self.peer.outbox.lock();
+        if outbox.channel(channel).is_some_and(|out| out.window > 0) {
+            let text = format!("{of} does not support global qos");
+            return Err(ConnectionException::not_implemented(text).into());
+        }
+        drop(outbox);
         Subscription::parse(&consume.arguments, &of)?;
         Ok(())
     }

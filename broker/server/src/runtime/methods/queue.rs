@@ -12,7 +12,7 @@ use super::exchange::unexpected;
 use crate::runtime::delete_condition::DeleteCondition;
 use crate::runtime::reply_to::REPLY_TO_PREFIX;
 use crate::runtime::session::Session;
-use crate::runtime::vhost::{Handle, VirtualHost};
+use crate::runtime::vhost::{Handle, SERVER_NAMED, VirtualHost};
 
 impl Session {
     pub(super) async fn queue(
@@ -73,7 +73,8 @@ impl Session {
         // Here, an empty name never stands for the queue that was declared last.
         declaration.server_named = name.as_str().is_empty() && !declaration.passive;
         let name = if declaration.server_named {
-            VirtualHost::server_name()
+            let prefix = name_prefix(&mut declaration)?;
+            VirtualHost::server_name(&prefix)
         } else {
             name
         };
@@ -165,4 +166,31 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// What the name of a queue begins with for which the broker makes one up, if its declarer cares.
+const NAME_PREFIX: &str = "x-name-prefix";
+
+/// Bytes of it; the name needs the rest.
+const NAME_PREFIX_MAX: usize = 64;
+
+/// The argument means nothing for the queue itself, and does not stay with it.
+fn name_prefix(declaration: &mut QueueDeclaration) -> Result<String, Exception> {
+    let Some(value) = declaration.arguments.remove(NAME_PREFIX) else {
+        return Ok(SERVER_NAMED.to_owned());
+    };
+    let refusal = match value.as_str() {
+        None => ChannelException::precondition_failed(format!(
+            "invalid type '{}' for arg '{NAME_PREFIX}'",
+            value.type_name()
+        )),
+        Some(prefix) if prefix.len() > NAME_PREFIX_MAX => ChannelException::precondition_failed(
+            format!("Queue name prefix '{prefix}' exceeds the {NAME_PREFIX_MAX}-byte limit"),
+        ),
+        Some(prefix) if prefix.starts_with("amq.") => ChannelException::access_refused(format!(
+            "queue name prefix '{prefix}' contains reserved prefix 'amq.*'"
+        )),
+        Some(prefix) => return Ok(prefix.to_owned()),
+    };
+    Err(refusal.into())
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `seg` | record id | the record's data as it came | [`segment`] |
 //! | `idx` | queue, first position, record id | extent and checksum of the record | [`index`] |
-//! | `ack` | queue | the queue's settlement | [`settlement`] |
+//! | `ack` | queue, part | a part of the queue's settlement | [`settlement`] |
 //! | `meta` | `00` | the store's own counters | [`counters`] |
 //! | `meta` | `01`, the core's key | a definition | [`definition`] |
 //!

@@ -1,0 +1,30 @@
+//! What a commit group takes of a queue.
+
+use amphora_core::queue::{Records, Taking};
+use amphora_core::store::CommitGroup;
+use parking_lot::MutexGuard;
+
+use super::queue::SharedQueue;
+
+/// Takes what a queue has for the group. Others get at the queue between two steps, so that none waits for long however much there is.
+pub(super) fn take(
+    queue: &SharedQueue,
+    group: &mut CommitGroup,
+    records: &mut Records,
+    spill: bool,
+) -> Taking {
+    let mut state = queue.state.lock();
+    state.dirty = false;
+    let mut taking = Taking::new(spill || queue.cools(&state));
+    loop {
+        if state.deleted {
+            state.model.take_deletion(group);
+            break;
+        }
+        if state.model.take_commit(group, records, &mut taking) {
+            break;
+        }
+        MutexGuard::bump(&mut state);
+    }
+    taking
+}

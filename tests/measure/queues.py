@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""What queues do with a million messages: delays, expiry, and retries, with their cost in memory and on the disk."""
+
+import argparse
+import random
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS))
+sys.dont_write_bytecode = True
+
+from support.broker import Broker, default_binary  # noqa: E402
+from support.cache import cache_dir  # noqa: E402
+from support.wire import BODY, FRAME_END, HEADER, METHOD, Wire, long, short  # noqa: E402
+
+DELIVER, ACK = (60, 60), (60, 80)
+PERSISTENT = b"\2"
+FLAG_HEADERS, FLAG_MODE, FLAG_EXPIRATION = 1 << 13, 1 << 12, 1 << 8
+BATCH = 1000
+
+
+class Client(Wire):
+    """A connection that sends and receives many messages."""
+
+    def declare(self, queue: str, arguments: bytes = b"") -> None:
+        """A durable queue."""
+        self.call((50, 10), struct.pack(">H", 0) + short(queue) + b"\2" + long(arguments))
+
+    def call(self, method: tuple[int, int], arguments: bytes) -> None:
+        """A method and its answer, whose number is the next one."""
+        self._method(1, *method, arguments)
+        self._expect((method[0], method[1] + 1))
+
+    def confirmed(self, last: int) -> None:
+        """Wait for the confirm of a publish."""
+        while True:
+            kind, payload = self._read()
+            if kind == METHOD and struct.unpack_from(">HH", payload) == ACK:
+                if struct.unpack_from(">Q", payload, 4)[0] == last:
+                    return
+
+    def bodies(self, until: float):  # noqa: ANN201
+        """Delivery tags and bodies, as they come."""
+        tag = 0
+        while time.time() < until:
+            kind, payload = self._read()
+            if kind == METHOD and struct.unpack_from(">HH", payload) == DELIVER:
+                tag = struct.unpack_from(">Q", payload, 5 + payload[4])[0]
+            elif kind == BODY:
+                yield tag, payload
+
+    def consume(self, queue: str, no_ack: bool = True, prefetch: int = 0) -> None:
+        """Begin to consume."""
+        if prefetch:
+            self.call((60, 10), struct.pack(">IHB", 0, prefetch, 0))
+        flags = bytes([2 if no_ack else 0])
+        self.call((60, 20), struct.pack(">H", 0) + short(queue) + short("c") + flags + long(b""))
+
+
+def publish(exchange: str, key: str, properties: bytes, body: bytes) -> bytes:
+    """The frames of one message."""
+    method = struct.pack(">HHH", 60, 40, 0) + short(exchange) + short(key) + b"\0"
+    header = struct.pack(">HHQ", 60, 0, len(body)) + properties
+    return frame(METHOD, method) + frame(HEADER, header) + frame(BODY, body)
+
+
+def frame(kind: int, payload: bytes) -> bytes:
+    """One frame on channel 1."""
+    return struct.pack(">BHI", kind, 1, len(payload)) + payload + FRAME_END
+
+
+def field(name: str, value: int | str) -> bytes:
+    """A field of a table."""
+    if isinstance(value, int):
+        return short(name) + b"l" + struct.pack(">q", value)
+    return short(name) + b"S" + long(value.encode())
+
+
+def fill(client: Client, count: int, message) -> float:  # noqa: ANN001
+    """Publish so many messages with confirms, and say how long it took."""
+    client.call((85, 10), b"\0")
+    begun = time.time()
+    for first in range(0, count, BATCH):
+        batch = range(first, min(first + BATCH, count))
+        client.socket.sendall(b"".join(message(number) for number in batch))
+        if first % (50 * BATCH) == 49 * BATCH:
+            client.confirmed(first + BATCH)
+    if count % (50 * BATCH):
+        client.confirmed(count)
+    return time.time() - begun
+
+
+def resident(broker: Broker) -> str:
+    """Memory of the broker."""
+    status = Path(f"/proc/{broker.process.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return f"{int(line.split()[1]) / 1024:.0f} MiB"
+
+
+def written(broker: Broker) -> int:
+    """Bytes that the broker has written, to files and sockets."""
+    io = Path(f"/proc/{broker.process.pid}/io").read_text()
+    return int(next(line for line in io.splitlines() if line.startswith("wchar")).split()[1])
+
+
+def quantile(sample: list[float], part: float) -> float:
+    """Of a sorted sample."""
+    return sample[min(len(sample) - 1, int(len(sample) * part))]
+
+
+def delays(broker: Broker, options: argparse.Namespace) -> None:
+    """Messages that wait: memory, a restart, and how late they come at 10,000 a second."""
+    rate, lead = 10_000, options.count / 20_000 + 20
+    with Client(broker.address) as client:
+        arguments = long(field("x-delayed-type", "direct"))
+        exchange = short("later") + short("x-delayed-message") + b"\2" + arguments
+        client.call((40, 10), struct.pack(">H", 0) + exchange)
+        client.declare("q")
+        binding = short("q") + short("later") + short("k") + b"\0" + long(b"")
+        client.call((50, 20), struct.pack(">H", 0) + binding)
+        print(f"before: {resident(broker)}")
+        order = list(range(options.count))
+        random.Random(1).shuffle(order)
+        begun = time.time()
+
+        def message(number: int) -> bytes:
+            due = begun + lead + order[number] / rate
+            delay = int((due - time.time()) * 1000)
+            headers = long(field("x-delay", delay))
+            properties = struct.pack(">H", FLAG_HEADERS | FLAG_MODE) + headers + PERSISTENT
+            return publish("later", "k", properties, struct.pack(">d", due) + b"x" * 92)
+
+        took = fill(client, options.count, message)
+    print(f"{options.count} messages wait, published in {took:.1f} s: {resident(broker)}")
+    broker.stop()
+    restarted = time.time()
+    broker.start()
+    print(f"restart: {time.time() - restarted:.2f} s until clients may come")
+    assert time.time() < begun + lead, "the first were due before: more --lead is needed"
+    late = []
+    with Client(broker.address) as client:
+        client.consume("q")
+        end = begun + lead + min(options.count / rate, options.seconds)
+        client.socket.settimeout(lead + options.seconds)
+        for _, body in client.bodies(end):
+            late.append((time.time() - struct.unpack_from(">d", body)[0]) * 1000)
+    print(f"memory while they come: {resident(broker)}")
+    late.sort()
+    per_second = len(late) / min(options.count / rate, options.seconds)
+    p50, p99 = quantile(late, 0.5), quantile(late, 0.99)
+    print(f"{len(late)} came, {per_second:.0f}/s; late: p50 {p50:.1f} ms, p99 {p99:.1f} ms", end="")
+    print(f", at most {late[-1]:.1f} ms; at least {late[0]:.1f} ms")
+
+
+def expiry(broker: Broker, options: argparse.Namespace) -> None:
+    """Messages that expire all at once, and the latency of another queue before and meanwhile."""
+    arguments = b""
+    if options.dead_letter:
+        arguments = field("x-dead-letter-exchange", "") + field("x-dead-letter-routing-key", "dead")
+    with Client(broker.address) as client:
+        client.declare("dead")
+        client.declare("q", arguments)
+        end = time.time() + options.count / 40_000 + options.seconds + 10
+
+        def message(_: int) -> bytes:
+            left = str(int((end - time.time()) * 1000))
+            properties = struct.pack(">H", FLAG_MODE | FLAG_EXPIRATION) + PERSISTENT + short(left)
+            return publish("", "q", properties, b"x" * 100)
+
+        took = fill(client, options.count, message)
+    print(f"{options.count} messages of 100 bytes, published in {took:.1f} s: {resident(broker)}")
+    print("before:")
+    latency(broker, options)
+    assert time.time() < end, "they are gone already"
+    time.sleep(max(0, end - time.time() - 0.5))
+    print("meanwhile:")
+    latency(broker, options)
+    with Client(broker.address) as client:
+        for queue in ("q", "dead"):
+            client._method(1, 50, 10, struct.pack(">H", 0) + short(queue) + b"\1" + long(b""))
+            _, payload = client._read()
+            left = struct.unpack_from(">I", payload, 5 + payload[4])[0]
+            print(f"left in {queue}: {left}")
+
+
+def latency(broker: Broker, options: argparse.Namespace) -> None:
+    """Persistent messages with confirms through a queue of their own."""
+    command = [broker.binary, "perf", "latency", "--uri", broker.address.uri, "-z", str(options.seconds)]
+    command += ["--rate", "2000", "--persistent", "--confirm", "1000", "-A", "1"]
+    print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
+
+
+def retries(broker: Broker, options: argparse.Namespace) -> None:
+    """Messages that wait for a retry, and what it costs then to let another one fail."""
+    with Client(broker.address) as client:
+        client.declare("q", field("x-retry-delay", 600_000))
+        properties = struct.pack(">H", FLAG_MODE) + PERSISTENT
+        one = publish("", "q", properties, b"x" * 100)
+        took = fill(client, options.count, lambda _: one)
+    begun = time.time()
+    with Client(broker.address) as client:
+        client.consume("q", no_ack=False, prefetch=2000)
+        fail(client, options.count, time.time() + 120)
+        took = f"published in {took:.1f} s and failed in {time.time() - begun:.1f} s"
+        time.sleep(1)
+        print(f"{options.count} messages wait, {took}: {resident(broker)}")
+        before, begun = written(broker), time.time()
+        failed = 0
+        with Client(broker.address) as publisher:
+            while time.time() < begun + options.seconds:
+                publisher.socket.sendall(one * 50)
+                fail(client, 50, time.time() + 10)
+                failed += 50
+                time.sleep(0.05)
+        took = time.time() - begun
+        bytes_each = (written(broker) - before) / failed
+        print(f"{failed} more failed in {took:.1f} s: {bytes_each:.0f} bytes written for each")
+
+
+def fail(client: Client, count: int, until: float) -> None:
+    """Give back so many messages."""
+    for tag, _ in client.bodies(until):
+        count -= 1
+        if tag % 50 == 0 or count == 0:
+            client._method(1, 60, 120, struct.pack(">QB", tag, 0b11))
+        if count == 0:
+            return
+    raise AssertionError(f"{count} did not come")
+
+
+def main() -> int:
+    """Run one of them on a broker of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["delays", "expiry", "retries"])
+    parser.add_argument("--binary", type=Path, help="the amphora to test (default: cargo's newest)")
+    parser.add_argument("--count", type=int, default=1_000_000, help="messages")
+    parser.add_argument("--seconds", type=int, default=10, help="how long to look")
+    parser.add_argument("--dead-letter", action="store_true", help="what expires is a dead letter")
+    options = parser.parse_args()
+    binary = options.binary or default_binary(TESTS.parent)
+    with Broker(binary, cache_dir() / "results" / "measure.broker.log") as broker:
+        {"delays": delays, "expiry": expiry, "retries": retries}[options.what](broker, options)
+        complaint = broker.complaint()
+        assert complaint is None, complaint
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
