@@ -9,5 +9,6 @@ mod headers;
 mod hostile;
 mod interleaved;
 mod projects;
+mod route;
 mod seen;
 mod swap;

@@ -31,17 +31,22 @@ pub(crate) fn route(
     batch: &PackedBatch,
     answer: &mut Vec<u32>,
 ) -> Result<Done<()>, Failure> {
-    if version.fingerprint != batch.needs_fingerprint() {
-        let text = "it was replaced by a version that needs to see something else";
-        return Err(Failure::harmless(Fault::Replaced, text));
-    }
-    check_size(version, batch.bytes().len())?;
+    check_batch(version, batch)?;
     with_instance(plugin, version, Some(exchange), batch.len(), |running| {
         let known = running.catch_up(exchange)?;
         let begun = Instant::now();
         running.route(known, batch, answer)?;
         Ok(((), begun.elapsed()))
     })
+}
+
+/// Refuses a batch that is not for this version, or more than it may be shown.
+pub(crate) fn check_batch(version: &Version, batch: &PackedBatch) -> Result<(), Failure> {
+    if version.fingerprint != batch.needs_fingerprint() {
+        let text = "it was replaced by a version that needs to see something else";
+        return Err(Failure::harmless(Fault::Replaced, text));
+    }
+    check_size(version, batch.bytes().len())
 }
 
 /// Transforms a message.
@@ -53,13 +58,7 @@ pub(crate) fn apply(
 ) -> Result<Done<Verdict>, Failure> {
     worker::with_buffer(|packed| {
         let needs = &version.needs;
-        packed.clear();
-        packed.resize(HEAD, 0);
-        project(needs, message, packed).map_err(|error| {
-            let text = format!("the message's content header is damaged: {error}");
-            Failure::harmless(Fault::Refused, text)
-        })?;
-        check_size(version, packed.len())?;
+        pack(version, message, packed)?;
         if needs.pure
             && let Some(verdict) = version.verdicts.find(queue, packed)
         {
@@ -85,7 +84,23 @@ pub(crate) fn apply(
     })
 }
 
-fn ask(
+/// Packs what a version is to see of a message.
+pub(crate) fn pack(
+    version: &Version,
+    message: &Origin<'_>,
+    packed: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    packed.clear();
+    packed.resize(HEAD, 0);
+    project(&version.needs, message, packed).map_err(|error| {
+        let text = format!("the message's content header is damaged: {error}");
+        Failure::harmless(Fault::Refused, text)
+    })?;
+    check_size(version, packed.len())
+}
+
+/// Asks an instance what becomes of a packed message.
+pub(crate) fn ask(
     running: &mut Running,
     packed: &[u8],
     queue: Option<&str>,
@@ -103,7 +118,8 @@ fn ask(
     Ok((verdict, begun.elapsed()))
 }
 
-fn lifted(verdict: types::Verdict, message: &Origin<'_>) -> Result<Verdict, Failure> {
+/// The verdict on a message as the broker knows it.
+pub(crate) fn lifted(verdict: types::Verdict, message: &Origin<'_>) -> Result<Verdict, Failure> {
     contract::verdict(verdict, message.properties).map_err(|error| {
         // A header that the publisher damaged and the plugin did not ask for is not the plugin's fault.
         let fault = if is_sound(message.properties) {

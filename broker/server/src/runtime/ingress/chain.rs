@@ -3,43 +3,21 @@
 use std::sync::Arc;
 
 use amphora_core::exchange::{LazyHeaders, MessageHeaders, sender_selected_keys};
-use amphora_core::hook::{HookError, OnError, Origin, Replacement, TransformHook, Verdict};
+use amphora_core::hook::{HookError, OnError, Origin, TransformHook, Verdict};
 use amphora_core::route::Routed;
 use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::properties::RawProperties;
-use amphora_protocol::wire::types::RoutingKey;
 
 use super::letters::Dead;
+use super::made::{Made, without_verdict};
 use super::one_by_one::Asks;
 use super::{Ingress, Outcome, names};
-use crate::runtime::batch::{Owned, target};
+use crate::runtime::batch::Owned;
 use crate::runtime::delays::Onward;
 use crate::runtime::plugins::{Attached, Chain, DeadLetter};
 use crate::runtime::special;
 use crate::runtime::timers::now_ms;
 use crate::runtime::vhost::Handle;
-
-/// Messages that a chain makes of one, at most: each plugin may make 256 of each.
-const MADE_MAX: usize = 1024;
-
-/// Bytes that a chain makes of one message, at most.
-const MADE_BYTES_MAX: usize = 128 << 20;
-
-/// What a chain makes of a message.
-#[derive(Debug, Default)]
-struct Made {
-    /// The messages that go on, and the milliseconds that each waits before.
-    on: Vec<(Owned, u64)>,
-    dead: Vec<Dead>,
-    /// Why the message is refused. Nothing else is done with it then.
-    refused: Option<String>,
-}
-
-impl Made {
-    fn bytes(&self) -> usize {
-        self.on.iter().map(|(message, _)| message.body.len()).sum()
-    }
-}
 
 /// Whose way a message is on when it comes back to be routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,47 +204,11 @@ impl Ingress {
         queue: Option<&str>,
         own_dead_letter: Option<&DeadLetter>,
     ) -> Made {
-        let mut made = Made {
-            on: vec![(message, 0)],
-            ..Made::default()
-        };
-        for attachment in &chain.0 {
-            for (message, delay) in std::mem::take(&mut made.on) {
-                let verdict = self.verdict(attachment, &message, queue);
-                let plugin = attachment.hook.plugin();
-                match verdict {
-                    Verdict::Pass => made.on.push((message, delay)),
-                    Verdict::Delay(more) => made.on.push((message, delay.saturating_add(more))),
-                    Verdict::Drop => {}
-                    Verdict::Replace(with) => made.on.extend(with.into_iter().map(|with| {
-                        let delay = delay.saturating_add(with.delay_ms);
-                        (replaced(&message, with), delay)
-                    })),
-                    Verdict::Reject(reason) => {
-                        made.refused = Some(format!("plugin '{plugin}': {reason}"));
-                        return made;
-                    }
-                    Verdict::DeadLetter(reason) => {
-                        let to = attachment.dead_letter.as_ref().or(own_dead_letter);
-                        let Some(to) = to.cloned() else {
-                            self.vhost.plugins.lose(plugin, &reason);
-                            continue;
-                        };
-                        made.dead.push(Dead {
-                            message,
-                            to,
-                            plugin: plugin.to_owned(),
-                            reason,
-                        });
-                    }
-                }
-                if made.on.len() > MADE_MAX || made.bytes() > MADE_BYTES_MAX {
-                    made.refused = Some(format!(
-                        "plugin '{plugin}': more than {MADE_MAX} messages or {MADE_BYTES_MAX} bytes were made of one message"
-                    ));
-                    return made;
-                }
-            }
+        let made = Made::of(chain, message, own_dead_letter, |attachment, message| {
+            self.verdict(attachment, message, queue)
+        });
+        for (plugin, reason) in &made.lost {
+            self.vhost.plugins.lose(plugin, reason);
         }
         made
     }
@@ -285,12 +227,7 @@ impl Ingress {
         };
         let hook: &dyn TransformHook = &*attachment.hook;
         hook.apply(&origin, queue)
-            .unwrap_or_else(|error| match hook.on_error() {
-                OnError::Pass => Verdict::Pass,
-                OnError::Drop => Verdict::Drop,
-                OnError::DeadLetter => Verdict::DeadLetter(error.text),
-                OnError::Reject | OnError::AlternateExchange => Verdict::Reject(error.text),
-            })
+            .unwrap_or_else(|error| without_verdict(error, hook.on_error()))
     }
 
     /// Routes a message by itself, with all its routing keys, and collects it.
@@ -373,27 +310,4 @@ impl Ingress {
         }
         Ok(waits.map_or(outcome.clone(), |waits| waits.and(outcome)))
     }
-}
-
-fn replaced(message: &Owned, with: Replacement) -> Owned {
-    let Replacement {
-        routing_key,
-        properties,
-        body,
-        delay_ms: _,
-    } = with;
-    let target = match routing_key {
-        None => message.target.clone(),
-        Some(key) => other_key(message, &key),
-    };
-    Owned {
-        target,
-        properties: properties.unwrap_or_else(|| message.properties.clone()),
-        body: body.unwrap_or_else(|| message.body.clone()),
-    }
-}
-
-fn other_key(message: &Owned, key: &RoutingKey) -> bytes::Bytes {
-    let (exchange, _) = names(&message.target).unwrap_or_default();
-    target(exchange, key)
 }

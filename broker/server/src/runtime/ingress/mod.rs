@@ -10,6 +10,7 @@ mod flush;
 mod full;
 mod held;
 mod letters;
+mod made;
 mod one_by_one;
 mod outcome;
 mod remembering;
@@ -35,6 +36,8 @@ use super::vhost::{Handle, VirtualHost};
 use self::asking::Asking;
 use self::deduplicating::Deduplicating;
 use self::flush::Flushed;
+pub(super) use self::letters::Dead;
+pub(super) use self::made::{Made, without_verdict};
 pub(super) use self::outcome::{Answered, Outcome, Ticket};
 use self::routes::{Routes, To};
 

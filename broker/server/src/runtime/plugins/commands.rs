@@ -11,7 +11,6 @@ use super::registry::{Known, Upload, forget};
 use crate::config::{self, Attachment, Plugin};
 use crate::management::backend::{self, PluginRefusal, PluginReply, PutPlugin};
 use crate::management::snapshot::{PluginLogLine, PluginSnapshot, PluginSource};
-use crate::reload::Apply;
 
 /// All of these may take seconds, and block. A change is the whole of one command: they come one after the other.
 impl Plugins {
@@ -221,11 +220,16 @@ impl backend::Plugins for Arc<Plugins> {
     }
 }
 
-impl Apply for Plugins {
-    fn load(&self, plugin: &Plugin, component: Bytes) -> anyhow::Result<()> {
+/// What changes of the configuration come to: see [`Apply`](crate::reload::Apply).
+impl Plugins {
+    pub(in crate::runtime) fn load_component(
+        &self,
+        plugin: &Plugin,
+        component: &Bytes,
+    ) -> anyhow::Result<()> {
         let _changing = self.changing.lock();
         self.registry.write().configure(plugin);
-        let loaded = self.load_bytes(plugin, &component);
+        let loaded = self.load_bytes(plugin, component);
         if let Some(known) = self.registry.write().find_mut(&plugin.name) {
             known.failure = None;
             if let Err(refusal) = &loaded {
@@ -236,7 +240,7 @@ impl Apply for Plugins {
         loaded.map_err(|refusal| anyhow::anyhow!("{}", refusal.text()))
     }
 
-    fn absent(&self, plugin: &Plugin, reason: &str) {
+    pub(in crate::runtime) fn note_absent(&self, plugin: &Plugin, reason: &str) {
         let _changing = self.changing.lock();
         let mut registry = self.registry.write();
         registry.configure(plugin);
@@ -247,7 +251,7 @@ impl Apply for Plugins {
         self.surroundings.touch();
     }
 
-    fn unload(&self, name: &str) {
+    pub(in crate::runtime) fn unload_configured(&self, name: &str) {
         let _changing = self.changing.lock();
         self.host.forget(name);
         self.registry.write().remove(name);
@@ -255,13 +259,9 @@ impl Apply for Plugins {
         self.surroundings.touch();
     }
 
-    fn set_attachments(&self, attachments: Vec<Attachment>) {
+    pub(in crate::runtime) fn set_attachments(&self, attachments: Vec<Attachment>) {
         self.registry.write().attachments = attachments;
         self.surroundings.touch();
-    }
-
-    fn set_log_level(&self, level: &str) -> anyhow::Result<()> {
-        Ok(crate::logging::set_level(level)?)
     }
 }
 
