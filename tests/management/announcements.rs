@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey};
-use amphora_tests::{Broker, PATIENCE};
+use amphora_tests::{Broker, PATIENCE, Settings};
 use anyhow::ensure;
 use serde_json::{Value, json};
 
@@ -168,6 +168,265 @@ fn events_tell_what_comes_and_goes_also_after_a_restart() -> anyhow::Result<()> 
         api.run("DELETE", "/queues/%2F/events/contents", &Value::Null)?;
         api.run("PUT", "/queues/%2F/before", &json!({}))?;
         assert_eq!(next(&api, "events", 1)?[0]["routing_key"], "queue.created");
+    }
+    Ok(())
+}
+
+/// What is changed about users, virtual hosts and parameters, and what is told of it.
+fn administered() -> Vec<(
+    &'static str,
+    &'static str,
+    Value,
+    Vec<(&'static str, Value)>,
+)> {
+    let by = "guest";
+    let told = |key: &'static str, mut headers: Value| {
+        headers["user_who_performed_action"] = json!(by);
+        (key, headers)
+    };
+    let place = json!({ "user": "shop", "vhost": "v" });
+    let everything =
+        json!({ "user": by, "vhost": "v", "configure": ".*", "write": ".*", "read": ".*" });
+    let policy = json!({ "pattern": "^p", "definition": { "max-length": 5 }, "priority": 1, "apply-to": "queues" });
+    let with = |mut one: Value, other: &Value| {
+        let members = other.as_object().cloned().unwrap_or_default();
+        one.as_object_mut()
+            .into_iter()
+            .for_each(|one| one.extend(members.clone()));
+        one
+    };
+    let limits = json!({ "vhost": "v", "component": "vhost-limits", "name": "limits" });
+    let operator = json!({ "vhost": "v", "component": "operator_policy", "name": "o" });
+    vec![
+        (
+            "PUT",
+            "/users/shop",
+            json!({ "password": "secret", "tags": "management,monitoring" }),
+            vec![
+                told("user.created", json!({ "name": "shop" })),
+                told(
+                    "user.tags.set",
+                    json!({ "name": "shop", "tags": ["management", "monitoring"] }),
+                ),
+            ],
+        ),
+        (
+            "PUT",
+            "/users/shop",
+            json!({ "password": "other", "tags": "" }),
+            vec![
+                told("user.password.changed", json!({ "name": "shop" })),
+                told("user.tags.set", json!({ "name": "shop", "tags": [] })),
+            ],
+        ),
+        (
+            "PUT",
+            "/vhosts/v",
+            json!({ "description": "a shop", "tags": "a,b" }),
+            vec![
+                told(
+                    "vhost.created",
+                    json!({ "name": "v", "description": "a shop", "tags": ["a", "b"] }),
+                ),
+                told("permission.created", everything),
+            ],
+        ),
+        (
+            "PUT",
+            "/permissions/v/shop",
+            json!({ "configure": "^c", "write": "^w", "read": "^r" }),
+            vec![told(
+                "permission.created",
+                with(
+                    place.clone(),
+                    &json!({ "configure": "^c", "write": "^w", "read": "^r" }),
+                ),
+            )],
+        ),
+        (
+            "PUT",
+            "/topic-permissions/v/shop",
+            json!({ "exchange": "x", "write": "^w", "read": "^r" }),
+            vec![told(
+                "topic.permission.created",
+                with(
+                    place.clone(),
+                    &json!({ "exchange": "x", "write": "^w", "read": "^r" }),
+                ),
+            )],
+        ),
+        (
+            "DELETE",
+            "/topic-permissions/v/shop/x",
+            Value::Null,
+            vec![told(
+                "topic.permission.deleted",
+                with(place.clone(), &json!({ "exchange": "x" })),
+            )],
+        ),
+        (
+            "DELETE",
+            "/permissions/v/shop",
+            Value::Null,
+            vec![told("permission.deleted", place)],
+        ),
+        (
+            "PUT",
+            "/policies/v/p",
+            policy.clone(),
+            vec![told(
+                "policy.set",
+                with(json!({ "name": "p", "vhost": "v" }), &policy),
+            )],
+        ),
+        (
+            "DELETE",
+            "/policies/v/p",
+            Value::Null,
+            vec![told("policy.cleared", json!({ "name": "p", "vhost": "v" }))],
+        ),
+        (
+            "PUT",
+            "/operator-policies/v/o",
+            policy.clone(),
+            vec![
+                told(
+                    "parameter.set",
+                    with(operator.clone(), &json!({ "value": policy })),
+                ),
+                told(
+                    "policy.set",
+                    with(json!({ "name": "o", "vhost": "v" }), &policy),
+                ),
+            ],
+        ),
+        (
+            "DELETE",
+            "/operator-policies/v/o",
+            Value::Null,
+            vec![
+                told("parameter.cleared", operator),
+                told("policy.cleared", json!({ "name": "o", "vhost": "v" })),
+            ],
+        ),
+        (
+            "PUT",
+            "/vhost-limits/v/max-queues",
+            json!({ "value": 5 }),
+            vec![
+                told(
+                    "parameter.set",
+                    with(limits.clone(), &json!({ "value": { "max-queues": 5 } })),
+                ),
+                told(
+                    "vhost.limits.set",
+                    json!({ "name": "limits", "vhost": "v", "max-queues": 5 }),
+                ),
+            ],
+        ),
+        (
+            "DELETE",
+            "/vhost-limits/v/max-queues",
+            Value::Null,
+            vec![
+                told("parameter.cleared", limits),
+                told(
+                    "vhost.limits.cleared",
+                    json!({ "name": "limits", "vhost": "v" }),
+                ),
+            ],
+        ),
+        (
+            "PUT",
+            "/global-parameters/g",
+            json!({ "value": { "n": 1 } }),
+            vec![told(
+                "parameter.set",
+                json!({ "component": "global", "name": "g", "value": { "n": 1 } }),
+            )],
+        ),
+        (
+            "DELETE",
+            "/global-parameters/g",
+            Value::Null,
+            vec![told(
+                "parameter.cleared",
+                json!({ "component": "global", "name": "g" }),
+            )],
+        ),
+        (
+            "DELETE",
+            "/vhosts/v",
+            Value::Null,
+            vec![
+                told("permission.deleted", json!({ "user": by, "vhost": "v" })),
+                told("vhost.deleted", json!({ "name": "v" })),
+            ],
+        ),
+        (
+            "DELETE",
+            "/users/shop",
+            Value::Null,
+            vec![told("user.deleted", json!({ "name": "shop" }))],
+        ),
+    ]
+}
+
+#[test]
+fn changes_of_users_vhosts_and_parameters_are_told() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    let keys = [
+        "user.#",
+        "permission.#",
+        "topic.permission.#",
+        "vhost.#",
+        "policy.#",
+        "parameter.#",
+    ];
+    listen(&api, "amq.rabbitmq.event", "events", &keys)?;
+    for (method, path, body, expected) in administered() {
+        api.run(method, path, &body)?;
+        let mut seen = Vec::new();
+        while seen.len() < expected.len() {
+            let next = next(&api, "events", 1)?;
+            // Whoever calls the API logs in each time.
+            let next = next.iter().map(event);
+            seen.extend(next.filter(|(key, _)| !key.starts_with("user.authentication")));
+        }
+        let expected = expected.into_iter();
+        let expected: Vec<_> = expected
+            .map(|(key, headers)| (key.to_owned(), headers))
+            .collect();
+        assert_eq!(seen, expected, "{method} {path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_virtual_host_that_comes_later_can_have_the_events() -> anyhow::Result<()> {
+    let mut broker = Broker::with(Settings {
+        config: "event_vhost = \"later\"\n".to_owned(),
+        ..Settings::default()
+    })?;
+    let api = Api::of(&broker)?;
+    let there = |api: &Api| api.call("GET", "/exchanges/later/amq.rabbitmq.event", &Value::Null);
+    assert_eq!(there(&api)?.0, 404);
+    api.run("PUT", "/vhosts/later", &Value::Null)?;
+    assert_eq!(there(&api)?.0, 200);
+    api.run("PUT", "/queues/later/events", &json!({ "durable": true }))?;
+    let bindings = "/bindings/later/e/amq.rabbitmq.event/q/events";
+    api.run("POST", bindings, &json!({ "routing_key": "queue.created" }))?;
+    for _ in 0..2 {
+        let api = Api::of(&broker)?;
+        api.run("PUT", "/queues/%2F/told", &json!({}))?;
+        let begun = Instant::now();
+        while api.get("/queues/later/events")?["messages"] == 0 {
+            ensure!(begun.elapsed() < PATIENCE, "nothing is told");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        api.run("DELETE", "/queues/later/events/contents", &Value::Null)?;
+        broker.restart()?;
     }
     Ok(())
 }

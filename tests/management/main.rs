@@ -1,6 +1,7 @@
 //! The management API and AMQP clients at the same broker: what one does, the other sees.
 
 mod administration;
+mod alarms;
 mod announcements;
 mod api;
 mod clients;
@@ -9,4 +10,7 @@ mod definitions;
 mod delayed;
 mod messages;
 mod permissions;
+mod permissions_http;
 mod queues;
+mod route;
+mod tags;

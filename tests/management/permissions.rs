@@ -1,7 +1,7 @@
 //! Every operation of AMQP against every permission that it needs: with exactly those it works, and without any one of them it is refused and
 //! changes nothing.
 
-use amphora_protocol::wire::method::{Method, basic, channel, exchange, queue};
+use amphora_protocol::wire::method::{Method, basic, channel, exchange, queue, tx};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::ShortString;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::api::Api;
 
 /// One permission: configure, write or read, and on what.
-type Needed = (&'static str, &'static str, &'static str);
+pub(crate) type Needed = (&'static str, &'static str, &'static str);
 
 /// An operation, and what it needs.
 struct Operation {
@@ -123,6 +123,30 @@ const OPERATIONS: &[Operation] = &[
         },
     },
     Operation {
+        name: "exchange.unbind",
+        needs: &[("write", "exchange", "y"), ("read", "exchange", "x")],
+        run: |client| {
+            let unbind = exchange::Unbind {
+                destination: name("y"),
+                source: name("x"),
+                routing_key: name("bound"),
+                ..exchange::Unbind::default()
+            };
+            call(client, &unbind)
+        },
+    },
+    Operation {
+        name: "basic.publish in a transaction",
+        needs: &[("write", "exchange", "x")],
+        run: |client| {
+            call(client, &tx::Select {})?;
+            if let Some(refusal) = publish(client, "x")? {
+                return Ok(Some(refusal));
+            }
+            call(client, &tx::Commit {})
+        },
+    },
+    Operation {
         name: "basic.publish",
         needs: &[("write", "exchange", "x")],
         run: |client| publish(client, "x"),
@@ -206,7 +230,7 @@ fn publish(client: &mut Client, exchange: &str) -> anyhow::Result<Option<Method>
 }
 
 /// What is in the virtual host, without what happens to messages.
-fn inventory(api: &Api) -> anyhow::Result<[Value; 3]> {
+pub(crate) fn inventory(api: &Api) -> anyhow::Result<[Value; 3]> {
     Ok([
         api.get("/queues/v?columns=name,messages,consumers")?,
         api.get("/exchanges/v?columns=name,message_stats")?,
@@ -214,7 +238,7 @@ fn inventory(api: &Api) -> anyhow::Result<[Value; 3]> {
     ])
 }
 
-fn prepare(api: &Api) -> anyhow::Result<()> {
+pub(crate) fn prepare(api: &Api) -> anyhow::Result<()> {
     api.run("PUT", "/vhosts/v", &Value::Null)?;
     api.run("PUT", "/queues/v/q", &json!({}))?;
     for exchange in ["x", "y"] {
@@ -226,7 +250,7 @@ fn prepare(api: &Api) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn permit(api: &Api, needed: &[Needed]) -> anyhow::Result<()> {
+pub(crate) fn permit(api: &Api, needed: &[Needed]) -> anyhow::Result<()> {
     let pattern = |kind: &str| {
         let of_kind = needed.iter().filter(|(needed, ..)| *needed == kind);
         let names: Vec<_> = of_kind.map(|(.., name)| *name).collect();

@@ -13,6 +13,7 @@ mod interleaved;
 mod on_the_way;
 mod projects;
 mod refusing;
+mod route;
 mod seen;
 mod slow;
 mod stored;

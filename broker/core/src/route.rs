@@ -1,9 +1,12 @@
 //! From an exchange to queues.
 
+mod explain;
+
 use std::sync::Arc;
 
 use amphora_protocol::exception::{ChannelException, Exception};
 
+pub use self::explain::{Alternate, AskedStep, Explained, Reached, Step, Why};
 use crate::definition::ExchangeDefinition;
 use crate::exchange::{Lookup, Marks, Matcher, MessageHeaders, Target, Walk, delay_ms};
 use crate::hook::ExchangeHook;
@@ -95,19 +98,7 @@ impl<Q: Clone> Topology<Q> {
         headers: &dyn MessageHeaders,
         routed: &mut Routed<Q>,
     ) -> Result<(), Exception> {
-        let slot = self
-            .exchange_slot(exchange)
-            .ok_or_else(|| self.no_exchange(exchange))?;
-        if self
-            .exchange_at(slot)
-            .is_some_and(|entry| entry.definition.internal)
-        {
-            let text = format!(
-                "cannot publish to internal {}",
-                self.exchange_text(exchange)
-            );
-            return Err(ChannelException::access_refused(text).into());
-        }
+        let slot = self.publishable(exchange, false)?;
         self.route_from(slot, routing_keys, headers, routed)
     }
 
@@ -119,10 +110,24 @@ impl<Q: Clone> Topology<Q> {
         headers: &dyn MessageHeaders,
         routed: &mut Routed<Q>,
     ) -> Result<(), Exception> {
+        let slot = self.publishable(exchange, true)?;
+        self.route_from(slot, routing_keys, headers, routed)
+    }
+
+    /// The exchange's slot, if the broker itself (`internal`) or a client may publish to it.
+    fn publishable(&self, exchange: &str, internal: bool) -> Result<u32, Exception> {
         let slot = self
             .exchange_slot(exchange)
             .ok_or_else(|| self.no_exchange(exchange))?;
-        self.route_from(slot, routing_keys, headers, routed)
+        let entry = self.exchange_at(slot);
+        if !internal && entry.is_some_and(|entry| entry.definition.internal) {
+            let text = format!(
+                "cannot publish to internal {}",
+                self.exchange_text(exchange)
+            );
+            return Err(ChannelException::access_refused(text).into());
+        }
+        Ok(slot)
     }
 
     /// The exchange itself, if its type is a plugin's: what [`Topology::route`] would ask first.

@@ -208,4 +208,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Bytes that are free where the store lives; `u64::MAX` if that has no meaning.
     fn free_bytes(&self) -> Result<u64, StoreError>;
+
+    /// From now on, commits that would leave less than this free are refused. Without meaning where nothing is full.
+    fn keep_free(&self, bytes: u64);
 }

@@ -34,11 +34,7 @@ pub(crate) fn route(
     batch: &PackedBatch,
     answer: &mut Vec<u32>,
 ) -> Result<Done<()>, Failure> {
-    if version.fingerprint != batch.needs_fingerprint() {
-        let text = "it was replaced by a version that needs to see something else";
-        return Err(Failure::harmless(Fault::Replaced, text));
-    }
-    check_size(version, batch.bytes().len())?;
+    check_batch(version, batch)?;
     let messages = batch.len();
     with_instance(
         plugin,
@@ -54,6 +50,15 @@ pub(crate) fn route(
     )
 }
 
+/// Refuses a batch that is not for this version, or more than it may be shown.
+pub(crate) fn check_batch(version: &Version, batch: &PackedBatch) -> Result<(), Failure> {
+    if version.fingerprint != batch.needs_fingerprint() {
+        let text = "it was replaced by a version that needs to see something else";
+        return Err(Failure::harmless(Fault::Replaced, text));
+    }
+    check_size(version, batch.bytes().len())
+}
+
 /// Transforms a message.
 pub(crate) fn apply(
     plugin: &Arc<Plugin>,
@@ -63,13 +68,7 @@ pub(crate) fn apply(
 ) -> Result<Done<Verdict>, Failure> {
     worker::with_buffer(|packed| {
         let needs = &version.needs;
-        packed.clear();
-        packed.resize(HEAD, 0);
-        project(needs, message, packed).map_err(|error| {
-            let text = format!("the message's content header is damaged: {error}");
-            Failure::harmless(Fault::Refused, text)
-        })?;
-        check_size(version, packed.len())?;
+        pack(version, message, packed)?;
         let keeps = needs.pure && plugin.world.keeps_answers;
         if keeps && let Some(verdict) = version.verdicts.find(queue, packed) {
             plugin.counters.kept();
@@ -94,7 +93,23 @@ pub(crate) fn apply(
     })
 }
 
-fn ask(
+/// Packs what a version is to see of a message.
+pub(crate) fn pack(
+    version: &Version,
+    message: &Origin<'_>,
+    packed: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    packed.clear();
+    packed.resize(HEAD, 0);
+    project(&version.needs, message, packed).map_err(|error| {
+        let text = format!("the message's content header is damaged: {error}");
+        Failure::harmless(Fault::Refused, text)
+    })?;
+    check_size(version, packed.len())
+}
+
+/// Asks an instance what becomes of a packed message.
+pub(crate) fn ask(
     running: &mut Running,
     packed: &[u8],
     queue: Option<&str>,
@@ -110,7 +125,8 @@ fn ask(
     })
 }
 
-fn lifted(verdict: types::Verdict, message: &Origin<'_>) -> Result<Verdict, Failure> {
+/// The verdict on a message as the broker knows it.
+pub(crate) fn lifted(verdict: types::Verdict, message: &Origin<'_>) -> Result<Verdict, Failure> {
     contract::verdict(verdict, message.properties).map_err(|error| {
         // A header that the publisher damaged and the plugin did not ask for is not the plugin's fault.
         let fault = if is_sound(message.properties) {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use amphora_core::binding::Binding;
 use amphora_core::definition::ExchangeDefinition;
-use amphora_core::hook::{BATCH_MAX, ExchangeHook, Fault, HookError, Needs, OnError, PackedBatch};
+use amphora_core::hook::{
+    BATCH_MAX, ExchangeHook, Fault, HookError, Needs, OnError, PackedBatch, Rehearsed,
+};
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, VhostName};
 use arc_swap::ArcSwapOption;
@@ -18,6 +20,7 @@ use crate::bindings::Bindings;
 use crate::call;
 use crate::fault::hook_error;
 use crate::plugin::Plugin;
+use crate::rehearse;
 
 /// How many messages the first call has, before anything was measured: the plugin may be slow.
 const BATCH_FIRST: usize = 1;
@@ -213,6 +216,10 @@ impl ExchangeHook for Exchange {
         let plugin = self.of_type.plugin.load();
         let plugin = plugin.as_ref().ok_or_else(|| self.of_type.nobody())?;
         self.call(plugin, batch, answer)
+    }
+
+    fn rehearse(&self, batch: &PackedBatch) -> Result<Rehearsed<Vec<u32>>, HookError> {
+        rehearse::route(&self.of_type.plugin()?, self, batch)
     }
 
     fn on_error(&self) -> OnError {

@@ -12,6 +12,7 @@ use crate::code::{Code, mismatch};
 use crate::contract::types::{Binding, Description, Message, Table, Verdict};
 use crate::environment::Outgoing;
 use crate::fault;
+use crate::grants::Grants;
 use crate::state::{SETUP_DEADLINE, State};
 
 /// Bytes that the host takes from a plugin in one answer, at most.
@@ -224,6 +225,11 @@ impl Instance {
     /// The messages that the plugin sent since the last time.
     pub(crate) fn take_sent(&mut self) -> Vec<Outgoing> {
         self.store.data_mut().take_sent()
+    }
+
+    /// What the instance holds of its grants.
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.store.data().grants
     }
 
     fn exchange(&self) -> Result<&Exchange, Failure> {

@@ -25,6 +25,7 @@ mod lane;
 mod load;
 mod pace;
 mod plugin;
+mod rehearse;
 mod running;
 mod snapshot;
 mod spec;

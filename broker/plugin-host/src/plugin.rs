@@ -142,12 +142,24 @@ impl Plugin {
 
     /// The data of a new instance.
     pub(crate) fn state(&self, spec: &Arc<PluginSpec>) -> State {
-        let grants = Grants::new(
+        self.state_with(spec, self.grants(spec))
+    }
+
+    /// The data of a new instance of which nothing must come.
+    pub(crate) fn state_of_rehearsal(&self, spec: &Arc<PluginSpec>) -> State {
+        self.state_with(spec, self.grants(spec).of_rehearsal())
+    }
+
+    fn grants(&self, spec: &Arc<PluginSpec>) -> Grants {
+        Grants::new(
             Arc::clone(&self.name),
             Arc::clone(spec),
             Arc::clone(&self.shared),
             Arc::clone(&self.world.environment),
-        );
+        )
+    }
+
+    fn state_with(&self, spec: &PluginSpec, grants: Grants) -> State {
         State::new(
             grants,
             self.world.watch.clone(),

@@ -13,6 +13,7 @@ use crate::fault::one_line;
 use crate::ids::Ids;
 use crate::instance::{Failure, Instance};
 use crate::plugin::{Plugin, Version};
+use crate::state::State;
 
 /// Bindings in one call, at most: an exchange with a great many is told in several.
 const REBIND_MAX: usize = 4096;
@@ -49,8 +50,19 @@ pub(crate) enum Refusal {
 
 impl Running {
     pub(crate) fn start(plugin: &Plugin, version: &Arc<Version>) -> Result<Self, Failure> {
-        let spec = &version.spec;
-        let mut instance = Instance::start(&version.code, plugin.state(spec), spec.deadline)?;
+        Self::start_with(version, plugin.state(&version.spec))
+    }
+
+    /// Starts an instance of which nothing must come.
+    pub(crate) fn start_rehearsal(
+        plugin: &Plugin,
+        version: &Arc<Version>,
+    ) -> Result<Self, Failure> {
+        Self::start_with(version, plugin.state_of_rehearsal(&version.spec))
+    }
+
+    fn start_with(version: &Arc<Version>, state: State) -> Result<Self, Failure> {
+        let mut instance = Instance::start(&version.code, state, version.spec.deadline)?;
         let description = instance.describe()?;
         if amphora_core::hook::Needs::from(description.needs) != *version.needs {
             let text = "describe: it does not say the same in all instances";

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use amphora_core::hook::{HookError, OnError, Origin, TransformHook, Verdict};
+use amphora_core::hook::{HookError, OnError, Origin, Rehearsed, TransformHook, Verdict};
 
 use crate::call;
 use crate::plugin::Plugin;
+use crate::rehearse;
 
 /// A plugin, attached.
 #[derive(Debug)]
@@ -37,6 +38,14 @@ impl TransformHook for Transform {
                 Err(plugin.failed((entry, &version), failure, (1, bytes)))
             }
         }
+    }
+
+    fn rehearse(
+        &self,
+        message: &Origin<'_>,
+        queue: Option<&str>,
+    ) -> Result<Rehearsed<Verdict>, HookError> {
+        rehearse::apply(&self.plugin, message, queue)
     }
 
     fn on_error(&self) -> OnError {

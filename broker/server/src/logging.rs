@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
+use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -16,6 +17,9 @@ const TALKATIVE: [&str; 2] = ["fjall", "lsm_tree"];
 
 /// What decides which lines are logged, once logging has started.
 static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
+/// The level in force.
+static LEVEL: Mutex<String> = Mutex::new(String::new());
 
 /// Why a level cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,7 @@ pub fn init(config: &Logging) -> Result<(), LevelError> {
         .is_ok()
     {
         FILTER.get_or_init(|| handle);
+        LEVEL.lock().clone_from(&config.level);
     }
     Ok(())
 }
@@ -57,7 +62,13 @@ pub fn set_level(level: &str) -> Result<(), LevelError> {
     {
         tracing::error!(%error, "the log level stays as it was");
     }
+    level.clone_into(&mut LEVEL.lock());
     Ok(())
+}
+
+/// The level in force, as it was given; empty before [`init`].
+pub fn level() -> String {
+    LEVEL.lock().clone()
 }
 
 /// Reads a level such as `info`, or levels per part such as `info,amphora::management=debug`.

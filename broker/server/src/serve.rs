@@ -19,7 +19,6 @@ use amphora_core::store::Store;
 use amphora_storage::{FjallStore, Options};
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use self::plugins::Plugins;
 use self::sockets::Claimed;
@@ -55,7 +54,7 @@ pub fn run(config: &Config, source: Option<Source>) -> Result<(), ServeError> {
     let tls = if config.listeners.amqps.is_empty() {
         None
     } else {
-        Some(tls::acceptor(&config.tls)?)
+        Some(tls::Acceptor::new(&config.tls)?)
     };
     machine::raise_open_files_limit();
     let tasks = tokio::runtime::Builder::new_multi_thread()
@@ -70,14 +69,14 @@ pub fn run(config: &Config, source: Option<Source>) -> Result<(), ServeError> {
 async fn serve(
     config: &Config,
     source: Option<Source>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<tls::Acceptor>,
 ) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
     let claimed = Claimed::all(&config.listeners)?;
     let store = open_store(config).await?;
     let users = Arc::new(Users::none(config.tls.login_from));
     let mut runtime = Runtime::start(config, node_name(), store, users.clone())?;
-    let plugins = Plugins::load(&runtime, config, source).await?;
+    let plugins = Plugins::load(&runtime, config, source, tls.clone()).await?;
     runtime.load_definitions(config).await?;
     runtime.release_delayed();
 

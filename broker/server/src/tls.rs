@@ -9,6 +9,7 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -19,11 +20,41 @@ use tokio_rustls::TlsAcceptor;
 pub use self::peer::{PeerCertificate, describe, peer_identity};
 use crate::config::{ConfigError, Tls};
 
-/// What takes the handshakes of the `amqps` listeners. Reads the files that the configuration names.
+/// What takes the handshakes of the `amqps` listeners. A clone is another handle of the same.
+#[derive(Clone, Debug)]
+pub struct Acceptor(Arc<ArcSwap<ServerConfig>>);
+
+impl Acceptor {
+    /// Reads the files that the configuration names.
+    ///
+    /// # Errors
+    /// A file that cannot be read, holds nothing of its kind, or a key that is not the certificate's; each names its key and file.
+    pub fn new(config: &Tls) -> Result<Self, ConfigError> {
+        Ok(Self(Arc::new(ArcSwap::from_pointee(server_config(
+            config,
+        )?))))
+    }
+
+    /// Reads the files again, for handshakes from now on.
+    ///
+    /// # Errors
+    /// As [`Acceptor::new`]; what was in force stays.
+    pub fn renew(&self, config: &Tls) -> Result<(), ConfigError> {
+        self.0.store(Arc::new(server_config(config)?));
+        Ok(())
+    }
+
+    /// What takes a handshake that begins now.
+    pub fn current(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.load_full())
+    }
+}
+
+/// Reads the files that the configuration names.
 ///
 /// # Errors
 /// A file that cannot be read, holds nothing of its kind, or a key that is not the certificate's; each names its key and file.
-pub fn acceptor(config: &Tls) -> Result<TlsAcceptor, ConfigError> {
+fn server_config(config: &Tls) -> Result<ServerConfig, ConfigError> {
     let missing = |key| ConfigError::new(key, "missing; TLS needs it");
     let certificate_file = config
         .certificate
@@ -35,13 +66,12 @@ pub fn acceptor(config: &Tls) -> Result<TlsAcceptor, ConfigError> {
         PrivateKeyDer::from_pem_file(key_file).map_err(|e| refuse("tls.key", key_file, &e))?;
 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| refuse("tls", certificate_file, &error))?
         .with_client_cert_verifier(client_verifier(config)?)
         .with_single_cert(chain, key)
-        .map_err(|error| refuse("tls.key", key_file, &error))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+        .map_err(|error| refuse("tls.key", key_file, &error))
 }
 
 fn client_verifier(config: &Tls) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {

@@ -67,6 +67,8 @@ impl Store for MemoryStore {
     fn free_bytes(&self) -> Result<u64, StoreError> {
         Ok(u64::MAX)
     }
+
+    fn keep_free(&self, _: u64) {}
 }
 
 impl State {

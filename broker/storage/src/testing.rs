@@ -131,6 +131,8 @@ impl Store for LossyStore {
             u64::MAX
         })
     }
+
+    fn keep_free(&self, _: u64) {}
 }
 
 fn apply(store: &MemoryStore, group: &CommitGroup) {

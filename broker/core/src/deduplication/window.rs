@@ -62,6 +62,17 @@ impl Window {
         Admission::New(number)
     }
 
+    /// Whether [`Window::admit`] would call the id a duplicate.
+    pub fn knows(&self, id: IdHash, now: u64) -> bool {
+        let number = self.numbers.get(&id);
+        let place = number.and_then(|number| usize::try_from(number - self.first).ok());
+        let entry = place.and_then(|place| self.order.get(place));
+        entry.is_some_and(|entry| {
+            self.ttl_ms
+                .is_none_or(|ttl| entry.at.saturating_add(ttl) > now)
+        })
+    }
+
     /// Remembers an id from an earlier run, which came then: to be called in the order of arrival.
     pub fn restore(&mut self, id: IdHash, at: u64) {
         self.admit(id, at);
@@ -180,6 +191,7 @@ mod tests {
                 let known = live
                     .filter(|(_, at)| ttl.is_none_or(|ttl| at + ttl > now))
                     .any(|(known, _)| *known == id);
+                assert_eq!(window.knows(id, now), known);
                 let admission = window.admit(id, now);
                 assert_eq!(admission == Admission::Duplicate, known);
                 if !known {

@@ -134,6 +134,17 @@ impl ConsistentHash {
         }
     }
 
+    /// What of a message is hashed, in words.
+    pub(super) fn hashed(&self) -> String {
+        match &self.source {
+            Source::RoutingKey => "the routing key".to_owned(),
+            Source::Header(name) => format!("header '{name}'"),
+            Source::CorrelationId => "the correlation id".to_owned(),
+            Source::MessageId => "the message id".to_owned(),
+            Source::Timestamp => "the timestamp".to_owned(),
+        }
+    }
+
     /// Whether the answer is a function of more than the routing keys.
     pub(crate) fn depends_on_headers(&self) -> bool {
         self.source != Source::RoutingKey

@@ -39,19 +39,19 @@ pub(crate) struct Headers {
 }
 
 #[derive(Debug)]
-struct Rule {
-    any: bool,
-    conditions: Box<[Condition]>,
+pub(super) struct Rule {
+    pub(super) any: bool,
+    pub(super) conditions: Box<[Condition]>,
     /// Where the rule stands in `candidates`.
     places: SmallVec<[u64; 1]>,
     targets: Targets,
 }
 
 #[derive(Debug)]
-struct Condition {
-    name: ShortString,
+pub(super) struct Condition {
+    pub(super) name: ShortString,
     /// `None` asks for presence.
-    value: Option<FieldValue>,
+    pub(super) value: Option<FieldValue>,
 }
 
 impl Headers {
@@ -179,7 +179,7 @@ impl Headers {
 }
 
 impl Rule {
-    fn new(arguments: &BindingArguments) -> Self {
+    pub(super) fn new(arguments: &BindingArguments) -> Self {
         let mode: &[u8] = match arguments.find(X_MATCH) {
             Some(FieldValue::LongString(mode)) => mode,
             _ => b"all",

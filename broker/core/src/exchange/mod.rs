@@ -18,6 +18,7 @@ mod recent_history;
 mod stable_hash;
 mod targets;
 mod topic;
+pub(crate) mod why;
 
 use std::fmt;
 use std::sync::Arc;

@@ -47,6 +47,12 @@ impl Plugin {
         }
     }
 
+    /// The bindings that an answer names.
+    pub(crate) fn bindings(&self, answer: &[u32]) -> impl Iterator<Item = Arc<Binding>> {
+        let named = self.ids.iter().filter(|(_, id)| answer.contains(id));
+        named.map(|(binding, _)| Arc::clone(binding))
+    }
+
     /// Appends where the bindings lead. One that has gone since the plugin answered leads nowhere.
     pub(crate) fn follow(&self, answer: &[u32], matched: &mut Vec<Target>) {
         matched.extend(answer.iter().filter_map(|id| self.targets.get(id)));

@@ -27,6 +27,11 @@ impl Random {
         }
     }
 
+    /// Appends all destinations among which lots are drawn.
+    pub(crate) fn candidates(&self, matched: &mut Vec<Target>) {
+        matched.extend(&self.targets);
+    }
+
     pub(crate) fn route(&self, matched: &mut Vec<Target>) {
         let count = self.targets.len() as u64;
         let place = match count {

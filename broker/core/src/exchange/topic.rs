@@ -286,7 +286,7 @@ impl Words {
 }
 
 /// The words are short: looking at every byte is faster than setting up a search.
-fn words(key: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(key: &str) -> impl Iterator<Item = &str> {
     let mut left = (!key.is_empty()).then_some(key);
     std::iter::from_fn(move || {
         let key = left?;

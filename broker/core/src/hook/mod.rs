@@ -5,6 +5,7 @@
 
 mod needs;
 mod packed;
+mod rehearsed;
 mod verdict;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::definition::ExchangeDefinition;
 
 pub use self::needs::{BodyNeeds, HeaderNeeds, InvalidNeeds, Needs, Parts};
 pub use self::packed::{HEAD, LAYOUT, Origin, PackedBatch, project};
+pub use self::rehearsed::{Rehearsed, Sending};
 pub use self::verdict::{Replacement, Verdict};
 
 /// The argument of exchange.declare and queue.declare that names transforms.
@@ -87,6 +89,12 @@ pub trait ExchangeHook: fmt::Debug + Send + Sync {
     /// messages and the [fault](Fault::may_be_one_messages) may be that of one, nobody is blamed yet: whoever routes asks about each half.
     fn route(&self, batch: &PackedBatch, answer: &mut Vec<u32>) -> Result<(), HookError>;
 
+    /// As [`route`](Self::route) for a batch of one message, but nothing comes of it: see [`Rehearsed`]. Appends the ids of the bindings.
+    ///
+    /// # Errors
+    /// As there.
+    fn rehearse(&self, batch: &PackedBatch) -> Result<Rehearsed<Vec<u32>>, HookError>;
+
     /// What to do with messages that the plugin has no answer for.
     fn on_error(&self) -> OnError;
 }
@@ -98,6 +106,16 @@ pub trait TransformHook: fmt::Debug + Send + Sync {
     /// # Errors
     /// The plugin did not answer as it must.
     fn apply(&self, message: &Origin<'_>, queue: Option<&str>) -> Result<Verdict, HookError>;
+
+    /// As [`apply`](Self::apply), but nothing comes of it: see [`Rehearsed`].
+    ///
+    /// # Errors
+    /// As there.
+    fn rehearse(
+        &self,
+        message: &Origin<'_>,
+        queue: Option<&str>,
+    ) -> Result<Rehearsed<Verdict>, HookError>;
 
     /// What to do with a message that the plugin has no answer for.
     fn on_error(&self) -> OnError;
@@ -250,6 +268,10 @@ impl ExchangeHook for Missing {
     }
 
     fn route(&self, _: &PackedBatch, _: &mut Vec<u32>) -> Result<(), HookError> {
+        Err(self.error())
+    }
+
+    fn rehearse(&self, _: &PackedBatch) -> Result<Rehearsed<Vec<u32>>, HookError> {
         Err(self.error())
     }
 

@@ -138,6 +138,12 @@ impl<Q: Clone> Topology<Q> {
         topology
     }
 
+    /// Adds an exchange that is not stored, because every virtual host that is to have it has it from its beginning.
+    pub fn add_exchange(&mut self, exchange: ExchangeDefinition) {
+        self.insert_exchange(Arc::new(exchange));
+        self.changed();
+    }
+
     /// The virtual host's name.
     pub fn vhost(&self) -> &VhostName {
         &self.vhost

@@ -35,6 +35,8 @@ struct Entries {
     /// When, and which.
     expiries: BTreeSet<(u64, Bytes)>,
     bytes: u64,
+    /// Entries written or removed.
+    written: u64,
 }
 
 impl Entries {
@@ -90,6 +92,22 @@ impl Kv {
         entries.by_key.into_keys().collect()
     }
 
+    /// A store of its own with the same entries, which counts what is written.
+    pub(crate) fn copy(&self) -> Self {
+        let kv = self.0.lock();
+        Self(Mutex::new(Entries {
+            by_key: kv.by_key.clone(),
+            expiries: kv.expiries.clone(),
+            bytes: kv.bytes,
+            written: 0,
+        }))
+    }
+
+    /// How many entries were written or removed.
+    pub(crate) fn written(&self) -> u64 {
+        self.0.lock().written
+    }
+
     /// How many entries there are, and how many bytes they count for.
     pub(crate) fn size(&self) -> (u64, u64) {
         let kv = self.0.lock();
@@ -131,7 +149,11 @@ impl<'a> Access<'a> {
         }
     }
 
-    fn tell(&self, key: &[u8], entry: Option<&KvEntry>) {
+    fn tell(&mut self, key: &[u8], entry: Option<&KvEntry>) {
+        self.kv.written += 1;
+        if self.grants.is_rehearsal {
+            return;
+        }
         let environment = &self.grants.environment;
         environment.kv_changed(&self.grants.plugin, key, entry);
     }

@@ -35,6 +35,8 @@ pub(crate) struct Grants {
     pub(crate) spec: Arc<PluginSpec>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) environment: Arc<dyn Environment>,
+    /// Nothing must come of what the instance does.
+    pub(crate) is_rehearsal: bool,
     /// The last line that this instance wrote to its log as an error, in this call.
     last_error: Option<String>,
 }
@@ -51,7 +53,21 @@ impl Grants {
             spec,
             shared,
             environment,
+            is_rehearsal: false,
             last_error: None,
+        }
+    }
+
+    /// Those of an instance that has a copy of the plugin's store, and of nothing else.
+    pub(crate) fn of_rehearsal(self) -> Self {
+        let shared = Shared {
+            kv: self.shared.kv.copy(),
+            ..Shared::default()
+        };
+        Self {
+            shared: Arc::new(shared),
+            is_rehearsal: true,
+            ..self
         }
     }
 

@@ -11,7 +11,7 @@ use crate::guest::{Guest, Kind};
 use crate::world::{World, fault};
 
 /// A transform with these grants, whose `apply` has this body, and functions that it imports.
-fn transform(
+pub(crate) fn transform(
     world: &World,
     spec: PluginSpec,
     imports: &[(&str, &str, &str)],
@@ -25,21 +25,21 @@ fn transform(
     world.host.transform("plugin", None)
 }
 
-fn with(grants: &[Grant]) -> PluginSpec {
+pub(crate) fn with(grants: &[Grant]) -> PluginSpec {
     let mut spec = PluginSpec::new("plugin");
     spec.grants = grants.iter().copied().collect::<BTreeSet<_>>();
     spec
 }
 
-fn apply(transform: &dyn TransformHook) {
+pub(crate) fn apply(transform: &dyn TransformHook) {
     let verdict = transform.apply(&Origin::default(), None);
     assert_eq!(verdict, Ok(Verdict::Pass));
 }
 
-const ADD: (&str, &str, &str) = ("kv", "add", "(func $add (param i32 i32 i64 i32))");
+pub(crate) const ADD: (&str, &str, &str) = ("kv", "add", "(func $add (param i32 i32 i64 i32))");
 
 /// Adds 1 to the number under the key `not`, and traps if that fails.
-const COUNT: &str = "
+pub(crate) const COUNT: &str = "
     (call $add (i32.const 2080) (i32.const 3) (i64.const 1) (i32.const 4096))
     (if (i32.load8_u (i32.const 4096)) (then unreachable))
     (i32.const 2048)";
@@ -167,7 +167,7 @@ fn what_a_guest_said_last_explains_its_trap() {
 }
 
 /// The record `outgoing` at 4096: 32 bytes of names, properties, headers, body.
-const SEND: &str = "
+pub(crate) const SEND: &str = "
     (i32.store (i32.const 4104) (i32.const 2080))
     (i32.store (i32.const 4108) (i32.const 3))
     (i32.store (i32.const 4112) (i32.const 2084))

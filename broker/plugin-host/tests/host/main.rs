@@ -6,6 +6,7 @@ mod guest;
 mod hostile;
 mod kept;
 mod load;
+mod rehearse;
 mod route;
 mod slow;
 mod swap;

@@ -5,7 +5,8 @@ mod serve;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::exit::Exit;
 pub use self::serve::ServeArgs;
@@ -27,6 +28,10 @@ enum Command {
     Ctl(ctl::Args),
     Perf(perf::Args),
     Plugin(plugin::Args),
+    /// Writes what a shell needs to complete these commands: `source <(amphora completion bash)`.
+    Completion {
+        shell: Shell,
+    },
 }
 
 impl Cli {
@@ -39,6 +44,11 @@ impl Cli {
                 .map(|()| ExitCode::SUCCESS)
                 .map_err(|error| Exit::Failed(format!("{error:#}"))),
             Command::Plugin(args) => plugin::run(&args).map(|()| ExitCode::SUCCESS),
+            Command::Completion { shell } => {
+                let mut command = Self::command();
+                clap_complete::generate(shell, &mut command, "amphora", &mut std::io::stdout());
+                Ok(ExitCode::SUCCESS)
+            }
         };
         done.unwrap_or_else(Exit::report)
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Settings;
 use super::client::{About, Client, exchange_segment, segment};
 use super::output::Output;
+use super::progress::Progress;
 use super::settings::{Given, Keys};
 use crate::cli::exit::Exit;
 
@@ -98,6 +99,7 @@ pub(super) fn purge_queue(client: &Client, settings: &Settings, output: &mut Out
     };
     let given = settings.read(&KEYS)?;
     let path = format!("{}/contents", queue_path(client, &given)?);
+    let _progress = Progress::begin("purging", None);
     client.delete(&path, &[], &client.about("queue", given.text("name")))?;
     output.done("queue purged")
 }

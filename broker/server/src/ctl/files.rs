@@ -3,10 +3,11 @@
 use std::io::{Read, Write};
 
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{About, Client, segment};
 use super::output::Output;
+use super::progress::Progress;
 use crate::cli::exit::Exit;
 
 type Done = Result<(), Exit>;
@@ -41,10 +42,51 @@ pub(super) fn run(command: &Command, client: &Client, output: &mut Output<'_>) -
         }
         Command::ImportDefinitions { file, only_vhost } => {
             let definitions = read(file)?;
-            client.post(&path(client, *only_vhost), &definitions, &about(client))?;
+            import(client, &path(client, *only_vhost), definitions)?;
             output.done("definitions imported")
         }
     }
+}
+
+/// Items in one request: an answer must not take for ever, and whoever waits wants to see how far it is.
+const PART: usize = 500;
+
+/// The lists of definitions, in the order in which what they hold needs one another.
+const LISTS: [&str; 10] = [
+    "users",
+    "vhosts",
+    "permissions",
+    "topic_permissions",
+    "parameters",
+    "global_parameters",
+    "policies",
+    "queues",
+    "exchanges",
+    "bindings",
+];
+
+/// Sends definitions, in parts if they are many.
+fn import(client: &Client, path: &str, mut definitions: Value) -> Done {
+    let count = |list: &&str| definitions[*list].as_array().map_or(0, Vec::len);
+    let total: usize = LISTS.iter().map(count).sum();
+    if total <= PART {
+        client.post(path, &definitions, &about(client))?;
+        return Ok(());
+    }
+    let progress = Progress::begin("importing", Some(total as u64));
+    for list in LISTS {
+        let items = definitions.as_object_mut().and_then(|all| all.remove(list));
+        let Some(Value::Array(items)) = items else {
+            continue;
+        };
+        for part in items.chunks(PART) {
+            client.post(path, &json!({ list: part }), &about(client))?;
+            progress.advance(part.len() as u64);
+        }
+    }
+    // What is no such list is for the broker to judge.
+    client.post(path, &definitions, &about(client))?;
+    Ok(())
 }
 
 fn path(client: &Client, only_vhost: bool) -> String {

@@ -8,13 +8,18 @@ mod delayed;
 mod files;
 mod lists;
 mod messages;
+mod moving;
+mod node;
 mod output;
 mod plugins;
+mod progress;
 mod queues;
+mod route;
 mod settings;
 mod status;
 #[cfg(test)]
 mod tests;
+mod top;
 mod users;
 mod vhosts;
 
@@ -120,8 +125,12 @@ enum Command {
     ListUnacked(Settings),
     /// [exchange=] routing_key= [payload=, else standard input] [properties='{…}'] [payload_encoding=string].
     Publish(Settings),
+    /// exchange= [routing_key=] [payload=] [properties='{…}'] [payload_encoding=string]: where a message would go and why, without publishing it.
+    Route(Settings),
     /// queue= [count=1] [ackmode=ack_requeue_true] [encoding=auto] [truncate=50000].
     Get(Settings),
+    /// source= [destination= | exchange=] [routing_key=] [count=]: moves messages to another queue, to an exchange, or back to where they died.
+    MoveMessages(Settings),
     /// [page=1] [page_size=100] [truncate=100]: the messages that wait for their time, the first to go first.
     ListDelayed(Settings),
     /// id=, as `list_delayed` shows it, or `all`: lets messages that wait go nowhere.
@@ -167,6 +176,10 @@ enum Command {
     Vhosts(vhosts::Command),
     #[command(flatten)]
     Files(files::Command),
+    #[command(flatten)]
+    Node(node::Command),
+    /// What the queues of all virtual hosts are doing: rates, again and again, the busiest queues first.
+    Top(top::Args),
     /// The broker: version, addresses, memory, alarms, totals.
     Status,
 }
@@ -230,6 +243,7 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
             definitions::close_connection(&client, settings, output)
         }
         Command::Publish(settings) => messages::publish(&client, settings, output),
+        Command::Route(settings) => route::show(&client, settings, output),
         Command::Get(settings) => messages::get(&client, settings, output),
         Command::TraceOn => definitions::trace(&client, true, output),
         Command::TraceOff => definitions::trace(&client, false, output),
@@ -250,6 +264,9 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
         Command::Users(command) => users::run(command, &client, output),
         Command::Vhosts(command) => vhosts::run(command, &client, output),
         Command::Files(command) => files::run(command, &client, output),
+        Command::Node(command) => node::run(command, &client, output),
+        Command::Top(args) => top::run(&client, args, output),
+        Command::MoveMessages(settings) => moving::run(&client, settings, output),
         Command::Status => status::show(&client, output),
     }
 }

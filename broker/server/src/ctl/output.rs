@@ -64,6 +64,11 @@ impl<'a> Output<'a> {
         self.write(&pairs.iter().map(line).collect::<String>())
     }
 
+    /// Shows a text for people, which ends its last line.
+    pub(super) fn text(&mut self, text: &str) -> Result<(), Exit> {
+        self.write(text)
+    }
+
     pub(super) fn format(&self) -> Format {
         self.format
     }

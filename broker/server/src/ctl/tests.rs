@@ -172,6 +172,68 @@ fn messages() -> anyhow::Result<()> {
 }
 
 #[test]
+fn routes() -> anyhow::Result<()> {
+    with_real_broker(|url| play(url, "route"))
+}
+
+#[test]
+fn node() -> anyhow::Result<()> {
+    with_real_broker(|url| play(url, "node"))
+}
+
+#[test]
+fn moving() -> anyhow::Result<()> {
+    with_real_broker(|url| play(url, "moving"))
+}
+
+#[test]
+fn top_shows_each_queue() -> anyhow::Result<()> {
+    with_real_broker(|url| {
+        run(url, "declare_queue q")?;
+        run(url, "publish routing_key=q payload=text")?;
+        let shown = run(url, "top --count 1 --interval 0.05")?;
+        let row = shown.lines().find(|line| line.starts_with("q "));
+        let words: Vec<&str> = row.unwrap_or_default().split_whitespace().collect();
+        assert_eq!(words, ["q", "1", "0", "0", "0", "0", "0"], "{shown}");
+        let json = run(url, "top --count 1 --interval 0.05 --format json")?;
+        let json: serde_json::Value = serde_json::from_str(&json)?;
+        assert_eq!(json[0]["messages_ready"], 1, "{json}");
+        assert_eq!(json[0]["publish_rate"], 0.0, "{json}");
+        assert!(run(url, "top --interval 0")?.starts_with("Usage("));
+        Ok(())
+    })
+}
+
+#[test]
+fn many_definitions_are_taken_in_in_parts() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let queues: Vec<_> = (0..1200)
+        .map(|number| serde_json::json!({ "name": format!("q{number}"), "vhost": "/", "durable": true }))
+        .collect();
+    let bindings: Vec<_> = (0..700)
+        .map(|number| {
+            serde_json::json!({
+                "source": "amq.topic", "vhost": "/", "destination": format!("q{number}"), "destination_type": "queue",
+                "routing_key": "k", "arguments": {},
+            })
+        })
+        .collect();
+    let file = folder.path().join("many.json");
+    let definitions = serde_json::json!({ "queues": queues, "bindings": bindings });
+    std::fs::write(&file, definitions.to_string())?;
+    with_real_broker(|url| {
+        let done = run(url, &format!("import_definitions {}", file.display()))?;
+        assert_eq!(done, "definitions imported\n");
+        let queues = run(url, "list_queues name --format json")?;
+        let queues: serde_json::Value = serde_json::from_str(&queues)?;
+        assert_eq!(queues.as_array().map(Vec::len), Some(1200));
+        let bindings = run(url, "list_bindings source --format json")?;
+        assert_eq!(bindings.matches("amq.topic").count(), 700);
+        Ok(())
+    })
+}
+
+#[test]
 fn connections() -> anyhow::Result<()> {
     with_broker(|url, broker| {
         broker.connect("guest", 40_001);

@@ -94,6 +94,19 @@ pub(super) enum Command {
         #[arg(value_name = "USERNAME")]
         name: String,
     },
+    /// Sets what a user may do in all virtual hosts.
+    SetPermissionsGlobally {
+        #[arg(value_name = "USERNAME")]
+        name: String,
+        configure: String,
+        write: String,
+        read: String,
+    },
+    /// The hash of a password, as definitions have it. Without one here, standard input has it.
+    HashPassword {
+        #[arg(value_name = "PASSWORD")]
+        secret: Option<String>,
+    },
     /// Sets limits of a user, as JSON: '{"max-connections": 10, "max-channels": 100}'.
     SetUserLimits {
         #[arg(value_name = "USERNAME")]
@@ -151,6 +164,12 @@ pub(super) fn run(command: &Command, client: &Client, output: &mut Output<'_>) -
             clear_limits(client, name, limit)?;
             output.done("user limits cleared")
         }
+        Command::HashPassword { secret } => {
+            let password = given(secret.as_ref())?;
+            let path = format!("/auth/hash_password/{}", segment(&password));
+            let hash = client.get(&path, &About("password".to_owned()))?;
+            output.answer(&hash, hash["ok"].as_str().unwrap_or_default())
+        }
         Command::ListUserLimits { user } => {
             let path = match user {
                 None => "/user-limits".to_owned(),
@@ -175,6 +194,21 @@ fn permissions(command: &Command, client: &Client, output: &mut Output<'_>) -> D
         } => {
             let body = json!({ "configure": configure, "write": write, "read": read });
             client.put(&place("permissions", name), &body, &about(name))?;
+            output.done("permissions set")
+        }
+        Command::SetPermissionsGlobally {
+            name,
+            configure,
+            write,
+            read,
+        } => {
+            let body = json!({ "configure": configure, "write": write, "read": read });
+            let vhosts = client.get("/vhosts?columns=name", &about(name))?;
+            for vhost in vhosts.as_array().into_iter().flatten() {
+                let vhost = segment(vhost["name"].as_str().unwrap_or_default());
+                let path = format!("/permissions/{vhost}/{}", segment(name));
+                client.put(&path, &body, &about(name))?;
+            }
             output.done("permissions set")
         }
         Command::ClearPermissions { name } => {

@@ -38,6 +38,22 @@ pub(super) enum Command {
         #[arg(value_name = "VHOST")]
         name: String,
     },
+    /// Refuses to delete a virtual host.
+    EnableVhostDeletionProtection {
+        #[arg(value_name = "VHOST")]
+        name: String,
+    },
+    /// Lets a virtual host be deleted again.
+    DisableVhostDeletionProtection {
+        #[arg(value_name = "VHOST")]
+        name: String,
+    },
+    /// Sets all tags of a virtual host.
+    SetVhostTags {
+        #[arg(value_name = "VHOST")]
+        name: String,
+        tags: Vec<String>,
+    },
     /// [COLUMN…]: all virtual hosts.
     ListVhosts(Columns),
     /// Applies a definition, as JSON, to all queues and exchanges of the virtual host whose names match the pattern.
@@ -149,6 +165,19 @@ pub(super) fn run(command: &Command, client: &Client, output: &mut Output<'_>) -
         Command::DeleteVhost { name } => {
             client.delete(&vhost_path(name), &[], &about(name))?;
             output.done("vhost deleted")
+        }
+        Command::EnableVhostDeletionProtection { name } => {
+            client.post(&protection(name), &json!({}), &about(name))?;
+            output.done("vhost protected")
+        }
+        Command::DisableVhostDeletionProtection { name } => {
+            client.delete(&protection(name), &[], &about(name))?;
+            output.done("vhost not protected any more")
+        }
+        Command::SetVhostTags { name, tags } => {
+            client.get(&vhost_path(name), &about(name))?;
+            client.put(&vhost_path(name), &json!({ "tags": tags }), &about(name))?;
+            output.done("vhost tags set")
         }
         Command::ListVhosts(columns) => VHOSTS.show(client, columns, output),
         Command::SetPolicy(policy) => policy.set("policies", client, output),
@@ -263,6 +292,10 @@ fn path(kind: &str, client: &Client) -> String {
 fn parameter_path(client: &Client, component: &str, name: &str) -> String {
     let component = path(&format!("parameters/{}", segment(component)), client);
     format!("{component}/{}", segment(name))
+}
+
+fn protection(name: &str) -> String {
+    format!("{}/deletion/protection", vhost_path(name))
 }
 
 fn vhost_path(name: &str) -> String {

@@ -24,9 +24,11 @@ pub use self::delayed::DelayedMessages;
 pub use self::plugins::{PluginRefusal, PluginReply, Plugins, PutPlugin};
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, Destination,
-    ExchangeSnapshot, NodeSnapshot, Overview, QueueSnapshot, UnackedSnapshot, VhostSnapshot,
+    ExchangeSnapshot, NodeSnapshot, Overview, QueueSnapshot, RouteReport, UnackedSnapshot,
+    VhostSnapshot,
 };
-use crate::auth::VhostAccess;
+use crate::auth::{Identity, VhostAccess};
+use crate::config::{ByteSize, MemoryMark};
 
 /// What a command comes back with: its result, once that is as durable as the broker promises, or the exception it met.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Exception>> + Send + 'a>>;
@@ -64,6 +66,9 @@ pub trait Backend: Send + Sync + 'static {
     /// What consumers, and channels by basic.get, hold of a queue; `None` if there is no such queue.
     fn unacked(&self, vhost: &str, queue: &str) -> Option<Vec<UnackedSnapshot>>;
 
+    /// The consumers that a stream remembers, by tag, and the offset that each gets next; `None` if there is no such stream.
+    fn stream_offsets(&self, vhost: &str, queue: &str) -> Option<Vec<(String, u64)>>;
+
     /// As `exchange.declare`.
     fn declare_exchange<'a>(
         &'a self,
@@ -92,8 +97,21 @@ pub trait Backend: Send + Sync + 'static {
     fn unbind<'a>(&'a self, by: &'a VhostAccess, command: Bind) -> Reply<'a, ()>;
     /// As a mandatory `basic.publish` whose confirm is waited for.
     fn publish<'a>(&'a self, by: &'a VhostAccess, command: Publish) -> Reply<'a, Published>;
+    /// What would become of a [`Backend::publish`], without anything coming of it.
+    fn route<'a>(&'a self, by: &'a VhostAccess, command: Publish) -> Reply<'a, RouteReport>;
     /// As `basic.get`, several times, and then an `ack`, `reject` or `nack` of all.
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>>;
+
+    /// Publishes messages of a queue again and takes each out of it when it is durable where it went: a crash may double some, and loses none.
+    fn move_messages<'a>(&'a self, by: &'a VhostAccess, command: MoveMessages) -> Reply<'a, Moved>;
+
+    /// What is in force of the settings that can be changed.
+    fn settings(&self) -> Settings;
+    /// Puts settings in force until the configuration says something else.
+    ///
+    /// # Errors
+    /// One of them makes no sense; nothing is changed.
+    fn change_settings(&self, by: &Identity, change: &ChangeSettings) -> Result<(), String>;
 
     /// Users, virtual hosts, policies, limits and other parameters.
     fn administration(&self) -> &dyn Administration;
@@ -244,4 +262,48 @@ pub struct Got {
     pub properties: BasicProperties,
     /// The message.
     pub body: Bytes,
+}
+
+/// Moves messages out of a queue, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoveMessages {
+    /// Which queue.
+    pub queue: QueueName,
+    /// To which exchange; nothing for the one that each message died after, as its `x-death` says.
+    pub exchange: Option<ExchangeName>,
+    /// With which routing key; nothing for each message's own, or the one that it had there.
+    pub routing_key: Option<RoutingKey>,
+    /// At most so many messages, of those that are ready now.
+    pub count: u64,
+}
+
+/// What became of a [`MoveMessages`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// So many messages are elsewhere now.
+    pub count: u64,
+    /// Why the next one stayed.
+    pub stopped: Option<String>,
+}
+
+/// Settings that can be changed while the broker runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// What is logged, as the configuration has it.
+    pub log_level: String,
+    /// Bytes of memory above which publishers are blocked.
+    pub memory_mark: u64,
+    /// Bytes of the disk below which publishers are blocked.
+    pub disk_free_limit: u64,
+}
+
+/// Changes some of the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeSettings {
+    /// What is logged.
+    pub log_level: Option<String>,
+    /// Memory above which publishers are blocked.
+    pub memory_mark: Option<MemoryMark>,
+    /// What has to be free on the disk.
+    pub disk_free_limit: Option<ByteSize>,
 }

@@ -1,12 +1,10 @@
 //! Bindings: `/api/bindings`, and those of one queue or exchange.
 
 use amphora_protocol::wire::table::FieldTable;
-use axum::Router;
 use axum::extract::Path;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -14,7 +12,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Api;
 use super::backend::{Bind, BindingFilter};
 use super::body::Fields;
 use super::caller::Caller;
@@ -23,6 +20,7 @@ use super::json;
 use super::listing::Listing;
 use super::queues::queue_name;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, optional};
 use super::snapshot::{BindingSnapshot, Destination};
 
 const ORDER: &[&str] = &[
@@ -39,22 +37,43 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 /// How much of the digest of a binding's arguments goes into its key. Bindings that agree on all else are few.
 const DIGEST_LEN: usize = 9;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/bindings", get(list_all))
-        .route("/bindings/{vhost}", get(list))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::of("Bindings")
+        .get("/bindings", list_all, "All bindings.")
+        .get("/bindings/{vhost}", list, "The bindings of a virtual host.")
+        .get(
             "/bindings/{vhost}/e/{source}/{kind}/{destination}",
-            get(list_between).post(bind),
+            list_between,
+            "The bindings between an exchange and a queue (`q`) or exchange (`e`).",
         )
-        .route(
+        .post(
+            "/bindings/{vhost}/e/{source}/{kind}/{destination}",
+            bind,
+            "Makes a binding.",
+        )
+        .with([
+            optional("routing_key", Kind::Text),
+            optional("arguments", Kind::Object),
+        ])
+        .get(
             "/bindings/{vhost}/e/{source}/{kind}/{destination}/{key}",
-            get(show).delete(unbind),
+            show,
+            "A binding, by its `properties_key`.",
         )
-        .route("/queues/{vhost}/{name}/bindings", get(list_of_queue))
-        .route(
+        .delete(
+            "/bindings/{vhost}/e/{source}/{kind}/{destination}/{key}",
+            unbind,
+            "Removes a binding.",
+        )
+        .get(
+            "/queues/{vhost}/{name}/bindings",
+            list_of_queue,
+            "The bindings that lead to a queue.",
+        )
+        .get(
             "/exchanges/{vhost}/{name}/bindings/{end}",
-            get(list_of_exchange),
+            list_of_exchange,
+            "The bindings of an exchange, as their `source` or `destination`.",
         )
 }
 

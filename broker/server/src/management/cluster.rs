@@ -1,31 +1,55 @@
 //! What tools ask of a RabbitMQ cluster, answered for one node: its name, its features, its memory.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{delete, get};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, required};
 
 /// The global parameter that holds the cluster's name.
 const CLUSTER_NAME: &str = "cluster_name";
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/cluster-name", get(name).put(rename))
-        .route("/feature-flags", get(nothing))
-        .route("/deprecated-features", get(nothing))
-        .route("/deprecated-features/used", get(nothing))
-        .route("/nodes/{name}/memory", get(memory))
-        .route("/auth", get(auth))
-        .route("/reset", delete(reset))
-        .route("/reset/{node}", delete(reset_node))
+pub(super) fn routes() -> Routes {
+    Routes::of("Cluster")
+        .get("/cluster-name", name, "The name of the cluster.")
+        .put("/cluster-name", rename, "Renames the cluster.")
+        .with([required("name", Kind::Text)])
+        .get(
+            "/feature-flags",
+            nothing,
+            "Feature flags: none, everything is there.",
+        )
+        .get(
+            "/deprecated-features",
+            nothing,
+            "Deprecated features: none.",
+        )
+        .get(
+            "/deprecated-features/used",
+            nothing,
+            "Deprecated features that are used: none.",
+        )
+        .get(
+            "/nodes/{name}/memory",
+            memory,
+            "What a node's memory is used for.",
+        )
+        .get("/auth", auth, "How users log in.")
+        .delete(
+            "/reset",
+            reset,
+            "Resets figures, of which there are none to reset.",
+        )
+        .delete(
+            "/reset/{node}",
+            reset_node,
+            "Resets the figures of a node, likewise.",
+        )
 }
 
 /// The name that the cluster was given, or the node's.

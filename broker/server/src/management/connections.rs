@@ -1,35 +1,56 @@
 //! Connections and their channels: `/api/connections`, `/api/channels`.
 
 use amphora_protocol::wire::table::FieldValue;
-use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::Api;
 use super::caller::Caller;
 use super::consumers;
 use super::json;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::Routes;
 use super::snapshot::{ChannelSnapshot, ConnectionRef, ConnectionSnapshot};
 use super::stats;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/connections", get(list))
-        .route("/connections/{name}", get(show).delete(close))
-        .route("/connections/{name}/channels", get(list_channels_of))
-        .route(
-            "/connections/username/{user}",
-            get(list_of_user).delete(close_all_of_user),
+pub(super) fn routes() -> Routes {
+    Routes::of("Connections")
+        .get("/connections", list, "All connections.")
+        .get("/connections/{name}", show, "A connection.")
+        .delete(
+            "/connections/{name}",
+            close,
+            "Closes a connection. The header `X-Reason` says why.",
         )
-        .route("/vhosts/{vhost}/connections", get(list_in))
-        .route("/channels", get(list_channels))
-        .route("/channels/{name}", get(show_channel))
-        .route("/vhosts/{vhost}/channels", get(list_channels_in))
+        .get(
+            "/connections/{name}/channels",
+            list_channels_of,
+            "The channels of a connection.",
+        )
+        .get(
+            "/connections/username/{user}",
+            list_of_user,
+            "The connections of a user.",
+        )
+        .delete(
+            "/connections/username/{user}",
+            close_all_of_user,
+            "Closes all connections of a user.",
+        )
+        .get(
+            "/vhosts/{vhost}/connections",
+            list_in,
+            "The connections in a virtual host.",
+        )
+        .get("/channels", list_channels, "All channels.")
+        .get("/channels/{name}", show_channel, "A channel.")
+        .get(
+            "/vhosts/{vhost}/channels",
+            list_channels_in,
+            "The channels in a virtual host.",
+        )
 }
 
 async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {

@@ -1,24 +1,26 @@
 //! Consumers: `/api/consumers`.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::Api;
 use super::caller::Caller;
 use super::json;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::Routes;
 use super::snapshot::ConsumerSnapshot;
 
 const ORDER: &[&str] = &["queue.vhost", "queue.name", "consumer_tag"];
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/consumers", get(list_all))
-        .route("/consumers/{vhost}", get(list))
+pub(super) fn routes() -> Routes {
+    Routes::of("Consumers")
+        .get("/consumers", list_all, "All consumers.")
+        .get(
+            "/consumers/{vhost}",
+            list,
+            "The consumers in a virtual host.",
+        )
 }
 
 async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {

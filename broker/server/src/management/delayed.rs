@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 
+use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::caller::Caller;
 use super::messages::{Encoding, payload_view};
 use super::properties;
 use super::refused::Refused;
+use super::routes::Routes;
 use super::snapshot::DelayedSnapshot;
 
 const PAGE_SIZE: usize = 100;
@@ -22,10 +21,23 @@ const PAGE_SIZE_MAX: usize = 500;
 /// Bytes of each body that are shown, unless others are asked for.
 const SHOWN_BYTES: usize = 1024;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/delayed/{vhost}", get(list).delete(cancel_all))
-        .route("/delayed/{vhost}/{id}", delete(cancel))
+pub(super) fn routes() -> Routes {
+    Routes::of("Delayed messages")
+        .get(
+            "/delayed/{vhost}",
+            list,
+            "The messages that wait for their time.",
+        )
+        .delete(
+            "/delayed/{vhost}",
+            cancel_all,
+            "Lets all messages that wait for their time go nowhere.",
+        )
+        .delete(
+            "/delayed/{vhost}/{id}",
+            cancel,
+            "Lets a message that waits for its time go nowhere.",
+        )
 }
 
 async fn list(

@@ -3,31 +3,51 @@
 use std::collections::HashMap;
 
 use amphora_protocol::wire::types::ExchangeName;
-use axum::Router;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::Api;
 use super::backend::{DeclareExchange, DeleteExchange};
 use super::body::Fields;
 use super::caller::Caller;
 use super::json;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, optional, required};
 use super::snapshot::ExchangeSnapshot;
 
 const ORDER: &[&str] = &["vhost", "name"];
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/exchanges", get(list_all))
-        .route("/exchanges/{vhost}", get(list))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::of("Exchanges")
+        .get("/exchanges", list_all, "All exchanges.")
+        .get(
+            "/exchanges/{vhost}",
+            list,
+            "The exchanges of a virtual host.",
+        )
+        .get(
             "/exchanges/{vhost}/{name}",
-            get(show).put(declare).delete(remove),
+            show,
+            "An exchange. The default exchange is called `amq.default`.",
+        )
+        .put(
+            "/exchanges/{vhost}/{name}",
+            declare,
+            "Declares an exchange.",
+        )
+        .with([
+            required("type", Kind::Text),
+            optional("durable", Kind::Flag),
+            optional("auto_delete", Kind::Flag),
+            optional("internal", Kind::Flag),
+            optional("arguments", Kind::Object),
+        ])
+        .delete(
+            "/exchanges/{vhost}/{name}",
+            remove,
+            "Deletes an exchange; with `if-unused=true` only if nothing is bound to it.",
         )
 }
 

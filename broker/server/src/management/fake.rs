@@ -16,16 +16,17 @@ use parking_lot::Mutex;
 
 use self::state::{Queue, State};
 use super::backend::{
-    Administration, Backend, Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages,
-    DeleteExchange, DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
+    Administration, Backend, Bind, BindingFilter, ChangeSettings, DeclareExchange, DeclareQueue,
+    DelayedMessages, DeleteExchange, DeleteQueue, Get, Got, MoveMessages, Moved, Plugins, Publish,
+    Published, Reply, Settings,
 };
 use super::snapshot::{
     AppliedPolicies, BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot,
     ConnectionState, ConsumerSnapshot, Deaths, Destination, ExchangeSnapshot, MessageCounts,
-    MessageStats, NodeSnapshot, ObjectTotals, Overview, QueueSnapshot, UnackedSnapshot,
-    VhostSnapshot,
+    MessageStats, NodeSnapshot, ObjectTotals, Overview, QueueSnapshot, RouteReport,
+    UnackedSnapshot, VhostSnapshot,
 };
-use crate::auth::{Access, Resource, VhostAccess};
+use crate::auth::{Access, Identity, Resource, VhostAccess};
 
 /// A broker with the virtual host `/`, the exchanges `""` and `amq.direct`, and what a test adds.
 #[derive(Default)]
@@ -224,6 +225,10 @@ impl Backend for FakeBroker {
         self.0.lock().queues.get(queue).map(|_| Vec::new())
     }
 
+    fn stream_offsets(&self, _: &str, queue: &str) -> Option<Vec<(String, u64)>> {
+        self.0.lock().queues.get(queue).and(None)
+    }
+
     fn declare_exchange<'a>(
         &'a self,
         by: &'a VhostAccess,
@@ -284,6 +289,11 @@ impl Backend for FakeBroker {
         Box::pin(async move { self.0.lock().publish(by, &command) })
     }
 
+    fn route<'a>(&'a self, by: &'a VhostAccess, command: Publish) -> Reply<'a, RouteReport> {
+        let report = self.0.lock().route(by, &command);
+        Box::pin(async move { report })
+    }
+
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>> {
         Box::pin(async move { self.0.lock().get(by, &command) })
     }
@@ -295,6 +305,25 @@ impl Backend for FakeBroker {
 
     fn delayed(&self) -> &dyn DelayedMessages {
         self
+    }
+
+    fn move_messages<'a>(&'a self, by: &'a VhostAccess, command: MoveMessages) -> Reply<'a, Moved> {
+        Box::pin(async move { self.0.lock().move_messages(by, &command) })
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            log_level: "info".to_owned(),
+            memory_mark: 1 << 30,
+            disk_free_limit: 1 << 20,
+        }
+    }
+
+    fn change_settings(&self, _: &Identity, change: &ChangeSettings) -> Result<(), String> {
+        match change.log_level.as_deref() {
+            None | Some("debug") => Ok(()),
+            Some(other) => Err(format!("{other:?} is no level")),
+        }
     }
 
     fn administration(&self) -> &dyn Administration {

@@ -3,61 +3,106 @@
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
+use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::Api;
 use super::backend::{DeclareQueue, Get, Publish, Settlement};
 use super::caller::Caller;
 use super::queues::queue_name;
 use super::refused::Refused;
+use super::routes::Routes;
 
 const ALIVENESS_QUEUE: &str = "aliveness-test";
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/health/checks/alarms", get(alarms))
-        .route("/health/checks/local-alarms", get(alarms))
-        .route("/health/checks/ready-to-serve-clients", get(ready))
-        .route("/health/checks/is-in-service", get(ready))
-        .route("/health/checks/virtual-hosts", get(ready))
-        .route("/health/checks/node-is-quorum-critical", get(ready))
-        .route("/health/checks/reached-target-cluster-size", get(ready))
-        .route("/health/checks/metadata-store/initialized", get(ready))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::of("Health")
+        .get(
+            "/health/checks/alarms",
+            alarms,
+            "Fails while an alarm is in effect.",
+        )
+        .get(
+            "/health/checks/local-alarms",
+            alarms,
+            "Fails while an alarm of this node is in effect.",
+        )
+        .get(
+            "/health/checks/ready-to-serve-clients",
+            ready,
+            "Fails while clients are not let in.",
+        )
+        .get(
+            "/health/checks/is-in-service",
+            ready,
+            "Fails while the node is in maintenance.",
+        )
+        .get(
+            "/health/checks/virtual-hosts",
+            ready,
+            "Fails if a virtual host does not run.",
+        )
+        .get(
+            "/health/checks/node-is-quorum-critical",
+            ready,
+            "Fails if a queue would lose its quorum without this node.",
+        )
+        .get(
+            "/health/checks/reached-target-cluster-size",
+            ready,
+            "Fails while nodes are missing.",
+        )
+        .get(
+            "/health/checks/metadata-store/initialized",
+            ready,
+            "Fails until definitions are there.",
+        )
+        .get(
             "/health/checks/metadata-store/initialized/with-data",
-            get(ready),
+            ready,
+            "Fails until definitions are there, with data.",
         )
-        .route(
+        .get(
             "/health/checks/quorum-queues-without-elected-leaders/all-vhosts",
-            get(ready),
+            ready,
+            "Fails if a queue has no leader.",
         )
-        .route("/healthchecks/node", get(ready))
-        .route("/health/checks/port-listener/{port}", get(port_listener))
-        .route(
+        .get("/healthchecks/node", ready, "Whether the node works.")
+        .get(
+            "/health/checks/port-listener/{port}",
+            port_listener,
+            "Fails if nobody listens on a port.",
+        )
+        .get(
             "/health/checks/protocol-listener/{protocol}",
-            get(protocol_listener),
+            protocol_listener,
+            "Fails if nobody listens for a protocol.",
         )
-        .route("/aliveness-test/{vhost}", get(aliveness))
+        .get(
+            "/aliveness-test/{vhost}",
+            aliveness,
+            "Sends a message through a queue of its own.",
+        )
 }
 
 async fn alarms(caller: Caller) -> Response {
-    let node = caller.backend().node();
-    let on = [("memory", node.memory_alarm), ("disk", node.disk_alarm)];
-    let alarms: Vec<_> = on
-        .into_iter()
-        .filter(|(_, is_on)| *is_on)
-        .map(|(resource, _)| json!({ "node": caller.about().node, "resource": resource }))
-        .collect();
+    let alarms = alarms_in_effect(&caller);
     if alarms.is_empty() {
         return ok();
     }
     failed(json!({ "reason": "There are alarms in effect in the cluster", "alarms": alarms }))
+}
+
+/// What publishers are blocked for.
+pub(super) fn alarms_in_effect(caller: &Caller) -> Vec<Value> {
+    let node = caller.backend().node();
+    let on = [("memory", node.memory_alarm), ("disk", node.disk_alarm)];
+    let on = on.into_iter().filter(|(_, is_on)| *is_on);
+    on.map(|(resource, _)| json!({ "node": caller.about().node, "resource": resource }))
+        .collect()
 }
 
 /// Whoever can ask is served: the API is opened after the other listeners and closed before them.

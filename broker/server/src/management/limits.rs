@@ -1,30 +1,49 @@
 //! How much virtual hosts and users may have: `/api/vhost-limits`, `/api/user-limits`.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, put};
 use serde_json::{Map, Value, json};
 
-use super::Api;
 use super::backend::{LIMITS, Parameter, VHOST_LIMITS};
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, required};
 use crate::auth::{User, UserLimits};
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/vhost-limits", get(list))
-        .route("/vhost-limits/{vhost}", get(show))
-        .route("/vhost-limits/{vhost}/{name}", put(set).delete(clear))
-        .route("/user-limits", get(list_users))
-        .route("/user-limits/{user}", get(show_user))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::of("Limits")
+        .get("/vhost-limits", list, "The limits of all virtual hosts.")
+        .get(
+            "/vhost-limits/{vhost}",
+            show,
+            "The limits of a virtual host.",
+        )
+        .put(
+            "/vhost-limits/{vhost}/{name}",
+            set,
+            "Sets a limit of a virtual host: `max-connections` or `max-queues`.",
+        )
+        .with([required("value", Kind::Count)])
+        .delete(
+            "/vhost-limits/{vhost}/{name}",
+            clear,
+            "Removes a limit of a virtual host.",
+        )
+        .get("/user-limits", list_users, "The limits of all users.")
+        .get("/user-limits/{user}", show_user, "The limits of a user.")
+        .put(
             "/user-limits/{user}/{name}",
-            put(set_user).delete(clear_user),
+            set_user,
+            "Sets a limit of a user: `max-connections` or `max-channels`.",
+        )
+        .with([required("value", Kind::Count)])
+        .delete(
+            "/user-limits/{user}/{name}",
+            clear_user,
+            "Removes a limit of a user.",
         )
 }
 

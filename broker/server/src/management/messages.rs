@@ -1,30 +1,83 @@
 //! Single messages: `/api/exchanges/…/publish` and `/api/queues/…/get`. For trying things out, not for work.
 
+use axum::Json;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::Api;
-use super::backend::{Get, Got, Publish, Published, Settlement};
+use super::backend::{Get, Got, MoveMessages, Publish, Published, Settlement};
 use super::body::Fields;
 use super::caller::Caller;
 use super::exchanges::exchange_name;
 use super::properties;
 use super::queues::queue_name;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, optional, required};
 
 /// How many bytes of bodies one answer may carry.
 const GET_BYTES_MAX: u64 = 64 << 20;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/exchanges/{vhost}/{name}/publish", post(publish))
-        .route("/queues/{vhost}/{name}/get", post(fetch))
+pub(super) fn routes() -> Routes {
+    Routes::of("Messages")
+        .post(
+            "/exchanges/{vhost}/{name}/publish",
+            publish,
+            "Publishes a message.",
+        )
+        .with([
+            required("properties", Kind::Object),
+            required("routing_key", Kind::Text),
+            required("payload", Kind::Text),
+            required("payload_encoding", Kind::Text),
+        ])
+        .post("/queues/{vhost}/{name}/get", fetch, "Fetches messages.")
+        .with([
+            required("count", Kind::Count),
+            required("ackmode", Kind::Text),
+            required("encoding", Kind::Text),
+            optional("truncate", Kind::Count),
+        ])
+        .post(
+            "/queues/{vhost}/{name}/move",
+            relocate,
+            "Moves messages: to an exchange by a routing key (each message's own without one), or without an exchange back to where each died.",
+        )
+        .with([
+            optional("exchange", Kind::Text),
+            optional("routing_key", Kind::Text),
+            optional("count", Kind::Count),
+        ])
+}
+
+/// Of so many messages at a time, so that an answer does not take for ever.
+const MOVE_MAX: u32 = 10_000;
+
+async fn relocate(
+    caller: Caller,
+    Path((vhost, queue)): Path<(String, String)>,
+    body: Fields,
+) -> Result<Response, Refused> {
+    let access = caller.enter(&vhost)?;
+    let exchange = body.text("exchange")?.map(exchange_name).transpose()?;
+    let routing_key = match body.text("routing_key")? {
+        None => None,
+        Some(_) => Some(body.name("routing_key")?),
+    };
+    let command = MoveMessages {
+        queue: queue_name(&queue)?,
+        exchange,
+        routing_key,
+        count: body
+            .count("count")?
+            .unwrap_or(MOVE_MAX)
+            .min(MOVE_MAX)
+            .into(),
+    };
+    let moved = caller.backend().move_messages(&access, command).await?;
+    Ok(Json(json!({ "moved": moved.count, "stopped": moved.stopped })).into_response())
 }
 
 async fn publish(
@@ -50,9 +103,10 @@ async fn publish(
     }
 }
 
-fn payload(body: &Fields) -> Result<Bytes, Refused> {
+/// The message in a request's `payload`, which is as `payload_encoding` says.
+pub(super) fn payload(body: &Fields) -> Result<Bytes, Refused> {
     let payload = body.text("payload")?.unwrap_or_default();
-    match body.text("payload_encoding")?.unwrap_or_default() {
+    match body.text("payload_encoding")?.unwrap_or("string") {
         "string" => Ok(Bytes::copy_from_slice(payload.as_bytes())),
         "base64" => {
             let decoded = BASE64.decode(payload);

@@ -21,6 +21,8 @@ mod limits;
 mod listing;
 mod messages;
 mod metrics;
+mod offsets;
+mod openapi;
 mod overview;
 mod page;
 mod parameters;
@@ -30,7 +32,10 @@ mod policies;
 mod properties;
 mod queues;
 mod refused;
+mod route;
+mod routes;
 mod server;
+mod settings;
 pub mod snapshot;
 mod stats;
 #[cfg(test)]
@@ -100,8 +105,7 @@ impl Api {
     fn router(self) -> Router {
         // A body travels as base64, which is a third longer, beside its properties.
         let body_max = self.about().message_size_max.as_bytes().saturating_mul(2);
-        let api = Router::new()
-            .merge(overview::routes())
+        let routes = overview::routes()
             .merge(cluster::routes())
             .merge(vhosts::routes())
             .merge(users::routes())
@@ -112,14 +116,21 @@ impl Api {
             .merge(definitions::routes())
             .merge(queues::routes())
             .merge(unacked::routes())
+            .merge(offsets::routes())
             .merge(exchanges::routes())
             .merge(bindings::routes())
             .merge(messages::routes())
+            .merge(route::routes())
             .merge(delayed::routes())
             .merge(connections::routes())
             .merge(consumers::routes())
             .merge(plugins::routes())
-            .merge(health::routes())
+            .merge(settings::routes())
+            .merge(health::routes());
+        let (routes, document) = routes.into_parts();
+        let document: Arc<str> = document.into();
+        let api = routes
+            .merge(openapi::routes(document))
             .fallback(|| async { Refused::not_found() })
             .layer(DefaultBodyLimit::max(
                 usize::try_from(body_max).unwrap_or(usize::MAX),

@@ -1,18 +1,19 @@
 //! The broker as a whole: `/api/overview`, `/api/nodes`, and what is asked before anything else.
 
+use axum::Json;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::About;
 use super::caller::Caller;
 use super::cluster::cluster_name;
+use super::health::alarms_in_effect;
 use super::listing::Listing;
 use super::plugins;
 use super::refused::Refused;
+use super::routes::Routes;
 use super::stats;
-use super::{About, Api};
 
 /// The version of RabbitMQ whose behaviour clients may count on; some of them look at it before they ask for more.
 pub(super) const RABBITMQ_VERSION: &str = "3.13.7";
@@ -66,13 +67,17 @@ const AUTH_MECHANISMS: [(&str, &str); 3] = [
     ("EXTERNAL", "TLS client certificate"),
 ];
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/overview", get(overview))
-        .route("/version", get(version))
-        .route("/extensions", get(extensions))
-        .route("/nodes", get(list_nodes))
-        .route("/nodes/{name}", get(show_node))
+pub(super) fn routes() -> Routes {
+    Routes::of("Overview")
+        .get("/overview", overview, "The broker as a whole.")
+        .get("/version", version, "The broker's version.")
+        .get(
+            "/extensions",
+            extensions,
+            "Extensions of the web pages: none.",
+        )
+        .get("/nodes", list_nodes, "All nodes.")
+        .get("/nodes/{name}", show_node, "A node.")
 }
 
 async fn overview(caller: Caller, listing: Listing) -> Response {
@@ -87,6 +92,7 @@ async fn overview(caller: Caller, listing: Listing) -> Response {
         "cluster_name": cluster_name(&caller),
         "node": about.node,
         "durability": about.durability.to_string(),
+        "alarms": alarms_in_effect(&caller),
         "rates_mode": "none",
         "disable_stats": false,
         "enable_queue_totals": false,

@@ -1,35 +1,69 @@
 //! Parameters of virtual hosts and of the broker: `/api/parameters`, `/api/global-parameters`.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::Api;
 use super::backend::{OPERATOR_POLICY, POLICY, Parameter};
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, required};
 use super::users::status;
 
 const ORDER: &[&str] = &["component", "vhost", "name"];
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/parameters", get(list_all))
-        .route("/parameters/{component}", get(list_of_component))
-        .route("/parameters/{component}/{vhost}", get(list))
-        .route(
-            "/parameters/{component}/{vhost}/{name}",
-            get(show).put(put).delete(remove),
+pub(super) fn routes() -> Routes {
+    Routes::of("Parameters")
+        .get("/parameters", list_all, "All parameters.")
+        .get(
+            "/parameters/{component}",
+            list_of_component,
+            "The parameters of a component.",
         )
-        .route("/global-parameters", get(list_global))
-        .route(
+        .get(
+            "/parameters/{component}/{vhost}",
+            list,
+            "The parameters of a component in a virtual host.",
+        )
+        .get(
+            "/parameters/{component}/{vhost}/{name}",
+            show,
+            "A parameter.",
+        )
+        .put(
+            "/parameters/{component}/{vhost}/{name}",
+            put,
+            "Sets a parameter.",
+        )
+        .with([required("value", Kind::Any)])
+        .delete(
+            "/parameters/{component}/{vhost}/{name}",
+            remove,
+            "Removes a parameter.",
+        )
+        .get(
+            "/global-parameters",
+            list_global,
+            "The parameters of the broker as a whole.",
+        )
+        .get(
             "/global-parameters/{name}",
-            get(show_global).put(put_global).delete(remove_global),
+            show_global,
+            "A parameter of the broker as a whole.",
+        )
+        .put(
+            "/global-parameters/{name}",
+            put_global,
+            "Sets a parameter of the broker as a whole.",
+        )
+        .with([required("value", Kind::Any)])
+        .delete(
+            "/global-parameters/{name}",
+            remove_global,
+            "Removes a parameter of the broker as a whole.",
         )
 }
 

@@ -1,49 +1,103 @@
 //! What users may do: `/api/permissions`, `/api/topic-permissions`.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{delete, get};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::backend::{AdministrationRefusal, PermissionPatterns, Place};
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, required};
 use super::users::status;
 use crate::auth::User;
 
 const ORDER: &[&str] = &["vhost", "user", "exchange"];
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/permissions", get(list))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::of("Permissions")
+        .get("/permissions", list, "The permissions of all users.")
+        .get(
             "/permissions/{vhost}/{user}",
-            get(show).put(put).delete(remove),
+            show,
+            "What a user may do in a virtual host.",
         )
-        .route("/users/{user}/permissions", get(list_of_user))
-        .route("/vhosts/{vhost}/permissions", get(list_of_vhost))
-        .route("/topic-permissions", get(list_topics))
-        .route(
+        .put(
+            "/permissions/{vhost}/{user}",
+            put,
+            "Sets what a user may do in a virtual host.",
+        )
+        .with([
+            required("configure", Kind::Text),
+            required("write", Kind::Text),
+            required("read", Kind::Text),
+        ])
+        .delete(
+            "/permissions/{vhost}/{user}",
+            remove,
+            "Closes a virtual host to a user.",
+        )
+        .get(
+            "/users/{user}/permissions",
+            list_of_user,
+            "The permissions of a user.",
+        )
+        .get(
+            "/vhosts/{vhost}/permissions",
+            list_of_vhost,
+            "The permissions in a virtual host.",
+        )
+        .merge(topic_routes())
+}
+
+fn topic_routes() -> Routes {
+    Routes::of("Permissions")
+        .get(
+            "/topic-permissions",
+            list_topics,
+            "The topic permissions of all users.",
+        )
+        .get(
             "/topic-permissions/{vhost}/{user}",
-            get(show_topics).put(put_topics).delete(remove_all_topics),
+            show_topics,
+            "The topic permissions of a user in a virtual host.",
         )
-        .route(
+        .put(
+            "/topic-permissions/{vhost}/{user}",
+            put_topics,
+            "Sets the topic permissions of a user at an exchange.",
+        )
+        .with([
+            required("exchange", Kind::Text),
+            required("write", Kind::Text),
+            required("read", Kind::Text),
+        ])
+        .delete(
+            "/topic-permissions/{vhost}/{user}",
+            remove_all_topics,
+            "Removes all topic permissions of a user in a virtual host.",
+        )
+        .get(
             "/topic-permissions/{vhost}/{user}/{exchange}",
-            get(show_topics_of_exchange),
+            show_topics_of_exchange,
+            "The topic permissions of a user at an exchange.",
         )
-        .route(
+        .delete(
             "/topic-permissions/{vhost}/{user}/{exchange}",
-            delete(remove_topics),
+            remove_topics,
+            "Removes the topic permissions of a user at an exchange.",
         )
-        .route("/users/{user}/topic-permissions", get(list_topics_of_user))
-        .route(
+        .get(
+            "/users/{user}/topic-permissions",
+            list_topics_of_user,
+            "The topic permissions of a user.",
+        )
+        .get(
             "/vhosts/{vhost}/topic-permissions",
-            get(list_topics_of_vhost),
+            list_topics_of_vhost,
+            "The topic permissions in a virtual host.",
         )
 }
 

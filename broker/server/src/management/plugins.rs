@@ -3,20 +3,18 @@
 use std::collections::HashMap;
 
 use amphora_core::hook::{BodyNeeds, HeaderNeeds, Needs};
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query};
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 
-use super::Api;
 use super::backend::{PluginRefusal, PutPlugin};
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::Routes;
 use super::snapshot::{
     Bucket, PluginLogLine, PluginMetric, PluginSnapshot, PluginState, PluginVersion,
 };
@@ -26,15 +24,17 @@ use crate::config::{ByteSize, Plugin};
 /// The largest component that can be uploaded. Those of Python have some 20 MiB.
 const COMPONENT_MAX: ByteSize = ByteSize::mib(64);
 
-pub(super) fn routes() -> Router<Api> {
+pub(super) fn routes() -> Routes {
     let body_max = usize::try_from(COMPONENT_MAX.as_bytes()).unwrap_or(usize::MAX);
-    Router::new()
-        .route("/plugins", get(list))
-        .route("/plugins/{name}", get(show).put(put).delete(unload))
-        .route("/plugins/{name}/load", post(load))
-        .route("/plugins/{name}/rollback", post(rollback))
-        .route("/plugins/{name}/logs", get(log))
-        .layer(DefaultBodyLimit::max(body_max))
+    Routes::of("Plugins")
+        .get("/plugins", list, "All plugins.")
+        .get("/plugins/{name}", show, "A plugin and how it is doing.")
+        .put("/plugins/{name}", put, "Uploads a component, with a new plugin's settings in the query.")
+        .delete("/plugins/{name}", unload, "Takes a plugin out of force; with `force=true` also if there are exchanges of its type.")
+        .post("/plugins/{name}/load", load, "Loads a plugin from its path again.")
+        .post("/plugins/{name}/rollback", rollback, "Puts the previous version of a plugin in force again.")
+        .get("/plugins/{name}/logs", log, "The last lines that a plugin logged.")
+        .body_max(body_max)
 }
 
 async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {

@@ -1,18 +1,16 @@
 //! Policies: `/api/policies`, `/api/operator-policies`.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
 use serde_json::{Map, Value, json};
 
-use super::Api;
 use super::backend::{OPERATOR_POLICY, POLICY, Parameter};
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::{self, Routes, optional, required};
 use super::users::status;
 
 const ORDER: &[&str] = &["vhost", "name"];
@@ -33,20 +31,29 @@ const OPERATOR: Kind = Kind {
     for_administrators: true,
 };
 
-pub(super) fn routes() -> Router<Api> {
+pub(super) fn routes() -> Routes {
     kind_routes::<false>("policies").merge(kind_routes::<true>("operator-policies"))
 }
 
-fn kind_routes<const OPERATORS: bool>(name: &str) -> Router<Api> {
-    Router::new()
-        .route(&format!("/{name}"), get(list_all::<OPERATORS>))
-        .route(&format!("/{name}/{{vhost}}"), get(list::<OPERATORS>))
-        .route(
-            &format!("/{name}/{{vhost}}/{{policy}}"),
-            get(show::<OPERATORS>)
-                .put(put::<OPERATORS>)
-                .delete(remove::<OPERATORS>),
+fn kind_routes<const OPERATORS: bool>(name: &str) -> Routes {
+    let of_vhost = format!("/{name}/{{vhost}}");
+    let one = format!("/{name}/{{vhost}}/{{policy}}");
+    Routes::of("Policies")
+        .get(format!("/{name}"), list_all::<OPERATORS>, "All policies.")
+        .get(
+            of_vhost,
+            list::<OPERATORS>,
+            "The policies of a virtual host.",
         )
+        .get(one.clone(), show::<OPERATORS>, "A policy.")
+        .put(one.clone(), put::<OPERATORS>, "Sets a policy.")
+        .with([
+            required("pattern", routes::Kind::Text),
+            required("definition", routes::Kind::Object),
+            optional("priority", routes::Kind::Any),
+            optional("apply-to", routes::Kind::Text),
+        ])
+        .delete(one, remove::<OPERATORS>, "Removes a policy.")
 }
 
 const fn kind(operators: bool) -> Kind {

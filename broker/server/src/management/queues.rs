@@ -3,14 +3,11 @@
 use std::collections::HashMap;
 
 use amphora_protocol::wire::types::QueueName;
-use axum::Router;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{delete, get, put};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::backend::{DeclareQueue, DeleteQueue};
 use super::body::Fields;
 use super::caller::Caller;
@@ -18,23 +15,44 @@ use super::consumers;
 use super::json;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, optional};
 use super::snapshot::QueueSnapshot;
 use super::stats;
 
 const ORDER: &[&str] = &["vhost", "name"];
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/queues", get(list_all))
-        .route("/queues/{vhost}", get(list))
-        .route("/queues/detailed", get(list_all))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::of("Queues")
+        .get("/queues", list_all, "All queues.")
+        .get("/queues/{vhost}", list, "The queues of a virtual host.")
+        .get("/queues/detailed", list_all, "All queues.")
+        .get("/queues/{vhost}/{name}", show, "A queue.")
+        .put("/queues/{vhost}/{name}", declare, "Declares a queue.")
+        .with([
+            optional("durable", Kind::Flag),
+            optional("auto_delete", Kind::Flag),
+            optional("arguments", Kind::Object),
+        ])
+        .delete(
             "/queues/{vhost}/{name}",
-            get(show).put(declare).delete(remove),
+            remove,
+            "Deletes a queue; with `if-unused=true` or `if-empty=true` only if it is.",
         )
-        .route("/queues/{vhost}/{name}/contents", delete(purge))
-        .route("/queues/{vhost}/{name}/pause", put(pause))
-        .route("/queues/{vhost}/{name}/resume", put(resume))
+        .delete(
+            "/queues/{vhost}/{name}/contents",
+            purge,
+            "Removes the messages of a queue that are ready.",
+        )
+        .put(
+            "/queues/{vhost}/{name}/pause",
+            pause,
+            "Stops deliveries to a queue's consumers.",
+        )
+        .put(
+            "/queues/{vhost}/{name}/resume",
+            resume,
+            "Lets deliveries to a queue's consumers go on.",
+        )
 }
 
 async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {

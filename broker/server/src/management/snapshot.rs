@@ -3,10 +3,12 @@
 mod clients;
 mod delayed;
 mod plugins;
+mod route;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use amphora_core::binding;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{
     ChannelNumber, ConsumerTag, ExchangeName, QueueName, RoutingKey, VhostName,
@@ -20,6 +22,10 @@ pub use self::delayed::{DelayedId, DelayedPage, DelayedSnapshot};
 pub use self::plugins::{
     Bucket, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginSource, PluginState,
     PluginStats, PluginVersion,
+};
+pub use self::route::{
+    RouteAlternate, RouteAnswer, RouteBinding, RouteExchange, RouteMessage, RouteOutcome,
+    RouteQueue, RouteReport,
 };
 
 /// The broker as a whole.
@@ -314,6 +320,15 @@ impl MessageStats {
     /// Everything that went out, by whichever way.
     pub fn deliver_get(&self) -> u64 {
         self.deliver + self.deliver_no_ack + self.get + self.get_no_ack
+    }
+}
+
+impl From<&binding::Destination> for Destination {
+    fn from(destination: &binding::Destination) -> Self {
+        match destination {
+            binding::Destination::Queue(name) => Self::Queue(name.clone()),
+            binding::Destination::Exchange(name) => Self::Exchange(name.clone()),
+        }
     }
 }
 

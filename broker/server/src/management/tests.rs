@@ -136,6 +136,12 @@ async fn delayed_messages_are_listed_and_cancelled_and_traces_are_switched() -> 
 }
 
 #[tokio::test]
+async fn the_route_of_a_message_is_told() -> anyhow::Result<()> {
+    Client::new()?.play("route").await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn exchanges_are_declared_and_deleted() -> anyhow::Result<()> {
     Client::new()?.play("exchanges").await?;
     Ok(())
@@ -338,6 +344,44 @@ async fn the_page_loads_nothing_from_elsewhere() -> anyhow::Result<()> {
         );
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await?;
         assert!(!str::from_utf8(&body)?.contains("://"), "{path}");
+    }
+    Ok(())
+}
+
+/// The document is made of the table that the router is made of: here it is held against the router as a client meets it.
+#[tokio::test]
+async fn every_route_is_in_the_document_and_the_other_way_round() -> anyhow::Result<()> {
+    let client = Client::new()?;
+    let answer = client.send("GET", "/openapi.json", "").await?;
+    let document: serde_json::Value =
+        serde_json::from_str(answer.strip_prefix("200 ").unwrap_or_default())?;
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().cloned().unwrap_or_default();
+    assert!(paths.len() > 90, "{} paths", paths.len());
+    let stranger = Client {
+        login: String::new(),
+        ..client
+    };
+    for (path, operations) in &paths {
+        let real = path.replace(['{', '}'], "");
+        for method in ["get", "put", "post", "delete"] {
+            let request = Request::builder()
+                .method(method.to_ascii_uppercase().as_str())
+                .uri(format!("/api{real}"))
+                .body(Body::empty())?;
+            let response = stranger.router.clone().oneshot(request).await?;
+            let is_there = response.status() != axum::http::StatusCode::METHOD_NOT_ALLOWED;
+            let operation = &operations[method];
+            assert_eq!(operation.is_object(), is_there, "{method} {path}");
+            if !is_there {
+                continue;
+            }
+            let is_open = operation["security"].is_null();
+            let is_refused = response.status() == axum::http::StatusCode::UNAUTHORIZED;
+            assert_eq!(is_open, !is_refused, "{method} {path}");
+            let text = operation["summary"].as_str().unwrap_or_default();
+            assert!(text.ends_with('.'), "{method} {path} says nothing");
+        }
     }
     Ok(())
 }

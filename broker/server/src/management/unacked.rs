@@ -2,22 +2,24 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::Router;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::Api;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::Routes;
 use super::snapshot::UnackedSnapshot;
 
 const ORDER: &[&str] = &["position"];
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/queues/{vhost}/{name}/unacked", get(list))
+pub(super) fn routes() -> Routes {
+    Routes::of("Queues").get(
+        "/queues/{vhost}/{name}/unacked",
+        list,
+        "What consumers hold of a queue.",
+    )
 }
 
 async fn list(

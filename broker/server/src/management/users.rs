@@ -1,31 +1,50 @@
 //! Users: `/api/whoami`, `/api/users`.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::backend::{NewCredential, Put, PutUser};
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, optional, required};
 use crate::auth::{PasswordHash, User};
 
 /// What RabbitMQ says of a user without a password.
 const DEFAULT_ALGORITHM: &str = "rabbit_password_hashing_sha256";
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/whoami", get(whoami))
-        .route("/users", get(list))
-        .route("/users/without-permissions", get(list_without_permissions))
-        .route("/users/bulk-delete", post(remove_several))
-        .route("/users/{name}", get(show).put(put).delete(remove))
-        .route("/auth/hash_password/{password}", get(hash_password))
+pub(super) fn routes() -> Routes {
+    Routes::of("Users")
+        .get("/whoami", whoami, "Who asks.")
+        .get("/users", list, "All users.")
+        .get(
+            "/users/without-permissions",
+            list_without_permissions,
+            "Users who may enter no virtual host.",
+        )
+        .post(
+            "/users/bulk-delete",
+            remove_several,
+            "Deletes several users.",
+        )
+        .with([required("users", Kind::Any)])
+        .get("/users/{name}", show, "A user.")
+        .put("/users/{name}", put, "Adds or changes a user.")
+        .with([
+            optional("password", Kind::Text),
+            optional("password_hash", Kind::Text),
+            optional("hashing_algorithm", Kind::Text),
+            required("tags", Kind::Any),
+        ])
+        .delete("/users/{name}", remove, "Deletes a user.")
+        .get(
+            "/auth/hash_password/{password}",
+            hash_password,
+            "The hash of a password, to be kept in definitions.",
+        )
 }
 
 async fn whoami(caller: Caller, listing: Listing) -> Response {

@@ -1,29 +1,46 @@
 //! Virtual hosts: `/api/vhosts`.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::Api;
 use super::backend::PutVhost;
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
+use super::routes::{Kind, Routes, optional};
 use super::snapshot::VhostSnapshot;
 use super::stats;
 use super::users::status;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/vhosts", get(list))
-        .route("/vhosts/{vhost}", get(show).put(put).delete(remove))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::of("Virtual hosts")
+        .get("/vhosts", list, "All virtual hosts.")
+        .get("/vhosts/{vhost}", show, "A virtual host.")
+        .put("/vhosts/{vhost}", put, "Adds or changes a virtual host.")
+        .with([
+            optional("description", Kind::Text),
+            optional("tags", Kind::Any),
+            optional("default_queue_type", Kind::Text),
+            optional("protected_from_deletion", Kind::Flag),
+            optional("tracing", Kind::Flag),
+        ])
+        .delete(
+            "/vhosts/{vhost}",
+            remove,
+            "Deletes a virtual host with all that is in it.",
+        )
+        .post(
             "/vhosts/{vhost}/deletion/protection",
-            post(protect).delete(release),
+            protect,
+            "Protects a virtual host from being deleted.",
+        )
+        .delete(
+            "/vhosts/{vhost}/deletion/protection",
+            release,
+            "Lets a virtual host be deleted again.",
         )
 }
 

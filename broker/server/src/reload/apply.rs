@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::config::{Attachment, Plugin};
+use crate::config::{Attachment, Limits, Plugin, Tls};
 
 /// The broker as changes of its configuration see it. All methods may block, and are called by one thread.
 pub trait Apply: Send + Sync + 'static {
@@ -31,4 +31,13 @@ pub trait Apply: Send + Sync + 'static {
     /// # Errors
     /// It cannot be used.
     fn set_log_level(&self, level: &str) -> anyhow::Result<()>;
+
+    /// Bounds what clients may ask for like this. What was agreed with clients that are connected stays.
+    fn set_limits(&self, limits: &Limits);
+
+    /// Reads the certificate and the key again, for clients that come from now on.
+    ///
+    /// # Errors
+    /// They cannot be used. Those that were in force are in force still.
+    fn set_tls(&self, tls: &Tls) -> anyhow::Result<()>;
 }

@@ -58,6 +58,15 @@ impl Hash {
     pub(super) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// One for several.
+    pub(super) fn of_all(hashes: impl Iterator<Item = Self>) -> Self {
+        let mut all = Sha256::new();
+        for hash in hashes {
+            all.update(hash.0);
+        }
+        Self(all.finalize().into())
+    }
 }
 
 impl fmt::Display for Hash {

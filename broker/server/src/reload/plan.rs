@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::component::Hash;
-use crate::config::{Attachment, Config, Plugin};
+use super::component::{Content, Hash};
+use crate::config::{Attachment, Config, Limits, Plugin, Tls};
 
 /// What of the configuration is in force.
 #[derive(Debug)]
@@ -13,6 +13,32 @@ pub(super) struct InForce {
     pub(super) plugins: BTreeMap<String, Option<Loaded>>,
     pub(super) attachments: Vec<Attachment>,
     pub(super) log_level: String,
+    pub(super) limits: Limits,
+    pub(super) tls: Certificates,
+}
+
+/// Where certificates and keys are, and what is in the files; nothing if one of them cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Certificates {
+    pub(super) tls: Tls,
+    pub(super) hash: Option<Hash>,
+}
+
+impl Certificates {
+    /// The files that are named, as they are now.
+    pub(super) fn read(tls: &Tls) -> Self {
+        let files = [&tls.certificate, &tls.key, &tls.client_ca];
+        let contents = files.into_iter().flatten().map(|file| Content::read(file));
+        let contents: Result<Vec<_>, _> = contents.collect();
+        let hash = contents.ok().map(|contents| {
+            let hashes = contents.iter().map(|content| Hash::of(&content.bytes));
+            Hash::of_all(hashes)
+        });
+        Self {
+            tls: tls.clone(),
+            hash,
+        }
+    }
 }
 
 /// A plugin as it was loaded.
@@ -31,6 +57,8 @@ pub(super) struct Plan {
     /// Plugins that are no longer there.
     pub(super) unload: Vec<String>,
     pub(super) log_level: Option<String>,
+    pub(super) limits: Option<Limits>,
+    pub(super) tls: Option<Certificates>,
 }
 
 /// A plugin to be loaded.
@@ -63,11 +91,13 @@ impl InForce {
     }
 }
 
-/// Compares what is in force with what is wanted. Plugins whose component is not among `components` cannot be read, and stay as they are.
+/// Compares what is in force with what is wanted. Plugins whose component is not among `components` cannot be read, and stay as they are; so do
+/// certificates that cannot be read.
 pub(super) fn plan(
     in_force: &InForce,
     wanted: &Config,
     components: &BTreeMap<String, Hash>,
+    certificates: Certificates,
 ) -> Plan {
     let mut plan = Plan::default();
     let is_wanted = |name: &String| wanted.plugins.iter().any(|plugin| plugin.name == *name);
@@ -96,6 +126,12 @@ pub(super) fn plan(
     if in_force.log_level != wanted.logging.level {
         plan.log_level = Some(wanted.logging.level.clone());
     }
+    if in_force.limits != wanted.limits {
+        plan.limits = Some(wanted.limits.clone());
+    }
+    if certificates.hash.is_some() && in_force.tls != certificates {
+        plan.tls = Some(certificates);
+    }
     plan
 }
 
@@ -107,7 +143,7 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
         durability,
         listeners,
         tls,
-        limits,
+        limits: _,
         logging,
         server_properties,
         event_vhost,
@@ -120,8 +156,7 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
         ("data_dir", *data_dir != running.data_dir),
         ("durability", *durability != running.durability),
         ("listeners", *listeners != running.listeners),
-        ("tls", *tls != running.tls),
-        ("limits", *limits != running.limits),
+        ("tls.login_from", tls.login_from != running.tls.login_from),
         ("logging.format", logging.format != running.logging.format),
         (
             "server_properties",
@@ -187,7 +222,14 @@ mod tests {
             plugins: config.plugins.iter().map(loaded).collect(),
             attachments: config.attachments.clone(),
             log_level: config.logging.level.clone(),
+            limits: config.limits.clone(),
+            tls: certificates(config),
         }
+    }
+
+    /// Those of a configuration without any.
+    fn certificates(config: &Config) -> Certificates {
+        Certificates::read(&config.tls)
     }
 
     /// The plan from one configuration to another, both with components of the same content.
@@ -197,6 +239,7 @@ mod tests {
             &in_force(&config(before), "same"),
             &after,
             &components(&after, "same"),
+            certificates(&after),
         )
     }
 
@@ -232,7 +275,8 @@ mod tests {
         let wanted = config(&after);
         let mut components = components(&wanted, "same");
         components.insert("b".to_owned(), Hash::of(b"other"));
-        let plan = plan(&in_force(&config(&before), "same"), &wanted, &components);
+        let in_force = in_force(&config(&before), "same");
+        let plan = plan(&in_force, &wanted, &components, certificates(&wanted));
         let expected = [("a", Reason::Settings), ("b", Reason::Component)];
         assert_eq!(loads(&plan), expected);
         assert_eq!((plan.attachments, plan.unload.len()), (None, 0));
@@ -244,10 +288,20 @@ mod tests {
         let mut in_force = in_force(&config(&text), "same");
         in_force.plugins.insert("a".to_owned(), None);
         let wanted = config(&text);
-        let again = plan(&in_force, &wanted, &components(&wanted, "same"));
+        let again = plan(
+            &in_force,
+            &wanted,
+            &components(&wanted, "same"),
+            certificates(&wanted),
+        );
         assert_eq!(loads(&again), [("a", Reason::New)]);
         let wanted = config(&plugin("b", ""));
-        let gone = plan(&in_force, &wanted, &components(&wanted, "same"));
+        let gone = plan(
+            &in_force,
+            &wanted,
+            &components(&wanted, "same"),
+            certificates(&wanted),
+        );
         assert_eq!((gone.unload, gone.load), (vec!["a".to_owned()], Vec::new()));
     }
 
@@ -259,6 +313,7 @@ mod tests {
             &in_force(&config(&before), "same"),
             &wanted,
             &BTreeMap::new(),
+            certificates(&wanted),
         );
         assert_eq!(plan, Plan::default());
     }
@@ -275,6 +330,35 @@ mod tests {
         assert!(order[0].covers_exchange("/", "y"), "{order:?}");
         assert_eq!(plan.log_level.as_deref(), Some("debug"));
         assert_eq!(loads(&plan), []);
+    }
+
+    #[test]
+    fn limits_are_replaced() {
+        let plan = between("", "[limits]\nmemory_mark = \"1GiB\"");
+        let mark = plan.limits.map(|limits| limits.memory_mark.to_string());
+        assert_eq!(mark.as_deref(), Some("1GiB"));
+    }
+
+    #[test]
+    fn certificates_are_read_again_if_their_files_changed_and_can_be_read() -> std::io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = |name: &str| folder.path().join(name);
+        let (certificate, key) = (path("cert.pem"), path("key.pem"));
+        std::fs::write(&certificate, "one")?;
+        std::fs::write(&key, "key")?;
+        let text = format!("[tls]\ncertificate = {certificate:?}\nkey = {key:?}");
+        let wanted = config(&text);
+        let in_force = in_force(&wanted, "same");
+        let planned = || plan(&in_force, &wanted, &BTreeMap::new(), certificates(&wanted)).tls;
+        assert_eq!(planned(), None);
+        std::fs::write(&certificate, "two")?;
+        assert!(planned().is_some());
+        std::fs::remove_file(&key)?;
+        assert_eq!(planned(), None);
+        std::fs::write(&key, "key")?;
+        std::fs::write(&certificate, "one")?;
+        assert_eq!(planned(), None);
+        Ok(())
     }
 
     #[test]
@@ -300,8 +384,7 @@ mod tests {
             "data_dir",
             "durability",
             "listeners",
-            "tls",
-            "limits",
+            "tls.login_from",
             "logging.format",
             "server_properties",
             "users",

@@ -8,7 +8,7 @@ use amphora_plugin_host::one_line;
 
 use super::apply::Apply;
 use super::component::{Content, Hash, Stamp};
-use super::plan::{InForce, Load, Loaded, Plan, needs_restart, plan};
+use super::plan::{Certificates, InForce, Load, Loaded, Plan, needs_restart, plan};
 use super::source::Source;
 use crate::config::{Config, Plugin};
 
@@ -48,7 +48,7 @@ enum Attach {
 }
 
 impl Reload {
-    /// Nothing is in force yet but the log level. `config` is what the broker starts with.
+    /// Nothing is in force yet but the log level, limits and certificates. `config` is what the broker starts with.
     pub fn new(source: Source, config: &Config, apply: Arc<dyn Apply>) -> Self {
         Self {
             config_stamp: Stamp::of(&source.file).ok(),
@@ -60,6 +60,8 @@ impl Reload {
                 plugins: BTreeMap::new(),
                 attachments: Vec::new(),
                 log_level: config.logging.level.clone(),
+                limits: config.limits.clone(),
+                tls: Certificates::read(&config.tls),
             },
             seen: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -106,6 +108,9 @@ impl Reload {
             .filter_map(|plugin| plugin.path.clone())
             .collect();
         files.push(self.source.file.clone());
+        let tls = &self.wanted.tls;
+        let certificates = [&tls.certificate, &tls.key, &tls.client_ca];
+        files.extend(certificates.into_iter().flatten().cloned());
         files
     }
 
@@ -143,12 +148,15 @@ impl Reload {
 
     fn carry_out(&mut self, attach: Attach) {
         let components = self.look_at_components();
-        let plan = plan(&self.in_force, &self.wanted, &components);
+        let certificates = Certificates::read(&self.wanted.tls);
+        let plan = plan(&self.in_force, &self.wanted, &components, certificates);
         let Plan {
             load,
             attachments,
             unload,
             log_level,
+            limits,
+            tls,
         } = plan;
         self.load_each(load.into(), &components);
         if attachments.is_some() {
@@ -161,6 +169,14 @@ impl Reload {
         }
         if let Some(level) = log_level {
             self.set_log_level(level);
+        }
+        if let Some(limits) = limits {
+            self.apply.0.set_limits(&limits);
+            tracing::info!(?limits, "changed the limits");
+            self.in_force.limits = limits;
+        }
+        if let Some(certificates) = tls {
+            self.set_tls(certificates);
         }
         let wanted = &self.wanted.plugins;
         self.failed.retain(|name, tried| {
@@ -351,6 +367,18 @@ impl Reload {
         }
         // Also if it failed, so that it is said once.
         self.in_force.log_level = level;
+    }
+
+    fn set_tls(&mut self, certificates: Certificates) {
+        match self.apply.0.set_tls(&certificates.tls) {
+            Ok(()) => tracing::info!("read the TLS certificates again, for new connections"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(%error, "the TLS certificates cannot be used; those in force stay");
+            }
+        }
+        // Also if it failed: it is tried again when the files change.
+        self.in_force.tls = certificates;
     }
 }
 

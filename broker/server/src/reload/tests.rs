@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::{Apply, Reload, Source};
-use crate::config::{Attachment, Config, Plugin, Target};
+use crate::config::{Attachment, Config, Limits, Plugin, Target, Tls};
 
 /// How long a change may take to be noticed, on a machine that is busy with other tests.
 const NOTICED: Duration = Duration::from_secs(20);
@@ -99,6 +99,17 @@ impl Apply for Noted {
 
     fn set_log_level(&self, level: &str) -> anyhow::Result<()> {
         self.note(format!("level {level}"));
+        Ok(())
+    }
+
+    fn set_limits(&self, limits: &Limits) {
+        self.note(format!("memory {}", limits.memory_mark));
+    }
+
+    fn set_tls(&self, tls: &Tls) -> anyhow::Result<()> {
+        let file = tls.certificate.as_deref().unwrap_or(Path::new(""));
+        let text = std::fs::read_to_string(file)?;
+        self.note(format!("certificate {text}"));
         Ok(())
     }
 }
@@ -373,15 +384,39 @@ fn attachments_do_not_wait_when_the_broker_starts() -> anyhow::Result<()> {
 fn what_needs_a_restart_is_said_once() -> anyhow::Result<()> {
     let setup = Setup::new(&[("amphora.toml", "# nothing")])?;
     let (mut reload, _) = setup.start()?;
-    let changed = "durability = \"os\"\n[limits]\nchannel_max = 5\n";
+    let changed = "durability = \"os\"\n[server_properties]\nproduct = \"RabbitMQ\"\n";
     setup.write("amphora.toml", changed)?;
     let log = logged(|| reload.round());
-    let expected =
-        "changed in the configuration, and in force after a restart sections=durability, limits";
+    let expected = "changed in the configuration, and in force after a restart sections=durability, server_properties";
     assert!(log.contains(expected), "{log}");
     setup.write("amphora.toml", &format!("{changed}# more"))?;
     assert_eq!(logged(|| reload.round()), "");
     setup.write("amphora.toml", "# nothing")?;
     assert_eq!(logged(|| reload.round()), "");
+    Ok(())
+}
+
+#[test]
+fn limits_and_certificates_are_taken_in_force() -> anyhow::Result<()> {
+    let config = |mark: &str| {
+        format!(
+            "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n[limits]\nmemory_mark = \"{mark}\"\n"
+        )
+    };
+    let setup = Setup::new(&[
+        ("amphora.toml", &config("1GiB")),
+        ("cert.pem", "one"),
+        ("key.pem", "key"),
+    ])?;
+    let (mut reload, told) = setup.start()?;
+    assert_eq!(told, [""; 0]);
+    setup.write("amphora.toml", &config("2GiB"))?;
+    reload.round();
+    assert_eq!(setup.broker.take(), ["memory 2GiB"]);
+    setup.replace("cert.pem", "two")?;
+    reload.round();
+    assert_eq!(setup.broker.take(), ["certificate two"]);
+    reload.round();
+    assert_eq!(setup.broker.take(), [""; 0]);
     Ok(())
 }

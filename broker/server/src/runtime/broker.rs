@@ -14,15 +14,16 @@ use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::VhostName;
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::administration::{Admission, Parameters, VhostMetadata};
+use super::alarms::Alarms;
 use super::announce::{Announcer, Events, Tap};
 use super::committer::Committer;
 use super::counters::Counters;
 use super::info::ConnectionInfo;
-use super::memory::{self, MemoryAlarm};
 use super::plugins::{self, Plugins, Surroundings, Upload};
 use super::vhost::{Shared, VirtualHost};
 use crate::auth::{Identity, Users, VhostAccess};
@@ -40,10 +41,10 @@ pub(crate) struct Broker {
     shared: Shared,
     pub(crate) committer: Arc<Committer>,
     pub(crate) users: Arc<Users>,
-    pub(crate) limits: Limits,
+    limits: ArcSwap<Limits>,
     pub(super) server_properties: FieldTable,
     pub(super) counters: Counters,
-    pub(super) memory: MemoryAlarm,
+    pub(super) alarms: Alarms,
     connections: Mutex<HashMap<u64, Arc<ConnectionInfo>>>,
     next_connection: AtomicU64,
     channels: AtomicU32,
@@ -158,10 +159,10 @@ impl Broker {
             changing: Mutex::new(()),
             committer,
             users,
-            limits: config.limits.clone(),
+            limits: ArcSwap::from_pointee(config.limits.clone()),
             server_properties: super::listener::server_properties(&config.server_properties),
             counters: Counters::default(),
-            memory: MemoryAlarm::new(config.limits.memory_mark.resolve(memory::total())),
+            alarms: Alarms::new(&config.limits, config.data_dir.clone()),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(1),
             channels: AtomicU32::new(0),
@@ -177,6 +178,20 @@ impl Broker {
         surroundings.tell(&broker);
         tokio::spawn(plugins::publish(Arc::clone(&broker), sent));
         Ok((broker, thread))
+    }
+
+    /// Bounds on what clients may ask for, as they are now.
+    pub(crate) fn limits(&self) -> arc_swap::Guard<Arc<Limits>> {
+        self.limits.load()
+    }
+
+    /// Puts other bounds in force: the marks of the alarms at once, and what was agreed with clients for those that come.
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.limits.store(Arc::new(limits.clone()));
+        self.alarms.set_limits(limits);
+        self.committer
+            .store
+            .keep_free(limits.disk_free_limit.as_bytes());
     }
 
     /// Adds the users of the configuration, if there is nobody.
@@ -208,8 +223,11 @@ impl Broker {
     /// Adds an empty virtual host.
     pub(super) fn add_vhost(&self, name: VhostName, metadata: VhostMetadata) {
         let hooks = Arc::new(self.plugins.host.clone());
-        let topology = Topology::new(name.clone(), hooks);
         let tap = Tap::new(name.clone(), Arc::clone(&self.announcer));
+        let mut topology = Topology::new(name.clone(), hooks);
+        if let Some(exchange) = self.events.exchange(&name) {
+            topology.add_exchange(exchange);
+        }
         let vhost = VirtualHost::new(topology, metadata, &self.shared, tap);
         self.vhosts.write().insert(name, vhost);
     }
@@ -226,8 +244,9 @@ impl Broker {
         name: &VhostName,
     ) -> Result<(Arc<VirtualHost>, VhostAccess, Admission), ConnectionException> {
         let others = self.connections.lock().len().saturating_sub(1);
-        if !self.limits.connections_max.admits_another(others) {
-            let limit = self.limits.connections_max.bound().unwrap_or(u32::MAX);
+        let limits = self.limits();
+        if !limits.connections_max.admits_another(others) {
+            let limit = limits.connections_max.bound().unwrap_or(u32::MAX);
             let text = format!("connection refused: node connection limit ({limit}) is reached");
             return Err(ConnectionException::not_allowed(text));
         }
@@ -286,9 +305,10 @@ impl Broker {
 
     /// Why publishers are blocked, if they are: in the words of `connection.blocked`.
     pub(super) fn alarm(&self) -> Option<&'static str> {
-        let reason = if self.committer.is_failing() {
+        let shortage = self.alarms.shortage();
+        let reason = if self.committer.is_failing() || shortage.disk {
             Some("low on disk")
-        } else if self.memory.is_short() {
+        } else if shortage.memory {
             Some("low on memory")
         } else {
             None
@@ -307,9 +327,10 @@ impl Broker {
 
     pub(super) fn admit_channel(&self) -> Result<(), ConnectionException> {
         let open = self.channels.fetch_add(1, Ordering::Relaxed);
-        if !self.limits.node_channels_max.admits_another(open as usize) {
+        let limits = self.limits();
+        if !limits.node_channels_max.admits_another(open as usize) {
             self.channels.fetch_sub(1, Ordering::Relaxed);
-            let limit = self.limits.node_channels_max.bound().unwrap_or(u32::MAX);
+            let limit = limits.node_channels_max.bound().unwrap_or(u32::MAX);
             return Err(ConnectionException::not_allowed(format!(
                 "number of channels opened on node has reached the maximum allowed limit of ({limit})"
             )));

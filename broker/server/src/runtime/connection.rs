@@ -67,6 +67,8 @@ enum Gate {
     Swamped,
     /// The store takes nothing.
     Failing,
+    /// Less of the disk is free than has to be.
+    Full,
     /// The process uses more memory than it may.
     Short,
     /// The client does not read what it is answered.
@@ -184,7 +186,7 @@ impl Run {
             }
             let gate = self.gate();
             self.tell_blocked(match gate {
-                Gate::Failing => Some("low on disk"),
+                Gate::Failing | Gate::Full => Some("low on disk"),
                 Gate::Short => Some("low on memory"),
                 Gate::Open | Gate::Over | Gate::Behind | Gate::Swamped | Gate::Deaf => None,
             });
@@ -277,14 +279,20 @@ impl Run {
     }
 
     fn gate(&self) -> Gate {
-        let committer = &self.session.broker.committer;
         if self.session.peer.outbox_size() > UNREAD_MAX {
-            Gate::Deaf
-        } else if !self.session.publishes && self.session.conversation.held() == 0 {
-            Gate::Open
-        } else if committer.is_failing() {
-            Gate::Failing
-        } else if self.session.broker.memory.is_short() {
+            return Gate::Deaf;
+        }
+        if !self.session.publishes && self.session.conversation.held() == 0 {
+            return Gate::Open;
+        }
+        let committer = &self.session.broker.committer;
+        if committer.is_failing() {
+            return Gate::Failing;
+        }
+        let shortage = self.session.broker.alarms.shortage();
+        if shortage.disk {
+            Gate::Full
+        } else if shortage.memory {
             Gate::Short
         } else if self.session.over.is_some() {
             Gate::Over
@@ -370,7 +378,7 @@ async fn wait(session: &Session, gate: Gate) {
             committer.hurry();
             let _ = tokio::time::timeout(BRAKE_MAX, relieved).await;
         }
-        Gate::Short => session.broker.memory.wait().await,
+        Gate::Short | Gate::Full => session.broker.alarms.wait().await,
         Gate::Deaf => sleep(UNREAD_PAUSE).await,
         Gate::Failing => {
             let changed = committer.failing_changed.notified();

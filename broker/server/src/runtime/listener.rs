@@ -13,7 +13,6 @@ use bytes::Bytes;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 
 use super::broker::Broker;
 use super::connection::{Reader, serve};
@@ -21,6 +20,7 @@ use super::info::ConnectionInfo;
 use super::peer::Peer;
 use super::writer::Writer;
 use crate::auth::{PeerInfo, Users};
+use crate::tls::Acceptor;
 
 /// After an accept that failed because of the machine, such as too many open files, the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ fn leaves_reserve(socket: &TcpStream) -> bool {
 }
 
 /// Accepts until the task is aborted.
-pub(super) async fn accept(broker: Arc<Broker>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(super) async fn accept(broker: Arc<Broker>, listener: TcpListener, tls: Option<Acceptor>) {
     loop {
         match listener.accept().await {
             Ok((socket, _)) if !leaves_reserve(&socket) => {
@@ -62,7 +62,7 @@ async fn welcome(
     broker: Arc<Broker>,
     socket: TcpStream,
     client: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
 ) -> anyhow::Result<()> {
     let server = socket.local_addr()?;
     socket.set_nodelay(true)?;
@@ -84,8 +84,8 @@ async fn welcome(
             )
         }
         Some(acceptor) => {
-            let deadline = broker.limits.handshake_timeout;
-            let stream = timeout(deadline, acceptor.accept(socket)).await??;
+            let deadline = broker.limits().handshake_timeout;
+            let stream = timeout(deadline, acceptor.current().accept(socket)).await??;
             peer_info.certificate = crate::tls::peer_identity(stream.get_ref().1);
             let encryption = crate::tls::describe(stream.get_ref().1);
             let (read, write) = tokio::io::split(stream);
@@ -106,7 +106,7 @@ async fn welcome(
 }
 
 fn offer(broker: &Broker, peer: &PeerInfo) -> Offer {
-    let limits = &broker.limits;
+    let limits = broker.limits();
     Offer {
         channel_max: limits.channel_max,
         frame_max: limits.frame_max,

@@ -1,97 +1,97 @@
-//! The memory of the whole process, and the alarm that blocks publishers when too much of it is in use.
+//! The memory of the whole process, and what it is granted.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use tokio::sync::Notify;
-
-/// How long a look at the process's memory is believed. Within that time a machine does not fill up.
-const BELIEVED: Duration = Duration::from_secs(1);
-
-/// Says whether the process uses more memory than the operator wants.
-///
-/// Nobody polls: the publishers' tasks look, at most once a second among all of them, so an idle broker looks never.
-#[derive(Debug)]
-pub(super) struct MemoryAlarm {
-    mark: u64,
-    started: Instant,
-    /// Milliseconds after the start.
-    look_again: AtomicU64,
-    short: AtomicBool,
-    /// For the one who tells the publishers.
-    pub(super) changed: Notify,
-}
-
-impl MemoryAlarm {
-    pub(super) fn new(mark: u64) -> Self {
-        Self {
-            mark,
-            started: Instant::now(),
-            look_again: AtomicU64::new(0),
-            short: AtomicBool::new(false),
-            changed: Notify::new(),
-        }
-    }
-
-    pub(super) fn mark(&self) -> u64 {
-        self.mark
-    }
-
-    /// Whether publishers must stop.
-    pub(super) fn is_short(&self) -> bool {
-        let now = millis(self.started.elapsed());
-        let due = self.look_again.load(Ordering::Relaxed);
-        let next = now + millis(BELIEVED);
-        let mine = now >= due
-            && self
-                .look_again
-                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if mine && let Some(used) = used() {
-            let short = used > self.mark;
-            if short != self.short.swap(short, Ordering::Relaxed) {
-                self.changed.notify_one();
-                if short {
-                    tracing::warn!(
-                        used,
-                        mark = self.mark,
-                        "memory is short: publishers are blocked"
-                    );
-                } else {
-                    tracing::info!(used, mark = self.mark, "memory is free again");
-                }
-            }
-        }
-        self.short.load(Ordering::Relaxed)
-    }
-
-    /// Waits until it is worth asking again.
-    pub(super) async fn wait(&self) {
-        tokio::time::sleep(BELIEVED).await;
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
+use std::path::{Path, PathBuf};
 
 /// Resident memory of this process, where the operating system tells.
 pub(super) fn used() -> Option<u64> {
-    bytes_in("/proc/self/status", "VmRSS:")
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    bytes_in(&status, "VmRSS:")
 }
 
-/// Memory of the machine; the control group's, if it grants less. 0 where that cannot be told.
+/// Memory of the machine; the control groups', if they grant less. 0 where that cannot be told.
 pub(super) fn total() -> u64 {
-    let machine = bytes_in("/proc/meminfo", "MemTotal:").unwrap_or(0);
-    let granted = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let granted = granted.and_then(|text| text.trim().parse().ok());
-    machine.min(granted.unwrap_or(u64::MAX))
+    let machine = std::fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.and_then(|text| bytes_in(&text, "MemTotal:"));
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    machine
+        .unwrap_or(0)
+        .min(granted(Path::new("/sys/fs/cgroup"), &groups))
 }
 
 /// An amount that a file of Linux's has in a line such as `MemTotal:  1024 kB`.
-fn bytes_in(file: &str, name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(file).ok()?;
+fn bytes_in(text: &str, name: &str) -> Option<u64> {
     let amount = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = amount.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib.saturating_mul(1024))
+}
+
+/// The least that the process's control groups grant, from its own up to the root: `groups` is what `/proc/self/cgroup` says. In a
+/// container its own group is often the root of what it sees.
+fn granted(root: &Path, groups: &str) -> u64 {
+    let mut least = u64::MAX;
+    for line in groups.lines() {
+        // number:controllers:path; version 2 has number 0 and no controllers.
+        let mut parts = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let (root, file) = if controllers.is_empty() {
+            (root.to_owned(), "memory.max")
+        } else if controllers.split(',').any(|name| name == "memory") {
+            (root.join("memory"), "memory.limit_in_bytes")
+        } else {
+            continue;
+        };
+        let own = root.join(path.trim_start_matches('/'));
+        for group in own.ancestors().take_while(|group| group.starts_with(&root)) {
+            least = least.min(limit(group.join(file)));
+        }
+    }
+    least
+}
+
+/// A limit of a control group; endless if there is none, which the file says as `max` or as a number that no machine has.
+fn limit(file: PathBuf) -> u64 {
+    let text = std::fs::read_to_string(file).ok();
+    text.and_then(|text| text.trim().parse().ok())
+        .unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_read_from_its_line() {
+        let text = "VmPeak:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+        assert_eq!(bytes_in(text, "VmRSS:"), Some(1 << 20));
+        assert_eq!(bytes_in(text, "VmSwap:"), None);
+        assert!(used().is_some_and(|used| used > 1 << 20));
+        assert!(total() > 1 << 20);
+    }
+
+    #[test]
+    fn the_least_of_a_groups_and_its_parents_limits_counts() -> std::io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let root = folder.path();
+        let write = |path: &str, text: &str| {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap_or(root))?;
+            std::fs::write(path, text)
+        };
+        assert_eq!(granted(root, "0::/a/b\n"), u64::MAX);
+        write("a/b/memory.max", "max\n")?;
+        assert_eq!(granted(root, "0::/a/b\n"), u64::MAX);
+        write("a/memory.max", "2048\n")?;
+        write("memory.max", "4096\n")?;
+        assert_eq!(granted(root, "0::/a/b\n"), 2048);
+        assert_eq!(granted(root, "0::/\n"), 4096);
+        assert_eq!(granted(root, "0::/other\n"), 4096);
+        // Version 1 has a tree for each controller.
+        write("memory/a/memory.limit_in_bytes", "1024\n")?;
+        let first = "3:cpu,cpuacct:/a\n2:memory:/a\n1:name=systemd:/\n";
+        assert_eq!(granted(root, first), 1024);
+        Ok(())
+    }
 }

@@ -6,6 +6,7 @@
 mod administration;
 mod alarms;
 mod announce;
+mod applying;
 mod backend;
 mod batch;
 mod blocking;
@@ -42,6 +43,7 @@ mod queue;
 mod random;
 mod recovery;
 mod refusal;
+mod rehearsal;
 mod reply_to;
 mod session;
 mod settling;
@@ -61,13 +63,14 @@ use std::time::Duration;
 use amphora_core::store::Store;
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use crate::auth::Users;
 use crate::config::Config;
 use crate::management::{Backend, definitions};
 use crate::reload::Apply;
+use crate::tls::Acceptor;
 
+use applying::Applying;
 use broker::Broker;
 
 /// How long clients have to answer when the broker stops.
@@ -108,8 +111,11 @@ impl Runtime {
     }
 
     /// Where changes of the configuration are taken in force.
-    pub(crate) fn apply(&self) -> Arc<dyn Apply> {
-        Arc::clone(&self.broker.plugins) as Arc<dyn Apply>
+    pub(crate) fn apply(&self, tls: Option<Acceptor>) -> Arc<dyn Apply> {
+        Arc::new(Applying {
+            broker: Arc::clone(&self.broker),
+            tls,
+        })
     }
 
     /// What loads the plugins that were uploaded earlier. It may take seconds for each that was not compiled before, and blocks.
@@ -141,7 +147,7 @@ impl Runtime {
     }
 
     /// Accepts clients on this listener, with TLS if there is an acceptor.
-    pub(crate) fn listen(&mut self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    pub(crate) fn listen(&mut self, listener: TcpListener, tls: Option<Acceptor>) {
         let broker = Arc::clone(&self.broker);
         self.listeners
             .push(tokio::spawn(listener::accept(broker, listener, tls)));

@@ -71,6 +71,14 @@ impl Model {
         matches!(self, Self::Stream(_))
     }
 
+    /// The consumers that a stream remembers, and where each goes on; nothing for other queues.
+    pub(super) fn tracked(&self) -> Option<impl Iterator<Item = (&str, Position)>> {
+        match self {
+            Self::Queue(_) => None,
+            Self::Stream(stream) => Some(stream.tracked()),
+        }
+    }
+
     pub(super) fn ready_count(&self) -> u64 {
         match self {
             Self::Queue(queue) => queue.ready_count(),

@@ -47,7 +47,7 @@ impl Session {
     /// How long a consumer may hold a message of this queue if it does not say itself. The node's default is not for streams, of which
     /// nobody holds anything.
     pub(super) fn consumer_timeout(&self, queue: &SharedQueue) -> Option<Duration> {
-        let default = || Some(self.broker.limits.consumer_timeout).filter(|_| !queue.is_stream());
+        let default = || Some(self.broker.limits().consumer_timeout).filter(|_| !queue.is_stream());
         queue.consumer_timeout().or_else(default)
     }
 

@@ -5,6 +5,7 @@ use anyhow::Context;
 use crate::config::Config;
 use crate::reload::{Reload, Source, Watch, on_hangup};
 use crate::runtime::Runtime;
+use crate::tls::Acceptor;
 
 /// What watches the configuration and the plugins' files.
 #[derive(Debug)]
@@ -19,8 +20,9 @@ impl Plugins {
         runtime: &Runtime,
         config: &Config,
         source: Option<Source>,
+        tls: Option<Acceptor>,
     ) -> anyhow::Result<Self> {
-        let reload = source.map(|source| Reload::new(source, config, runtime.apply()));
+        let reload = source.map(|source| Reload::new(source, config, runtime.apply(tls)));
         let uploads = runtime.uploads();
         let reload = tokio::task::spawn_blocking(move || {
             let mut reload = reload;

@@ -18,9 +18,9 @@ async fn handshake<T>(
     look: impl Fn(&ServerConnection) -> T,
 ) -> anyhow::Result<T> {
     let (near, far) = tokio::io::duplex(64 * 1024);
-    let acceptor = acceptor(server)?;
+    let acceptor = Acceptor::new(server)?;
     let near_end = async {
-        let mut stream = acceptor.accept(near).await?;
+        let mut stream = acceptor.current().accept(near).await?;
         stream.write_all(b"!").await?;
         anyhow::Ok(look(stream.get_ref().1))
     };
@@ -166,7 +166,7 @@ fn files_that_do_not_serve_are_named_with_their_key() -> anyhow::Result<()> {
     ];
     for (tls, key, file, problem) in cases {
         let refused =
-            acceptor(&tls).map_or_else(|error| error.to_string(), |_| "accepted".to_owned());
+            Acceptor::new(&tls).map_or_else(|error| error.to_string(), |_| "accepted".to_owned());
         assert!(
             refused.starts_with(&format!("{key}: {}: ", file.display())),
             "{refused}"

@@ -19,6 +19,7 @@ mod writer;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use amphora_core::store::{
     CommitGroup, Durability, QueueId, RecordRef, Recovered, Store, StoreError,
@@ -57,6 +58,8 @@ pub struct FjallStore {
 /// What the store and its maintenance thread share.
 struct Shared {
     options: Options,
+    /// What commits leave free on the disk.
+    reserve: AtomicU64,
     writer: Mutex<Writer>,
     /// Held while tables are dropped.
     reclaiming: Mutex<()>,
@@ -84,6 +87,7 @@ impl FjallStore {
         let writer = Writer::new(&engine, &directory, journal_bytes)?;
         let (waker, woken) = Waker::new();
         let shared = Arc::new(Shared {
+            reserve: AtomicU64::new(options.disk_reserve_bytes),
             options,
             writer: Mutex::new(writer),
             reclaiming: Mutex::new(()),
@@ -132,6 +136,10 @@ impl Store for FjallStore {
 
     fn free_bytes(&self) -> Result<u64, StoreError> {
         self.shared.free_bytes()
+    }
+
+    fn keep_free(&self, bytes: u64) {
+        self.shared.reserve.store(bytes, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Applies groups, one at a time, and gets the database back on its feet when that fails.
 
+use std::sync::atomic::Ordering;
+
 use amphora_core::store::{CommitGroup, Durability, RecordId, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -119,7 +121,7 @@ impl Writer {
             return Ok(());
         }
         // Until there is space, the failed database serves reads.
-        let reserve = shared.options.disk_reserve_bytes;
+        let reserve = shared.reserve.load(Ordering::Relaxed);
         shared.require_space(repair::space_for_repair(&shared.directory), reserve)?;
         let mut engine = shared.engine.write();
         *engine = None;
@@ -250,7 +252,7 @@ impl Writer {
 
 /// Refuses what would use the reserve. Consuming may use a part of it, for that is how a full disk becomes empty.
 fn require_space(shared: &Shared, plan: &Plan<'_>) -> Result<(), StoreError> {
-    let reserve = shared.options.disk_reserve_bytes;
+    let reserve = shared.reserve.load(Ordering::Relaxed);
     let reserve = if plan.only_shrinks() {
         reserve / CONSUMING_FACTOR
     } else {

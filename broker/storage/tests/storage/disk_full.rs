@@ -34,6 +34,19 @@ fn a_commit_that_would_use_the_reserve_is_refused() {
 }
 
 #[test]
+fn the_reserve_can_be_changed() {
+    let home = Data::new();
+    let store = home.open();
+    store.keep_free(u64::MAX / 2);
+    store
+        .commit(&group([append(1, 1, 10)]), Durability::Fsync)
+        .expect_err("is refused");
+    store.keep_free(0);
+    commit(&store, [append(1, 1, 10)]);
+    assert_eq!(ids(&store), [1]);
+}
+
+#[test]
 fn a_full_disk_can_be_consumed_from() {
     let home = Data::new();
     let bytes = data(2, 10);

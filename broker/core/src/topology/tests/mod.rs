@@ -7,6 +7,7 @@
 
 mod declare;
 mod exchange_types;
+mod explain;
 mod listing;
 mod model;
 mod plugin;

@@ -257,6 +257,24 @@ fn compare(u: &mut Unstructured<'_>, world: &mut World, model: &Model) -> Result
     Ok(())
 }
 
+/// Shows many worlds, each with a message for each of its exchanges.
+pub(super) fn worlds(mut show: impl FnMut(&mut World, &str, &[&str], &FieldTable)) {
+    arbtest::arbtest(|u| {
+        let mut world = World::new();
+        let mut model = Model::default();
+        for _ in 0..u.int_in_range(1..=60)? {
+            step(u, &mut world, &mut model)?;
+            let keys = [*u.choose(&KEYS)?, *u.choose(&["a", "b", "a.b.c", ""])?];
+            let keys = keys.get(u.int_in_range(0..=1)?..).unwrap_or_default();
+            let headers = table(&[u.choose(&["n=1", "n=3", "m=1"])?]);
+            for exchange in model.exchanges.keys() {
+                show(&mut world, exchange, keys, &headers);
+            }
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn agrees_with_the_model() {
     arbtest::arbtest(|u| {

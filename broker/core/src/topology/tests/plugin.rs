@@ -9,7 +9,9 @@ use expect_test::expect;
 use super::{World, check};
 use crate::binding::Binding;
 use crate::definition::ExchangeDefinition;
-use crate::hook::{ExchangeHook, HookError, Hooks, Needs, OnError, Origin, PackedBatch, Parts};
+use crate::hook::{
+    ExchangeHook, HookError, Hooks, Needs, OnError, Origin, PackedBatch, Parts, Rehearsed,
+};
 
 /// Supplies the type `x-backwards`, whose exchanges match a binding's key with the routing key read from its end.
 #[derive(Debug)]
@@ -73,6 +75,10 @@ impl ExchangeHook for Exchange {
         Ok(())
     }
 
+    fn rehearse(&self, _: &PackedBatch) -> Result<Rehearsed<Vec<u32>>, HookError> {
+        unreachable!("nobody rehearses here")
+    }
+
     fn on_error(&self) -> OnError {
         OnError::Reject
     }
@@ -82,20 +88,26 @@ impl ExchangeHook for Exchange {
 pub(super) fn ask(world: &mut World, keys: &[&str]) {
     let headers = amphora_protocol::wire::table::FieldTable::new();
     while let Some(asked) = world.routed.asked.pop() {
-        let needs = asked.hook.needs().expect("it is there");
-        let mut batch = PackedBatch::default();
-        let message = Origin {
-            routing_key: keys[0],
-            ..Origin::default()
-        };
-        batch.push(&needs, &message).expect("sound");
-        let mut answer = Vec::new();
-        asked.hook.route(&batch, &mut answer).expect("an answer");
+        let answer = answer(&*asked.hook, keys);
         world
             .topology
-            .resume(&asked, &answer[1..], keys, &headers, &mut world.routed)
+            .resume(&asked, &answer, keys, &headers, &mut world.routed)
             .expect("no headers are needed");
     }
+}
+
+/// The bindings that a plugin names.
+pub(super) fn answer(hook: &dyn ExchangeHook, keys: &[&str]) -> Vec<u32> {
+    let needs = hook.needs().expect("it is there");
+    let mut batch = PackedBatch::default();
+    let message = Origin {
+        routing_key: keys[0],
+        ..Origin::default()
+    };
+    batch.push(&needs, &message).expect("sound");
+    let mut answer = Vec::new();
+    hook.route(&batch, &mut answer).expect("an answer");
+    answer.split_off(1)
 }
 
 #[test]

@@ -2,48 +2,101 @@
 
 mod export;
 mod import;
+mod upload;
 
-use anyhow::Context;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::{Map, Value};
+use std::fmt::Write as _;
 use std::path::Path as FilePath;
 
+use anyhow::Context;
+use axum::extract::Path;
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
 use self::import::import;
-use super::Api;
+use self::upload::Upload;
 use super::backend::Backend;
 use super::caller::Caller;
 use super::refused::Refused;
+use super::routes::Routes;
 use crate::auth::Identity;
 
 /// The largest file that is taken: some 100,000 queues.
 const BODY_MAX: usize = 64 << 20;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/definitions", get(show).post(take))
-        .route("/definitions/{vhost}", get(show_vhost).post(take_vhost))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
+pub(super) fn routes() -> Routes {
+    Routes::of("Definitions")
+        .get(
+            "/definitions",
+            show,
+            "All definitions: users, virtual hosts, policies, topology.",
+        )
+        .post("/definitions", take, "Takes definitions in.")
+        .get(
+            "/definitions/{vhost}",
+            show_vhost,
+            "The definitions of a virtual host.",
+        )
+        .post(
+            "/definitions/{vhost}",
+            take_vhost,
+            "Takes definitions into a virtual host.",
+        )
+        .get(
+            "/all-configuration",
+            show,
+            "All definitions, under an older name.",
+        )
+        .post(
+            "/all-configuration",
+            take,
+            "Takes definitions in, under an older name.",
+        )
+        .body_max(BODY_MAX)
 }
 
-async fn show(caller: Caller) -> Result<Response, Refused> {
+async fn show(caller: Caller, headers: HeaderMap) -> Result<Response, Refused> {
     caller.must_administrate()?;
     let node = &caller.about().node;
     let whole = export::whole(caller.backend(), caller.users(), node);
-    Ok(Json(whole).into_response())
+    Ok(tagged(&headers, &whole))
 }
 
-async fn show_vhost(caller: Caller, Path(vhost): Path<String>) -> Result<Response, Refused> {
+async fn show_vhost(
+    caller: Caller,
+    Path(vhost): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
     caller.must_administrate()?;
     must_exist(&caller, &vhost)?;
-    Ok(Json(export::of_vhost(caller.backend(), &vhost)).into_response())
+    let definitions = export::of_vhost(caller.backend(), &vhost);
+    Ok(tagged(&headers, &definitions))
 }
 
-async fn take(caller: Caller, body: Bytes) -> Result<StatusCode, Refused> {
+/// Definitions with a tag of their content, or nothing if whoever asks has them already.
+fn tagged(headers: &HeaderMap, definitions: &Value) -> Response {
+    let body = definitions.to_string();
+    let hash = Sha256::digest(body.as_bytes());
+    let tag = hash.iter().take(16).fold(String::new(), |mut tag, byte| {
+        let _ = write!(tag, "{byte:02x}");
+        tag
+    });
+    let tag = format!("\"{tag}\"");
+    let known = headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|known| known.to_str().ok());
+    let mut known = known.flat_map(|known| known.split(',')).map(str::trim);
+    if known.any(|known| known == "*" || known.trim_start_matches("W/") == tag) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
+    }
+    let json = "application/json".to_owned();
+    ([(ETAG, tag), (CONTENT_TYPE, json)], body).into_response()
+}
+
+async fn take(caller: Caller, Upload(body): Upload) -> Result<StatusCode, Refused> {
     caller.must_administrate()?;
     take_file(&caller, &body, None).await
 }
@@ -51,7 +104,7 @@ async fn take(caller: Caller, body: Bytes) -> Result<StatusCode, Refused> {
 async fn take_vhost(
     caller: Caller,
     Path(vhost): Path<String>,
-    body: Bytes,
+    Upload(body): Upload,
 ) -> Result<StatusCode, Refused> {
     caller.must_administrate()?;
     must_exist(&caller, &vhost)?;

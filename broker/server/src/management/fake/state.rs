@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use amphora_core::hook::Sending;
 use amphora_protocol::exception::{ChannelException, Exception};
 
 use crate::auth::{Access, Resource, VhostAccess};
 use crate::management::backend::{
-    Bind, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got, Publish, Published,
-    Settlement,
+    Bind, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got, MoveMessages,
+    Moved, Publish, Published, Settlement,
 };
-use crate::management::snapshot::{ConnectionSnapshot, Destination, NodeSnapshot, PluginSnapshot};
+use crate::management::snapshot::{
+    ConnectionSnapshot, Destination, NodeSnapshot, PluginSnapshot, RouteAlternate, RouteAnswer,
+    RouteBinding, RouteExchange, RouteMessage, RouteOutcome, RouteQueue, RouteReport,
+};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -126,6 +130,105 @@ impl State {
             self.bindings.push(command);
         }
         Ok(())
+    }
+
+    /// Through the default exchange only.
+    pub(super) fn move_messages(
+        &mut self,
+        by: &VhostAccess,
+        command: &MoveMessages,
+    ) -> Outcome<Moved> {
+        by.check(Access::Read, Resource::Queue(&command.queue))?;
+        let mut moved = Moved::default();
+        while moved.count < command.count {
+            let Some(mut message) = self.queue(&command.queue)?.ready.pop_front() else {
+                break;
+            };
+            let key = command.routing_key.clone().unwrap_or_default();
+            let Some(destination) = self.queues.get_mut(key.as_str()) else {
+                self.queue(&command.queue)?.ready.push_front(message);
+                moved.stopped = Some("the message reaches no queue".to_owned());
+                break;
+            };
+            message.routing_key = key;
+            destination.ready.push_back(message);
+            moved.count += 1;
+        }
+        Ok(moved)
+    }
+
+    /// Every binding is looked at by its key alone, and every word of an answer is used once.
+    pub(super) fn route(&mut self, by: &VhostAccess, command: &Publish) -> Outcome<RouteReport> {
+        by.check(Access::Write, Resource::Exchange(&command.exchange))?;
+        let exchange = self.exchange(&command.exchange)?.clone();
+        let bindings = self
+            .bindings
+            .iter()
+            .filter(|bind| bind.source == exchange.name);
+        let bindings: Vec<RouteBinding> = bindings
+            .map(|bind| RouteBinding {
+                destination: bind.destination.clone(),
+                routing_key: bind.routing_key.to_string(),
+                arguments: bind.arguments.clone(),
+                matches: bind.routing_key == command.routing_key,
+                why: "by its key".to_owned(),
+            })
+            .collect();
+        let answer = |verdict, on_error| RouteAnswer {
+            plugin: "audit".to_owned(),
+            verdict,
+            detail: "because".to_owned(),
+            on_error,
+            time: std::time::Duration::from_nanos(1500),
+            log: vec![("info", "seen".to_owned())],
+            sent: vec![Sending {
+                vhost: "/".to_owned(),
+                exchange: "copies".to_owned(),
+                routing_key: command.routing_key.clone(),
+            }],
+            stored: 1,
+        };
+        let matching = bindings.iter().filter(|binding| binding.matches);
+        let queues = matching.map(|binding| RouteQueue {
+            message: 0,
+            name: binding.destination.name().to_owned(),
+            via: vec![exchange.name.to_string()],
+            certain: true,
+            transforms: vec![answer("delay", None)],
+            outcome: RouteOutcome::Delayed(5),
+        });
+        Ok(RouteReport {
+            queues: queues.collect(),
+            messages: vec![RouteMessage {
+                origin: "published".to_owned(),
+                exchange: exchange.name.to_string(),
+                routing_keys: vec![command.routing_key.to_string()],
+                properties: command.properties.clone(),
+                body: command.body.clone(),
+                delay_ms: 0,
+            }],
+            exchanges: vec![RouteExchange {
+                message: 0,
+                name: exchange.name.to_string(),
+                kind: exchange.kind,
+                via: Vec::new(),
+                delay_ms: None,
+                is_duplicate: false,
+                binding_count: bindings.len(),
+                match_count: bindings.iter().filter(|binding| binding.matches).count(),
+                bindings,
+                by_lot: false,
+                alternate: Some(RouteAlternate {
+                    name: "else".to_owned(),
+                    exists: false,
+                    is_taken: false,
+                }),
+                plugin: Some(answer("error", Some("drop"))),
+                transforms: Vec::new(),
+            }],
+            refused: None,
+            notes: vec!["a note".to_owned()],
+        })
     }
 
     pub(super) fn publish(&mut self, by: &VhostAccess, command: &Publish) -> Outcome<Published> {

@@ -1,6 +1,7 @@
 //! Users, virtual hosts, policies and other parameters, as they are changed: each change is checked, in force and noted for the store
 //! before the next one is looked at.
 
+mod events;
 mod limits;
 mod parameters;
 mod policies;

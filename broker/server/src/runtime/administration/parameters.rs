@@ -127,6 +127,7 @@ pub(super) fn put(broker: &Broker, by: &Identity, parameter: Parameter) -> Outco
         vhost,
         name,
     };
+    broker.tell_parameter(by, &key, &value);
     let write = stored::put(&key, &value);
     let before = broker.parameters.values.write().insert(key, value);
     let put = before.map_or(Put::Created, |_| Put::Replaced);
@@ -157,6 +158,7 @@ pub(super) fn delete(
     }
     let what = format_args!("{component} '{name}' in vhost '{vhost}'");
     audit(by, "cleared a parameter", what);
+    broker.tell_parameter_cleared(by, &key);
     Ok(broker.changed((), vec![stored::delete(&key)]))
 }
 
@@ -175,12 +177,14 @@ pub(super) fn set_global(
     let (put, write) = if let Some(value) = value {
         let what = format_args!("'{name}': {value}");
         audit(by, "set a global parameter", what);
+        broker.tell_global(by, name, Some(&value));
         let write = stored::put_global(name, &value);
         let before = global.insert(name.to_owned(), value);
         (before.map_or(Put::Created, |_| Put::Replaced), write)
     } else {
         global.remove(name).ok_or(AdministrationRefusal::Missing)?;
         audit(by, "cleared a global parameter", format_args!("'{name}'"));
+        broker.tell_global(by, name, None);
         (Put::Replaced, stored::delete_global(name))
     };
     Ok(broker.changed(put, vec![write]))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use amphora_protocol::limits::SHORT_STRING_MAX;
 use serde_json::{Map, Value};
 
+use super::events::Password;
 use super::{Outcome, audit};
 use crate::auth::{Account, Identity, PasswordHash, Permissions, TopicPermissions, User};
 use crate::management::backend::{
@@ -33,8 +34,12 @@ pub(super) async fn put(
         Some(user) => Account::clone(&user.account()),
         None => Account::new(name == LOOPBACK_USER),
     };
+    let password = match &hash {
+        Some(_) => Password::Changed,
+        None => Password::Cleared,
+    };
     account.set_password(hash);
-    account.tags = command.tags.into();
+    account.tags = command.tags.clone().into();
     super::limits::set(&mut account.limits, &command.limits)?;
     let write = broker.store_user(name, account);
     let (put, action) = match known {
@@ -42,6 +47,11 @@ pub(super) async fn put(
         None => (Put::Created, "added a user"),
     };
     audit(by, action, format_args!("user '{name}'"));
+    match put {
+        Put::Created => broker.tell_user(by, "user.created", name),
+        Put::Replaced => broker.tell_password(by, name, password),
+    }
+    broker.tell_tags(by, name, &command.tags);
     Ok(broker.changed(put, vec![write]))
 }
 
@@ -71,6 +81,7 @@ pub(super) fn delete(broker: &Broker, by: &Identity, names: &[String]) -> Outcom
     for name in names {
         writes.extend(broker.users.remove(name));
         audit(by, "deleted a user", format_args!("user '{name}'"));
+        broker.tell_user(by, "user.deleted", name);
     }
     broker.forget_routes();
     for connection in broker.connections() {
@@ -103,6 +114,7 @@ pub(super) fn permit(
     let Place { user, vhost } = place;
     let what = format_args!("user '{user}' in vhost '{vhost}': {patterns:?}");
     audit(by, "set permissions", what);
+    broker.tell_permitted(by, place, patterns);
     Ok(broker.changed(put_over(before.is_some()), vec![write]))
 }
 
@@ -117,6 +129,7 @@ pub(super) fn forbid(broker: &Broker, by: &Identity, place: Place<'_>) -> Outcom
     let Place { user, vhost } = place;
     let what = format_args!("user '{user}' in vhost '{vhost}'");
     audit(by, "cleared permissions", what);
+    broker.tell_forbidden(by, place);
     Ok(broker.changed((), vec![write]))
 }
 
@@ -141,6 +154,7 @@ pub(super) fn permit_topics(
         "user '{user}' at exchange '{exchange}' in vhost '{vhost}': write '{write}', read '{read}'"
     );
     audit(by, "set topic permissions", what);
+    broker.tell_topics(by, place, exchange, [write, read]);
     Ok(broker.changed(put_over(before.is_some()), vec![stored]))
 }
 
@@ -166,6 +180,7 @@ pub(super) fn open_topics(
         account.topic_permissions.remove(vhost);
     }
     let write = broker.store_user(user, account);
+    broker.tell_topics_open(by, place, exchange);
     let exchange = exchange.unwrap_or("*");
     let what = format_args!("user '{user}' at exchange '{exchange}' in vhost '{vhost}'");
     audit(by, "cleared topic permissions", what);

@@ -7,7 +7,7 @@ use amphora_protocol::wire::types::{ShortString, VhostName};
 
 use super::{Outcome, audit};
 use crate::auth::{Account, Identity, Permissions};
-use crate::management::backend::{AdministrationRefusal, Put, PutVhost};
+use crate::management::backend::{AdministrationRefusal, PermissionPatterns, Place, Put, PutVhost};
 use crate::runtime::broker::Broker;
 use crate::runtime::peer::{Letter, Touched};
 
@@ -122,7 +122,8 @@ pub(super) fn put(broker: &Broker, by: &Identity, name: &str, command: PutVhost)
         "added a vhost",
         format_args!("vhost '{name}': {metadata:?}"),
     );
-    broker.add_vhost(vhost_name, metadata);
+    broker.add_vhost(vhost_name, metadata.clone());
+    broker.tell_vhost(by, name, &metadata.description, &metadata.tags);
     // Whoever adds it wants to use it. One that is not stored, such as the broker itself, need not.
     if let Some(user) = broker.users.find(by.user()) {
         let mut account = Account::clone(&user.account());
@@ -131,6 +132,16 @@ pub(super) fn put(broker: &Broker, by: &Identity, name: &str, command: PutVhost)
             .permissions
             .insert(name.to_owned(), everything.into());
         writes.push(broker.store_user(&user.name, account));
+        let place = Place {
+            user: &user.name,
+            vhost: name,
+        };
+        let all = PermissionPatterns {
+            configure: ".*",
+            write: ".*",
+            read: ".*",
+        };
+        broker.tell_permitted(by, place, all);
     }
     Ok(broker.changed(Put::Created, writes))
 }
@@ -160,11 +171,20 @@ pub(super) fn delete(broker: &Broker, by: &Identity, name: &str) -> Outcome<()> 
             account.permissions.contains_key(name) || account.topic_permissions.contains_key(name);
         if knows {
             let mut account = Account::clone(&account);
-            account.permissions.remove(name);
-            account.topic_permissions.remove(name);
+            let place = Place {
+                user: &user.name,
+                vhost: name,
+            };
+            if account.permissions.remove(name).is_some() {
+                broker.tell_forbidden(by, place);
+            }
+            if account.topic_permissions.remove(name).is_some() {
+                broker.tell_topics_open(by, place, None);
+            }
             writes.push(broker.store_user(&user.name, account));
         }
     }
+    broker.tell_vhost_gone(by, name);
     Ok(broker.changed((), writes))
 }
 

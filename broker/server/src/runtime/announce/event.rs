@@ -134,11 +134,7 @@ impl Events {
                 Change::BindingCreated { binding, .. } => ("binding.created", bound(binding)),
                 Change::BindingDeleted { binding, .. } => ("binding.deleted", bound(binding)),
             };
-            self.emit(key, || {
-                fields
-                    .text("vhost", vhost)
-                    .text("user_who_performed_action", by)
-            });
+            self.emit(key, || fields.text("vhost", vhost).by(by));
         }
     }
 }
@@ -195,7 +191,17 @@ impl Fields {
         self.with(name, FieldValue::Table(value))
     }
 
-    fn with(mut self, name: &str, value: FieldValue) -> Self {
+    pub(in crate::runtime) fn texts(self, name: &str, values: &[String]) -> Self {
+        let values = values.iter().map(|value| value.as_str().into());
+        self.with(name, FieldValue::Array(values.collect()))
+    }
+
+    /// Who did it.
+    pub(in crate::runtime) fn by(self, user: &str) -> Self {
+        self.text("user_who_performed_action", user)
+    }
+
+    pub(in crate::runtime) fn with(mut self, name: &str, value: FieldValue) -> Self {
         self.0.insert(ShortString::cut(name), value);
         self
     }

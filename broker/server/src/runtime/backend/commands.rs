@@ -8,9 +8,9 @@ use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::method::{exchange, queue};
 use amphora_protocol::wire::types::{QueueName, ShortString};
 
-use crate::auth::VhostAccess;
+use crate::auth::{Identity, VhostAccess};
 use crate::management::backend::{
-    Bind, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue,
+    Bind, ChangeSettings, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue,
 };
 use crate::management::snapshot::Destination;
 use crate::runtime::broker::Broker;
@@ -145,6 +145,23 @@ pub(super) async fn unbind(
 }
 
 /// The virtual host, which may have been deleted since the caller was let in.
+pub(super) fn change_settings(
+    broker: &Broker,
+    by: &Identity,
+    change: &ChangeSettings,
+) -> Result<(), String> {
+    if let Some(level) = &change.log_level {
+        crate::logging::set_level(level).map_err(|error| error.to_string())?;
+    }
+    let mut limits = (**broker.limits()).clone();
+    limits.memory_mark = change.memory_mark.unwrap_or(limits.memory_mark);
+    limits.disk_free_limit = change.disk_free_limit.unwrap_or(limits.disk_free_limit);
+    broker.set_limits(&limits);
+    let by = by.user();
+    tracing::info!(target: "amphora::audit", %by, ?change, "changed settings");
+    Ok(())
+}
+
 pub(super) fn enter(broker: &Broker, by: &VhostAccess) -> Result<Arc<VirtualHost>, Exception> {
     let name = by.vhost();
     let vhost = broker.vhost(name);

@@ -8,6 +8,7 @@ use super::queues;
 use crate::management::snapshot::{
     Churn, MessageCounts, MessageStats, NodeSnapshot, ObjectTotals, Overview, VhostSnapshot,
 };
+use crate::runtime::alarms::disk_free;
 use crate::runtime::broker::Broker;
 use crate::runtime::vhost::VirtualHost;
 
@@ -83,16 +84,17 @@ pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
 }
 
 pub(super) fn node(broker: &Broker) -> NodeSnapshot {
-    let limits = &broker.limits;
+    let alarms = &broker.alarms;
+    let shortage = alarms.shortage();
     NodeSnapshot {
         uptime: broker.started.elapsed(),
         memory_used: crate::runtime::memory::used()
             .unwrap_or_else(|| broker.committer.memory() as u64),
-        memory_mark: broker.memory.mark(),
-        memory_alarm: broker.memory.is_short(),
-        disk_free: disk_free(&broker.data_dir),
-        disk_free_limit: limits.disk_free_limit.as_bytes(),
-        disk_alarm: broker.committer.is_failing(),
+        memory_mark: alarms.memory_mark(),
+        memory_alarm: shortage.memory,
+        disk_free: disk_free(&broker.data_dir).unwrap_or(0),
+        disk_free_limit: alarms.disk_mark(),
+        disk_alarm: broker.committer.is_failing() || shortage.disk,
         sockets_used: broker.connection_count() as u64,
     }
 }
@@ -104,9 +106,4 @@ fn add(sum: &mut MessageCounts, counts: MessageCounts) {
     sum.unacked_bytes += counts.unacked_bytes;
     sum.persistent_count += counts.persistent_count;
     sum.persistent_bytes += counts.persistent_bytes;
-}
-
-/// Free for this process on the disk of the data directory; 0 where that cannot be told.
-fn disk_free(data_dir: &std::path::Path) -> u64 {
-    rustix::fs::statvfs(data_dir).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -11,9 +11,10 @@ use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 use bytes::Bytes;
 
-use super::commands::{enter, principal};
+use super::commands::{self, enter};
 use crate::auth::VhostAccess;
 use crate::management::backend::{Get, Got, Publish, Published, Settlement};
+use crate::management::snapshot::RouteReport;
 use crate::runtime::batch::{Owned, target};
 use crate::runtime::broker::Broker;
 use crate::runtime::channel::Outcome;
@@ -21,18 +22,47 @@ use crate::runtime::committer::Committer;
 use crate::runtime::counters::Tally;
 use crate::runtime::ingress::{self, Ingress, names};
 use crate::runtime::peer::Touched;
+use crate::runtime::principal;
+use crate::runtime::rehearsal;
 use crate::runtime::special;
 use crate::runtime::vhost::Handle;
 
 /// How long a publish waits for its confirm: as long as RabbitMQ's API.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Says what would become of a message: see [`rehearsal`].
+pub(super) async fn route(
+    broker: &Broker,
+    by: &VhostAccess,
+    command: Publish,
+) -> Result<RouteReport, Exception> {
+    let vhost = enter(broker, by)?;
+    principal::may_publish(by, &vhost, &command.exchange, &command.routing_key)?;
+    let message = Owned {
+        target: target(&command.exchange, &command.routing_key),
+        properties: command.properties.to_bytes(),
+        body: command.body,
+    };
+    special::check(by, &message.properties)?;
+    let user = Arc::clone(by.user());
+    let rehearsed =
+        tokio::task::spawn_blocking(move || rehearsal::rehearse(vhost, user, message)).await;
+    let mut report =
+        rehearsed.map_err(|error| ConnectionException::internal_error(error.to_string()))??;
+    if let Some(reason) = broker.alarm() {
+        report
+            .notes
+            .push(format!("publishers are blocked: {reason}"));
+    }
+    Ok(report)
+}
+
 pub(super) async fn publish(
     broker: &Broker,
     by: &VhostAccess,
     command: Publish,
 ) -> Result<Published, Exception> {
-    let (size, size_max) = (command.body.len(), &broker.limits.message_size_max);
+    let (size, size_max) = (command.body.len(), broker.limits().message_size_max);
     if size as u64 > size_max.as_bytes() {
         let size_max = size_max.as_bytes();
         let text = format!("message size {size} is larger than configured max size {size_max}");
@@ -87,18 +117,13 @@ pub(super) async fn get(
     command: Get,
 ) -> Result<Vec<Got>, Exception> {
     let vhost = enter(broker, by)?;
-    let queue = principal(by, &vhost).readable_queue(&command.queue)?;
+    let queue = commands::principal(by, &vhost).readable_queue(&command.queue)?;
     queue.refuse_stream("basic.get")?;
-    let mut fetched = Fetched {
-        queue,
-        committer: Arc::clone(&broker.committer),
-        positions: Vec::new(),
-        outcome: Outcome::Requeue(Return::Peeked),
-    };
+    let mut fetched = Fetched::of(queue, &broker.committer);
     let mut messages = Vec::new();
     let mut bytes = 0;
     while messages.len() < command.count as usize && bytes < command.bytes_max {
-        let Some(got) = fetched.next().await? else {
+        let Some(got) = fetched.next(copy).await? else {
             break;
         };
         bytes += got.body.len() as u64;
@@ -112,23 +137,36 @@ pub(super) async fn get(
     Ok(messages)
 }
 
+/// Takes what is wanted of a message in hand.
+type Copy<T> = fn(&Delivery<'_>, u64) -> Result<T, Exception>;
+
 /// Messages that were taken out of a queue. Whatever becomes of the request that asked for them, they are settled at
 /// its end: put back, unless it got as far as to say otherwise.
-struct Fetched {
+pub(super) struct Fetched {
     queue: Handle,
     committer: Arc<Committer>,
-    positions: Vec<Position>,
-    outcome: Outcome,
+    pub(super) positions: Vec<Position>,
+    pub(super) outcome: Outcome,
 }
 
 impl Fetched {
+    /// Nothing yet of this queue.
+    pub(super) fn of(queue: Handle, committer: &Arc<Committer>) -> Self {
+        Self {
+            queue,
+            committer: Arc::clone(committer),
+            positions: Vec::new(),
+            outcome: Outcome::Requeue(Return::Peeked),
+        }
+    }
+
     /// Takes the next message; waits if it must be read back from the store.
-    async fn next(&mut self) -> Result<Option<Got>, Exception> {
+    pub(super) async fn next<T>(&mut self, copy: Copy<T>) -> Result<Option<T>, Exception> {
         let queue = Arc::clone(&self.queue);
         loop {
             // Registered before the look, so that a segment that comes back in between is not missed.
             let paged = queue.paged.notified();
-            match self.try_next()? {
+            match self.try_next(copy)? {
                 queue::Get::Message(got) => return Ok(Some(got)),
                 queue::Get::Empty => return Ok(None),
                 queue::Get::Away => paged.await,
@@ -136,7 +174,7 @@ impl Fetched {
         }
     }
 
-    fn try_next(&mut self) -> Result<queue::Get<Got>, Exception> {
+    fn try_next<T>(&mut self, copy: Copy<T>) -> Result<queue::Get<T>, Exception> {
         let mut touched = Touched::default();
         let positions = &mut self.positions;
         let got = self.queue.with(&self.committer, &mut touched, |model, _| {

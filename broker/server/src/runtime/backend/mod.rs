@@ -8,6 +8,7 @@ mod commands;
 mod delayed;
 mod figures;
 mod messages;
+mod moving;
 mod queues;
 mod topology;
 
@@ -15,15 +16,16 @@ use amphora_protocol::wire::types::{QueueName, VhostName};
 
 use super::broker::Broker;
 use super::peer::Letter;
-use crate::auth::VhostAccess;
+use crate::auth::{Identity, VhostAccess};
 use crate::management::Backend;
 use crate::management::backend::{
-    Administration, Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages,
-    DeleteExchange, DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
+    Administration, Bind, BindingFilter, ChangeSettings, DeclareExchange, DeclareQueue,
+    DelayedMessages, DeleteExchange, DeleteQueue, Get, Got, MoveMessages, Moved, Plugins, Publish,
+    Published, Reply, Settings,
 };
 use crate::management::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, ExchangeSnapshot,
-    NodeSnapshot, Overview, QueueSnapshot, UnackedSnapshot, VhostSnapshot,
+    NodeSnapshot, Overview, QueueSnapshot, RouteReport, UnackedSnapshot, VhostSnapshot,
 };
 
 impl Backend for Broker {
@@ -85,6 +87,10 @@ impl Backend for Broker {
         clients::unacked(self, &*self.vhost(vhost)?, queue)
     }
 
+    fn stream_offsets(&self, vhost: &str, queue: &str) -> Option<Vec<(String, u64)>> {
+        queues::stream_offsets(&*self.vhost(vhost)?, queue)
+    }
+
     fn declare_exchange<'a>(
         &'a self,
         by: &'a VhostAccess,
@@ -134,8 +140,28 @@ impl Backend for Broker {
         Box::pin(messages::publish(self, by, command))
     }
 
+    fn route<'a>(&'a self, by: &'a VhostAccess, command: Publish) -> Reply<'a, RouteReport> {
+        Box::pin(messages::route(self, by, command))
+    }
+
     fn get<'a>(&'a self, by: &'a VhostAccess, command: Get) -> Reply<'a, Vec<Got>> {
         Box::pin(messages::get(self, by, command))
+    }
+
+    fn move_messages<'a>(&'a self, by: &'a VhostAccess, command: MoveMessages) -> Reply<'a, Moved> {
+        Box::pin(moving::move_messages(self, by, command))
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            log_level: crate::logging::level(),
+            memory_mark: self.alarms.memory_mark(),
+            disk_free_limit: self.alarms.disk_mark(),
+        }
+    }
+
+    fn change_settings(&self, by: &Identity, change: &ChangeSettings) -> Result<(), String> {
+        commands::change_settings(self, by, change)
     }
 
     fn administration(&self) -> &dyn Administration {

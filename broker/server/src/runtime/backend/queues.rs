@@ -169,3 +169,11 @@ fn subscriptions(queue: &Handle) -> Vec<(u64, ChannelNumber, ConsumerOptions, bo
         })
         .collect()
 }
+
+/// What a stream remembers of its consumers.
+pub(super) fn stream_offsets(vhost: &VirtualHost, name: &str) -> Option<Vec<(String, u64)>> {
+    let queue = vhost.topology().queue(name)?.handle.clone();
+    let state = queue.state.lock();
+    let tracked = state.model.tracked()?;
+    Some(tracked.map(|(tag, next)| (tag.to_owned(), next)).collect())
+}

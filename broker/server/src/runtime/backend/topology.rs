@@ -94,10 +94,7 @@ pub(super) fn bindings(vhost: &VirtualHost, filter: &BindingFilter) -> Vec<Bindi
     let view = |binding: &Arc<Binding>| BindingSnapshot {
         vhost: vhost.name.clone(),
         source: binding.source.clone(),
-        destination: match &binding.destination {
-            binding::Destination::Queue(name) => Destination::Queue(name.clone()),
-            binding::Destination::Exchange(name) => Destination::Exchange(name.clone()),
-        },
+        destination: Destination::from(&binding.destination),
         routing_key: binding.routing_key.clone(),
         arguments: binding.arguments.table().clone(),
     };

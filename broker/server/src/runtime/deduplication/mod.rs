@@ -140,6 +140,11 @@ impl Deduplicator {
         }
     }
 
+    /// Whether a message with this id would be a duplicate now.
+    pub(super) fn knows(&self, id: IdHash) -> bool {
+        self.seen.lock().window.knows(id, now_ms())
+    }
+
     /// The message reached nobody: it may come again.
     pub(super) fn forget(&self, admitted: &Admitted) {
         let mut seen = self.seen.lock();

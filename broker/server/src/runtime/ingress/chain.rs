@@ -9,9 +9,9 @@ use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::properties::RawProperties;
 
 use super::letters::Dead;
+use super::made::Refusal;
 use super::one_by_one::Asks;
 use super::outcome::Put;
-use super::transforming::Refusal;
 use super::{Ingress, Outcome, names};
 use crate::runtime::batch::Owned;
 use crate::runtime::delays::Onward;

@@ -14,11 +14,11 @@ const DEATHS_MAX: u32 = 16;
 
 /// A message that a plugin gave up, and where it goes.
 #[derive(Debug)]
-pub(super) struct Dead {
-    pub(super) message: Owned,
-    pub(super) to: DeadLetter,
-    pub(super) plugin: String,
-    pub(super) reason: String,
+pub(in crate::runtime) struct Dead {
+    pub(in crate::runtime) message: Owned,
+    pub(in crate::runtime) to: DeadLetter,
+    pub(in crate::runtime) plugin: String,
+    pub(in crate::runtime) reason: String,
 }
 
 impl Ingress {

@@ -27,7 +27,7 @@ impl Session {
             let tag = format!("amq.ctag-{}", crate::runtime::random::token());
             consume.consumer_tag = ConsumerTag::new(tag).unwrap_or_default();
         }
-        let maximum = self.broker.limits.channel_consumers_max;
+        let maximum = self.broker.limits().channel_consumers_max;
         let state = self.channel(channel)?;
         let taken = state.consumers.contains_key(&consume.consumer_tag)
             || state

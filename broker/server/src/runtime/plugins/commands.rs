@@ -11,7 +11,6 @@ use super::registry::{Upload, forget};
 use crate::config::{self, Attachment, Plugin};
 use crate::management::backend::{self, PluginRefusal, PluginReply, PutPlugin};
 use crate::management::snapshot::{PluginLogLine, PluginSnapshot, PluginSource};
-use crate::reload::Apply;
 
 /// All of these may take seconds, and block. A change is the whole of one command: they come one after the other.
 impl Plugins {
@@ -241,14 +240,20 @@ impl backend::Plugins for Arc<Plugins> {
     }
 }
 
-impl Apply for Plugins {
-    fn load(&self, plugin: &Plugin, component: Bytes, giver: Option<&str>) -> anyhow::Result<()> {
+/// What changes of the configuration come to: see [`Apply`](crate::reload::Apply).
+impl Plugins {
+    pub(in crate::runtime) fn load_component(
+        &self,
+        plugin: &Plugin,
+        component: &Bytes,
+        giver: Option<&str>,
+    ) -> anyhow::Result<()> {
         let _changing = self.changing.lock();
         self.registry.write().want(plugin, PluginSource::Config);
         let loaded = match giver {
-            None => self.load_bytes(plugin, &component),
+            None => self.load_bytes(plugin, component),
             Some(giver) => {
-                let loaded = self.host.load_in_place_of(giver, spec(plugin), &component);
+                let loaded = self.host.load_in_place_of(giver, spec(plugin), component);
                 loaded.map(drop).map_err(|error| refusal(&error))
             }
         };
@@ -257,12 +262,12 @@ impl Apply for Plugins {
         loaded.map_err(|refusal| anyhow::anyhow!("{}", refusal.text()))
     }
 
-    fn is_in_force(&self, plugin: &str, sha256: &str) -> bool {
+    pub(in crate::runtime) fn is_in_force(&self, plugin: &str, sha256: &str) -> bool {
         let version = self.host.snapshot(plugin).and_then(|found| found.version);
         version.is_some_and(|version| version.sha256 == sha256)
     }
 
-    fn absent(&self, plugin: &Plugin, reason: &str) {
+    pub(in crate::runtime) fn note_absent(&self, plugin: &Plugin, reason: &str) {
         let _changing = self.changing.lock();
         {
             let mut registry = self.registry.write();
@@ -272,7 +277,7 @@ impl Apply for Plugins {
         self.surroundings.touch();
     }
 
-    fn unload(&self, name: &str) {
+    pub(in crate::runtime) fn unload_configured(&self, name: &str) {
         let _changing = self.changing.lock();
         self.host.forget(name);
         self.registry.write().remove(name);
@@ -280,13 +285,9 @@ impl Apply for Plugins {
         self.surroundings.touch();
     }
 
-    fn set_attachments(&self, attachments: Vec<Attachment>) {
+    pub(in crate::runtime) fn set_attachments(&self, attachments: Vec<Attachment>) {
         self.registry.write().attachments = attachments;
         self.surroundings.touch();
-    }
-
-    fn set_log_level(&self, level: &str) -> anyhow::Result<()> {
-        Ok(crate::logging::set_level(level)?)
     }
 }
 
