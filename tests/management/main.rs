@@ -3,6 +3,7 @@
 mod administration;
 mod announcements;
 mod api;
+mod browsing;
 mod clients;
 mod commands;
 mod definitions;

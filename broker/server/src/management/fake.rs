@@ -1,6 +1,7 @@
 //! A broker for tests of the API: one virtual host, direct routing, everything in memory.
 
 mod administration;
+mod browsing;
 mod delayed;
 mod plugins;
 mod state;
@@ -16,8 +17,8 @@ use parking_lot::Mutex;
 
 use self::state::{Queue, State};
 use super::backend::{
-    Administration, Backend, Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages,
-    DeleteExchange, DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
+    Administration, Backend, Bind, BindingFilter, Browsing, DeclareExchange, DeclareQueue,
+    DelayedMessages, DeleteExchange, DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
 };
 use super::snapshot::{
     AppliedPolicies, BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot,
@@ -294,6 +295,10 @@ impl Backend for FakeBroker {
     }
 
     fn delayed(&self) -> &dyn DelayedMessages {
+        self
+    }
+
+    fn browsing(&self) -> &dyn Browsing {
         self
     }
 

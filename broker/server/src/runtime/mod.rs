@@ -39,7 +39,6 @@ mod plugins;
 mod principal;
 mod publish;
 mod queue;
-mod random;
 mod recovery;
 mod refusal;
 mod reply_to;

@@ -369,7 +369,7 @@ impl VirtualHost {
 
     /// A name for a queue whose declarer leaves the choice to the broker.
     pub(super) fn server_name() -> QueueName {
-        let name = format!("amq.gen-{}", super::random::token());
+        let name = format!("amq.gen-{}", crate::random::token());
         QueueName::new(name).unwrap_or_default()
     }
 }

@@ -1,9 +1,10 @@
 //! Single messages, published and fetched by a user without a connection.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amphora_core::message::Delivery;
+use amphora_core::message::Message;
 use amphora_core::queue::{self, Held, Return};
 use amphora_core::store::Position;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
@@ -38,10 +39,6 @@ pub(super) async fn publish(
         let text = format!("message size {size} is larger than configured max size {size_max}");
         return Err(ChannelException::precondition_failed(text).into());
     }
-    if let Some(reason) = broker.alarm() {
-        let text = format!("publishers are blocked: {reason}");
-        return Err(ConnectionException::resource_error(text).into());
-    }
     let message = Owned {
         target: target(&command.exchange, &command.routing_key),
         properties: command.properties.to_bytes(),
@@ -49,6 +46,23 @@ pub(super) async fn publish(
     };
     if special::check(by, &message.properties)?.reply_address {
         return Err(special::no_reply_consumer());
+    }
+    let (published, commit) = send(broker, by, message)?;
+    if commit && !confirm(broker).await {
+        return Ok(Published::Refused);
+    }
+    Ok(published)
+}
+
+/// Publishes a message whose properties are in order, and says whether its confirm is to be waited for.
+pub(super) fn send(
+    broker: &Broker,
+    by: &VhostAccess,
+    message: Owned,
+) -> Result<(Published, bool), Exception> {
+    if let Some(reason) = broker.alarm() {
+        let text = format!("publishers are blocked: {reason}");
+        return Err(ConnectionException::resource_error(text).into());
     }
     let mut ingress = Ingress::new(enter(broker, by)?, Arc::clone(by.user()));
     let mut touched = Touched::default();
@@ -60,25 +74,23 @@ pub(super) async fn publish(
         ingress::Outcome::Refused(reason) => {
             return Err(ChannelException::precondition_failed(reason).into());
         }
-        ingress::Outcome::Full => return Ok(Published::Refused),
+        ingress::Outcome::Full => return Ok((Published::Refused, false)),
         ingress::Outcome::Unroutable | ingress::Outcome::Waiting => false,
     };
     let mut tally = Tally::default();
     tally.publish(1, routed, true);
     broker.counters.take(&mut tally);
-    if !routed {
-        return Ok(Published::Unroutable);
-    }
-    if flushed.commit {
-        let durable = broker.committer.all_durable();
-        if tokio::time::timeout(CONFIRM_TIMEOUT, durable)
-            .await
-            .is_err()
-        {
-            return Ok(Published::Refused);
-        }
-    }
-    Ok(Published::Routed)
+    Ok(if routed {
+        (Published::Routed, flushed.commit)
+    } else {
+        (Published::Unroutable, false)
+    })
+}
+
+/// Waits until all that was sent is as durable as a confirm promises; false if that takes too long.
+pub(super) async fn confirm(broker: &Broker) -> bool {
+    let durable = broker.committer.all_durable();
+    tokio::time::timeout(CONFIRM_TIMEOUT, durable).await.is_ok()
 }
 
 pub(super) async fn get(
@@ -89,16 +101,11 @@ pub(super) async fn get(
     let vhost = enter(broker, by)?;
     let queue = principal(by, &vhost).readable_queue(&command.queue)?;
     queue.refuse_stream("basic.get")?;
-    let mut fetched = Fetched {
-        queue,
-        committer: Arc::clone(&broker.committer),
-        positions: Vec::new(),
-        outcome: Outcome::Requeue(Return::Peeked),
-    };
+    let mut fetched = Fetched::of(broker, queue, Return::Peeked);
     let mut messages = Vec::new();
     let mut bytes = 0;
     while messages.len() < command.count as usize && bytes < command.bytes_max {
-        let Some(got) = fetched.next().await? else {
+        let Some((_, got)) = fetched.next().await? else {
             break;
         };
         bytes += got.body.len() as u64;
@@ -114,7 +121,7 @@ pub(super) async fn get(
 
 /// Messages that were taken out of a queue. Whatever becomes of the request that asked for them, they are settled at
 /// its end: put back, unless it got as far as to say otherwise.
-struct Fetched {
+pub(super) struct Fetched {
     queue: Handle,
     committer: Arc<Committer>,
     positions: Vec<Position>,
@@ -122,8 +129,40 @@ struct Fetched {
 }
 
 impl Fetched {
+    /// Nothing yet. What is not settled otherwise goes back like this.
+    pub(super) fn of(broker: &Broker, queue: Handle, why: Return) -> Self {
+        Self {
+            queue,
+            committer: Arc::clone(&broker.committer),
+            positions: Vec::new(),
+            outcome: Outcome::Requeue(why),
+        }
+    }
+
+    /// Settles these of them now.
+    pub(super) fn acknowledge(&mut self, settled: &BTreeSet<Position>) {
+        let (now, later) = self
+            .positions
+            .iter()
+            .partition(|position| settled.contains(position));
+        self.positions = later;
+        self.release(now, Outcome::Ack);
+    }
+
+    fn release(&self, mut positions: Vec<Position>, outcome: Outcome) {
+        let mut touched = Touched::default();
+        positions.sort_unstable();
+        let held = Held {
+            consumer: None,
+            positions: &positions,
+        };
+        self.queue
+            .release(&self.committer, &mut touched, held, outcome);
+        touched.finish(&self.committer);
+    }
+
     /// Takes the next message; waits if it must be read back from the store.
-    async fn next(&mut self) -> Result<Option<Got>, Exception> {
+    pub(super) async fn next(&mut self) -> Result<Option<(Position, Got)>, Exception> {
         let queue = Arc::clone(&self.queue);
         loop {
             // Registered before the look, so that a segment that comes back in between is not missed.
@@ -136,13 +175,14 @@ impl Fetched {
         }
     }
 
-    fn try_next(&mut self) -> Result<queue::Get<Got>, Exception> {
+    fn try_next(&mut self) -> Result<queue::Get<(Position, Got)>, Exception> {
         let mut touched = Touched::default();
         let positions = &mut self.positions;
         let got = self.queue.with(&self.committer, &mut touched, |model, _| {
             model.get(false, |delivery, ready_count| {
                 positions.push(delivery.position);
-                copy(&delivery, ready_count)
+                let got = copy(&delivery.message, delivery.redelivered, ready_count);
+                got.map(|got| (delivery.position, got))
             })
         });
         touched.finish(&self.committer);
@@ -156,27 +196,22 @@ impl Fetched {
 
 impl Drop for Fetched {
     fn drop(&mut self) {
-        let mut touched = Touched::default();
-        self.positions.sort_unstable();
-        let held = Held {
-            consumer: None,
-            positions: &self.positions,
-        };
-        let outcome = self.outcome;
-        self.queue
-            .release(&self.committer, &mut touched, held, outcome);
-        touched.finish(&self.committer);
+        let positions = std::mem::take(&mut self.positions);
+        self.release(positions, self.outcome);
     }
 }
 
-fn copy(delivery: &Delivery<'_>, ready_count: u64) -> Result<Got, Exception> {
-    let message = &delivery.message;
+pub(super) fn copy(
+    message: &Message<'_>,
+    redelivered: bool,
+    ready_count: u64,
+) -> Result<Got, Exception> {
     let (exchange, routing_key) = names(message.target)?;
     let properties = BasicProperties::decode(message.properties);
     Ok(Got {
         exchange: ExchangeName::new(exchange).unwrap_or_default(),
         routing_key: RoutingKey::new(routing_key).unwrap_or_default(),
-        redelivered: delivery.redelivered,
+        redelivered,
         ready_count,
         properties: properties
             .map_err(|error| ConnectionException::internal_error(error.to_string()))?,

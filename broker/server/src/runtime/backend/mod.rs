@@ -3,6 +3,7 @@
 //! Listings take one lock after the other, each for as long as it takes to copy what is behind it. Commands go the way that
 //! methods go: see [`Principal`](super::principal::Principal).
 
+mod browsing;
 mod clients;
 mod commands;
 mod delayed;
@@ -18,7 +19,7 @@ use super::peer::Letter;
 use crate::auth::VhostAccess;
 use crate::management::Backend;
 use crate::management::backend::{
-    Administration, Bind, BindingFilter, DeclareExchange, DeclareQueue, DelayedMessages,
+    Administration, Bind, BindingFilter, Browsing, DeclareExchange, DeclareQueue, DelayedMessages,
     DeleteExchange, DeleteQueue, Get, Got, Plugins, Publish, Published, Reply,
 };
 use crate::management::snapshot::{
@@ -155,6 +156,10 @@ impl Backend for Broker {
     }
 
     fn delayed(&self) -> &dyn DelayedMessages {
+        self
+    }
+
+    fn browsing(&self) -> &dyn Browsing {
         self
     }
 
