@@ -1,4 +1,4 @@
-//! Collects the SDK for plugins in Rust, which `amphora plugin new` puts into a new project.
+//! Collects the SDK for plugins in Rust, which `amphora plugin new` puts into a new project, and says when the web UI is to be embedded anew.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,9 @@ use std::{env, fs, io};
 
 /// Relative to this package.
 const SDK: &str = "../../plugins/sdk";
+
+/// The web UI as it was built. Files of other names come with each change.
+const UI: &str = "../ui/dist";
 
 #[expect(
     clippy::unnecessary_debug_formatting,
@@ -26,6 +29,7 @@ fn main() -> io::Result<()> {
     fs::write(out.join("rust_sdk.in"), list)?;
     println!("cargo::rerun-if-changed={SDK}/Cargo.toml");
     println!("cargo::rerun-if-changed={SDK}/src");
+    println!("cargo::rerun-if-changed={UI}");
     println!("cargo::rerun-if-changed=build.rs");
     Ok(())
 }

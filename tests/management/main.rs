@@ -4,6 +4,7 @@ mod administration;
 mod alarms;
 mod announcements;
 mod api;
+mod browsing;
 mod clients;
 mod commands;
 mod definitions;

@@ -9,6 +9,7 @@ pub mod management;
 mod nearest;
 pub mod perf;
 pub mod plugin;
+mod random;
 pub mod reload;
 mod runtime;
 pub mod serve;

@@ -1,5 +1,7 @@
 //! Logs through `tracing`, to standard error: one line an event, as text or as JSON.
 
+mod recent;
+
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
@@ -10,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
+pub use self::recent::{Line, since as lines_since};
 use crate::config::{LogFormat, Logging};
 
 /// Libraries whose news are the operator's only if they are bad. A level of their own brings the rest back.
@@ -41,7 +44,7 @@ pub fn init(config: &Logging) -> Result<(), LevelError> {
             .boxed(),
     };
     let (filter, handle) = reload::Layer::new(targets(&config.level)?);
-    let filtered = lines.with_filter(filter);
+    let filtered = lines.and_then(recent::Keep).with_filter(filter);
     // The only error is that a subscriber exists already, as in tests that share a process.
     if tracing_subscriber::registry()
         .with(filtered)

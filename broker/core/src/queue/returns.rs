@@ -24,8 +24,10 @@ pub enum Return {
     Nacked,
     /// The channel or connection ended.
     Lost,
-    /// Somebody only looked at it. This counts as nothing.
+    /// It was fetched to be looked at. This counts as nothing, and leaves the mark of a delivery.
     Peeked,
+    /// It was only looked at. This leaves no trace.
+    Browsed,
 }
 
 /// How often a message came back.
@@ -192,11 +194,11 @@ fn scattered(position: Position, failed: u32) -> f64 {
 }
 
 impl<C> Queue<C> {
-    /// Puts messages back at their positions, marked redelivered: at once, or when their time has come. One that came back
+    /// Puts messages back at their positions, marked redelivered unless they were only browsed: at once, or when their time has come. One that came back
     /// too often is given up. Dispatch is due afterwards. Costs a tree insert for each that does not directly precede the head.
     pub fn requeue(&mut self, held: Held<'_>, why: Return) -> Effects {
         let mut effects = Effects::default();
-        let counting = self.returns.counting && why != Return::Peeked;
+        let counting = self.returns.counting && !matches!(why, Return::Peeked | Return::Browsed);
         for &position in held.positions {
             let Some(segment) = self.log.segment_of(position) else {
                 continue;
@@ -205,7 +207,9 @@ impl<C> Queue<C> {
             if segment.flags(index) & SETTLED != 0 {
                 continue;
             }
-            segment.add_flags(index, REDELIVERED);
+            if why != Return::Browsed {
+                segment.add_flags(index, REDELIVERED);
+            }
             self.unacked = self.unacked.saturating_sub(1);
             if counting {
                 effects = effects.and(self.come_back(position, why));

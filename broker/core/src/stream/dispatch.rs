@@ -147,7 +147,7 @@ impl<C> Stream<C> {
     }
 
     /// The offset at which a consumer begins; nothing as long as a chunk must be read to know.
-    fn resolve(&mut self, start: Start) -> Option<Position> {
+    pub(super) fn resolve(&mut self, start: Start) -> Option<Position> {
         let first = self.chunks.front().map_or(self.tail, |chunk| chunk.base);
         Some(match start {
             Start::First => first,

@@ -11,6 +11,7 @@ mod chunk;
 mod dispatch;
 mod filter;
 mod header;
+mod look;
 mod persist;
 mod reader;
 mod recovery;
@@ -34,6 +35,7 @@ use crate::queue::{
 use crate::queue_arguments::QueueArguments;
 use crate::store::{Position, QueueId, RecordRef};
 
+pub use look::Look;
 pub use recovery::recover;
 pub use subscription::Subscription;
 

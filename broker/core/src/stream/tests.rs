@@ -152,7 +152,7 @@ impl World {
     fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         self.now += u.int_in_range(0..=300)?;
         self.stream.tell_time(self.now);
-        match u.int_in_range(0..=13)? {
+        match u.int_in_range(0..=14)? {
             0..=3 => self.publish(u)?,
             4 | 5 => self.consume(u)?,
             6 if !self.consumers.is_empty() => {
@@ -164,10 +164,42 @@ impl World {
             7 | 8 => self.ack(u)?,
             9..=11 => self.commit(),
             12 if u.ratio(1, 4)? => self.crash(),
+            13 => self.browse(u)?,
             _ => self.connections.room = u.int_in_range(0..=2000)?,
         }
         self.stream.expire();
         self.drain();
+        Ok(())
+    }
+
+    /// Whoever looks sees all that is durable from an offset on, and changes nothing.
+    fn browse(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let from = u.int_in_range(0..=self.published.len())? as Position;
+        let most = u.int_in_range(1..=50)?;
+        let offset = FieldValue::from(i64::try_from(from).expect("small"));
+        let arguments = [(ShortString::cut("x-stream-offset"), offset)];
+        let subscription = Subscription::parse(&arguments.into_iter().collect(), "s");
+        let (found, _) = self.stream.seek(&subscription.expect("makes sense"));
+        let mut next = found.expect("offsets need no reading");
+        let mut seen = Vec::new();
+        while seen.len() < most {
+            let (look, _) = self.stream.look(next, |position, message, time| {
+                let number = message.body.bytes().first_chunk().expect("8 bytes");
+                seen.push((position, u64::from_be_bytes(*number), time));
+                seen.len() < most
+            });
+            match look {
+                Look::Next(after) => next = after,
+                Look::End => break,
+                Look::Away => assert!(self.read_back(), "nothing is read back"),
+            }
+        }
+        let expected = (from.max(self.first())..self.durable).take(most);
+        let expected = expected.map(|position| {
+            let known = self.published[usize::try_from(position).expect("small")];
+            (position, known.number, Some(known.time))
+        });
+        assert!(expected.eq(seen));
         Ok(())
     }
 
@@ -367,24 +399,29 @@ impl World {
         assert_eq!(self.stream.tail, self.durable);
     }
 
+    /// Brings back what is wanted, and says whether anything was.
+    fn read_back(&mut self) -> bool {
+        let wanted = self.stream.take_wanted();
+        for request in &wanted {
+            let data = request
+                .read(|_, record| {
+                    let stored = self.disk.get(&record.id);
+                    stored.map(|(_, data)| data.clone()).ok_or("not stored")
+                })
+                .expect("stored");
+            self.stream.page_in(request.base, &data).expect("whole");
+        }
+        !wanted.is_empty()
+    }
+
     /// Everything goes to the consumers that may go.
     fn drain(&mut self) {
         loop {
             self.stream.dispatch(&mut self.connections);
-            let wanted = self.stream.take_wanted();
-            if wanted.is_empty() {
+            if !self.read_back() {
                 break;
             }
-            for request in wanted {
-                let data = request
-                    .read(|_, record| {
-                        let stored = self.disk.get(&record.id);
-                        stored.map(|(_, data)| data.clone()).ok_or("not stored")
-                    })
-                    .expect("stored");
-                self.stream.page_in(request.base, &data).expect("whole");
-                self.stream.expire();
-            }
+            self.stream.expire();
         }
         let first = self.first();
         for (key, position, offset, number) in std::mem::take(&mut self.connections.got) {

@@ -5,6 +5,7 @@
 
 mod account;
 mod identity;
+mod login;
 mod mechanism;
 mod password;
 mod permission;
@@ -17,6 +18,7 @@ mod users;
 
 pub use self::account::{Account, UserLimits};
 pub use self::identity::{Identity, VhostAccess};
+pub use self::login::Login;
 pub use self::password::{PasswordHash, UnknownHash};
 pub use self::permission::{Access, Pattern, PatternError, Permissions, Resource};
 pub use self::refusal::{Denial, Refusal};

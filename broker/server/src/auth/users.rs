@@ -241,7 +241,7 @@ impl User {
     }
 }
 
-fn admit(user: Arc<User>, peer: &PeerInfo) -> Result<Identity, Denial> {
+pub(super) fn admit(user: Arc<User>, peer: &PeerInfo) -> Result<Identity, Denial> {
     if user.account().loopback_only && !peer.loopback {
         return Err(Denial::OnlyLoopback(user.name.clone()));
     }

@@ -4,6 +4,7 @@
 //! not by the API, and a refusal is the exception that an AMQP client would get.
 
 mod administration;
+mod browsing;
 mod delayed;
 mod plugins;
 
@@ -20,6 +21,7 @@ pub use self::administration::{
     OPERATOR_POLICY, POLICY, Parameter, PermissionPatterns, Place, Put, PutUser, PutVhost,
     VHOST_LIMITS,
 };
+pub use self::browsing::{Browse, Browsed, BrowsedMessage, Browsing, MovePicked, Picked, REACH};
 pub use self::delayed::DelayedMessages;
 pub use self::plugins::{PluginRefusal, PluginReply, Plugins, PutPlugin};
 use super::snapshot::{
@@ -122,6 +124,8 @@ pub trait Backend: Send + Sync + 'static {
     fn trace(&self, vhost: &str, on: bool) -> bool;
     /// The messages that wait for their time.
     fn delayed(&self) -> &dyn DelayedMessages;
+    /// Single messages, to be looked at and picked.
+    fn browsing(&self) -> &dyn Browsing;
 
     /// Closes a connection with 320 and this text. `false` if there is none with this name.
     fn close_connection(&self, name: &str, reason: &str) -> bool;

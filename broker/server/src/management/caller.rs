@@ -1,9 +1,10 @@
-//! Who calls: HTTP's basic authentication, and what that user may see.
+//! Who calls: by HTTP's basic authentication or a session of the web UI, and what that user may see.
 
 use std::net::{IpAddr, SocketAddr};
 
 use amphora_protocol::wire::types::VhostName;
 use axum::extract::FromRequestParts;
+use axum::http::Extensions;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use base64::Engine;
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::backend::{Administration, Backend};
 use super::refused::Refused;
-use super::{About, Api};
+use super::{About, Api, sessions};
 use crate::auth::{Denial, Identity, PeerInfo, Users, VhostAccess};
 
 /// The other end of the HTTP connection; an extension of each request.
@@ -111,22 +112,16 @@ impl Caller {
     }
 }
 
-impl FromRequestParts<Api> for Caller {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
-        let (user, password) =
-            credentials(parts).ok_or_else(|| Refused::not_authenticated("Login failed"))?;
-        // Without a known peer the caller may be anywhere.
-        let loopback = parts
-            .extensions
-            .get::<Peer>()
-            .is_some_and(|peer| is_loopback(peer.0.ip()));
-        let peer = PeerInfo {
-            loopback,
-            certificate: None,
-        };
-        let identity = match api.users().check_password(&user, &password, &peer).await {
+impl Caller {
+    /// Who shows this password.
+    pub(super) async fn of_password(
+        api: &Api,
+        extensions: &Extensions,
+        user: &str,
+        password: &[u8],
+    ) -> Result<Self, Refused> {
+        let peer = peer_of(extensions);
+        let identity = match api.users().check_password(user, password, &peer).await {
             Ok(identity) => identity,
             Err(denial) => {
                 tracing::warn!(%denial, "refused a login to the management API");
@@ -136,6 +131,10 @@ impl FromRequestParts<Api> for Caller {
                 }));
             }
         };
+        Self::new(api, identity)
+    }
+
+    fn new(api: &Api, identity: Identity) -> Result<Self, Refused> {
         if !identity.may_manage() {
             return Err(Refused::not_authorised("Not management user"));
         }
@@ -143,6 +142,30 @@ impl FromRequestParts<Api> for Caller {
             api: api.clone(),
             identity,
         })
+    }
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Refused;
+
+    /// By a password that comes along, or by a session of the web UI.
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        if let Some((user, password)) = credentials(parts) {
+            return Self::of_password(api, &parts.extensions, &user, &password).await;
+        }
+        match sessions::identify(api, parts)? {
+            Some(identity) => Self::new(api, identity),
+            None => Err(Refused::not_authenticated("Login failed")),
+        }
+    }
+}
+
+/// Without a known peer the caller may be anywhere.
+pub(super) fn peer_of(extensions: &Extensions) -> PeerInfo {
+    let peer = extensions.get::<Peer>();
+    PeerInfo {
+        loopback: peer.is_some_and(|peer| is_loopback(peer.0.ip())),
+        certificate: None,
     }
 }
 

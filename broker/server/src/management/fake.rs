@@ -1,6 +1,7 @@
 //! A broker for tests of the API: one virtual host, direct routing, everything in memory.
 
 mod administration;
+mod browsing;
 mod delayed;
 mod plugins;
 mod state;
@@ -16,9 +17,9 @@ use parking_lot::Mutex;
 
 use self::state::{Queue, State};
 use super::backend::{
-    Administration, Backend, Bind, BindingFilter, ChangeSettings, DeclareExchange, DeclareQueue,
-    DelayedMessages, DeleteExchange, DeleteQueue, Get, Got, MoveMessages, Moved, Plugins, Publish,
-    Published, Reply, Settings,
+    Administration, Backend, Bind, BindingFilter, Browsing, ChangeSettings, DeclareExchange,
+    DeclareQueue, DelayedMessages, DeleteExchange, DeleteQueue, Get, Got, MoveMessages, Moved,
+    Plugins, Publish, Published, Reply, Settings,
 };
 use super::snapshot::{
     AppliedPolicies, BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot,
@@ -324,6 +325,10 @@ impl Backend for FakeBroker {
             None | Some("debug") => Ok(()),
             Some(other) => Err(format!("{other:?} is no level")),
         }
+    }
+
+    fn browsing(&self) -> &dyn Browsing {
+        self
     }
 
     fn administration(&self) -> &dyn Administration {

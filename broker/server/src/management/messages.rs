@@ -172,7 +172,7 @@ pub(super) enum Encoding {
     Base64,
 }
 
-fn view(message: &Got, encoding: Encoding, truncate: usize) -> Value {
+pub(super) fn view(message: &Got, encoding: Encoding, truncate: usize) -> Value {
     let (payload, payload_encoding) = payload_view(&message.body, encoding, truncate);
     json!({
         "payload_bytes": message.body.len(),

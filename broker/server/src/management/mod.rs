@@ -6,6 +6,7 @@
 pub mod backend;
 mod bindings;
 mod body;
+mod browsing;
 mod caller;
 mod cluster;
 mod connections;
@@ -19,12 +20,12 @@ mod health;
 pub(crate) mod json;
 mod limits;
 mod listing;
+mod logs;
 mod messages;
 mod metrics;
 mod offsets;
 mod openapi;
 mod overview;
-mod page;
 mod parameters;
 mod permissions;
 mod plugins;
@@ -35,11 +36,13 @@ mod refused;
 mod route;
 mod routes;
 mod server;
+mod sessions;
 mod settings;
 pub mod snapshot;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod ui;
 mod unacked;
 mod users;
 mod vhosts;
@@ -48,15 +51,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::middleware::map_response;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 
 pub use self::backend::Backend;
 use self::refused::Refused;
 pub use self::server::Server;
+use self::sessions::Sessions;
 use crate::auth::Users;
 use crate::config::{ByteSize, Durability};
 
@@ -68,6 +75,7 @@ struct Parts {
     backend: Arc<dyn Backend>,
     users: Arc<Users>,
     about: About,
+    sessions: Sessions,
 }
 
 /// What does not change while the broker runs.
@@ -99,6 +107,7 @@ impl Api {
             backend,
             users,
             about,
+            sessions: Sessions::default(),
         }))
     }
 
@@ -121,12 +130,15 @@ impl Api {
             .merge(bindings::routes())
             .merge(messages::routes())
             .merge(route::routes())
+            .merge(browsing::routes())
             .merge(delayed::routes())
             .merge(connections::routes())
             .merge(consumers::routes())
             .merge(plugins::routes())
             .merge(settings::routes())
-            .merge(health::routes());
+            .merge(health::routes())
+            .merge(logs::routes())
+            .merge(sessions::routes());
         let (routes, document) = routes.into_parts();
         let document: Arc<str> = document.into();
         let api = routes
@@ -137,10 +149,10 @@ impl Api {
             ))
             .with_state(self.clone());
         Router::new()
-            .merge(page::routes())
+            .merge(ui::routes())
             .merge(metrics::routes().with_state(self))
             .nest("/api", api)
-            .layer(map_response(harden))
+            .layer(from_fn(harden))
     }
 
     fn backend(&self) -> &dyn Backend {
@@ -154,6 +166,10 @@ impl Api {
     fn about(&self) -> &About {
         &self.0.about
     }
+
+    fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
 }
 
 impl std::fmt::Debug for Api {
@@ -162,12 +178,20 @@ impl std::fmt::Debug for Api {
     }
 }
 
-/// Nothing from elsewhere is loaded, nothing is guessed, nothing is kept.
-async fn harden(mut response: Response) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Nothing from elsewhere is loaded, nothing is guessed, nothing is kept. A page's own requests learn of a login that failed without the
+/// browser asking for one.
+async fn harden(request: Request, next: Next) -> Response {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+        base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+    let is_of_page = request.headers().contains_key(sessions::REQUESTED_WITH);
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if is_of_page {
+        headers.remove(WWW_AUTHENTICATE);
+    }
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-cache"));

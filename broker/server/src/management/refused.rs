@@ -73,6 +73,15 @@ impl Refused {
         }
     }
 
+    /// 403: the request is not one that the user made.
+    pub(super) fn forbidden(reason: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            error: "forbidden",
+            reason: reason.into(),
+        }
+    }
+
     /// 503: the broker could not do it.
     pub(super) fn unavailable(reason: impl Into<String>) -> Self {
         Self {

@@ -181,7 +181,7 @@ mod tests {
     fn a_client_that_keeps_its_connection_does_not_keep_the_broker() -> anyhow::Result<()> {
         let (server, address) = start()?;
         let mut client = TcpStream::connect(address)?;
-        client.write_all(b"GET /page.css HTTP/1.1\r\nhost: broker\r\n\r\n")?;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: broker\r\n\r\n")?;
         let mut answer = [0; 12];
         client.read_exact(&mut answer)?;
         assert_eq!(&answer, b"HTTP/1.1 200");

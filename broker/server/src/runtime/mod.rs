@@ -40,7 +40,6 @@ mod plugins;
 mod principal;
 mod publish;
 mod queue;
-mod random;
 mod recovery;
 mod refusal;
 mod rehearsal;

@@ -10,7 +10,7 @@ use amphora_core::queue::{
 };
 use amphora_core::queue_arguments::{QueueArguments, QueueType};
 use amphora_core::store::{CommitGroup, Position, RecoveredQueue};
-use amphora_core::stream::{self, Stream};
+use amphora_core::stream::{self, Look, Stream, Subscription};
 
 use super::queue::Subscriber;
 
@@ -300,6 +300,24 @@ impl Model {
         match self {
             Self::Queue(queue) => queue.browse(see),
             Self::Stream(_) => (true, Effects::default()),
+        }
+    }
+
+    pub(super) fn seek(&mut self, subscription: &Subscription) -> (Option<Position>, Effects) {
+        match self {
+            Self::Queue(_) => (None, Effects::default()),
+            Self::Stream(stream) => stream.seek(subscription),
+        }
+    }
+
+    pub(super) fn look(
+        &mut self,
+        from: Position,
+        see: impl FnMut(Position, Message<'_>, Option<u64>) -> bool,
+    ) -> (Look, Effects) {
+        match self {
+            Self::Queue(_) => (Look::End, Effects::default()),
+            Self::Stream(stream) => stream.look(from, see),
         }
     }
 

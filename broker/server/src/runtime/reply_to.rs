@@ -36,7 +36,7 @@ impl ReplyConsumers {
         channel: ChannelNumber,
         prefix: Box<[u8]>,
     ) -> String {
-        let token = super::random::token();
+        let token = crate::random::token();
         let name = format!("{REPLY_TO_PREFIX}{token}");
         let consumer = ReplyConsumer {
             peer: Arc::downgrade(peer),

@@ -379,7 +379,7 @@ impl VirtualHost {
 
     /// A name for a queue whose declarer leaves the choice to the broker, but for what it begins with.
     pub(super) fn server_name(prefix: &str) -> QueueName {
-        let name = format!("{prefix}-{}", super::random::token());
+        let name = format!("{prefix}-{}", crate::random::token());
         QueueName::new(name).unwrap_or_default()
     }
 }

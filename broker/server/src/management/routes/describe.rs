@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::HeaderMap;
 
 use crate::management::body::Fields;
@@ -66,6 +66,13 @@ impl<T> Described for Path<T> {
 /// What a query may have beside that of a [`Listing`] is said by the operation's text.
 impl<T> Described for Query<T> {
     fn describe(_: &mut Inputs) {}
+}
+
+/// A handler that reads the whole request itself.
+impl Described for Request {
+    fn describe(inputs: &mut Inputs) {
+        inputs.bytes = true;
+    }
 }
 
 impl Described for HeaderMap {

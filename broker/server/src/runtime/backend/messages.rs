@@ -1,9 +1,10 @@
 //! Single messages, published and fetched by a user without a connection.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amphora_core::message::Delivery;
+use amphora_core::message::{Delivery, Message};
 use amphora_core::queue::{self, Held, Return};
 use amphora_core::store::Position;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
@@ -68,10 +69,6 @@ pub(super) async fn publish(
         let text = format!("message size {size} is larger than configured max size {size_max}");
         return Err(ChannelException::precondition_failed(text).into());
     }
-    if let Some(reason) = broker.alarm() {
-        let text = format!("publishers are blocked: {reason}");
-        return Err(ConnectionException::resource_error(text).into());
-    }
     let message = Owned {
         target: target(&command.exchange, &command.routing_key),
         properties: command.properties.to_bytes(),
@@ -79,6 +76,23 @@ pub(super) async fn publish(
     };
     if special::check(by, &message.properties)?.reply_address {
         return Err(special::no_reply_consumer());
+    }
+    let (published, commit) = send(broker, by, message)?;
+    if commit && !confirm(broker).await {
+        return Ok(Published::Refused);
+    }
+    Ok(published)
+}
+
+/// Publishes a message whose properties are in order, and says whether its confirm is to be waited for.
+pub(super) fn send(
+    broker: &Broker,
+    by: &VhostAccess,
+    message: Owned,
+) -> Result<(Published, bool), Exception> {
+    if let Some(reason) = broker.alarm() {
+        let text = format!("publishers are blocked: {reason}");
+        return Err(ConnectionException::resource_error(text).into());
     }
     let mut ingress = Ingress::new(enter(broker, by)?, Arc::clone(by.user()));
     let mut touched = Touched::default();
@@ -90,25 +104,23 @@ pub(super) async fn publish(
         ingress::Outcome::Refused(reason) | ingress::Outcome::Rejected(reason) => {
             return Err(ChannelException::precondition_failed(reason).into());
         }
-        ingress::Outcome::Full => return Ok(Published::Refused),
+        ingress::Outcome::Full => return Ok((Published::Refused, false)),
         ingress::Outcome::Unroutable | ingress::Outcome::Waiting => false,
     };
     let mut tally = Tally::default();
     tally.publish(1, routed, true);
     broker.counters.take(&mut tally);
-    if !routed {
-        return Ok(Published::Unroutable);
-    }
-    if flushed.commit {
-        let durable = broker.committer.all_durable();
-        if tokio::time::timeout(CONFIRM_TIMEOUT, durable)
-            .await
-            .is_err()
-        {
-            return Ok(Published::Refused);
-        }
-    }
-    Ok(Published::Routed)
+    Ok(if routed {
+        (Published::Routed, flushed.commit)
+    } else {
+        (Published::Unroutable, false)
+    })
+}
+
+/// Waits until all that was sent is as durable as a confirm promises; false if that takes too long.
+pub(super) async fn confirm(broker: &Broker) -> bool {
+    let durable = broker.committer.all_durable();
+    tokio::time::timeout(CONFIRM_TIMEOUT, durable).await.is_ok()
 }
 
 pub(super) async fn get(
@@ -119,11 +131,11 @@ pub(super) async fn get(
     let vhost = enter(broker, by)?;
     let queue = commands::principal(by, &vhost).readable_queue(&command.queue)?;
     queue.refuse_stream("basic.get")?;
-    let mut fetched = Fetched::of(queue, &broker.committer);
+    let mut fetched = Fetched::of(queue, &broker.committer, Return::Peeked);
     let mut messages = Vec::new();
     let mut bytes = 0;
     while messages.len() < command.count as usize && bytes < command.bytes_max {
-        let Some(got) = fetched.next(copy).await? else {
+        let Some(got) = fetched.next(got).await? else {
             break;
         };
         bytes += got.body.len() as u64;
@@ -150,14 +162,36 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    /// Nothing yet of this queue.
-    pub(super) fn of(queue: Handle, committer: &Arc<Committer>) -> Self {
+    /// Nothing yet of this queue. What is not settled otherwise goes back like this.
+    pub(super) fn of(queue: Handle, committer: &Arc<Committer>, why: Return) -> Self {
         Self {
             queue,
             committer: Arc::clone(committer),
             positions: Vec::new(),
-            outcome: Outcome::Requeue(Return::Peeked),
+            outcome: Outcome::Requeue(why),
         }
+    }
+
+    /// Settles these of them now.
+    pub(super) fn acknowledge(&mut self, settled: &BTreeSet<Position>) {
+        let (now, later) = self
+            .positions
+            .iter()
+            .partition(|position| settled.contains(position));
+        self.positions = later;
+        self.release(now, Outcome::Ack);
+    }
+
+    fn release(&self, mut positions: Vec<Position>, outcome: Outcome) {
+        let mut touched = Touched::default();
+        positions.sort_unstable();
+        let held = Held {
+            consumer: None,
+            positions: &positions,
+        };
+        self.queue
+            .release(&self.committer, &mut touched, held, outcome);
+        touched.finish(&self.committer);
     }
 
     /// Takes the next message; waits if it must be read back from the store.
@@ -194,27 +228,34 @@ impl Fetched {
 
 impl Drop for Fetched {
     fn drop(&mut self) {
-        let mut touched = Touched::default();
-        self.positions.sort_unstable();
-        let held = Held {
-            consumer: None,
-            positions: &self.positions,
-        };
-        let outcome = self.outcome;
-        self.queue
-            .release(&self.committer, &mut touched, held, outcome);
-        touched.finish(&self.committer);
+        let positions = std::mem::take(&mut self.positions);
+        self.release(positions, self.outcome);
     }
 }
 
-fn copy(delivery: &Delivery<'_>, ready_count: u64) -> Result<Got, Exception> {
-    let message = &delivery.message;
+fn got(delivery: &Delivery<'_>, ready_count: u64) -> Result<Got, Exception> {
+    copy(&delivery.message, delivery.redelivered, ready_count)
+}
+
+/// A message, and where it is in its queue.
+pub(super) fn placed(
+    delivery: &Delivery<'_>,
+    ready_count: u64,
+) -> Result<(Position, Got), Exception> {
+    Ok((delivery.position, got(delivery, ready_count)?))
+}
+
+pub(super) fn copy(
+    message: &Message<'_>,
+    redelivered: bool,
+    ready_count: u64,
+) -> Result<Got, Exception> {
     let (exchange, routing_key) = names(message.target)?;
     let properties = BasicProperties::decode(message.properties);
     Ok(Got {
         exchange: ExchangeName::new(exchange).unwrap_or_default(),
         routing_key: RoutingKey::new(routing_key).unwrap_or_default(),
-        redelivered: delivery.redelivered,
+        redelivered,
         ready_count,
         properties: properties
             .map_err(|error| ConnectionException::internal_error(error.to_string()))?,

@@ -3,6 +3,7 @@
 //! Listings take one lock after the other, each for as long as it takes to copy what is behind it. Commands go the way that
 //! methods go: see [`Principal`](super::principal::Principal).
 
+mod browsing;
 mod clients;
 mod commands;
 mod delayed;
@@ -19,7 +20,7 @@ use super::peer::Letter;
 use crate::auth::{Identity, VhostAccess};
 use crate::management::Backend;
 use crate::management::backend::{
-    Administration, Bind, BindingFilter, ChangeSettings, DeclareExchange, DeclareQueue,
+    Administration, Bind, BindingFilter, Browsing, ChangeSettings, DeclareExchange, DeclareQueue,
     DelayedMessages, DeleteExchange, DeleteQueue, Get, Got, MoveMessages, Moved, Plugins, Publish,
     Published, Reply, Settings,
 };
@@ -181,6 +182,10 @@ impl Backend for Broker {
     }
 
     fn delayed(&self) -> &dyn DelayedMessages {
+        self
+    }
+
+    fn browsing(&self) -> &dyn Browsing {
         self
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use amphora_core::message::Delivery;
+use amphora_core::queue::Return;
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
@@ -65,7 +66,7 @@ async fn move_batch(
     command: &MoveMessages,
     count: u64,
 ) -> Result<Moved, Exception> {
-    let mut fetched = Fetched::of(Arc::clone(queue), &broker.committer);
+    let mut fetched = Fetched::of(Arc::clone(queue), &broker.committer, Return::Peeked);
     let mut messages = Vec::new();
     while (messages.len() as u64) < count {
         let Some(message) = fetched.next(copy).await? else {
@@ -74,7 +75,7 @@ async fn move_batch(
         messages.push(message);
     }
     let mut moved = Moved::default();
-    let mut stays = Fetched::of(Arc::clone(queue), &broker.committer);
+    let mut stays = Fetched::of(Arc::clone(queue), &broker.committer, Return::Peeked);
     let published = {
         let mut ingress = Ingress::new(Arc::clone(vhost), Arc::clone(by.user()));
         let mut touched = Touched::default();

@@ -24,7 +24,7 @@ impl Session {
         mut consume: basic::Consume,
     ) -> Result<(), Exception> {
         if consume.consumer_tag.as_str().is_empty() {
-            let tag = format!("amq.ctag-{}", crate::runtime::random::token());
+            let tag = format!("amq.ctag-{}", crate::random::token());
             consume.consumer_tag = ConsumerTag::new(tag).unwrap_or_default();
         }
         let maximum = self.broker.limits().channel_consumers_max;

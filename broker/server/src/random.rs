@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// 22 characters of base64 for 128 bits of the operating system's randomness.
-pub(super) fn token() -> String {
+pub(crate) fn token() -> String {
     let mut bytes = [0; 16];
     // Without randomness the broker could not have made its TLS or password salts either.
     rustls::crypto::ring::default_provider()

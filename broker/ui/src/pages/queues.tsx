@@ -1,0 +1,189 @@
+import { useState } from 'preact/hooks'
+
+import type { Queue, Vhost } from '../api/types'
+import { path, put } from '../api/client'
+import { Badge, Heading, State } from '../components/bits'
+import { FormDialog } from '../components/form'
+import { PagedTable } from '../components/table'
+import { tell } from '../components/toasts'
+import { bytes, count, rate } from '../format'
+import { lastRate, record } from '../history'
+import { useResource } from '../resource'
+import { go, to } from '../router'
+import { vhost } from '../session'
+
+/** What queues understand, to be offered while one writes. */
+export const QUEUE_ARGUMENTS = [
+  'x-message-ttl',
+  'x-expires',
+  'x-max-length',
+  'x-max-length-bytes',
+  'x-overflow',
+  'x-dead-letter-exchange',
+  'x-dead-letter-routing-key',
+  'x-dead-letter-strategy',
+  'x-delivery-limit',
+  'x-max-priority',
+  'x-single-active-consumer',
+  'x-consumer-timeout',
+  'x-message-deduplication',
+  'x-cache-size',
+  'x-cache-ttl',
+  'x-deduplication-header',
+  'x-transform',
+  'x-max-age',
+  'x-stream-max-segment-size-bytes',
+]
+
+/** The columns that the list shows, and no others: they are cheap to send. */
+const COLUMNS = [
+  'vhost',
+  'name',
+  'type',
+  'state',
+  'durable',
+  'auto_delete',
+  'exclusive',
+  'arguments',
+  'policy',
+  'operator_policy',
+  'consumers',
+  'messages_ready',
+  'messages_unacknowledged',
+  'message_bytes',
+  'message_stats.publish',
+  'message_stats.deliver_get',
+].join(',')
+
+const seriesOf = (queue: Queue) => `row ${queue.vhost} ${queue.name}`
+
+export function Queues() {
+  const [adding, setAdding] = useState(false)
+  const [version, setVersion] = useState(0)
+  const keep = (queues: Queue[]) => {
+    for (const queue of queues) {
+      const { publish, deliver_get } = queue.message_stats
+      record(seriesOf(queue), { publish, deliver_get })
+    }
+  }
+  const pace = (queue: Queue, name: string) => {
+    const last = lastRate(seriesOf(queue), name)
+    return last === null ? '–' : rate(last)
+  }
+  return (
+    <>
+      <Heading
+        title="Queues"
+        actions={
+          <button type="button" class="primary" onClick={() => setAdding(true)}>
+            Add queue
+          </button>
+        }
+      />
+      <PagedTable<Queue>
+        caption="Queues"
+        path={vhost.value === '' ? '/queues' : path`/queues/${vhost.value}`}
+        columnsAsked={COLUMNS}
+        empty="There is no queue yet."
+        sortBy="name"
+        version={version}
+        onData={keep}
+        keyOf={({ vhost, name }) => `${vhost} ${name}`}
+        columns={[
+          {
+            title: 'Name',
+            sort: 'name',
+            cell: ({ vhost, name }) => <a href={to('queues', vhost, name)}>{name}</a>,
+          },
+          { title: 'Virtual host', sort: 'vhost', cell: ({ vhost }) => vhost, minor: true },
+          { title: 'Features', cell: (queue) => <Features of={queue} />, minor: true },
+          { title: 'Ready', sort: 'messages_ready', cell: (of) => count(of.messages_ready), numeric: true },
+          {
+            title: 'Unacked',
+            sort: 'messages_unacknowledged',
+            cell: (of) => count(of.messages_unacknowledged),
+            numeric: true,
+          },
+          { title: 'Bytes', sort: 'message_bytes', cell: (of) => bytes(of.message_bytes), numeric: true },
+          { title: 'Consumers', sort: 'consumers', cell: (of) => count(of.consumers), numeric: true },
+          { title: 'State', sort: 'state', cell: ({ state }) => <State name={state} /> },
+          {
+            title: 'In',
+            sort: 'message_stats.publish',
+            cell: (of) => pace(of, 'publish'),
+            numeric: true,
+          },
+          {
+            title: 'Out',
+            sort: 'message_stats.deliver_get',
+            cell: (of) => pace(of, 'deliver_get'),
+            numeric: true,
+          },
+        ]}
+      />
+      {adding && <AddQueue onClose={() => setAdding(false)} onDone={() => setVersion(version + 1)} />}
+    </>
+  )
+}
+
+export function Features({ of }: { of: Queue }) {
+  const { durable, auto_delete: autoDelete, exclusive, type, policy } = of
+  const given = Object.keys(of.arguments).filter((name) => name !== 'x-queue-type')
+  return (
+    <>
+      {type !== 'classic' && <Badge>{type}</Badge>}
+      {durable && <Badge title="Survives a restart">durable</Badge>}
+      {autoDelete && <Badge title="Is deleted with its last consumer">auto-delete</Badge>}
+      {exclusive && <Badge title="Belongs to one connection">exclusive</Badge>}
+      {given.length > 0 && <Badge title={given.join(', ')}>{given.length} args</Badge>}
+      {policy !== null && <Badge title="Policy">{policy}</Badge>}
+    </>
+  )
+}
+
+function AddQueue({ onClose, onDone }: { onClose: () => void; onDone: () => void }) {
+  const vhosts = useResource<Vhost[]>('/vhosts?columns=name', 0)
+  const names = vhosts.data?.map(({ name }) => name) ?? []
+  if (names.length === 0) {
+    return null
+  }
+  return (
+    <FormDialog
+      title="Add queue"
+      verb="Add queue"
+      onClose={onClose}
+      fields={[
+        {
+          name: 'vhost',
+          label: 'Virtual host',
+          type: 'select',
+          options: names,
+          value: vhost.value || (names[0] ?? '/'),
+        },
+        { name: 'name', label: 'Name', required: true },
+        {
+          name: 'type',
+          label: 'Type',
+          type: 'select',
+          options: ['classic', 'quorum', 'stream'],
+          value: 'classic',
+        },
+        { name: 'durable', label: 'Durable: survives a restart', type: 'checkbox', value: true },
+        { name: 'auto_delete', label: 'Delete with the last consumer', type: 'checkbox', value: false },
+        { name: 'arguments', label: 'Arguments', type: 'arguments', value: {}, suggestions: QUEUE_ARGUMENTS },
+      ]}
+      submit={async (values) => {
+        const [place, name, type] = [values.text('vhost'), values.text('name'), values.text('type')]
+        const given = values.table('arguments')
+        await put(path`/queues/${place}/${name}`, {
+          durable: values.flag('durable'),
+          auto_delete: values.flag('auto_delete'),
+          arguments: type === 'classic' ? given : { 'x-queue-type': type, ...given },
+        })
+        tell(`Queue ${name} is there.`)
+        onDone()
+        go('queues', place, name)
+      }}
+    />
+  )
+}
