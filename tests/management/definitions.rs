@@ -134,3 +134,67 @@ fn a_file_that_cannot_be_taken_in_keeps_the_broker_from_starting() -> anyhow::Re
     assert!(log.contains("nothing.json"), "{log}");
     Ok(())
 }
+
+const GUEST: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
+
+/// The status, tag and body of an answer to somebody who has what has this tag.
+fn tagged(broker: &Broker, tag: &str) -> anyhow::Result<(u16, String, String)> {
+    let url = format!("http://{}/api/definitions", broker.http()?);
+    let request = ureq::get(url).header("authorization", GUEST);
+    let mut answer = request.header("if-none-match", tag).call()?;
+    let tag = answer.headers().get("etag");
+    let tag = tag
+        .and_then(|tag| tag.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let status = answer.status().as_u16();
+    Ok((status, tag, answer.body_mut().read_to_string()?))
+}
+
+#[test]
+fn what_somebody_has_already_is_not_sent_again() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    let (status, tag, whole) = tagged(&broker, "\"other\"")?;
+    assert_eq!(status, 200);
+    assert!(whole.contains("\"users\""), "{whole}");
+    for known in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {
+        assert_eq!(tagged(&broker, &known)?, (304, tag.clone(), String::new()));
+    }
+    api.run("PUT", "/queues/%2F/q", &json!({ "durable": true }))?;
+    let (status, other, _) = tagged(&broker, &tag)?;
+    assert_eq!(status, 200);
+    assert_ne!(other, tag);
+    Ok(())
+}
+
+#[test]
+fn definitions_come_as_the_file_of_a_form_too() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    let send = |field: &str| {
+        let file = json!({ "queues": [{ "name": "sent", "vhost": "/", "durable": true }] });
+        let body = format!(
+            "--limit\r\ncontent-disposition: form-data; name=\"redirect\"\r\n\r\nno\r\n--limit\r\n\
+             content-disposition: form-data; name=\"{field}\"; filename=\"a.json\"\r\ncontent-type: application/json\r\n\r\n{file}\r\n--limit--\r\n"
+        );
+        let agent = ureq::Agent::config_builder().http_status_as_error(false);
+        let request = agent
+            .build()
+            .new_agent()
+            .post(format!("http://{}/api/definitions", broker.http()?));
+        let request = request.header("authorization", GUEST);
+        let answer = request
+            .header("content-type", "multipart/form-data; boundary=limit")
+            .send(body)?;
+        anyhow::Ok(answer.status().as_u16())
+    };
+    assert_eq!(send("other")?, 400);
+    assert_eq!(api.get("/queues")?, json!([]));
+    assert_eq!(send("file")?, 204);
+    assert_eq!(
+        api.get("/queues?columns=name")?,
+        json!([{ "name": "sent" }])
+    );
+    Ok(())
+}

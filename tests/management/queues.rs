@@ -2,8 +2,9 @@
 
 use amphora_protocol::wire::method::{Method, basic, confirm, queue};
 use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{
-    ConsumerTag, DeliveryTag, ExchangeName, QueueName, RoutingKey,
+    ConsumerTag, DeliveryTag, ExchangeName, QueueName, RoutingKey, ShortString,
 };
 use amphora_tests::{Broker, Client};
 use anyhow::{bail, ensure};
@@ -284,5 +285,55 @@ fn what_a_queue_gives_up_is_counted() -> anyhow::Result<()> {
     let queue = api.get("/queues/%2F/q")?;
     let deaths = ["rejected", "expired", "maxlen", "delivery_limit", "refused"];
     assert_eq!(columns(&queue["deaths"], deaths), [1, 0, 1, 0, 0]);
+    Ok(())
+}
+
+#[test]
+fn where_consumers_of_a_stream_go_on_is_shown() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    let stream = json!({ "durable": true, "arguments": { "x-queue-type": "stream" } });
+    api.run("PUT", "/queues/%2F/s", &stream)?;
+    api.run("PUT", "/queues/%2F/q", &json!({}))?;
+    assert_eq!(
+        api.call("GET", "/queues/%2F/q/offsets", &Value::Null)?.0,
+        404
+    );
+    assert_eq!(api.get("/queues/%2F/s/offsets")?, json!([]));
+    let message = json!({ "routing_key": "s", "payload": "", "payload_encoding": "string", "properties": {} });
+    for _ in 0..3 {
+        api.run("POST", "/exchanges/%2F/amq.default/publish", &message)?;
+    }
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    let qos = basic::Qos {
+        prefetch_count: 10,
+        ..basic::Qos::default()
+    };
+    client.call(1, &qos)?;
+    let mut arguments = FieldTable::new();
+    arguments.insert(ShortString::new("x-stream-offset")?, "first");
+    arguments.insert(
+        ShortString::new("x-stream-automatic-offset-tracking")?,
+        true,
+    );
+    let consume = basic::Consume {
+        queue: QueueName::new("s")?,
+        consumer_tag: ConsumerTag::new("shop")?,
+        arguments,
+        ..basic::Consume::default()
+    };
+    client.call(1, &consume)?;
+    for _ in 0..3 {
+        client.message(1)?;
+    }
+    let ack = basic::Ack {
+        delivery_tag: DeliveryTag(3),
+        multiple: true,
+    };
+    client.send(1, &ack)?;
+    client.call(1, &qos)?;
+    let expected = json!([{ "consumer_tag": "shop", "next_offset": 3 }]);
+    assert_eq!(api.get("/queues/%2F/s/offsets")?, expected);
     Ok(())
 }

@@ -54,6 +54,10 @@ pub trait Backend: Send + Sync + 'static {
     fn exchange(&self, vhost: &str, name: &str) -> Option<ExchangeSnapshot>;
     /// All queues of a virtual host.
     fn queues(&self, vhost: &str) -> Vec<QueueSnapshot>;
+    /// The names of all queues of a virtual host. Cheaper than [`Backend::queues`].
+    fn queue_names(&self, vhost: &str) -> Vec<QueueName>;
+    /// These queues of a virtual host, without those that are gone.
+    fn queues_named(&self, vhost: &str, names: &[QueueName]) -> Vec<QueueSnapshot>;
     /// One queue.
     fn queue(&self, vhost: &str, name: &str) -> Option<QueueSnapshot>;
     /// The bindings of a virtual host that pass the filter, the implicit ones of the default exchange included.

@@ -140,6 +140,15 @@ impl Backend for FakeBroker {
         self.0.lock().queues.values().map(queue_snapshot).collect()
     }
 
+    fn queue_names(&self, _: &str) -> Vec<QueueName> {
+        self.0.lock().queue_names()
+    }
+
+    fn queues_named(&self, _: &str, names: &[QueueName]) -> Vec<QueueSnapshot> {
+        let found = names.iter().filter_map(|name| self.queue("/", name));
+        found.collect()
+    }
+
     fn queue(&self, _: &str, name: &str) -> Option<QueueSnapshot> {
         self.0.lock().queues.get(name).map(queue_snapshot)
     }
@@ -313,18 +322,11 @@ impl Backend for FakeBroker {
     }
 
     fn settings(&self) -> Settings {
-        Settings {
-            log_level: "info".to_owned(),
-            memory_mark: 1 << 30,
-            disk_free_limit: 1 << 20,
-        }
+        state::settings()
     }
 
     fn change_settings(&self, _: &Identity, change: &ChangeSettings) -> Result<(), String> {
-        match change.log_level.as_deref() {
-            None | Some("debug") => Ok(()),
-            Some(other) => Err(format!("{other:?} is no level")),
-        }
+        state::change_settings(change)
     }
 
     fn browsing(&self) -> &dyn Browsing {

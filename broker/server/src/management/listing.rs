@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
 
 use super::refused::Refused;
@@ -56,6 +57,75 @@ impl Listing {
         Ok(Json(body).into_response())
     }
 
+    /// Answers with a page of things that have a place in an order and a name, if that is all that the page is made by: then only what is
+    /// on it has to be looked at. Nothing if it is not so.
+    pub(super) fn page_of_names<T: Ord>(
+        &self,
+        mut items: Vec<T>,
+        name: impl Fn(&T) -> &str,
+        views: impl FnOnce(&[T]) -> Vec<Value>,
+    ) -> Option<Result<Response, Refused>> {
+        let page = self.page.as_ref()?;
+        if self.sort.as_deref().is_some_and(|sort| sort != "name") {
+            return None;
+        }
+        let total_count = items.len();
+        match page.pattern() {
+            Ok(None) => {}
+            Ok(Some(pattern)) => items.retain(|item| pattern.is_match(name(item))),
+            Err(refused) => return Some(Err(refused)),
+        }
+        items.sort_unstable_by(|a, b| match self.sort {
+            None => a.cmp(b),
+            Some(_) => name(a).cmp(name(b)).then_with(|| a.cmp(b)),
+        });
+        if self.reverse {
+            items.reverse();
+        }
+        let found = page.within(items.len()).map(|within| {
+            let shown = views(items.get(within).unwrap_or_default());
+            Json(self.answer(page, (total_count, items.len()), shown)).into_response()
+        });
+        Some(found)
+    }
+
+    /// As [`Listing::page_of_names`], of things that are sorted by a number and then in their own order. `number` knows that of a column.
+    pub(super) fn page_by_number<T>(
+        &self,
+        items: &[T],
+        number: impl Fn(&T, &str) -> Option<u64>,
+        place: impl Fn(&T) -> (&str, &str),
+        view: impl Fn(&T) -> Value,
+    ) -> Option<Result<Response, Refused>> {
+        let (page, sort) = (self.page.as_ref()?, self.sort.as_deref()?);
+        let pattern = match page.pattern() {
+            Ok(pattern) => pattern,
+            Err(refused) => return Some(Err(refused)),
+        };
+        let passes = |item: &&T| {
+            let (_, name) = place(item);
+            pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.is_match(name))
+        };
+        let numbered = items.iter().filter(passes);
+        let numbered: Option<Vec<_>> = numbered
+            .map(|item| Some((number(item, sort)?, place(item), item)))
+            .collect();
+        let mut numbered = numbered?;
+        numbered.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        if self.reverse {
+            numbered.reverse();
+        }
+        let found = page.within(numbered.len()).map(|within| {
+            let shown = numbered.get(within).unwrap_or_default();
+            let shown = shown.iter().map(|(.., item)| view(item)).collect();
+            let counts = (items.len(), numbered.len());
+            Json(self.answer(page, counts, shown)).into_response()
+        });
+        Some(found)
+    }
+
     /// Answers with a single thing.
     pub(super) fn one(&self, item: Value) -> Response {
         Json(self.cut(item)).into_response()
@@ -63,34 +133,30 @@ impl Listing {
 
     fn paged(&self, page: &Page, mut items: Vec<Value>) -> Result<Value, Refused> {
         let total_count = items.len();
-        page.filter(&mut items)?;
-        let filtered_count = items.len();
-        let page_count = filtered_count.div_ceil(page.size).max(1);
-        if page.number > page_count {
-            return Err(Refused::invalid(
-                "page_out_of_range",
-                format!(
-                    "Page out of range, page: {} page size: {}, len: {filtered_count}",
-                    page.number, page.size
-                ),
-            ));
+        if let Some(pattern) = page.pattern()? {
+            items.retain(|item| {
+                item.get("name")
+                    .and_then(Value::as_str)
+                    .is_some_and(|name| pattern.is_match(name))
+            });
         }
-        let skipped = (page.number - 1) * page.size;
-        let items: Vec<_> = items
-            .into_iter()
-            .skip(skipped)
-            .take(page.size)
-            .map(|item| self.cut(item))
-            .collect();
-        Ok(json!({
-            "total_count": total_count,
-            "filtered_count": filtered_count,
+        let filtered_count = items.len();
+        let within = page.within(filtered_count)?;
+        let shown = items.into_iter().skip(within.start).take(within.len());
+        Ok(self.answer(page, (total_count, filtered_count), shown.collect()))
+    }
+
+    fn answer(&self, page: &Page, (total, filtered): (usize, usize), shown: Vec<Value>) -> Value {
+        let items: Vec<Value> = shown.into_iter().map(|item| self.cut(item)).collect();
+        json!({
+            "total_count": total,
+            "filtered_count": filtered,
             "item_count": items.len(),
             "page": page.number,
             "page_size": page.size,
-            "page_count": page_count,
+            "page_count": filtered.div_ceil(page.size).max(1),
             "items": items,
-        }))
+        })
     }
 
     /// Leaves only the columns that were asked for.
@@ -160,24 +226,35 @@ impl Page {
         }))
     }
 
-    /// Keeps what has the name somewhere in its own, in whichever case.
-    fn filter(&self, items: &mut Vec<Value>) -> Result<(), Refused> {
+    /// What items have to have somewhere in their names, in whichever case.
+    fn pattern(&self) -> Result<Option<Regex>, Refused> {
         let Some(name) = &self.name else {
-            return Ok(());
+            return Ok(None);
         };
         let pattern = if self.by_regex {
             name.clone()
         } else {
             regex::escape(name)
         };
-        let regex = RegexBuilder::new(&pattern).case_insensitive(true).build();
-        let regex = regex.map_err(|_| Refused::bad_request("Pagination parameters are invalid"))?;
-        items.retain(|item| {
-            item.get("name")
-                .and_then(Value::as_str)
-                .is_some_and(|name| regex.is_match(name))
-        });
-        Ok(())
+        let pattern = RegexBuilder::new(&pattern).case_insensitive(true).build();
+        pattern
+            .map(Some)
+            .map_err(|_| Refused::bad_request("Pagination parameters are invalid"))
+    }
+
+    /// Which of so many items it shows.
+    fn within(&self, count: usize) -> Result<Range<usize>, Refused> {
+        if self.number > count.div_ceil(self.size).max(1) {
+            return Err(Refused::invalid(
+                "page_out_of_range",
+                format!(
+                    "Page out of range, page: {} page size: {}, len: {count}",
+                    self.number, self.size
+                ),
+            ));
+        }
+        let first = (self.number - 1) * self.size;
+        Ok(first..count.min(first + self.size))
     }
 }
 
@@ -217,5 +294,89 @@ fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
             .partial_cmp(&b.as_f64())
             .unwrap_or(Ordering::Equal),
         _ => rank(a).cmp(&rank(b)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(query: &[(&str, &str)]) -> Listing {
+        let query = query.iter();
+        let query: HashMap<String, String> = query
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Listing::read(&query).expect("a query that makes sense")
+    }
+
+    fn place((vhost, name, _): &(String, String, u64)) -> (&str, &str) {
+        (vhost, name)
+    }
+
+    async fn body(answer: Result<Response, Refused>) -> String {
+        let response = answer.unwrap_or_else(IntoResponse::into_response);
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await;
+        String::from_utf8_lossy(&bytes.expect("a body")).into_owned()
+    }
+
+    /// The short ways come to the pages that the long one makes.
+    #[tokio::test]
+    async fn a_page_is_the_same_whichever_way_it_is_made() {
+        let items: Vec<(String, String, u64)> = (0..250_u64)
+            .map(|number| {
+                let mixed = number * 7919 % 250;
+                (
+                    format!("v{}", mixed % 3),
+                    format!("Queue-{mixed}"),
+                    mixed % 10,
+                )
+            })
+            .collect();
+        let view = |(vhost, name, count): &(String, String, u64)| json!({ "vhost": vhost, "name": name, "count": count });
+        for query in [
+            &[("page", "1")][..],
+            &[("page", "3"), ("sort_reverse", "true")],
+            &[("page", "2"), ("page_size", "7"), ("sort", "name")],
+            &[
+                ("page", "1"),
+                ("page_size", "5"),
+                ("name", "queue-1"),
+                ("columns", "name"),
+            ],
+            &[("page", "1"), ("name", "5$"), ("use_regex", "true")],
+            &[("page", "1"), ("name", "("), ("use_regex", "true")],
+            &[("page", "9")],
+            &[("page", "1"), ("name", "nothing")],
+        ] {
+            let listing = listing(query);
+            let long = listing.list(items.iter().map(view).collect(), &["vhost", "name"]);
+            let short = listing.page_of_names(
+                items.clone(),
+                |(_, name, _)| name,
+                |page| page.iter().map(view).collect(),
+            );
+            let short = short.expect("a page by names");
+            assert_eq!(body(short).await, body(long).await, "{query:?}");
+        }
+        for reverse in ["true", "false"] {
+            let listing = listing(&[
+                ("page", "2"),
+                ("page_size", "9"),
+                ("sort", "count"),
+                ("sort_reverse", reverse),
+            ]);
+            let long = listing.list(items.iter().map(view).collect(), &["vhost", "name"]);
+            let number =
+                |item: &(String, String, u64), column: &str| (column == "count").then_some(item.2);
+            let short = listing.page_by_number(&items, number, place, view);
+            let short = short.expect("a page by a number");
+            assert_eq!(body(short).await, body(long).await, "{reverse}");
+        }
+        let other = listing(&[("page", "1"), ("sort", "state")]);
+        assert!(
+            other
+                .page_of_names(items, |(_, name, _)| name, |_| Vec::new())
+                .is_none()
+        );
     }
 }

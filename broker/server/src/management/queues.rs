@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use amphora_protocol::wire::types::QueueName;
+use amphora_protocol::wire::types::{QueueName, VhostName};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -56,11 +56,7 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
-    let vhosts = caller.vhosts();
-    let queues = vhosts
-        .iter()
-        .flat_map(|vhost| caller.backend().queues(vhost));
-    listing.list(queues.map(|queue| view(&caller, &queue)).collect(), ORDER)
+    list_of(&caller, &listing, &caller.vhosts())
 }
 
 async fn list(
@@ -68,12 +64,61 @@ async fn list(
     Path(vhost): Path<String>,
     listing: Listing,
 ) -> Result<Response, Refused> {
-    caller.enter(&vhost)?;
-    let queues = caller.backend().queues(&vhost);
+    let access = caller.enter(&vhost)?;
+    list_of(&caller, &listing, std::slice::from_ref(access.vhost()))
+}
+
+/// The queues of these virtual hosts. There may be very many, of which most requests want a page.
+fn list_of(caller: &Caller, listing: &Listing, vhosts: &[VhostName]) -> Result<Response, Refused> {
+    let backend = caller.backend();
+    let named = |vhost: &VhostName| {
+        let names = backend.queue_names(vhost).into_iter();
+        names.map(|name| (vhost.clone(), name)).collect::<Vec<_>>()
+    };
+    let views = |page: &[(VhostName, QueueName)]| {
+        let of_vhosts = page.chunk_by(|a, b| a.0 == b.0);
+        let queues = of_vhosts.flat_map(|of_vhost| {
+            let names: Vec<_> = of_vhost.iter().map(|(_, name)| name.clone()).collect();
+            let vhost = of_vhost.first().map(|(vhost, _)| vhost);
+            vhost.map_or_else(Vec::new, |vhost| backend.queues_named(vhost, &names))
+        });
+        queues.map(|queue| view(caller, &queue)).collect()
+    };
+    let names = vhosts.iter().flat_map(named).collect();
+    if let Some(page) = listing.page_of_names(names, |(_, name)| name, views) {
+        return page;
+    }
+    let queues = vhosts.iter().flat_map(|vhost| backend.queues(vhost));
+    let queues: Vec<_> = queues.collect();
+    if let Some(page) = listing.page_by_number(&queues, number, place, |queue| view(caller, queue))
+    {
+        return page;
+    }
     listing.list(
-        queues.iter().map(|queue| view(&caller, queue)).collect(),
+        queues.iter().map(|queue| view(caller, queue)).collect(),
         ORDER,
     )
+}
+
+fn place(queue: &QueueSnapshot) -> (&str, &str) {
+    (&queue.vhost, &queue.name)
+}
+
+/// The columns that lists are sorted by most, without making all the others.
+fn number(queue: &QueueSnapshot, column: &str) -> Option<u64> {
+    let (messages, stats) = (&queue.messages, &queue.message_stats);
+    Some(match column {
+        "messages" => messages.count(),
+        "messages_ready" => messages.ready_count,
+        "messages_unacknowledged" => messages.unacked_count,
+        "message_bytes" => messages.bytes(),
+        "consumers" => queue.consumer_count,
+        "memory" => queue.memory,
+        "message_stats.publish" => stats.publish,
+        "message_stats.deliver_get" => stats.deliver_get(),
+        "message_stats.ack" => stats.ack,
+        _ => return None,
+    })
 }
 
 async fn show(

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use amphora_core::hook::Sending;
 use amphora_protocol::exception::{ChannelException, Exception};
+use amphora_protocol::wire::types::QueueName;
 
 use crate::auth::{Access, Resource, VhostAccess};
 use crate::management::backend::{
-    Bind, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got, MoveMessages,
-    Moved, Publish, Published, Settlement,
+    Bind, ChangeSettings, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got,
+    MoveMessages, Moved, Publish, Published, Settings, Settlement,
 };
 use crate::management::snapshot::{
     ConnectionSnapshot, Destination, NodeSnapshot, PluginSnapshot, RouteAlternate, RouteAnswer,
@@ -34,6 +35,22 @@ pub(super) struct Queue {
 }
 
 type Outcome<T> = Result<T, Exception>;
+
+pub(super) fn settings() -> Settings {
+    Settings {
+        log_level: "info".to_owned(),
+        memory_mark: 1 << 30,
+        disk_free_limit: 1 << 20,
+    }
+}
+
+/// Any change is fine, but for levels other than one.
+pub(super) fn change_settings(change: &ChangeSettings) -> Result<(), String> {
+    match change.log_level.as_deref() {
+        None | Some("debug") => Ok(()),
+        Some(other) => Err(format!("{other:?} is no level")),
+    }
+}
 
 impl State {
     pub(super) fn queue(&mut self, name: &str) -> Outcome<&mut Queue> {
@@ -130,6 +147,11 @@ impl State {
             self.bindings.push(command);
         }
         Ok(())
+    }
+
+    pub(super) fn queue_names(&self) -> Vec<QueueName> {
+        let queues = self.queues.values();
+        queues.map(|queue| queue.declared.name.clone()).collect()
     }
 
     /// Through the default exchange only.

@@ -62,6 +62,16 @@ impl Backend for Broker {
         vhost.map_or_else(Vec::new, |vhost| queues::queues(self, &vhost))
     }
 
+    fn queue_names(&self, vhost: &str) -> Vec<QueueName> {
+        let vhost = self.vhost(vhost);
+        vhost.map_or_else(Vec::new, |vhost| queues::names(&vhost))
+    }
+
+    fn queues_named(&self, vhost: &str, names: &[QueueName]) -> Vec<QueueSnapshot> {
+        let vhost = self.vhost(vhost);
+        vhost.map_or_else(Vec::new, |vhost| queues::named(self, &vhost, names))
+    }
+
     fn queue(&self, vhost: &str, name: &str) -> Option<QueueSnapshot> {
         queues::queue(self, &*self.vhost(vhost)?, name)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use amphora_core::definition::QueueDefinition;
 use amphora_core::queue::{ConsumerOptions, Counters};
 use amphora_protocol::wire::types::ChannelNumber;
+use amphora_protocol::wire::types::QueueName;
 
 use super::topology;
 use crate::management::snapshot::{
@@ -24,13 +25,33 @@ pub(super) fn queues(broker: &Broker, vhost: &VirtualHost) -> Vec<QueueSnapshot>
         .collect()
 }
 
+pub(super) fn names(vhost: &VirtualHost) -> Vec<QueueName> {
+    let topology = vhost.topology();
+    let queues = topology.queues();
+    queues.map(|entry| entry.definition.name.clone()).collect()
+}
+
+pub(super) fn named(
+    broker: &Broker,
+    vhost: &VirtualHost,
+    names: &[QueueName],
+) -> Vec<QueueSnapshot> {
+    let connections = by_id(broker);
+    let found = names.iter().filter_map(|name| entry(vhost, name));
+    found
+        .map(|(definition, queue)| snapshot(vhost, &definition, &queue, &connections))
+        .collect()
+}
+
 pub(super) fn queue(broker: &Broker, vhost: &VirtualHost, name: &str) -> Option<QueueSnapshot> {
-    let (definition, queue) = {
-        let topology = vhost.topology();
-        let entry = topology.queue(name)?;
-        (Arc::clone(&entry.definition), Arc::clone(&entry.handle))
-    };
+    let (definition, queue) = entry(vhost, name)?;
     Some(snapshot(vhost, &definition, &queue, &by_id(broker)))
+}
+
+fn entry(vhost: &VirtualHost, name: &str) -> Option<(Arc<QueueDefinition>, Handle)> {
+    let topology = vhost.topology();
+    let entry = topology.queue(name)?;
+    Some((Arc::clone(&entry.definition), Arc::clone(&entry.handle)))
 }
 
 /// The queues of a virtual host.

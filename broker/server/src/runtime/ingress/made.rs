@@ -3,7 +3,7 @@
 use amphora_core::hook::{HookError, OnError, Replacement, Verdict};
 use amphora_protocol::wire::types::RoutingKey;
 
-use super::letters::Dead;
+pub(in crate::runtime) use super::letters::Dead;
 use super::{Outcome, names};
 use crate::runtime::batch::{Owned, target};
 use crate::runtime::plugins::{Attached, Chain, DeadLetter};

@@ -15,7 +15,8 @@ use amphora_protocol::wire::properties::BasicProperties;
 
 use super::batch::Owned;
 use super::dead_letter::{self, Death};
-use super::ingress::{Dead, Made, names, without_verdict};
+use super::ingress::made::{Dead, Made, without_verdict};
+use super::ingress::names;
 use super::plugins::{Chain, DeadLetter};
 use super::reply_to::REPLY_TO_PREFIX;
 use super::special;

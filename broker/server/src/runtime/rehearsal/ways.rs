@@ -15,7 +15,8 @@ use crate::management::snapshot::{
 };
 use crate::runtime::batch::Owned;
 use crate::runtime::histories;
-use crate::runtime::ingress::{Dead, names};
+use crate::runtime::ingress::made::Dead;
+use crate::runtime::ingress::names;
 use crate::runtime::special;
 use crate::runtime::timers::now_ms;
 use crate::runtime::vhost::Handle;
