@@ -114,7 +114,7 @@ def quantile(sample: list[float], part: float) -> float:
 
 def delays(broker: Broker, options: argparse.Namespace) -> None:
     """Messages that wait: memory, a restart, and how late they come at 10,000 a second."""
-    rate, lead = 10_000, options.count / 20_000 + 20
+    rate, lead = 10_000, options.count / 10_000 + 20
     with Client(broker.address) as client:
         arguments = long(field("x-delayed-type", "direct"))
         exchange = short("later") + short("x-delayed-message") + b"\2" + arguments
@@ -140,7 +140,7 @@ def delays(broker: Broker, options: argparse.Namespace) -> None:
     restarted = time.time()
     broker.start()
     print(f"restart: {time.time() - restarted:.2f} s until clients may come")
-    assert time.time() < begun + lead, "the first were due before: more --lead is needed"
+    assert time.time() < begun + lead, "the first were due before"
     late = []
     with Client(broker.address) as client:
         client.consume("q")
