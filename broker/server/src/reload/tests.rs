@@ -398,16 +398,14 @@ fn what_needs_a_restart_is_said_once() -> anyhow::Result<()> {
 
 #[test]
 fn limits_and_certificates_are_taken_in_force() -> anyhow::Result<()> {
+    let setup = Setup::new(&[("cert.pem", "one"), ("key.pem", "key")])?;
+    let (certificate, key) = (setup.path("cert.pem"), setup.path("key.pem"));
     let config = |mark: &str| {
         format!(
-            "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n[limits]\nmemory_mark = \"{mark}\"\n"
+            "[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n[limits]\nmemory_mark = \"{mark}\"\n"
         )
     };
-    let setup = Setup::new(&[
-        ("amphora.toml", &config("1GiB")),
-        ("cert.pem", "one"),
-        ("key.pem", "key"),
-    ])?;
+    setup.write("amphora.toml", &config("1GiB"))?;
     let (mut reload, told) = setup.start()?;
     assert_eq!(told, [""; 0]);
     setup.write("amphora.toml", &config("2GiB"))?;
