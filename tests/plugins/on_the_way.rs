@@ -45,7 +45,8 @@ fn broker(plugins: &[Plugin]) -> anyhow::Result<(Broker, TempDir)> {
         )?;
         writeln!(
             config,
-            "[[plugin]]\nname = \"{name}\"\npath = {path:?}\n{more}"
+            "[[plugin]]\nname = \"{name}\"\npath = \"{}\"\n{more}",
+            path.display()
         )?;
     }
     let broker = Broker::with(Settings {

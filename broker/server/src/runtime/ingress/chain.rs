@@ -330,17 +330,22 @@ impl Ingress {
         self.put_into_histories(&histories, message, buffer);
         self.routes.forget_last();
         self.routed = routed;
-        let Put { outcome, mut taken } = self.put_all(&slots, message, buffer, by.is_heard());
-        taken |= waits == Some(Outcome::Routed);
-        let outcome = match waits {
-            None => outcome,
-            Some(waits) => waits.and(outcome),
-        };
-        if by != By::Client && taken && outcome.is_refusal() {
-            // The others have it, and must not get it again.
-            tracing::debug!(?by, ?outcome, "a message does not reach all of its queues");
-            return Ok(Outcome::Routed);
-        }
-        Ok(outcome)
+        let put = self.put_all(&slots, message, buffer, by.is_heard());
+        Ok(taken_together(by, waits, put))
     }
+}
+
+/// What becomes of a message that may wait at some exchanges, beside what goes to queues now.
+fn taken_together(by: By<'_>, waits: Option<Outcome>, put: Put) -> Outcome {
+    let taken = put.taken || waits == Some(Outcome::Routed);
+    let outcome = match waits {
+        None => put.outcome,
+        Some(waits) => waits.and(put.outcome),
+    };
+    if by != By::Client && taken && outcome.is_refusal() {
+        // The others have it, and must not get it again.
+        tracing::debug!(?by, ?outcome, "a message does not reach all of its queues");
+        return Outcome::Routed;
+    }
+    outcome
 }
