@@ -71,7 +71,7 @@ async fn list(
 /// The queues of these virtual hosts. There may be very many, of which most requests want a page.
 fn list_of(caller: &Caller, listing: &Listing, vhosts: &[VhostName]) -> Result<Response, Refused> {
     let backend = caller.backend();
-    let named = |vhost: &VhostName| {
+    let places = |vhost: &VhostName| {
         let names = backend.queue_names(vhost).into_iter();
         names.map(|name| (vhost.clone(), name)).collect::<Vec<_>>()
     };
@@ -84,7 +84,7 @@ fn list_of(caller: &Caller, listing: &Listing, vhosts: &[VhostName]) -> Result<R
         });
         queues.map(|queue| view(caller, &queue)).collect()
     };
-    let names = vhosts.iter().flat_map(named).collect();
+    let names = vhosts.iter().flat_map(places).collect();
     if let Some(page) = listing.page_of_names(names, |(_, name)| name, views) {
         return page;
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use amphora_protocol::wire::table::FieldTable;
+use amphora_protocol::wire::types::ExchangeName;
 use expect_test::{Expect, expect};
 
 use super::{World, plugin, table, unquoted};
@@ -81,8 +82,8 @@ fn shown(explained: &Explained<String>, keys: &[&str], headers: &FieldTable) -> 
     text
 }
 
-fn names(exchanges: &[amphora_protocol::wire::types::ExchangeName]) -> Vec<&str> {
-    exchanges.iter().map(|name| name.as_str()).collect()
+fn names(exchanges: &[ExchangeName]) -> Vec<&str> {
+    exchanges.iter().map(ExchangeName::as_str).collect()
 }
 
 #[test]
@@ -121,6 +122,10 @@ fn every_type_has_its_reasons() {
             q via ["amq.topic"]
         "#]],
     );
+}
+
+#[test]
+fn headers_hashes_and_lots_have_theirs() {
     check(
         "
         queue q

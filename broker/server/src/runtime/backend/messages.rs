@@ -47,7 +47,7 @@ pub(super) async fn route(
     special::check(by, &message.properties)?;
     let user = Arc::clone(by.user());
     let rehearsed =
-        tokio::task::spawn_blocking(move || rehearsal::rehearse(vhost, user, message)).await;
+        tokio::task::spawn_blocking(move || rehearsal::rehearse(vhost, user, &message)).await;
     let mut report =
         rehearsed.map_err(|error| ConnectionException::internal_error(error.to_string()))??;
     if let Some(reason) = broker.alarm() {

@@ -34,14 +34,14 @@ const MESSAGES_MAX: usize = 64;
 pub(super) fn rehearse(
     vhost: Arc<VirtualHost>,
     user: Arc<str>,
-    message: Owned,
+    message: &Owned,
 ) -> Result<RouteReport, Exception> {
     let mut rehearsal = Rehearsal {
         vhost,
         user,
         report: RouteReport::default(),
     };
-    rehearsal.publish(&message)?;
+    rehearsal.publish(message)?;
     Ok(rehearsal.report)
 }
 
