@@ -57,13 +57,14 @@ test('policies come into force, are changed and go', async ({ pages, broker }) =
   await expect(table).toContainText('max-length 10')
   expect(await broker.api('GET', '/queues/%2F/ruled')).toMatchObject({ policy: 'short' })
 
-  await table.getByRole('button', { name: 'Change' }).click()
+  const row = table.getByRole('row', { name: /^short/ })
+  await row.getByRole('button', { name: 'Change' }).click()
   await dialog.getByLabel('Value').fill('20')
   await dialog.getByRole('button', { name: 'Set' }).click()
   await expect(table).toContainText('max-length 20')
-  await table.getByRole('button', { name: 'Delete' }).click()
+  await row.getByRole('button', { name: 'Delete' }).click()
   await dialog.getByRole('button', { name: 'Delete' }).click()
-  await expect(table).toHaveCount(0)
+  await expect(row).toHaveCount(0)
 })
 
 test('a virtual host is added, limited, protected and deleted', async ({ pages }) => {
@@ -106,6 +107,15 @@ test('the log is shown as it goes on', async ({ pages, broker }) => {
   const wrong = `Basic ${Buffer.from('nobody:x').toString('base64')}`
   await fetch(`${broker.url}/api/whoami`, { headers: { authorization: wrong } })
   await expect(pages.locator('.log')).toContainText("user 'nobody' - invalid credentials")
+  await pages.getByRole('button', { name: 'Change level' }).click()
+  const level = pages.getByRole('dialog').getByLabel('Level')
+  await level.fill('loud')
+  await pages.getByRole('dialog').getByRole('button', { name: 'Change' }).click()
+  await expect(pages.getByRole('dialog').getByRole('alert')).toContainText('loud')
+  await level.fill('info,amphora::management=debug')
+  await pages.getByRole('dialog').getByRole('button', { name: 'Change' }).click()
+  await expect(pages.getByRole('dialog')).toHaveCount(0)
+  expect(await broker.api('GET', '/settings')).toMatchObject({ log_level: 'info,amphora::management=debug' })
   await pages.getByLabel('From level').selectOption('warn')
   await expect(pages.locator('.log')).not.toContainText('logged in')
 })

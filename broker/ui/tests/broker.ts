@@ -32,7 +32,8 @@ export class Broker {
     this.#folder = folder
   }
 
-  static async start(): Promise<Broker> {
+  /** A port that was free may be taken by somebody else before the broker has it: then it tries others. */
+  static async start(attempts = 3): Promise<Broker> {
     const folder = mkdtempSync(join(tmpdir(), 'amphora-ui-'))
     const [amqp, http] = [await freePort(), await freePort()]
     const config = join(folder, 'amphora.toml')
@@ -44,7 +45,14 @@ export class Broker {
     })
     const failed = new Promise<never>((_, reject) => process.once('error', reject))
     const broker = new Broker(`http://127.0.0.1:${http}`, process, folder)
-    await Promise.race([broker.#isUp(), failed])
+    try {
+      await Promise.race([broker.#isUp(), failed])
+    } catch (error) {
+      if (process.exitCode === null || attempts <= 1) {
+        throw error
+      }
+      return Broker.start(attempts - 1)
+    }
     return broker
   }
 

@@ -188,6 +188,12 @@ export interface Unacked {
   unacked_for_seconds: number
 }
 
+/** Where a consumer of a stream goes on. */
+export interface Offset {
+  consumer_tag: string
+  next_offset: number
+}
+
 export interface Message {
   position: number
   /** Milliseconds since 1970; known in streams. */

@@ -148,6 +148,13 @@ export function PagedTable<T>({
       reload()
     }
   }, [version, reload])
+  // There were more when the page was chosen.
+  const isBeyond = page > 1 && resource.error.startsWith('Page out of range')
+  useEffect(() => {
+    if (isBeyond) {
+      setQuery({ page: undefined })
+    }
+  }, [isBeyond])
   // Of numbers, the largest are looked for.
   const isNumeric = (column: string) => table.columns.some(({ sort, numeric }) => sort === column && numeric)
   const onSort = (column: string) => {

@@ -2,7 +2,9 @@ import { useRef, useState } from 'preact/hooks'
 
 import type { LogLine } from '../api/types'
 import { Badge, Empty, ErrorNote, Heading } from '../components/bits'
+import { SettingsButton } from '../components/settings'
 import { useResource } from '../resource'
+import { may } from '../session'
 
 const LEVELS = ['error', 'warn', 'info', 'debug', 'trace']
 const LINES_MAX = 2000
@@ -36,7 +38,25 @@ export function Logs() {
   )
   return (
     <>
-      <Heading title="Log" />
+      <Heading
+        title="Log"
+        actions={
+          may.administrate.value && (
+            <SettingsButton
+              title="Change level"
+              fields={[
+                {
+                  name: 'log_level',
+                  label: 'Level',
+                  required: true,
+                  suggestions: LEVELS,
+                  hint: 'Of all, or of parts: info,amphora::management=debug',
+                },
+              ]}
+            />
+          )
+        }
+      />
       <form class="row-form" role="search" onSubmit={(event) => event.preventDefault()}>
         <label>
           From level

@@ -1,4 +1,5 @@
 import { Heading, Section, Tile, Tiles } from '../components/bits'
+import { SettingsButton } from '../components/settings'
 import { Table } from '../components/table'
 import { Chart } from '../charts/chart'
 import { bytes, count, duration, rate, short } from '../format'
@@ -62,7 +63,30 @@ export function OverviewPage() {
         <Chart title="Clients" lines={CLIENTS} data={levels('overview', names(CLIENTS))} format={short} />
       </div>
       {machine && may.monitor.value && (
-        <Section title={`Node ${machine.name}`}>
+        <Section
+          title={`Node ${machine.name}`}
+          actions={
+            may.administrate.value && (
+              <SettingsButton
+                title="Change alarms"
+                fields={[
+                  {
+                    name: 'memory_mark',
+                    label: 'Publishers are blocked above this much memory',
+                    required: true,
+                    hint: 'A share such as 60%, or a size such as 4GiB.',
+                  },
+                  {
+                    name: 'disk_free_limit',
+                    label: 'Publishers are blocked below this much free disk',
+                    required: true,
+                    hint: 'A size such as 1GiB.',
+                  },
+                ]}
+              />
+            )
+          }
+        >
           <Tiles>
             <Tile
               label="Memory"

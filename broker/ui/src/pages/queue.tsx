@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 
-import type { Binding, Queue, Unacked } from '../api/types'
+import type { Binding, Offset, Queue, Unacked } from '../api/types'
 import { path, put, remove } from '../api/client'
 import { Arguments, Empty, ErrorNote, Facts, Heading, Section, State, Tile, Tiles } from '../components/bits'
 import { ask } from '../components/dialog'
@@ -94,6 +94,7 @@ export function QueuePage({ args: [vhost = '', name = ''] }: { args: string[] })
               <Empty>Nobody consumes from this queue.</Empty>
             )}
           </Section>
+          {data.type === 'stream' && <Offsets vhost={vhost} name={name} />}
           <Outstanding vhost={vhost} name={name} unacked={data.messages_unacknowledged} />
           <Details of={data} />
         </>
@@ -168,6 +169,28 @@ function Bindings({ vhost, name }: { vhost: string; name: string }) {
           destination={{ type: 'queue', name }}
           onClose={() => setBinding(false)}
           onDone={bindings.reload}
+        />
+      )}
+    </Section>
+  )
+}
+
+/** The consumers that a stream remembers. */
+function Offsets({ vhost, name }: { vhost: string; name: string }) {
+  const offsets = useResource<Offset[]>(path`/queues/${vhost}/${name}/offsets`)
+  return (
+    <Section title="Remembered consumers">
+      <ErrorNote text={offsets.error} />
+      {offsets.data?.length === 0 && <Empty>The stream remembers no consumer.</Empty>}
+      {offsets.data && offsets.data.length > 0 && (
+        <Table
+          caption="Remembered consumers"
+          items={offsets.data}
+          keyOf={({ consumer_tag: tag }) => tag}
+          columns={[
+            { title: 'Tag', cell: ({ consumer_tag: tag }) => tag },
+            { title: 'Next offset', cell: (of) => count(of.next_offset), numeric: true },
+          ]}
         />
       )}
     </Section>
