@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use amphora_protocol::wire::method::connection::{self, Blocked};
 use amphora_protocol::wire::method::{Method, basic, confirm, queue};
+use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{QueueName, ShortString};
 use amphora_tests::{Broker, Client, PATIENCE, Settings};
 use anyhow::{bail, ensure};
@@ -72,7 +73,7 @@ fn drain(client: &mut Client) -> anyhow::Result<Vec<String>> {
             Method::Basic(basic::Method::GetOk(got)) => {
                 let tag = got.delivery_tag;
                 let message = client.rest_of_message(1, basic::Method::GetOk(got))?;
-                bodies.push(String::from_utf8(message.body.to_vec())?);
+                bodies.push(String::from_utf8(message.body)?);
                 let ack = basic::Ack {
                     delivery_tag: tag,
                     multiple: false,
@@ -202,7 +203,7 @@ fn short_memory_blocks_publishers_and_loses_nothing() -> anyhow::Result<()> {
 #[test]
 fn a_full_disk_blocks_publishers_and_loses_nothing() -> anyhow::Result<()> {
     let mut broker = Broker::start()?;
-    let disk = rustix::fs::statvfs(&broker.data_dir())?;
+    let disk = rustix::fs::statvfs(broker.data_dir())?;
     // What is consumed may use three quarters of the reserve.
     let limit = disk.f_bavail * disk.f_frsize / 2 * 3;
     let shortage = Shortage {
@@ -246,7 +247,7 @@ fn memory_that_consumers_free_lets_publishers_go_on_by_themselves() -> anyhow::R
                 routing_key: ShortString::cut("q").into(),
                 ..basic::Publish::default()
             };
-            writer.publish(1, &publish, &Default::default(), &body)?;
+            writer.publish(1, &publish, &BasicProperties::default(), &body)?;
         }
         anyhow::Ok(())
     });

@@ -172,13 +172,17 @@ fn events_tell_what_comes_and_goes_also_after_a_restart() -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What is changed about users, virtual hosts and parameters, and what is told of it.
-fn administered() -> Vec<(
+/// A request that changes something, and the events that tell of it, with their headers.
+type Change = (
     &'static str,
     &'static str,
     Value,
     Vec<(&'static str, Value)>,
-)> {
+);
+
+/// What is changed about users, virtual hosts and parameters, and what is told of it.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
+fn administered() -> Vec<Change> {
     let by = "guest";
     let told = |key: &'static str, mut headers: Value| {
         headers["user_who_performed_action"] = json!(by);

@@ -47,8 +47,15 @@ const TOPOLOGY: &str = r##"{
   ]
 }"##;
 
-/// Messages: exchange, routing key, headers; and queues with what becomes of the message there.
-const MESSAGES: [(&str, &str, &str, &[(&str, &str)]); 22] = [
+/// Exchange, routing key and headers of a message; and queues with what becomes of it there.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const MESSAGES: [Case; 22] = [
     ("direct", "k", "{}", &[("a", "enqueued")]),
     ("direct", "nope", "{}", &[("c", "enqueued")]),
     (

@@ -4,6 +4,7 @@ mod administration;
 mod browsing;
 mod delayed;
 mod plugins;
+mod snapshots;
 mod state;
 
 use std::sync::Arc;
@@ -15,17 +16,17 @@ use amphora_protocol::wire::types::{
 };
 use parking_lot::Mutex;
 
-use self::state::{Queue, State};
+use self::snapshots::{exchange_snapshot, queue_snapshot};
+use self::state::State;
 use super::backend::{
     Administration, Backend, Bind, BindingFilter, Browsing, ChangeSettings, DeclareExchange,
     DeclareQueue, DelayedMessages, DeleteExchange, DeleteQueue, Get, Got, MoveMessages, Moved,
     Plugins, Publish, Published, Reply, Settings,
 };
 use super::snapshot::{
-    AppliedPolicies, BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot,
-    ConnectionState, ConsumerSnapshot, Deaths, Destination, ExchangeSnapshot, MessageCounts,
-    MessageStats, NodeSnapshot, ObjectTotals, Overview, QueueSnapshot, RouteReport,
-    UnackedSnapshot, VhostSnapshot,
+    BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState,
+    ConsumerSnapshot, Destination, ExchangeSnapshot, MessageCounts, MessageStats, NodeSnapshot,
+    ObjectTotals, Overview, QueueSnapshot, RouteReport, UnackedSnapshot, VhostSnapshot,
 };
 use crate::auth::{Access, Identity, Resource, VhostAccess};
 
@@ -349,57 +350,6 @@ impl Backend for FakeBroker {
             .retain(|known| &*known.connection.name != name);
         state.closed.push(reason.to_owned());
         state.connections.len() < before
-    }
-}
-
-fn exchange_snapshot(declared: &DeclareExchange) -> ExchangeSnapshot {
-    ExchangeSnapshot {
-        vhost: vhost(),
-        name: declared.name.clone(),
-        kind: declared.kind.clone(),
-        durable: declared.durable,
-        auto_delete: declared.auto_delete,
-        internal: declared.internal,
-        arguments: declared.arguments.clone(),
-        published_in: 0,
-        published_out: 0,
-        delayed: 0,
-        deduplicated: 0,
-        policies: AppliedPolicies::default(),
-    }
-}
-
-fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
-    QueueSnapshot {
-        vhost: vhost(),
-        name: queue.declared.name.clone(),
-        durable: queue.declared.durable,
-        auto_delete: queue.declared.auto_delete,
-        owner: None,
-        arguments: queue.declared.arguments.clone(),
-        messages: MessageCounts {
-            ready_count: queue.ready.len() as u64,
-            ready_bytes: queue
-                .ready
-                .iter()
-                .map(|message| message.body.len() as u64)
-                .sum(),
-            ..MessageCounts::default()
-        },
-        kind: "classic",
-        paused: queue.paused,
-        delayed_count: 0,
-        dying_count: 0,
-        deaths: Deaths::default(),
-        in_memory_count: queue.ready.len() as u64,
-        memory: 0,
-        consumer_count: 0,
-        exclusive_consumer: None,
-        single_active_consumer: None,
-        idle_since: Some(SystemTime::UNIX_EPOCH),
-        deduplicated: 0,
-        message_stats: MessageStats::default(),
-        policies: AppliedPolicies::default(),
     }
 }
 

@@ -1,0 +1,61 @@
+//! Exchanges and queues of the fake broker as the API sees them.
+
+use std::time::SystemTime;
+
+use super::state::Queue;
+use super::vhost;
+use crate::management::backend::DeclareExchange;
+use crate::management::snapshot::{
+    AppliedPolicies, Deaths, ExchangeSnapshot, MessageCounts, MessageStats, QueueSnapshot,
+};
+
+pub(super) fn exchange_snapshot(declared: &DeclareExchange) -> ExchangeSnapshot {
+    ExchangeSnapshot {
+        vhost: vhost(),
+        name: declared.name.clone(),
+        kind: declared.kind.clone(),
+        durable: declared.durable,
+        auto_delete: declared.auto_delete,
+        internal: declared.internal,
+        arguments: declared.arguments.clone(),
+        published_in: 0,
+        published_out: 0,
+        delayed: 0,
+        deduplicated: 0,
+        policies: AppliedPolicies::default(),
+    }
+}
+
+pub(super) fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
+    QueueSnapshot {
+        vhost: vhost(),
+        name: queue.declared.name.clone(),
+        durable: queue.declared.durable,
+        auto_delete: queue.declared.auto_delete,
+        owner: None,
+        arguments: queue.declared.arguments.clone(),
+        messages: MessageCounts {
+            ready_count: queue.ready.len() as u64,
+            ready_bytes: queue
+                .ready
+                .iter()
+                .map(|message| message.body.len() as u64)
+                .sum(),
+            ..MessageCounts::default()
+        },
+        kind: "classic",
+        paused: queue.paused,
+        delayed_count: 0,
+        dying_count: 0,
+        deaths: Deaths::default(),
+        in_memory_count: queue.ready.len() as u64,
+        memory: 0,
+        consumer_count: 0,
+        exclusive_consumer: None,
+        single_active_consumer: None,
+        idle_since: Some(SystemTime::UNIX_EPOCH),
+        deduplicated: 0,
+        message_stats: MessageStats::default(),
+        policies: AppliedPolicies::default(),
+    }
+}
