@@ -17,7 +17,8 @@ test('everything is reached and done with the keyboard alone', async ({ pages })
   // A new page begins at its heading.
   await pages.getByRole('link', { name: 'Queues' }).focus()
   await press('Enter')
-  await expect(focused).toHaveText('Queues')
+  await expect(pages.getByRole('heading', { name: 'Queues', level: 1 })).toBeFocused()
+  await pages.getByRole('button', { name: 'Add queue' }).waitFor()
   await press('Tab')
   await expect(focused).toHaveText('Add queue')
   await press('Enter')
@@ -44,6 +45,7 @@ test('everything is reached and done with the keyboard alone', async ({ pages })
   await expect(pages.getByRole('heading', { name: 'typed', level: 1 })).toBeFocused()
 
   // What has the focus is to be seen.
+  await pages.getByRole('button', { name: 'Pause' }).waitFor()
   await press('Tab')
   await expect(focused).toHaveText('Pause')
   expect(await focused.evaluate((element) => getComputedStyle(element).outlineStyle)).toBe('solid')
