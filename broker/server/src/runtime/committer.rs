@@ -346,10 +346,12 @@ impl Committer {
         gathering.uncommitted = self.uncommitted.load(Ordering::Relaxed);
         gathering.urgent |= !writes.is_empty();
         let mut group = CommitGroup { writes };
+        // What is noted is noted once, so that only queues of an earlier attempt can come again.
+        let known = gathering.known();
         for queue in dirty {
             let taking = taking::take(&queue, &mut group, records, gathering.spill);
             gathering.urgent |= taking.has_appended();
-            gathering.add(queue, taking.has_more());
+            gathering.add(queue, taking.has_more(), &known);
         }
         records.complete(&mut group);
         gathering.group.writes.append(&mut group.writes);

@@ -30,12 +30,17 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    /// Notes that the queue's changes are in the group; with `more`, the next one should have it, too.
-    pub(super) fn add(&mut self, queue: Arc<SharedQueue>, more: bool) {
+    /// The queues whose changes are in the group already. None at first, and that is nearly always.
+    pub(super) fn known(&self) -> HashSet<QueueId> {
+        self.dirty.iter().map(|queue| queue.id).collect()
+    }
+
+    /// Notes that the changes of a queue are in the group; with `more`, the next one should have it, too.
+    pub(super) fn add(&mut self, queue: Arc<SharedQueue>, more: bool, known: &HashSet<QueueId>) {
         if more {
             self.unfinished.push(Arc::clone(&queue));
         }
-        if !self.dirty.iter().any(|other| Arc::ptr_eq(other, &queue)) {
+        if !known.contains(&queue.id) {
             self.dirty.push(queue);
         }
     }
