@@ -265,6 +265,9 @@ fn what_waits_to_be_published_waits_through_a_crash() -> anyhow::Result<()> {
         b1 > basic.get queue=q
         b1 < basic.get-ok delivery_tag=1 routing_key=q message_count=1 "one"
         b1 > basic.reject delivery_tag=1
+        # The answer says that the rejection was read.
+        b1 > basic.qos prefetch_count=10
+        b1 < basic.qos-ok
         # Its confirm comes when what was before it is on the disk.
         a1 > basic.publish routing_key=q "three"
         a1 < basic.ack delivery_tag=3
