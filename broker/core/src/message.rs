@@ -77,6 +77,10 @@ pub trait Batch {
     fn len(&self) -> usize;
     /// The message at `index`, which is below [`Batch::len`].
     fn message(&self, index: usize) -> Message<'_>;
+    /// What that message [costs](Message::cost).
+    fn cost(&self, index: usize) -> usize {
+        self.message(index).cost()
+    }
     /// Whether there is nothing to publish.
     fn is_empty(&self) -> bool {
         self.len() == 0

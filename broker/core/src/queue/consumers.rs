@@ -1,6 +1,7 @@
 //! Who gets the next message: strict round-robin among the consumers of the highest priority that can take one.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::ConsumerTag;
@@ -312,6 +313,36 @@ impl<C> Consumers<C> {
             }
         }
         false
+    }
+
+    /// Assigns a batch's messages in their order, as long as the next consumer settles by delivery. Returns the first that was not
+    /// assigned.
+    pub(super) fn assign_directly(
+        &mut self,
+        items: Range<u64>,
+        cost: impl Fn(u64) -> usize,
+    ) -> u64 {
+        let mut next = items.start;
+        while next < items.end && self.assign(next, cost(next), true) {
+            next += 1;
+            // Where it is nobody else's turn, there is nothing to ask about each message.
+            if let Some(only) = self.only_in_turn() {
+                while next < items.end && !only.room.is_none() {
+                    only.room = only.room.less(cost(next));
+                    only.pending.push(next);
+                    next += 1;
+                }
+            }
+        }
+        next
+    }
+
+    /// The consumer that all messages go to for now, if it settles by delivery.
+    fn only_in_turn(&mut self) -> Option<&mut Consumer<C>> {
+        let group = self.groups.iter().find(|group| !group.ring.is_empty())?;
+        let slot = *group.ring.front().filter(|_| group.ring.len() == 1)?;
+        let consumer = self.slots.get_mut(slot as usize)?;
+        consumer.options.no_ack.then_some(consumer)
     }
 
     /// Whether a message can be assigned, as far as is known.

@@ -69,14 +69,9 @@ impl<C> Queue<C> {
             return 0;
         }
         self.consumers.refresh(|consumer| sink.room(consumer));
-        let mut direct = 0;
-        while direct < batch.len()
-            && self
-                .consumers
-                .assign(direct as u64, batch.message(direct).cost(), true)
-        {
-            direct += 1;
-        }
+        let cost = |index| batch.cost(index_of(index));
+        let all = 0..batch.len() as u64;
+        let direct = index_of(self.consumers.assign_directly(all, cost));
         if direct == 0 {
             return 0;
         }

@@ -104,7 +104,7 @@ impl MessageRef {
     pub(super) fn owned(before: usize, message: &Owned, persistent: bool) -> Self {
         Self {
             target: 0,
-            target_len: 0,
+            target_len: u16::try_from(message.target.len()).unwrap_or(u16::MAX),
             properties: 0,
             properties_len: small(message.properties.len()),
             body: 0,
@@ -166,6 +166,12 @@ impl Batch for Collected<'_> {
     #[inline]
     fn message(&self, index: usize) -> Message<'_> {
         self.messages[index].resolve(self.input, self.owned)
+    }
+
+    #[inline]
+    fn cost(&self, index: usize) -> usize {
+        let message = &self.messages[index];
+        usize::from(message.target_len) + (message.properties_len + message.body_len) as usize
     }
 }
 

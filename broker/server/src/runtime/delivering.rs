@@ -38,38 +38,35 @@ impl Sink<Subscriber> for Delivering<'_> {
         if outbox.closed {
             return Accepted::Closed;
         }
-        let mut window = match outbox.channel(to.channel) {
-            None => return Accepted::Closed,
-            Some(_) if source.is_none() => usize::MAX,
-            Some(channel) => {
-                channel.unacked.tell_time(now_ms());
-                channel.window_left()
-            }
+        let Some(mut out) = outbox.deliveries(to.channel, &to.prefix, source) else {
+            return Accepted::Closed;
         };
+        let mut window = usize::MAX;
+        if source.is_some() {
+            out.channel.unacked.tell_time(now_ms());
+            window = out.channel.window_left();
+        }
         let mut accepted = Accepted::All;
         let (mut taken, mut redelivered) = (0, 0);
         let tap = Some(&self.queue.tap).filter(|tap| tap.is_on());
         for delivery in deliveries {
-            if window == 0 || outbox.size >= OUTBOX_BYTES {
+            if window == taken || *out.size >= OUTBOX_BYTES {
                 accepted = Accepted::First(taken);
                 break;
             }
-            window -= 1;
             taken += 1;
             redelivered += u64::from(delivery.redelivered);
-            outbox.deliver(to.channel, &to.prefix, source, &delivery);
+            out.push(&delivery);
             if let Some(tap) = tap {
                 tap.delivered((to.peer.id, to.channel), &self.queue.name, &delivery);
             }
         }
-        if let Some(channel) = outbox.channel(to.channel) {
-            let traffic = &mut channel.traffic;
-            traffic.redelivered += redelivered;
-            if source.is_some() {
-                traffic.delivered += taken as u64;
-            } else {
-                traffic.delivered_no_ack += taken as u64;
-            }
+        let traffic = &mut out.channel.traffic;
+        traffic.redelivered += redelivered;
+        if source.is_some() {
+            traffic.delivered += taken as u64;
+        } else {
+            traffic.delivered_no_ack += taken as u64;
         }
         to.peer.publish_size(&outbox);
         drop(outbox);

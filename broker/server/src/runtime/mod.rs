@@ -5,6 +5,7 @@
 
 mod administration;
 mod alarms;
+mod alike;
 mod announce;
 mod applying;
 mod backend;
@@ -23,6 +24,7 @@ mod delays;
 mod delete_condition;
 mod delivering;
 mod effective;
+mod encoding;
 mod entrance;
 mod gathering;
 mod histories;

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use amphora_core::channel::{Confirms, Release, SourceKey, Unacked};
-use amphora_core::message::{Body, Delivery, Message};
+use amphora_core::message::Message;
 use amphora_protocol::wire::frame::write_method_frame;
 use amphora_protocol::wire::method::{Method, basic};
 use amphora_protocol::wire::types::{ChannelNumber, DeliveryTag};
 
 use super::buffers::Buffers;
+use super::encoding::{Deliveries, FRAME_OVERHEAD, append_content};
 use super::queue::SharedQueue;
-use super::special::with_attempts;
 
 /// Bytes that wait for a connection at most before its consumers are passed over. One batch may exceed it, and as much
 /// may be on its way into the socket.
@@ -137,79 +137,28 @@ impl Outbox {
         message: &Message<'_>,
     ) {
         self.method(channel, method);
-        self.header_and_body(channel, message);
+        let payload_max = self.frame_max - FRAME_OVERHEAD;
+        self.size += append_content(&mut self.buffers, channel, message, payload_max);
     }
 
-    /// Appends basic.deliver. With `source`, the delivery waits for an acknowledgement.
-    /// False if the channel is gone.
-    pub(super) fn deliver(
-        &mut self,
-        channel: ChannelNumber,
-        prefix: &[u8],
+    /// For deliveries to a consumer on the channel, whose [prefix](super::encoding::deliver_prefix) that is. With `source`, they wait for
+    /// an acknowledgement. Nothing if the channel is gone.
+    pub(super) fn deliveries<'a>(
+        &'a mut self,
+        number: ChannelNumber,
+        prefix: &'a [u8],
         source: Option<SourceKey>,
-        delivery: &Delivery<'_>,
-    ) -> bool {
-        let Some(out) = self.channel(channel) else {
-            return false;
-        };
-        let tag = match source {
-            Some(source) => out.unacked.push(source, delivery.position),
-            None => out.unacked.next_tag(),
-        };
-        let counted = with_attempts(delivery.message.properties, delivery.attempts);
-        let message = &counted
-            .as_ref()
-            .map_or(delivery.message, |properties| Message {
-                properties,
-                ..delivery.message
-            });
-        let payload = prefix.len() + 9 + message.target.len();
-        let flat = &mut self.buffers.flat;
-        let before = flat.len();
-        flat.reserve(payload + 8 + HEADER_FRAME + message.properties.len());
-        flat.extend_from_slice(&frame_header(1, channel, payload));
-        flat.extend_from_slice(prefix);
-        flat.extend_from_slice(&tag.to_be_bytes());
-        flat.push(u8::from(delivery.redelivered));
-        flat.extend_from_slice(message.target);
-        flat.push(FRAME_END);
-        self.size += flat.len() - before;
-        self.header_and_body(channel, message);
-        true
-    }
-
-    fn header_and_body(&mut self, channel: ChannelNumber, message: &Message<'_>) {
-        let flat = &mut self.buffers.flat;
-        let before = flat.len();
-        let body = message.body.bytes();
-        flat.extend_from_slice(&frame_header(2, channel, 12 + message.properties.len()));
-        flat.extend_from_slice(&CLASS_BASIC);
-        flat.extend_from_slice(&(body.len() as u64).to_be_bytes());
-        flat.extend_from_slice(message.properties);
-        flat.push(FRAME_END);
-        self.size += flat.len() - before + body.len();
-        let frame_body = self.frame_max - FRAME_OVERHEAD;
-        match message.body {
-            Body::Inline(body) => {
-                for part in body.chunks(frame_body) {
-                    let flat = &mut self.buffers.flat;
-                    flat.extend_from_slice(&frame_header(3, channel, part.len()));
-                    flat.extend_from_slice(part);
-                    flat.push(FRAME_END);
-                }
-            }
-            Body::Shared(body) => {
-                let mut rest = body.clone();
-                while !rest.is_empty() {
-                    let part = rest.split_to(rest.len().min(frame_body));
-                    self.buffers
-                        .flat
-                        .extend_from_slice(&frame_header(3, channel, part.len()));
-                    self.buffers.share(part);
-                    self.buffers.flat.push(FRAME_END);
-                }
-            }
-        }
+    ) -> Option<Deliveries<'a>> {
+        let channel = self.channels.get_mut(usize::from(number.0))?;
+        Some(Deliveries {
+            channel: channel.as_deref_mut()?,
+            number,
+            prefix,
+            source,
+            buffers: &mut self.buffers,
+            size: &mut self.size,
+            payload_max: self.frame_max - FRAME_OVERHEAD,
+        })
     }
 
     /// Appends the confirms that `durable` covers. Returns whether some still wait.
@@ -260,28 +209,4 @@ fn confirm(release: Release) -> Method {
         }
         .into(),
     }
-}
-
-/// The beginning of every basic.deliver to one consumer: class, method, consumer tag.
-pub(super) fn deliver_prefix(tag: &str) -> Box<[u8]> {
-    let mut prefix = Vec::with_capacity(5 + tag.len());
-    prefix.extend_from_slice(&[0, 60, 0, 60]);
-    prefix.push(u8::try_from(tag.len()).unwrap_or(u8::MAX));
-    prefix.extend_from_slice(tag.as_bytes());
-    prefix.into()
-}
-
-const FRAME_END: u8 = 0xce;
-const FRAME_OVERHEAD: usize = 8;
-/// Class 60, weight 0.
-const CLASS_BASIC: [u8; 4] = [0, 60, 0, 0];
-/// A content header's frame without its properties, and a body frame's own bytes.
-const HEADER_FRAME: usize = FRAME_OVERHEAD + 12 + FRAME_OVERHEAD;
-
-/// Type, channel, size of what follows; sizes are below the negotiated frame-max.
-#[expect(clippy::cast_possible_truncation, reason = "a frame is below 4 GiB")]
-fn frame_header(kind: u8, channel: ChannelNumber, size: usize) -> [u8; 7] {
-    let [high, low] = channel.0.to_be_bytes();
-    let [a, b, c, d] = (size as u32).to_be_bytes();
-    [kind, high, low, a, b, c, d]
 }

@@ -104,14 +104,11 @@ impl Session {
             mandatory,
             content,
         } = publish;
+        self.conclude_alike();
         self.publishes = true;
         let channel = self.channel(number)?;
         let (confirm, transactional) = (channel.confirm, channel.transaction.is_some());
         channel.info.published.add(1);
-        let flags = content
-            .properties()
-            .first_chunk()
-            .map_or(0, |flags| u16::from_be_bytes(*flags));
         let reply = special::is_reply(content.target());
         if reply {
             // What was collected before must not be overtaken by the answer.
@@ -128,10 +125,10 @@ impl Session {
             }
             return Ok(());
         }
-        let asks = if flags & special::WATCHED == 0 {
-            Asks::default()
-        } else {
+        let asks = if special::is_watched(content.properties()) {
             special::check(self.access()?, content.properties())?
+        } else {
+            Asks::default()
         };
         let ticket = Ticket {
             channel: number,
@@ -159,7 +156,11 @@ impl Session {
         let outcome = outcome?;
         if outcome != Outcome::Waiting {
             let back = again.filter(|_| outcome.returns()).map(Owned::from);
+            let straight = outcome == Outcome::Routed && !traced;
             self.conclude_publishes(ticket, 1, outcome, back);
+            if straight {
+                self.expect_alike(number, confirm);
+            }
         }
         Ok(())
     }
@@ -266,7 +267,7 @@ impl Session {
     }
 
     /// Publishes on this channel need an answer once all that was collected is flushed.
-    fn expect_confirms(&mut self, number: ChannelNumber, count: u64, accepted: bool) {
+    pub(super) fn expect_confirms(&mut self, number: ChannelNumber, count: u64, accepted: bool) {
         match self.unconfirmed.last_mut() {
             Some(last) if last.channel == number && last.accepted == accepted => {
                 last.count += count;

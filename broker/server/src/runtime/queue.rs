@@ -34,7 +34,7 @@ pub(super) struct Subscriber {
     pub(super) peer: Arc<Peer>,
     pub(super) channel: ChannelNumber,
     pub(super) source: SourceKey,
-    /// See [`super::outbox::deliver_prefix`].
+    /// See [`super::encoding::deliver_prefix`].
     pub(super) prefix: Box<[u8]>,
 }
 

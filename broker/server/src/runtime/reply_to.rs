@@ -83,11 +83,15 @@ impl ReplyConsumers {
         if outbox.closed || outbox.size > REPLY_BYTES_MAX {
             return false;
         }
-        let delivered = outbox.deliver(consumer.channel, &consumer.prefix, None, &delivery);
+        let Some(mut deliveries) = outbox.deliveries(consumer.channel, &consumer.prefix, None)
+        else {
+            return false;
+        };
+        deliveries.push(&delivery);
         peer.publish_size(&outbox);
         drop(outbox);
         touched.add(&peer);
-        delivered
+        true
     }
 }
 

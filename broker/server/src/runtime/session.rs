@@ -17,6 +17,7 @@ use foldhash::fast::FixedState;
 use crate::auth::{Identity, PeerInfo, VhostAccess};
 
 use super::administration::Admission;
+use super::alike::Alike;
 use super::blocking::{block, is_crowded};
 use super::broker::Broker;
 use super::channel::{Channel, ChannelConsumer};
@@ -51,6 +52,7 @@ pub(super) struct Session {
     pub(super) touched: Touched,
     /// Publishes on channels with confirms, since the last flush.
     pub(super) unconfirmed: Vec<Unconfirmed>,
+    pub(super) alike: Option<Alike>,
     /// Since the session began, something was published.
     pub(super) publishes: bool,
     /// A queue whose consumers cannot follow.
@@ -121,6 +123,7 @@ impl Session {
             settling: Settling::default(),
             touched: Touched::default(),
             unconfirmed: Vec::new(),
+            alike: None,
             publishes: false,
             over: None,
             windows: false,
@@ -146,6 +149,10 @@ impl Session {
         let mut turn = None;
         loop {
             while let Some(publish) = self.conversation.next_publish(input, &mut used) {
+                if self.publish_alike(input, &publish) {
+                    self.flush_if_due(input);
+                    continue;
+                }
                 if is_crowded() {
                     self.take_turn(input, &publish, &mut turn).await;
                 }
@@ -190,6 +197,7 @@ impl Session {
 
     /// Hands on what was collected, settles what was acknowledged, confirms what may be confirmed, and writes.
     pub(super) fn flush(&mut self, input: &[u8]) {
+        self.conclude_alike();
         self.conclude_answered(input);
         if let Some(entered) = &mut self.entered
             && !entered.ingress.is_empty()

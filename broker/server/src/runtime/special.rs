@@ -18,7 +18,7 @@ use super::principal;
 use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 
 /// Properties that the broker itself must look at. A message without them is never parsed.
-pub(super) const WATCHED: u16 = flag::HEADERS | flag::REPLY_TO | flag::EXPIRATION | flag::USER_ID;
+const WATCHED: u16 = flag::HEADERS | flag::REPLY_TO | flag::EXPIRATION | flag::USER_ID;
 
 /// RabbitMQ's upper bound of an expiration: ten years.
 const EXPIRATION_MS_MAX: u64 = 315_360_000_000;
@@ -157,11 +157,23 @@ pub(super) fn is_persistent(properties: &[u8]) -> bool {
     }
 }
 
+/// Whether the broker must look at the properties before the message is routed.
+#[inline]
+pub(super) fn is_watched(properties: &[u8]) -> bool {
+    has_any(properties, WATCHED)
+}
+
 /// Whether the message has an expiration.
 #[inline]
 pub(super) fn expires(properties: &[u8]) -> bool {
-    let flags = properties.first_chunk();
-    flags.is_some_and(|flags| u16::from_be_bytes(*flags) & flag::EXPIRATION != 0)
+    has_any(properties, flag::EXPIRATION)
+}
+
+/// Whether the message has any of these properties.
+#[inline]
+fn has_any(properties: &[u8], flags: u16) -> bool {
+    let own = properties.first_chunk();
+    own.is_some_and(|own| u16::from_be_bytes(*own) & flags != 0)
 }
 
 /// An expiration is a decimal number of milliseconds. The texts are RabbitMQ's.

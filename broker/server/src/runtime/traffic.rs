@@ -125,22 +125,22 @@ impl Gathered {
         number
     }
 
-    /// Counts a message that went from the exchange to so many queues.
+    /// Counts messages of which each went from the exchange to so many queues.
     #[inline]
-    pub(super) fn count(&mut self, exchange: u32, queues: usize) {
+    pub(super) fn count(&mut self, exchange: u32, messages: u64, queues: usize) {
         if let Some(count) = self.counts.get_mut(exchange as usize) {
             if count.received == 0 {
                 self.counted.push(exchange);
             }
-            count.received += 1;
-            count.routed += queues as u64;
+            count.received += messages;
+            count.routed += messages * queues as u64;
         }
     }
 
-    /// As [`Gathered::count`], for a message that the exchange's plugin was asked about.
+    /// As [`Gathered::count`], for one message that the exchange's plugin was asked about.
     #[inline]
     pub(super) fn count_asked(&mut self, exchange: u32, queues: usize) {
-        self.count(exchange, queues);
+        self.count(exchange, 1, queues);
         if let Some(count) = self.counts.get_mut(exchange as usize) {
             count.asked += 1;
         }

@@ -66,7 +66,7 @@ impl Ingress {
             project(needs, &origin, seen).map_err(damaged)?;
             if let Some(slots) = pure.find(seen) {
                 let message = self.refer(buffer, content);
-                self.traffic.count(asking.exchange, slots.len());
+                self.traffic.count(asking.exchange, 1, slots.len());
                 return Ok(self.put_each(slots, message, buffer));
             }
         }

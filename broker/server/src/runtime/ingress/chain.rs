@@ -312,7 +312,7 @@ impl Ingress {
             }
         }
         let number = self.traffic.number(&self.vhost.exchanges, exchange);
-        self.traffic.count(number, routed.queues.len());
+        self.traffic.count(number, 1, routed.queues.len());
         let slots: Vec<u32> = routed.queues.iter().map(|queue| self.slot(queue)).collect();
         let histories = self.history_slots(&routed.remembered);
         // With all its routing keys, which count again then.

@@ -14,7 +14,8 @@ impl Ingress {
     /// Collects a message whose route is its own, or that some of its queues look at first, or that is remembered.
     pub(super) fn collect_each(&mut self, buffer: &[u8], content: Content<'_>) -> Outcome {
         let slots = self.own_slots();
-        self.traffic.count(self.routes.last.exchange, slots.len());
+        self.traffic
+            .count(self.routes.last.exchange, 1, slots.len());
         // What `routed` holds is this message's only if its route is its own.
         let (histories, delayed) = match &self.routes.last.to {
             To::PerMessage => (self.histories(), std::mem::take(&mut self.routed.delayed)),

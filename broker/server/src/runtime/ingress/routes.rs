@@ -92,6 +92,12 @@ impl Routes {
         self.known.clear();
     }
 
+    /// The target that `last` is the route of; nothing if it is the route of one message only.
+    #[inline]
+    pub(super) fn last_target(&self) -> &[u8] {
+        &self.last_target
+    }
+
     /// The next message is looked up, whatever its target.
     pub(super) fn forget_last(&mut self) {
         self.last_target.clear();

@@ -11,7 +11,7 @@ use amphora_protocol::wire::table::FieldValue;
 use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag};
 
 use crate::runtime::channel::ChannelConsumer;
-use crate::runtime::outbox::deliver_prefix;
+use crate::runtime::encoding::deliver_prefix;
 use crate::runtime::queue::Subscriber;
 use crate::runtime::reply_to::REPLY_TO;
 use crate::runtime::session::Session;

@@ -1,0 +1,158 @@
+//! Deliveries as they stand on the wire.
+
+use amphora_core::channel::SourceKey;
+use amphora_core::message::{Body, Delivery, Message};
+use amphora_protocol::wire::types::ChannelNumber;
+
+use super::buffers::Buffers;
+use super::outbox::ChannelOut;
+use super::special::with_attempts;
+
+/// Appends deliveries of one consumer to its connection's outbox.
+#[derive(Debug)]
+pub(super) struct Deliveries<'a> {
+    pub(super) channel: &'a mut ChannelOut,
+    pub(super) number: ChannelNumber,
+    /// See [`deliver_prefix`].
+    pub(super) prefix: &'a [u8],
+    /// Where deliveries that wait for an acknowledgement come from.
+    pub(super) source: Option<SourceKey>,
+    pub(super) buffers: &'a mut Buffers,
+    pub(super) size: &'a mut usize,
+    /// The longest payload of a frame.
+    pub(super) payload_max: usize,
+}
+
+impl Deliveries<'_> {
+    /// Appends basic.deliver.
+    #[inline]
+    pub(super) fn push(&mut self, delivery: &Delivery<'_>) {
+        let tag = match self.source {
+            Some(source) => self.channel.unacked.push(source, delivery.position),
+            None => self.channel.unacked.next_tag(),
+        };
+        if delivery.attempts.is_some() {
+            self.push_counted(tag, delivery);
+        } else {
+            self.append(tag, delivery.redelivered, &delivery.message);
+        }
+    }
+
+    /// Appends a delivery that tells how often it came back.
+    fn push_counted(&mut self, tag: u64, delivery: &Delivery<'_>) {
+        let counted = with_attempts(delivery.message.properties, delivery.attempts);
+        let message = match &counted {
+            Some(properties) => Message {
+                properties,
+                ..delivery.message
+            },
+            None => delivery.message,
+        };
+        self.append(tag, delivery.redelivered, &message);
+    }
+
+    #[inline]
+    fn append(&mut self, tag: u64, redelivered: bool, message: &Message<'_>) {
+        let (prefix, target) = (self.prefix, message.target);
+        let payload = prefix.len() + 9 + target.len();
+        let flat = &mut self.buffers.flat;
+        let before = flat.len();
+        flat.reserve(payload + 8 + CONTENT_FRAMES + message.properties.len());
+        flat.extend_from_slice(&frame_header(1, self.number, payload));
+        flat.extend_from_slice(prefix);
+        flat.extend_from_slice(&tag.to_be_bytes());
+        flat.push(u8::from(redelivered));
+        flat.extend_from_slice(target);
+        flat.push(FRAME_END);
+        *self.size += flat.len() - before;
+        *self.size += append_content(self.buffers, self.number, message, self.payload_max);
+    }
+}
+
+/// Appends a content header, and the body in as many frames as it needs. Returns how many bytes that is.
+#[inline]
+pub(super) fn append_content(
+    buffers: &mut Buffers,
+    number: ChannelNumber,
+    message: &Message<'_>,
+    payload_max: usize,
+) -> usize {
+    let flat = &mut buffers.flat;
+    let before = flat.len();
+    let (properties, body) = (message.properties, message.body.bytes());
+    let [k, n0, n1, s0, s1, s2, s3] = frame_header(2, number, 12 + properties.len());
+    // Class 60 and weight 0 follow the frame's own header.
+    flat.extend_from_slice(&[k, n0, n1, s0, s1, s2, s3, 0, 60, 0, 0]);
+    flat.extend_from_slice(&(body.len() as u64).to_be_bytes());
+    flat.extend_from_slice(properties);
+    match message.body {
+        Body::Inline(body) if !body.is_empty() && body.len() <= payload_max => {
+            let [k, n0, n1, s0, s1, s2, s3] = frame_header(3, number, body.len());
+            flat.extend_from_slice(&[FRAME_END, k, n0, n1, s0, s1, s2, s3]);
+            flat.extend_from_slice(body);
+            flat.push(FRAME_END);
+            flat.len() - before
+        }
+        body => {
+            flat.push(FRAME_END);
+            let header = flat.len() - before;
+            header + append_body(buffers, number, body, payload_max)
+        }
+    }
+}
+
+/// Appends a body that is shared, needs several frames, or none.
+fn append_body(
+    buffers: &mut Buffers,
+    number: ChannelNumber,
+    body: Body<'_>,
+    payload_max: usize,
+) -> usize {
+    let before = buffers.flat.len();
+    let shared = match body {
+        Body::Inline(body) => {
+            for part in body.chunks(payload_max) {
+                let flat = &mut buffers.flat;
+                flat.extend_from_slice(&frame_header(3, number, part.len()));
+                flat.extend_from_slice(part);
+                flat.push(FRAME_END);
+            }
+            0
+        }
+        Body::Shared(body) => {
+            let mut rest = body.clone();
+            while !rest.is_empty() {
+                let part = rest.split_to(rest.len().min(payload_max));
+                let header = frame_header(3, number, part.len());
+                buffers.flat.extend_from_slice(&header);
+                buffers.share(part);
+                buffers.flat.push(FRAME_END);
+            }
+            body.len()
+        }
+    };
+    buffers.flat.len() - before + shared
+}
+
+/// The beginning of every basic.deliver to one consumer: class, method, consumer tag.
+pub(super) fn deliver_prefix(tag: &str) -> Box<[u8]> {
+    let mut prefix = Vec::with_capacity(5 + tag.len());
+    prefix.extend_from_slice(&[0, 60, 0, 60]);
+    prefix.push(u8::try_from(tag.len()).unwrap_or(u8::MAX));
+    prefix.extend_from_slice(tag.as_bytes());
+    prefix.into()
+}
+
+const FRAME_END: u8 = 0xce;
+/// The bytes of a frame beside its payload.
+pub(super) const FRAME_OVERHEAD: usize = 8;
+/// A content header's frame without its properties, and a body frame's own bytes.
+const CONTENT_FRAMES: usize = FRAME_OVERHEAD + 12 + FRAME_OVERHEAD;
+
+/// Type, channel, size of what follows; sizes are below the negotiated frame-max.
+#[expect(clippy::cast_possible_truncation, reason = "a frame is below 4 GiB")]
+fn frame_header(kind: u8, channel: ChannelNumber, size: usize) -> [u8; 7] {
+    let [high, low] = channel.0.to_be_bytes();
+    let [a, b, c, d] = (size as u32).to_be_bytes();
+    [kind, high, low, a, b, c, d]
+}
