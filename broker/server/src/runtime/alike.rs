@@ -2,65 +2,101 @@
 //! may do, and at the route is enough for all of them.
 
 use amphora_protocol::connection::Publish;
+use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::types::ChannelNumber;
 
+use super::ingress::{Outcome, Ticket};
 use super::session::Session;
 
-/// Publishes on one channel that went straight to the same queues, and are not counted yet.
+/// Publishes on one channel that went the same way, and are not counted yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Alike {
     channel: ChannelNumber,
     confirm: bool,
     count: u64,
+    way: Way,
+}
+
+/// The way that publishes go of which only the first was looked at closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To queues.
+    Straight,
+    /// To the exchange of a plugin, and then on, each as the plugin says.
+    Asking,
 }
 
 impl Session {
-    /// The publish just collected went straight to its queues: those that follow with the same target may go the same way.
+    /// A publish was collected: those that follow, if they are like it, may go the same way.
     pub(super) fn expect_alike(&mut self, channel: ChannelNumber, confirm: bool) {
         let entered = self.entered.as_ref();
-        if entered.is_some_and(|entered| entered.ingress.is_straight()) {
-            self.alike = Some(Alike {
-                channel,
-                confirm,
-                count: 0,
-            });
-        }
+        let way = entered.and_then(|entered| entered.ingress.way());
+        self.alike = way.map(|way| Alike {
+            channel,
+            confirm,
+            count: 0,
+            way,
+        });
     }
 
     /// Collects a publish if it is like the one before. Otherwise nothing has happened.
     #[inline]
-    pub(super) fn publish_alike(&mut self, input: &[u8], publish: &Publish<'_>) -> bool {
+    pub(super) fn publish_alike(
+        &mut self,
+        input: &[u8],
+        publish: &Publish<'_>,
+    ) -> Result<bool, Exception> {
         let (Some(alike), Some(entered)) = (&mut self.alike, &mut self.entered) else {
-            return false;
+            return Ok(false);
         };
-        let follows = alike.channel == publish.channel
-            && entered.ingress.collect_alike(input, &publish.content);
-        alike.count += u64::from(follows);
-        follows
+        if alike.channel != publish.channel {
+            return Ok(false);
+        }
+        match alike.way {
+            Way::Straight => {
+                let follows = entered.ingress.collect_alike(input, &publish.content);
+                alike.count += u64::from(follows);
+                Ok(follows)
+            }
+            // One that may come back has to be kept whole.
+            Way::Asking if publish.mandatory => Ok(false),
+            Way::Asking => {
+                let ticket = Ticket {
+                    channel: alike.channel,
+                    mandatory: false,
+                    confirm: alike.confirm,
+                };
+                let ingress = &mut entered.ingress;
+                let Some(outcome) = ingress.ask_alike(input, &publish.content, ticket)? else {
+                    return Ok(false);
+                };
+                alike.count += 1;
+                self.tell_answered();
+                if outcome != Outcome::Waiting {
+                    self.conclude_publishes(ticket, 1, outcome, None);
+                }
+                Ok(true)
+            }
+        }
     }
 
     /// Counts what [`Session::publish_alike`] has collected, before anything else is published, and before a flush.
     pub(super) fn conclude_alike(&mut self) {
-        let Some(Alike {
-            channel: number,
-            confirm,
-            count,
-        }) = self.alike.take()
-        else {
+        let Some(alike) = self.alike.take().filter(|alike| alike.count > 0) else {
             return;
         };
-        if count == 0 {
-            return;
+        if let Ok(channel) = self.channel(alike.channel) {
+            channel.info.published.add(alike.count);
         }
-        if let Some(entered) = &mut self.entered {
-            entered.ingress.count_alike(count);
-        }
-        if let Ok(channel) = self.channel(number) {
-            channel.info.published.add(count);
-        }
-        self.tally.publish(count, true, false);
-        if confirm {
-            self.expect_confirms(number, count, true);
+        // What a plugin is asked about is counted by what it says.
+        if alike.way == Way::Straight {
+            if let Some(entered) = &mut self.entered {
+                entered.ingress.count_alike(alike.count);
+            }
+            self.tally.publish(alike.count, true, false);
+            if alike.confirm {
+                self.expect_confirms(alike.channel, alike.count, true);
+            }
         }
     }
 }

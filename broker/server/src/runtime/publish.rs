@@ -99,6 +99,9 @@ impl Session {
     }
 
     fn try_publish(&mut self, input: &[u8], publish: Publish<'_>) -> Result<(), Exception> {
+        if self.publish_alike(input, &publish)? {
+            return Ok(());
+        }
         let Publish {
             channel: number,
             mandatory,
@@ -154,13 +157,13 @@ impl Session {
             self.trace(number, again.clone().map(Owned::from));
         }
         let outcome = outcome?;
+        let as_usual = matches!(outcome, Outcome::Routed | Outcome::Waiting);
         if outcome != Outcome::Waiting {
             let back = again.filter(|_| outcome.returns()).map(Owned::from);
-            let straight = outcome == Outcome::Routed && !traced;
             self.conclude_publishes(ticket, 1, outcome, back);
-            if straight {
-                self.expect_alike(number, confirm);
-            }
+        }
+        if as_usual && !traced {
+            self.expect_alike(number, confirm);
         }
         Ok(())
     }
@@ -204,7 +207,7 @@ impl Session {
         }
     }
 
-    fn tell_answered(&mut self) {
+    pub(super) fn tell_answered(&mut self) {
         let Some(entered) = &mut self.entered else {
             return;
         };
@@ -228,7 +231,7 @@ impl Session {
 
     /// Counts so many publishes that have come to the same, returns them if that is asked for, and sees to their confirms. `message`
     /// is what a mandatory one would be returned as. Returns whether they are accepted.
-    fn conclude_publishes(
+    pub(super) fn conclude_publishes(
         &mut self,
         ticket: Ticket,
         count: u64,

@@ -149,10 +149,6 @@ impl Session {
         let mut turn = None;
         loop {
             while let Some(publish) = self.conversation.next_publish(input, &mut used) {
-                if self.publish_alike(input, &publish) {
-                    self.flush_if_due(input);
-                    continue;
-                }
                 if is_crowded() {
                     self.take_turn(input, &publish, &mut turn).await;
                 }

@@ -1,6 +1,7 @@
 //! From a connection's input to queues: publishes are collected per queue while a batch of input is parsed, and each
 //! queue is locked once for all of them.
 
+mod alike;
 mod answering;
 mod answers;
 mod asking;
@@ -220,44 +221,6 @@ impl Ingress {
                 MessageRef::within(buffer, target, properties, body, persistent)
             }
             content => self.own(Owned::from(content)),
-        }
-    }
-
-    /// Whether messages with the target of the last one go straight to the queues that it went to, whatever else they are.
-    pub(super) fn is_straight(&self) -> bool {
-        let last = &self.routes.last;
-        let to_queues = matches!(&last.to, To::Slots(slots) if !slots.is_empty());
-        to_queues && last.deduplicator.is_none() && self.waiting.is_none()
-    }
-
-    /// Collects a message after one that went [straight](Ingress::is_straight) to its queues, if it goes to the same ones and asks
-    /// for nothing else. [`Ingress::count_alike`] is due afterwards, before a message goes another way.
-    #[inline]
-    pub(super) fn collect_alike(&mut self, buffer: &[u8], content: &Content<'_>) -> bool {
-        let Content::Inline {
-            target,
-            properties,
-            body,
-        } = *content
-        else {
-            return false;
-        };
-        let follows = *self.routes.last_target() == *target
-            && body.len() < SHARED_BODY_MIN
-            && !special::is_watched(properties);
-        if follows {
-            let persistent = special::is_persistent(properties);
-            let message = MessageRef::within(buffer, target, properties, body, persistent);
-            self.add(message);
-        }
-        follows
-    }
-
-    /// So many messages have followed the last one that went another way.
-    pub(super) fn count_alike(&mut self, count: u64) {
-        if let To::Slots(slots) = &self.routes.last.to {
-            let exchange = self.routes.last.exchange;
-            self.traffic.count(exchange, count, slots.len());
         }
     }
 

@@ -158,7 +158,7 @@ impl Ingress {
     }
 
     /// The message is for the plugin's exchange that the last one was for, and is asked about whatever its routing key.
-    fn is_asked_again(&self, target: &[u8]) -> bool {
+    pub(super) fn is_asked_again(&self, target: &[u8]) -> bool {
         let To::Asking(index) = self.routes.last.to else {
             return false;
         };
