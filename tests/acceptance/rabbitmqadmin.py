@@ -5,7 +5,6 @@ What RabbitMQ 3.10.8 answered is in `rabbitmqadmin.txt`; `--record URL` asks one
 """
 
 import argparse
-import difflib
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ sys.dont_write_bytecode = True
 
 from support.broker import Broker, default_binary  # noqa: E402
 from support.cache import built_once, cache_dir  # noqa: E402
+from support.transcript import compare, play  # noqa: E402
 
 RECORDED = Path(__file__).with_name("rabbitmqadmin.txt")
 
@@ -144,32 +144,16 @@ def main() -> int:
     config.write_text('event_vhost = ""\n')
     with Broker(args.binary or default_binary(TESTS.parent), log, config) as broker:
         answered = transcript(script, f"http://127.0.0.1:{broker.address.http_port}")
-    differences = [
-        (command, expected, found)
-        for (command, expected), (_, found) in zip(
-            steps(RECORDED.read_text()), steps(answered), strict=True
-        )
-        if expected != found
-    ]
-    unexpected = [each for each in differences if each[0] not in DIFFERENCES]
-    for command, expected, found in unexpected:
-        print(f"$ {command}")
-        print("".join(difflib.ndiff(expected.splitlines(True), found.splitlines(True))))
-    gone = DIFFERENCES.keys() - {command for command, _, _ in differences}
-    for command in gone:
-        print(f"$ {command}\n  is answered as by RabbitMQ: take it off the list of differences")
-    count = len(COMMANDS.strip().splitlines())
-    print(f"{count} commands, {len(differences)} answered differently, as is known: {len(DIFFERENCES)}")
-    return 1 if unexpected or gone else 0
+    return compare(RECORDED, answered, DIFFERENCES)
 
 
 def transcript(script: Path, url: str) -> str:
     """Every command, and below it its exit code and what it printed."""
     parts = urlsplit(url)
-    lines = []
     with tempfile.TemporaryDirectory() as scratch:
         file = str(Path(scratch) / "definitions.json")
-        for line in COMMANDS.strip().splitlines():
+
+        def run(line: str) -> tuple[int, str]:
             words = [file if word == "FILE" else word for word in line.split(" ")]
             command = [sys.executable, "-W", "ignore", script, "--format=tsv"]
             command += [f"--host={parts.hostname}", f"--port={parts.port}", *words]
@@ -183,15 +167,9 @@ def transcript(script: Path, url: str) -> str:
                 check=False,
             )
             output = done.stdout.replace(file, "FILE").replace(url, "URL")
-            output = output.replace(f"{parts.hostname}:{parts.port}", "HOST")
-            lines.append(f"$ {line}\n{done.returncode}\n{output}".rstrip() + "\n")
-    return "".join(lines)
+            return done.returncode, output.replace(f"{parts.hostname}:{parts.port}", "HOST")
 
-
-def steps(text: str) -> list[tuple[str, str]]:
-    """A transcript's commands and answers."""
-    parts = text.split("$ ")[1:]
-    return [tuple(part.split("\n", 1)) for part in parts]
+        return play(COMMANDS, run)
 
 
 def rabbitmqadmin() -> Path:
