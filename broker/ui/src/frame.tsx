@@ -6,7 +6,7 @@ import { useEffect } from 'preact/hooks'
 
 import type { Node, Overview, Vhost } from './api/types'
 import { attempt } from './components/toasts'
-import { record } from './history'
+import { fill, past } from './history'
 import { useResource } from './resource'
 import { place, to } from './router'
 import { chooseVhost, logout, may, user, vhost } from './session'
@@ -57,14 +57,14 @@ const ENTRIES: { title: string; entries: Entry[] }[] = [
 ]
 
 export function Header() {
-  useResource<Overview>('/overview', undefined, (data) => {
+  useResource<Overview>(`/overview?${past('msg_rates', 'lengths')}`, undefined, (data) => {
     overview.value = data
-    record('overview', { ...data.message_stats, ...data.queue_totals, ...data.object_totals })
+    fill('overview', data.message_stats, data.queue_totals, data.object_totals)
   })
-  useResource<Node[]>(may.monitor.value ? '/nodes' : null, undefined, ([data]) => {
+  useResource<Node[]>(may.monitor.value ? `/nodes?${past('node_stats')}` : null, undefined, ([data]) => {
     node.value = data
     if (data) {
-      record('node', { mem_used: data.mem_used, disk_free: data.disk_free })
+      fill('node', data)
     }
   })
   const vhosts = useResource<Vhost[]>('/vhosts?columns=name', 30_000)

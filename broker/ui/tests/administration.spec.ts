@@ -101,6 +101,35 @@ test('definitions are downloaded, and taken in again', async ({ pages, broker })
   await broker.api('GET', '/queues/%2F/kept')
 })
 
+test('a large import says how far it is', async ({ pages }) => {
+  const queues = Array.from({ length: 400 }, (_, number) => ({
+    name: `many-${String(number)}`,
+    vhost: '/',
+    durable: true,
+    auto_delete: false,
+    arguments: {},
+  }))
+  const file = {
+    name: 'many.json',
+    mimeType: 'application/json',
+    buffer: Buffer.from(JSON.stringify({ queues })),
+  }
+  // The broker may be done before it is asked: then the browser holds the import back.
+  await pages.route('**/api/definitions', async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await route.continue()
+  })
+  await pages.route('**/api/imports', (route) =>
+    route.fulfill({ json: { running: true, done: 100, total: 400 } }),
+  )
+  await pages.goto('/#/definitions')
+  await pages.getByLabel('File').setInputFiles(file)
+  await pages.getByRole('button', { name: 'Upload' }).click()
+  await pages.getByRole('button', { name: 'Take in' }).click()
+  await expect(pages.getByRole('progressbar')).toHaveJSProperty('value', 0.25)
+  await expect(pages.getByText('The definitions are taken in.')).toBeVisible()
+})
+
 test('the log is shown as it goes on', async ({ pages, broker }) => {
   await pages.goto('/#/logs')
   await expect(pages.locator('.log')).toContainText('logged in to the web UI user=guest')

@@ -1,5 +1,7 @@
 // What the broker's API answers, as far as these pages read it.
 
+import type { Detail } from '../history'
+
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type Table = Record<string, Json>
 
@@ -25,6 +27,8 @@ export interface MessageStats {
   deliver_get: number
   redeliver: number
   ack: number
+  publish_details: Detail
+  deliver_get_details: Detail
 }
 
 export interface MessageCounts {
@@ -143,7 +147,12 @@ export interface Exchange extends Governed {
   arguments: Table
   messages_delayed: number
   messages_deduplicated: number
-  message_stats: { publish_in: number; publish_out: number }
+  message_stats: {
+    publish_in: number
+    publish_in_details: Detail
+    publish_out: number
+    publish_out_details: Detail
+  }
 }
 
 export interface Queue extends Governed, MessageCounts {

@@ -107,7 +107,13 @@ function options(
       y: { range: (_, __, max) => [0, Math.max(1, max || 0, limit ?? 0) * 1.1] },
     },
     axes: [
-      { ...axis, size: 24, gap: 6, space: 80, values: '{HH}:{mm}:{ss}' },
+      {
+        ...axis,
+        size: 24,
+        gap: 6,
+        space: 80,
+        values: (_, splits) => splits.map((moment) => clock(moment, splits)),
+      },
       { ...axis, size: 62, space: 34, values: (_, splits) => splits.map(format) },
     ],
     series: [
@@ -122,6 +128,14 @@ function options(
     ],
     hooks: limit === undefined ? {} : { draw: [(plot) => drawLimit(plot, limit, variable('--danger'))] },
   }
+}
+
+/** The time of day, with seconds where moments are close. */
+function clock(moment: number, all: number[]): string {
+  const isClose = (all[1] ?? 0) - (all[0] ?? 0) < 60
+  const time = new Date(moment * 1000)
+  const parts = [time.getHours(), time.getMinutes(), ...(isClose ? [time.getSeconds()] : [])]
+  return parts.map((part) => String(part).padStart(2, '0')).join(':')
 }
 
 /** At least a minute, up to now if there is nothing yet. */

@@ -35,7 +35,8 @@ interface Question {
   text: string
   /** What the button says that does it. */
   verb: string
-  action: () => Promise<unknown>
+  /** May say how far it is, from 0 to 1, if it takes long. */
+  action: (tell: (share: number) => void) => Promise<unknown>
 }
 
 const question = signal<Question | null>(null)
@@ -50,6 +51,7 @@ export function Questions() {
   const asked = question.value
   const [error, setError] = useState('')
   const [busy, setBusy] = useState(false)
+  const [share, setShare] = useState<number | null>(null)
   if (!asked) {
     return null
   }
@@ -61,18 +63,20 @@ export function Questions() {
     event.preventDefault()
     setBusy(true)
     try {
-      await asked.action()
+      await asked.action(setShare)
       close()
     } catch (failure) {
       setError(reason(failure))
     }
     setBusy(false)
+    setShare(null)
   }
   return (
     <Dialog title={asked.title} onClose={close}>
       <form onSubmit={(event) => void answer(event)}>
         <p>{asked.text}</p>
         <ErrorNote text={error} />
+        {share !== null && <progress value={share} aria-label={asked.title} />}
         <div class="actions">
           <button type="button" onClick={close}>
             Cancel

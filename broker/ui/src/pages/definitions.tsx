@@ -17,6 +17,27 @@ function save(text: string, name: string): void {
   URL.revokeObjectURL(url)
 }
 
+/** How often the broker is asked how far it is. */
+const LOOK_MS = 300
+
+/** Tells how far the import is. Whether it is done is told by its own answer. */
+async function look(tell: (share: number) => void): Promise<void> {
+  try {
+    const { running, done, total } = await request<Import>('/imports')
+    if (running && total > 0) {
+      tell(done / total)
+    }
+  } catch {
+    // The import itself says what is wrong.
+  }
+}
+
+interface Import {
+  running: boolean
+  done: number
+  total: number
+}
+
 export function Definitions() {
   const [version, setVersion] = useState(0)
   const place = vhost.value === '' ? '/definitions' : path`/definitions/${vhost.value}`
@@ -31,11 +52,14 @@ export function Definitions() {
       title: `Take in ${file.name}?`,
       text: `What it says of users, permissions, policies, queues, exchanges and bindings of ${what} is added, and replaces what has the same name. Nothing is deleted.`,
       verb: 'Take in',
-      action: async () => {
-        await request(place, {
-          method: 'POST',
-          raw: new Blob([await file.text()], { type: 'application/json' }),
-        })
+      action: async (share) => {
+        const raw = new Blob([await file.text()], { type: 'application/json' })
+        const timer = window.setInterval(() => void look(share), LOOK_MS)
+        try {
+          await request(place, { method: 'POST', raw })
+        } finally {
+          window.clearInterval(timer)
+        }
         tell('The definitions are taken in.')
         setVersion(version + 1)
       },

@@ -7,7 +7,7 @@ import { ask } from '../components/dialog'
 import { tell } from '../components/toasts'
 import { Chart } from '../charts/chart'
 import { count, plural, rate } from '../format'
-import { rates, record } from '../history'
+import { fill, past, rates } from '../history'
 import { Publish } from '../messages/publish'
 import { useResource } from '../resource'
 import { go, to } from '../router'
@@ -24,9 +24,9 @@ export function ExchangePage({ args: [vhost = '', segment = ''] }: { args: strin
   const name = segment === 'amq.default' ? '' : segment
   const series = `exchange ${vhost} ${name}`
   const exchange = useResource<Exchange>(
-    path`/exchanges/${vhost}/${segment}`,
+    `${path`/exchanges/${vhost}/${segment}`}?${past('msg_rates')}`,
     2000,
-    ({ message_stats: stats }) => record(series, { ...stats }),
+    ({ message_stats: stats }) => fill(series, stats),
   )
   const outgoing = useResource<Binding[]>(path`/exchanges/${vhost}/${segment}/bindings/source`)
   const incoming = useResource<Binding[]>(path`/exchanges/${vhost}/${segment}/bindings/destination`)

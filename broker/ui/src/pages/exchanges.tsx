@@ -8,7 +8,6 @@ import { PagedTable } from '../components/table'
 import { tell } from '../components/toasts'
 import { count, rate } from '../format'
 import { overview } from '../frame'
-import { lastRate, record } from '../history'
 import { useResource } from '../resource'
 import { go, to } from '../router'
 import { vhost } from '../session'
@@ -27,19 +26,8 @@ export const EXCHANGE_ARGUMENTS = [
   'x-recent-history-length',
 ]
 
-const seriesOf = (exchange: Exchange) => `exchange row ${exchange.vhost} ${exchange.name}`
-
 export function Exchanges() {
   const [adding, setAdding] = useState(false)
-  const keep = (exchanges: Exchange[]) => {
-    for (const exchange of exchanges) {
-      record(seriesOf(exchange), { ...exchange.message_stats })
-    }
-  }
-  const pace = (exchange: Exchange, name: string) => {
-    const last = lastRate(seriesOf(exchange), name)
-    return last === null ? '–' : rate(last)
-  }
   return (
     <>
       <Heading
@@ -55,7 +43,6 @@ export function Exchanges() {
         path={vhost.value === '' ? '/exchanges' : path`/exchanges/${vhost.value}`}
         empty="There is no exchange."
         sortBy="name"
-        onData={keep}
         keyOf={({ vhost, name }) => `${vhost} ${name}`}
         columns={[
           {
@@ -74,8 +61,18 @@ export function Exchanges() {
             cell: (of) => count(of.message_stats.publish_in),
             numeric: true,
           },
-          { title: 'In', cell: (of) => pace(of, 'publish_in'), numeric: true },
-          { title: 'Out', cell: (of) => pace(of, 'publish_out'), numeric: true },
+          {
+            title: 'In',
+            sort: 'message_stats.publish_in_details.rate',
+            cell: (of) => rate(of.message_stats.publish_in_details.rate),
+            numeric: true,
+          },
+          {
+            title: 'Out',
+            sort: 'message_stats.publish_out_details.rate',
+            cell: (of) => rate(of.message_stats.publish_out_details.rate),
+            numeric: true,
+          },
         ]}
       />
       {adding && <AddExchange onClose={() => setAdding(false)} />}

@@ -2,6 +2,7 @@ import { Heading, Section, Tile, Tiles } from '../components/bits'
 import { SettingsButton } from '../components/settings'
 import { Table } from '../components/table'
 import { Chart } from '../charts/chart'
+import { Ranges } from '../charts/ranges'
 import { bytes, count, duration, rate, short } from '../format'
 import { node, overview } from '../frame'
 import { levels, rates } from '../history'
@@ -43,6 +44,7 @@ export function OverviewPage() {
         <Tile label="Connections" value={count(objects.connections)} />
         <Tile label="Consumers" value={count(objects.consumers)} />
       </Tiles>
+      <Ranges />
       <div class="charts">
         <Chart title="Messages per second" lines={FLOW} data={rates('overview', names(FLOW))} format={rate} />
         <Chart

@@ -7,8 +7,9 @@ import { ask } from '../components/dialog'
 import { Table } from '../components/table'
 import { attempt, tell } from '../components/toasts'
 import { Chart } from '../charts/chart'
+import { Ranges } from '../charts/ranges'
 import { bytes, count, duration, plural, rate, short, time } from '../format'
-import { levels, rates, record } from '../history'
+import { fill, levels, past, rates } from '../history'
 import { Publish } from '../messages/publish'
 import { Browser } from '../messages/browser'
 import { type Resource, useResource } from '../resource'
@@ -32,13 +33,8 @@ const names = (lines: { name: string }[]) => lines.map(({ name }) => name)
 
 export function QueuePage({ args: [vhost = '', name = ''] }: { args: string[] }) {
   const series = `queue ${vhost} ${name}`
-  const queue = useResource<Queue>(path`/queues/${vhost}/${name}`, 2000, (data) =>
-    record(series, {
-      ...data.message_stats,
-      messages_ready: data.messages_ready,
-      messages_unacknowledged: data.messages_unacknowledged,
-    }),
-  )
+  const asked = `${path`/queues/${vhost}/${name}`}?${past('msg_rates', 'lengths')}`
+  const queue = useResource<Queue>(asked, 2000, (data) => fill(series, data.message_stats, data))
   const { data } = queue
   return (
     <>
@@ -70,6 +66,7 @@ export function QueuePage({ args: [vhost = '', name = ''] }: { args: string[] })
             )}
             <Tile label="Dead-lettered" value={count(data.deaths.dead_lettered ?? 0)} />
           </Tiles>
+          <Ranges />
           <div class="charts">
             <Chart title="Messages per second" lines={FLOW} data={rates(series, names(FLOW))} format={rate} />
             <Chart

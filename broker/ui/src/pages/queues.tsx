@@ -7,7 +7,6 @@ import { FormDialog } from '../components/form'
 import { PagedTable } from '../components/table'
 import { tell } from '../components/toasts'
 import { bytes, count, rate } from '../format'
-import { lastRate, record } from '../history'
 import { useResource } from '../resource'
 import { go, to } from '../router'
 import { vhost } from '../session'
@@ -51,25 +50,13 @@ const COLUMNS = [
   'messages_ready',
   'messages_unacknowledged',
   'message_bytes',
-  'message_stats.publish',
-  'message_stats.deliver_get',
+  'message_stats.publish_details.rate',
+  'message_stats.deliver_get_details.rate',
 ].join(',')
-
-const seriesOf = (queue: Queue) => `row ${queue.vhost} ${queue.name}`
 
 export function Queues() {
   const [adding, setAdding] = useState(false)
   const [version, setVersion] = useState(0)
-  const keep = (queues: Queue[]) => {
-    for (const queue of queues) {
-      const { publish, deliver_get } = queue.message_stats
-      record(seriesOf(queue), { publish, deliver_get })
-    }
-  }
-  const pace = (queue: Queue, name: string) => {
-    const last = lastRate(seriesOf(queue), name)
-    return last === null ? '–' : rate(last)
-  }
   return (
     <>
       <Heading
@@ -87,7 +74,6 @@ export function Queues() {
         empty="There is no queue yet."
         sortBy="name"
         version={version}
-        onData={keep}
         keyOf={({ vhost, name }) => `${vhost} ${name}`}
         columns={[
           {
@@ -109,14 +95,14 @@ export function Queues() {
           { title: 'State', sort: 'state', cell: ({ state }) => <State name={state} /> },
           {
             title: 'In',
-            sort: 'message_stats.publish',
-            cell: (of) => pace(of, 'publish'),
+            sort: 'message_stats.publish_details.rate',
+            cell: (of) => rate(of.message_stats.publish_details.rate),
             numeric: true,
           },
           {
             title: 'Out',
-            sort: 'message_stats.deliver_get',
-            cell: (of) => pace(of, 'deliver_get'),
+            sort: 'message_stats.deliver_get_details.rate',
+            cell: (of) => rate(of.message_stats.deliver_get_details.rate),
             numeric: true,
           },
         ]}
