@@ -1,7 +1,7 @@
 //! What a user may ask of the management API by tag: every request as a user of every kind. Whoever may not gets 401, RabbitMQ's text, and
 //! changes nothing.
 
-use amphora_tests::Broker;
+use amphora_tests::{Broker, Settings};
 use anyhow::ensure;
 use serde_json::{Value, json};
 
@@ -268,7 +268,10 @@ fn every_request_is_for_whom_it_is_for() -> anyhow::Result<()> {
 
 #[test]
 fn whoever_is_not_let_in_is_asked_to_log_in() -> anyhow::Result<()> {
-    let broker = Broker::start()?;
+    let broker = Broker::with(Settings {
+        config: "[management]\nfailed_logins_max = \"unlimited\"\n".to_owned(),
+        ..Settings::default()
+    })?;
     for login in ["", "Basic Z3Vlc3Q6d3Jvbmc=", "Bearer token", "Basic !"] {
         let api = Api::with_login(&broker, login)?;
         for (_, method, path, _) in REQUESTS {

@@ -139,6 +139,19 @@ pub struct CommitGroup {
     pub writes: Vec<Write>,
 }
 
+impl CommitGroup {
+    /// How many bytes its values have, without keys.
+    pub fn bytes(&self) -> usize {
+        let bytes = self.writes.iter().map(|write| match write {
+            Write::PutDefinition { value: data, .. }
+            | Write::Append { data, .. }
+            | Write::Settle { data, .. } => data.len(),
+            Write::DeleteDefinition { .. } | Write::Remove { .. } | Write::Forget { .. } => 0,
+        });
+        bytes.sum()
+    }
+}
+
 /// How far a commit must have gone when it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {

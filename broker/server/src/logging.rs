@@ -1,6 +1,7 @@
 //! Logs through `tracing`, to standard error: one line an event, as text or as JSON.
 
 mod recent;
+pub(crate) mod spans;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -13,7 +14,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 pub use self::recent::{Line, since as lines_since};
-use crate::config::{LogFormat, Logging};
+pub use self::spans::flush;
+use crate::config::{LogFormat, Logging, Tracing};
 
 /// Libraries whose news are the operator's only if they are bad. A level of their own brings the rest back.
 const TALKATIVE: [&str; 2] = ["fjall", "lsm_tree"];
@@ -31,8 +33,8 @@ static LEVEL: Mutex<String> = Mutex::new(String::new());
 )]
 pub struct LevelError(String);
 
-/// Starts logging for the whole process. A second call changes nothing.
-pub fn init(config: &Logging) -> Result<(), LevelError> {
+/// Starts logging and the export of spans for the whole process. A second call changes nothing.
+pub fn init(config: &Logging, tracing: &Tracing) -> Result<(), LevelError> {
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match config.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
@@ -48,6 +50,7 @@ pub fn init(config: &Logging) -> Result<(), LevelError> {
     // The only error is that a subscriber exists already, as in tests that share a process.
     if tracing_subscriber::registry()
         .with(filtered)
+        .with(spans::layer(tracing))
         .try_init()
         .is_ok()
     {
@@ -95,6 +98,7 @@ pub(crate) fn targets(levels: &str) -> Result<Targets, LevelError> {
     Ok(Targets::new()
         .with_default(default)
         .with_targets(TALKATIVE.map(|part| (part, quiet)))
+        .with_target(spans::TARGET, LevelFilter::OFF)
         .with_targets(parts))
 }
 

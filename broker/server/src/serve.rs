@@ -82,7 +82,11 @@ async fn serve(
 
     let open = claimed.open()?;
     let listeners = open.listeners();
-    let api = Api::new(runtime.backend(), users, about(config, listeners.clone()));
+    let api = Api::new(
+        runtime.backend(),
+        users,
+        about(config, listeners.clone(), tls.clone()),
+    );
     let http = open
         .http
         .into_iter()
@@ -131,12 +135,14 @@ fn node_name() -> String {
     format!("amphora@{}", machine::host_name())
 }
 
-fn about(config: &Config, listeners: Vec<Listener>) -> About {
+fn about(config: &Config, listeners: Vec<Listener>, tls: Option<tls::Acceptor>) -> About {
     About {
         node: node_name(),
         listeners,
         durability: config.durability,
         message_size_max: config.limits.message_size_max,
+        management: config.management.clone(),
+        tls,
     }
 }
 

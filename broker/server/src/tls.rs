@@ -8,21 +8,32 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use der::Decode;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
+use x509_cert::Certificate;
 
 pub use self::peer::{PeerCertificate, describe, peer_identity};
 use crate::config::{ConfigError, Tls};
 
 /// What takes the handshakes of the `amqps` listeners. A clone is another handle of the same.
 #[derive(Clone, Debug)]
-pub struct Acceptor(Arc<ArcSwap<ServerConfig>>);
+pub struct Acceptor(Arc<ArcSwap<InForce>>);
+
+/// What handshakes are taken with.
+#[derive(Debug)]
+struct InForce {
+    config: Arc<ServerConfig>,
+    /// When the broker's certificate, or one of those behind it, is no longer valid.
+    expires: Option<SystemTime>,
+}
 
 impl Acceptor {
     /// Reads the files that the configuration names.
@@ -30,7 +41,7 @@ impl Acceptor {
     /// # Errors
     /// A file that cannot be read, holds nothing of its kind, or a key that is not the certificate's; each names its key and file.
     pub fn new(config: &Tls) -> Result<Self, ConfigError> {
-        Ok(Self(Arc::new(ArcSwap::from_pointee(server_config(
+        Ok(Self(Arc::new(ArcSwap::from_pointee(InForce::read(
             config,
         )?))))
     }
@@ -40,28 +51,56 @@ impl Acceptor {
     /// # Errors
     /// As [`Acceptor::new`]; what was in force stays.
     pub fn renew(&self, config: &Tls) -> Result<(), ConfigError> {
-        self.0.store(Arc::new(server_config(config)?));
+        self.0.store(Arc::new(InForce::read(config)?));
         Ok(())
     }
 
     /// What takes a handshake that begins now.
     pub fn current(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.0.load_full())
+        TlsAcceptor::from(Arc::clone(&self.0.load().config))
+    }
+
+    /// When the first of the broker's certificates is no longer valid, if that can be read.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.0.load().expires
     }
 }
 
-/// Reads the files that the configuration names.
+impl InForce {
+    fn read(config: &Tls) -> Result<Self, ConfigError> {
+        let missing = ConfigError::new("tls.certificate", "missing; TLS needs it");
+        let file = config.certificate.as_deref().ok_or(missing)?;
+        let chain = certificates("tls.certificate", file)?;
+        let expires = chain.iter().filter_map(|certificate| expiry(certificate));
+        Ok(Self {
+            expires: expires.min(),
+            config: Arc::new(server_config(config, file, chain)?),
+        })
+    }
+}
+
+fn expiry(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    Some(
+        certificate
+            .tbs_certificate
+            .validity
+            .not_after
+            .to_system_time(),
+    )
+}
+
+/// Reads the other files that the configuration names.
 ///
 /// # Errors
 /// A file that cannot be read, holds nothing of its kind, or a key that is not the certificate's; each names its key and file.
-fn server_config(config: &Tls) -> Result<ServerConfig, ConfigError> {
+fn server_config(
+    config: &Tls,
+    certificate_file: &Path,
+    chain: Vec<CertificateDer<'static>>,
+) -> Result<ServerConfig, ConfigError> {
     let missing = |key| ConfigError::new(key, "missing; TLS needs it");
-    let certificate_file = config
-        .certificate
-        .as_deref()
-        .ok_or_else(|| missing("tls.certificate"))?;
     let key_file = config.key.as_deref().ok_or_else(|| missing("tls.key"))?;
-    let chain = certificates("tls.certificate", certificate_file)?;
     let key =
         PrivateKeyDer::from_pem_file(key_file).map_err(|e| refuse("tls.key", key_file, &e))?;
 

@@ -4,6 +4,7 @@
 //! host into a [`VhostAccess`], which every operation asks for permission. Both look at the user's [`Account`] as it is at that moment.
 
 mod account;
+mod attempts;
 mod identity;
 mod login;
 mod mechanism;
@@ -17,6 +18,7 @@ mod topic_permission;
 mod users;
 
 pub use self::account::{Account, UserLimits};
+pub use self::attempts::Attempts;
 pub use self::identity::{Identity, VhostAccess};
 pub use self::login::Login;
 pub use self::password::{PasswordHash, UnknownHash};

@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
 use super::account::{self, Account};
+use super::attempts::Attempts;
 use super::identity::Identity;
 use super::mechanism::Claim;
 use super::password::PasswordHash;
@@ -27,6 +28,10 @@ pub struct Users {
     by_name: RwLock<BTreeMap<Arc<str>, Arc<User>>>,
     login_from: LoginFrom,
     hashings: Semaphore,
+    /// Logins of AMQP clients.
+    pub amqp_attempts: Attempts,
+    /// Logins at the management API.
+    pub http_attempts: Attempts,
 }
 
 /// A user, for as long as there is one of that name: who has logged in before a change is subject to it, too.
@@ -57,6 +62,8 @@ impl Users {
             by_name: RwLock::default(),
             login_from,
             hashings: Semaphore::new(HASHINGS_MAX),
+            amqp_attempts: Attempts::default(),
+            http_attempts: Attempts::default(),
         }
     }
 
@@ -112,7 +119,13 @@ impl Users {
         response: &[u8],
         peer: &PeerInfo,
     ) -> Result<Identity, Refusal> {
-        match Claim::read(mechanism, response)? {
+        let claim = Claim::read(mechanism, response)?;
+        let checked = self.check(claim, peer).await;
+        self.amqp_attempts.count(checked)
+    }
+
+    async fn check(&self, claim: Claim, peer: &PeerInfo) -> Result<Identity, Refusal> {
+        match claim {
             Claim::Password {
                 mechanism,
                 user,

@@ -64,8 +64,10 @@ impl ServeArgs {
         let usage = |error: &dyn std::error::Error| Exit::Usage(error.to_string());
         let source = self.source();
         let config = self.into_config().map_err(|error| usage(&error))?;
-        logging::init(&config.logging).map_err(|error| usage(&error))?;
-        match serve::run(&config, source) {
+        logging::init(&config.logging, &config.tracing).map_err(|error| usage(&error))?;
+        let ended = serve::run(&config, source);
+        logging::flush();
+        match ended {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(ServeError::Config(error)) => Err(Exit::Usage(error.to_string())),
             Err(error) => Err(Exit::Failed(error.to_string())),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use amphora_core::hook::OnError;
 
-use super::{Attachment, Config, Credential, Grant, Plugin, Tls};
+use super::{Attachment, Config, Credential, Grant, Plugin, Tls, Tracing};
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
@@ -25,6 +25,10 @@ fn the_example_has_every_key_and_no_other() -> Result<(), Box<dyn Error>> {
             key: Some("broker.key".into()),
             client_ca: Some("clients.pem".into()),
             ..Tls::default()
+        },
+        tracing: Tracing {
+            endpoint: Some("http://127.0.0.1:4318/v1/traces".to_owned()),
+            ..Tracing::default()
         },
         load_definitions: Some("definitions.json".into()),
         ..Config::default()

@@ -8,6 +8,7 @@ mod de;
 mod example;
 mod limits;
 mod load;
+mod management;
 mod plugin;
 mod user;
 mod value;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 
 pub use self::limits::Limits;
 pub use self::load::ConfigError;
+pub use self::management::{Management, Tracing};
 pub use self::plugin::{Attachment, Grant, NamePattern, Plugin, Target};
 pub use self::user::{Credential, Permission, User};
 pub use self::value::{ByteSize, Maximum, MemoryMark};
@@ -40,8 +42,12 @@ pub struct Config {
     pub tls: Tls,
     /// Bounds on what clients may ask for.
     pub limits: Limits,
+    /// What the management API lets callers do.
+    pub management: Management,
     /// What is logged, and how.
     pub logging: Logging,
+    /// Where spans are exported to.
+    pub tracing: Tracing,
     /// Sent to clients in `connection.start`, beside or instead of the broker's own.
     pub server_properties: BTreeMap<String, String>,
     /// The virtual host with the exchange `amq.rabbitmq.event`; empty for none.
@@ -158,7 +164,9 @@ impl Default for Config {
             listeners: Listeners::default(),
             tls: Tls::default(),
             limits: Limits::default(),
+            management: Management::default(),
             logging: Logging::default(),
+            tracing: Tracing::default(),
             server_properties: BTreeMap::new(),
             event_vhost: "/".to_owned(),
             users: vec![User::guest()],

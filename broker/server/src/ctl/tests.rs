@@ -11,7 +11,7 @@ use expect_test::expect_file;
 
 use super::*;
 use crate::auth::Users;
-use crate::config::{ByteSize, Config, Durability, LoginFrom, Plugin, User};
+use crate::config::{ByteSize, Config, Durability, LoginFrom, Management, Plugin, User};
 use crate::management::fake::FakeBroker;
 use crate::management::{About, Api, Listener, Server};
 use crate::runtime::Runtime;
@@ -36,6 +36,8 @@ fn with_broker(test: impl FnOnce(&str, &FakeBroker) -> anyhow::Result<()>) -> an
         }],
         durability: Durability::Fsync,
         message_size_max: ByteSize::mib(16),
+        management: Management::default(),
+        tls: None,
     };
     let users = Users::seeded(&[User::guest()], LoginFrom::default())?;
     let server = Server::start(
@@ -73,6 +75,8 @@ fn with_real_broker(test: impl FnOnce(&str) -> anyhow::Result<()>) -> anyhow::Re
         listeners: Vec::new(),
         durability: Durability::Fsync,
         message_size_max: ByteSize::mib(16),
+        management: Management::default(),
+        tls: None,
     };
     let api = Api::new(runtime.backend(), users, about);
     let server = Server::start(vec![listener], api)?;

@@ -26,8 +26,8 @@ pub use self::delayed::DelayedMessages;
 pub use self::plugins::{PluginRefusal, PluginReply, Plugins, PutPlugin};
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, Destination,
-    ExchangeSnapshot, NodeSnapshot, Overview, QueueSnapshot, RouteReport, UnackedSnapshot,
-    VhostSnapshot,
+    ExchangeSnapshot, NodeSnapshot, Overview, QueueFigures, QueueSnapshot, RouteReport,
+    StoreSnapshot, UnackedSnapshot, VhostSnapshot,
 };
 use crate::auth::{Identity, VhostAccess};
 use crate::config::{ByteSize, MemoryMark};
@@ -44,6 +44,8 @@ pub trait Backend: Send + Sync + 'static {
     fn overview(&self) -> Overview;
     /// The state of the one node.
     fn node(&self) -> NodeSnapshot;
+    /// What commits to the store cost.
+    fn store(&self) -> StoreSnapshot;
     /// The names of all virtual hosts. Asked for with every request, and so cheaper than [`Backend::vhosts`].
     fn vhost_names(&self) -> Vec<VhostName>;
     /// All virtual hosts, with what is in them counted.
@@ -58,6 +60,8 @@ pub trait Backend: Send + Sync + 'static {
     fn queue_names(&self, vhost: &str) -> Vec<QueueName>;
     /// These queues of a virtual host, without those that are gone.
     fn queues_named(&self, vhost: &str, names: &[QueueName]) -> Vec<QueueSnapshot>;
+    /// What is counted of all queues of a virtual host. Cheaper than [`Backend::queues`].
+    fn queue_figures(&self, vhost: &str) -> Vec<QueueFigures>;
     /// One queue.
     fn queue(&self, vhost: &str, name: &str) -> Option<QueueSnapshot>;
     /// The bindings of a virtual host that pass the filter, the implicit ones of the default exchange included.

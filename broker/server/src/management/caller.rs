@@ -1,6 +1,7 @@
 //! Who calls: by HTTP's basic authentication or a session of the web UI, and what that user may see.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use amphora_protocol::wire::types::VhostName;
 use axum::extract::FromRequestParts;
@@ -11,6 +12,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::backend::{Administration, Backend};
+use super::definitions::Progress;
+use super::history::{Details, History, Of};
+use super::listing::Listing;
 use super::refused::Refused;
 use super::{About, Api, sessions};
 use crate::auth::{Denial, Identity, PeerInfo, Users, VhostAccess};
@@ -36,6 +40,20 @@ impl Caller {
 
     pub(super) fn about(&self) -> &About {
         self.api.about()
+    }
+
+    /// How somebody's figures change.
+    pub(super) fn details(&self, of: Of<'_>, listing: &Listing) -> Details {
+        self.api.history().details(of, listing.windows())
+    }
+
+    /// How far imports of definitions are.
+    pub(super) fn imports(&self) -> &Progress {
+        self.api.imports()
+    }
+
+    pub(super) fn history(&self) -> &History {
+        self.api.history()
     }
 
     pub(super) fn users(&self) -> &Users {
@@ -121,9 +139,14 @@ impl Caller {
         password: &[u8],
     ) -> Result<Self, Refused> {
         let peer = peer_of(extensions);
-        let identity = match api.users().check_password(user, password, &peer).await {
+        let users = api.users();
+        let checked = users.check_password(user, password, &peer).await;
+        let identity = match users.http_attempts.count(checked) {
             Ok(identity) => identity,
             Err(denial) => {
+                if let Some(Peer(address)) = extensions.get::<Peer>() {
+                    api.pace().note_failure(address.ip(), Instant::now());
+                }
                 tracing::warn!(%denial, "refused a login to the management API");
                 return Err(Refused::not_authenticated(match denial {
                     Denial::OnlyLoopback(_) => "User can only log in via localhost",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::caller::Caller;
 use super::consumers;
+use super::history::Of;
 use super::json;
 use super::listing::Listing;
 use super::refused::Refused;
@@ -56,7 +57,7 @@ pub(super) fn routes() -> Routes {
 async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
     listing.list(
         connections(&caller)
-            .map(|connection| view(&caller, &connection))
+            .map(|connection| view(&caller, &connection, &listing))
             .collect(),
         &["name"],
     )
@@ -71,7 +72,7 @@ async fn list_in(
     let inside = connections(&caller).filter(|connection| connection.vhost.as_str() == vhost);
     listing.list(
         inside
-            .map(|connection| view(&caller, &connection))
+            .map(|connection| view(&caller, &connection, &listing))
             .collect(),
         &["name"],
     )
@@ -83,7 +84,7 @@ async fn list_of_user(
     listing: Listing,
 ) -> Result<Response, Refused> {
     let of_user = connections(&caller).filter(|connection| *connection.user == *user);
-    let views = of_user.map(|connection| view(&caller, &connection));
+    let views = of_user.map(|connection| view(&caller, &connection, &listing));
     listing.list(views.collect(), &["name"])
 }
 
@@ -121,7 +122,7 @@ async fn show(
     Path(name): Path<String>,
     listing: Listing,
 ) -> Result<Response, Refused> {
-    Ok(listing.one(view(&caller, &find(&caller, &name)?)))
+    Ok(listing.one(view(&caller, &find(&caller, &name)?, &listing)))
 }
 
 async fn close(
@@ -172,7 +173,7 @@ async fn show_channel(
     let channel =
         channels(&caller).find(|channel| channel.connection.channel_name(channel.number) == name);
     let channel = channel.ok_or_else(Refused::not_found)?;
-    let mut shown = view_channel(&caller, &channel);
+    let mut shown = view_channel(&caller, &channel, &listing);
     let mut details = caller.backend().consumers(&channel.vhost);
     details.retain(|consumer| {
         consumer.connection == channel.connection && consumer.channel == channel.number
@@ -210,16 +211,17 @@ fn list_of(
     let wanted = channels(caller).filter(is_wanted);
     listing.list(
         wanted
-            .map(|channel| view_channel(caller, &channel))
+            .map(|channel| view_channel(caller, &channel, listing))
             .collect(),
         &["name"],
     )
 }
 
-fn view(caller: &Caller, connection: &ConnectionSnapshot) -> Value {
+fn view(caller: &Caller, connection: &ConnectionSnapshot, listing: &Listing) -> Value {
+    let details = caller.details(Of::Connection(&connection.connection.name), listing);
     let ConnectionRef { name, peer } = &connection.connection;
     let tls = connection.tls.as_ref();
-    json!({
+    details.beside(json!({
         "name": &**name,
         "user_provided_name": connection.client_properties.get("connection_name").and_then(FieldValue::as_str),
         "node": caller.about().node,
@@ -246,11 +248,12 @@ fn view(caller: &Caller, connection: &ConnectionSnapshot) -> Value {
         "recv_oct": connection.received_bytes,
         "send_oct": connection.sent_bytes,
         "send_pend": connection.pending_bytes,
-    })
+    }))
 }
 
-fn view_channel(caller: &Caller, channel: &ChannelSnapshot) -> Value {
+fn view_channel(caller: &Caller, channel: &ChannelSnapshot, listing: &Listing) -> Value {
     let ConnectionRef { name, peer } = &channel.connection;
+    let details = caller.details(Of::Channel(name, channel.number), listing);
     json!({
         "name": channel.connection.channel_name(channel.number),
         "number": channel.number.0,
@@ -268,6 +271,6 @@ fn view_channel(caller: &Caller, channel: &ChannelSnapshot) -> Value {
         "acks_uncommitted": channel.uncommitted_ack_count,
         "prefetch_count": channel.prefetch_count,
         "global_prefetch_count": channel.global_prefetch_count,
-        "message_stats": stats::message_stats(&channel.message_stats),
+        "message_stats": stats::message_stats(&channel.message_stats, &details),
     })
 }

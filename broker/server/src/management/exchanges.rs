@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::backend::{DeclareExchange, DeleteExchange};
 use super::body::Fields;
 use super::caller::Caller;
+use super::history::Of;
 use super::json;
 use super::listing::Listing;
 use super::refused::Refused;
@@ -56,7 +57,8 @@ async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused>
     let exchanges = vhosts
         .iter()
         .flat_map(|vhost| caller.backend().exchanges(vhost));
-    listing.list(exchanges.map(|exchange| view(&exchange)).collect(), ORDER)
+    let views = exchanges.map(|exchange| view(&caller, &exchange, &listing));
+    listing.list(views.collect(), ORDER)
 }
 
 async fn list(
@@ -65,15 +67,11 @@ async fn list(
     listing: Listing,
 ) -> Result<Response, Refused> {
     caller.enter(&vhost)?;
-    listing.list(
-        caller
-            .backend()
-            .exchanges(&vhost)
-            .iter()
-            .map(view)
-            .collect(),
-        ORDER,
-    )
+    let exchanges = caller.backend().exchanges(&vhost);
+    let views = exchanges
+        .iter()
+        .map(|exchange| view(&caller, exchange, &listing));
+    listing.list(views.collect(), ORDER)
 }
 
 async fn show(
@@ -83,7 +81,8 @@ async fn show(
 ) -> Result<Response, Refused> {
     caller.enter(&vhost)?;
     let exchange = caller.backend().exchange(&vhost, &exchange_name(&name)?);
-    Ok(listing.one(view(&exchange.ok_or_else(Refused::not_found)?)))
+    let exchange = exchange.ok_or_else(Refused::not_found)?;
+    Ok(listing.one(view(&caller, &exchange, &listing)))
 }
 
 async fn declare(
@@ -135,7 +134,8 @@ pub(super) fn exchange_name(name: &str) -> Result<ExchangeName, Refused> {
     ExchangeName::new(name).map_err(|error| Refused::bad_request(error.to_string()))
 }
 
-fn view(exchange: &ExchangeSnapshot) -> Value {
+fn view(caller: &Caller, exchange: &ExchangeSnapshot, listing: &Listing) -> Value {
+    let details = caller.details(Of::Exchange(&exchange.vhost, &exchange.name), listing);
     json!({
         "vhost": exchange.vhost.as_str(),
         "name": exchange.name.as_str(),
@@ -149,9 +149,9 @@ fn view(exchange: &ExchangeSnapshot) -> Value {
         "policy": exchange.policies.policy.as_deref(),
         "operator_policy": exchange.policies.operator_policy.as_deref(),
         "effective_policy_definition": json::from_table(&exchange.policies.definition),
-        "message_stats": {
+        "message_stats": details.beside(json!({
             "publish_in": exchange.published_in,
             "publish_out": exchange.published_out,
-        },
+        })),
     })
 }

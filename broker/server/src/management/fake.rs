@@ -26,7 +26,8 @@ use super::backend::{
 use super::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState,
     ConsumerSnapshot, Destination, ExchangeSnapshot, MessageCounts, MessageStats, NodeSnapshot,
-    ObjectTotals, Overview, QueueSnapshot, RouteReport, UnackedSnapshot, VhostSnapshot,
+    ObjectTotals, Overview, QueueFigures, QueueSnapshot, RouteReport, StoreSnapshot,
+    UnackedSnapshot, VhostSnapshot,
 };
 use crate::auth::{Access, Identity, Resource, VhostAccess};
 
@@ -108,6 +109,10 @@ impl Backend for FakeBroker {
         self.0.lock().node
     }
 
+    fn store(&self) -> StoreSnapshot {
+        StoreSnapshot::default()
+    }
+
     fn vhost_names(&self) -> Vec<VhostName> {
         vec![vhost()]
     }
@@ -121,6 +126,7 @@ impl Backend for FakeBroker {
             protected_from_deletion: false,
             tracing: self.0.lock().tracing,
             messages: MessageCounts::default(),
+            message_stats: MessageStats::default(),
         }]
     }
 
@@ -148,6 +154,15 @@ impl Backend for FakeBroker {
     fn queues_named(&self, _: &str, names: &[QueueName]) -> Vec<QueueSnapshot> {
         let found = names.iter().filter_map(|name| self.queue("/", name));
         found.collect()
+    }
+
+    fn queue_figures(&self, _: &str) -> Vec<QueueFigures> {
+        let state = self.0.lock();
+        state
+            .queues
+            .values()
+            .map(snapshots::queue_figures)
+            .collect()
     }
 
     fn queue(&self, _: &str, name: &str) -> Option<QueueSnapshot> {

@@ -1,5 +1,7 @@
 //! Whether all is well: `/api/health/checks`, for probes, and the older `/api/aliveness-test`.
 
+use std::time::{Duration, SystemTime};
+
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
@@ -15,77 +17,91 @@ use super::caller::Caller;
 use super::queues::queue_name;
 use super::refused::Refused;
 use super::routes::Routes;
+use super::stats;
+use crate::tls::Acceptor;
 
 const ALIVENESS_QUEUE: &str = "aliveness-test";
 
+/// Checks that whoever can ask has passed.
+const PASSED: [(&str, &str); 13] = [
+    (
+        "/health/checks/ready-to-serve-clients",
+        "Fails while clients are not let in.",
+    ),
+    (
+        "/health/checks/is-in-service",
+        "Fails while the node is in maintenance.",
+    ),
+    (
+        "/health/checks/virtual-hosts",
+        "Fails if a virtual host does not run.",
+    ),
+    (
+        "/health/checks/below-node-connection-limit",
+        "Fails if no more connections are let in.",
+    ),
+    (
+        "/health/checks/reached-target-cluster-size",
+        "Fails while nodes are missing.",
+    ),
+    (
+        "/health/checks/metadata-store/initialized",
+        "Fails until definitions are there.",
+    ),
+    (
+        "/health/checks/metadata-store/initialized/with-data",
+        "Fails until definitions are there, with data.",
+    ),
+    (
+        "/health/checks/quorum-queues-without-elected-leaders/all-vhosts",
+        "Fails if a queue has no leader.",
+    ),
+    (
+        "/health/checks/quorum-queues-without-elected-leaders/all-vhosts/pattern/{pattern}",
+        "Fails if a queue of such a name has no leader.",
+    ),
+    (
+        "/health/checks/quorum-queues-without-elected-leaders/vhost/{vhost}",
+        "Fails if a queue of a virtual host has no leader.",
+    ),
+    (
+        "/health/checks/quorum-queues-without-elected-leaders/vhost/{vhost}/pattern/{pattern}",
+        "Fails if a queue of such a name in a virtual host has no leader.",
+    ),
+    ("/healthchecks/node", "Whether the node works."),
+    ("/healthchecks/node/{node}", "Whether a node works."),
+];
+
+/// Checks of what other nodes have.
+const OF_CLUSTERS: [(&str, &str); 2] = [
+    (
+        "/health/checks/node-is-quorum-critical",
+        "Fails if a queue would lose its quorum without this node.",
+    ),
+    (
+        "/health/checks/node-is-mirror-sync-critical",
+        "Fails if a queue would lose its last mirror without this node.",
+    ),
+];
+
 pub(super) fn routes() -> Routes {
-    Routes::of("Health")
-        .get(
-            "/health/checks/alarms",
-            alarms,
-            "Fails while an alarm is in effect.",
-        )
-        .get(
-            "/health/checks/local-alarms",
-            alarms,
-            "Fails while an alarm of this node is in effect.",
-        )
-        .get(
-            "/health/checks/ready-to-serve-clients",
-            ready,
-            "Fails while clients are not let in.",
-        )
-        .get(
-            "/health/checks/is-in-service",
-            ready,
-            "Fails while the node is in maintenance.",
-        )
-        .get(
-            "/health/checks/virtual-hosts",
-            ready,
-            "Fails if a virtual host does not run.",
-        )
-        .get(
-            "/health/checks/node-is-quorum-critical",
-            ready,
-            "Fails if a queue would lose its quorum without this node.",
-        )
-        .get(
-            "/health/checks/reached-target-cluster-size",
-            ready,
-            "Fails while nodes are missing.",
-        )
-        .get(
-            "/health/checks/metadata-store/initialized",
-            ready,
-            "Fails until definitions are there.",
-        )
-        .get(
-            "/health/checks/metadata-store/initialized/with-data",
-            ready,
-            "Fails until definitions are there, with data.",
-        )
-        .get(
-            "/health/checks/quorum-queues-without-elected-leaders/all-vhosts",
-            ready,
-            "Fails if a queue has no leader.",
-        )
-        .get("/healthchecks/node", ready, "Whether the node works.")
-        .get(
-            "/health/checks/port-listener/{port}",
-            port_listener,
-            "Fails if nobody listens on a port.",
-        )
-        .get(
-            "/health/checks/protocol-listener/{protocol}",
-            protocol_listener,
-            "Fails if nobody listens for a protocol.",
-        )
-        .get(
-            "/aliveness-test/{vhost}",
-            aliveness,
-            "Sends a message through a queue of its own.",
-        )
+    let passed = PASSED
+        .into_iter()
+        .fold(Routes::of("Health"), |routes, (path, about)| {
+            routes.get(path, ready, about)
+        });
+    let of_clusters = OF_CLUSTERS
+        .into_iter()
+        .fold(passed, |routes, (path, about)| {
+            routes.get(path, alone, about)
+        });
+    of_clusters
+        .get("/health/checks/alarms", alarms, "Fails while an alarm is in effect.")
+        .get("/health/checks/local-alarms", alarms, "Fails while an alarm of this node is in effect.")
+        .get("/health/checks/certificate-expiration/{within}/{unit}", certificate_expiration, "Fails if a certificate of the broker's expires within so many days, weeks, months or years.")
+        .get("/health/checks/port-listener/{port}", port_listener, "Fails if nobody listens on a port.")
+        .get("/health/checks/protocol-listener/{protocol}", protocol_listener, "Fails if nobody listens for a protocol.")
+        .get("/aliveness-test/{vhost}", aliveness, "Sends a message through a queue of its own.")
 }
 
 async fn alarms(caller: Caller) -> Response {
@@ -110,29 +126,88 @@ async fn ready(_: Caller) -> Response {
     ok()
 }
 
-async fn port_listener(caller: Caller, Path(port): Path<u16>) -> Response {
-    let mut listeners = caller.about().listeners.iter();
-    if listeners.any(|listener| listener.address.port() == port) {
-        return ok();
-    }
-    failed(json!({ "reason": "No active listener", "missing": port }))
+/// No other node has what this one has, and none is waited for.
+async fn alone(_: Caller) -> Response {
+    Json(json!({ "status": "ok", "reason": "single node cluster" })).into_response()
 }
 
-async fn protocol_listener(caller: Caller, Path(protocol): Path<String>) -> Response {
-    let wanted = match protocol.as_str() {
-        "amqp091" | "amqp" => "amqp",
-        "amqps" | "amqp/ssl" => "amqp/ssl",
-        other => other,
-    };
-    if caller
-        .about()
-        .listeners
-        .iter()
-        .any(|listener| listener.protocol == wanted)
-    {
-        return ok();
+async fn port_listener(caller: Caller, Path(port): Path<u16>) -> Response {
+    let listeners = &caller.about().listeners;
+    let ports: Vec<_> = listeners.iter().map(|known| known.address.port()).collect();
+    if ports.contains(&port) {
+        return Json(json!({ "status": "ok", "port": port })).into_response();
     }
-    failed(json!({ "reason": "No active listener", "missing": [protocol] }))
+    failed(json!({ "reason": "No active listener", "missing": port, "ports": ports }))
+}
+
+async fn protocol_listener(caller: Caller, Path(asked): Path<String>) -> Response {
+    let known = &caller.about().listeners;
+    let mut protocols: Vec<_> = known.iter().map(|listener| listener.protocol).collect();
+    protocols.sort_unstable();
+    protocols.dedup();
+    let wanted: Vec<_> = asked.split(',').map(protocol_name).collect();
+    let is_there = |wanted: &&str| protocols.contains(wanted);
+    if let Some(found) = wanted.iter().find(|wanted| is_there(wanted)) {
+        return Json(json!({ "status": "ok", "protocol": found })).into_response();
+    }
+    let missing = match wanted.as_slice() {
+        [one] => json!(one),
+        several => json!(several),
+    };
+    failed(json!({ "reason": "No active listener", "missing": missing, "protocols": protocols }))
+}
+
+/// The listeners' own name of a protocol.
+fn protocol_name(asked: &str) -> &str {
+    match asked {
+        "amqp091" | "amqp0.9.1" | "amqp0-9-1" => "amqp",
+        "amqps" => "amqp/ssl",
+        other => other,
+    }
+}
+
+async fn certificate_expiration(
+    caller: Caller,
+    Path((within, unit)): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    let days = match unit.as_str() {
+        "day" | "days" => 1,
+        "week" | "weeks" => 7,
+        "month" | "months" => 30,
+        "year" | "years" => 365,
+        _ => {
+            return Err(Refused::bad_request(
+                "Time unit not recognised. Supported units: days, weeks, months, years.",
+            ));
+        }
+    };
+    let within: u64 = within
+        .parse()
+        .map_err(|_| Refused::bad_request(format!("Invalid expiration unit: {within}")))?;
+    let span = Duration::from_secs(within.saturating_mul(days).saturating_mul(86_400));
+    let expires = caller.about().tls.as_ref().and_then(Acceptor::expires);
+    let end = SystemTime::now().checked_add(span);
+    let Some(expires) = expires.filter(|expires| end.is_none_or(|end| *expires < end)) else {
+        return Ok(ok());
+    };
+    let listeners = &caller.about().listeners;
+    let encrypted = listeners
+        .iter()
+        .filter(|known| known.protocol == "amqp/ssl");
+    let affected: Vec<_> = encrypted
+        .map(|listener| {
+            json!({
+                "node": caller.about().node,
+                "protocol": listener.protocol,
+                "interface": listener.address.ip(),
+                "port": listener.address.port(),
+                "cert_expires_on": stats::timestamp(expires),
+            })
+        })
+        .collect();
+    Ok(failed(
+        json!({ "reason": "Certificates expiring", "expired": affected }),
+    ))
 }
 
 /// Sends a message through a queue of its own.

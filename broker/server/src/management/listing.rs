@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
 
+use super::history::Windows;
 use super::refused::Refused;
 
 const PAGE_SIZE: usize = 100;
@@ -23,6 +24,7 @@ pub(super) struct Listing {
     sort: Option<String>,
     reverse: bool,
     columns: Vec<String>,
+    windows: Windows,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -126,6 +128,11 @@ impl Listing {
         Some(found)
     }
 
+    /// Which past is asked for.
+    pub(super) fn windows(&self) -> &Windows {
+        &self.windows
+    }
+
     /// Answers with a single thing.
     pub(super) fn one(&self, item: Value) -> Response {
         Json(self.cut(item)).into_response()
@@ -183,6 +190,7 @@ impl Listing {
             sort: query.get("sort").filter(|path| !path.is_empty()).cloned(),
             reverse: is_true("sort_reverse"),
             columns: columns.into_iter().flatten().map(str::to_owned).collect(),
+            windows: Windows::read(query)?,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Handlers see the broker through [`Backend`] only. Each resource has a file with its routes, its handlers and its JSON; what
 //! they share is who calls ([`caller`]), what a list may be asked for ([`listing`]), and how a refusal looks ([`refused`]).
 
+mod attempts;
 pub mod backend;
 mod bindings;
 mod body;
@@ -11,12 +12,14 @@ mod caller;
 mod cluster;
 mod connections;
 mod consumers;
+mod cors;
 pub(crate) mod definitions;
 mod delayed;
 mod exchanges;
 #[cfg(test)]
 pub(crate) mod fake;
 mod health;
+mod history;
 pub(crate) mod json;
 mod limits;
 mod listing;
@@ -26,6 +29,7 @@ mod metrics;
 mod offsets;
 mod openapi;
 mod overview;
+mod pace;
 mod parameters;
 mod permissions;
 mod plugins;
@@ -51,7 +55,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::HeaderValue;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, WWW_AUTHENTICATE,
@@ -59,13 +63,18 @@ use axum::http::header::{
 };
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use tracing::Span;
 
 pub use self::backend::Backend;
+use self::cors::Cors;
+use self::history::History;
+use self::pace::Pace;
 use self::refused::Refused;
 pub use self::server::Server;
 use self::sessions::Sessions;
 use crate::auth::Users;
-use crate::config::{ByteSize, Durability};
+use crate::config::{ByteSize, Durability, Management};
+use crate::tls::Acceptor;
 
 /// The API, ready to answer. Cheap to clone.
 #[derive(Clone)]
@@ -76,6 +85,9 @@ struct Parts {
     users: Arc<Users>,
     about: About,
     sessions: Sessions,
+    history: History,
+    pace: Pace,
+    imports: definitions::Progress,
 }
 
 /// What does not change while the broker runs.
@@ -89,6 +101,10 @@ pub struct About {
     pub durability: Durability,
     /// The largest message.
     pub message_size_max: ByteSize,
+    /// What callers may do.
+    pub management: Management,
+    /// What takes TLS handshakes, if the broker does.
+    pub tls: Option<Acceptor>,
 }
 
 /// An address that the broker listens on.
@@ -103,11 +119,15 @@ pub struct Listener {
 impl Api {
     /// An API to this broker, for these users.
     pub fn new(backend: Arc<dyn Backend>, users: Arc<Users>, about: About) -> Self {
+        let pace = Pace::new(&about.management);
         Self(Arc::new(Parts {
             backend,
             users,
             about,
             sessions: Sessions::default(),
+            history: History::default(),
+            pace,
+            imports: definitions::Progress::default(),
         }))
     }
 
@@ -116,6 +136,7 @@ impl Api {
         let body_max = self.about().message_size_max.as_bytes().saturating_mul(2);
         let routes = overview::routes()
             .merge(cluster::routes())
+            .merge(attempts::routes())
             .merge(vhosts::routes())
             .merge(users::routes())
             .merge(permissions::routes())
@@ -148,11 +169,23 @@ impl Api {
                 usize::try_from(body_max).unwrap_or(usize::MAX),
             ))
             .with_state(self.clone());
-        Router::new()
+        let cors = Cors::new(&self.about().management);
+        let paced = self.clone();
+        let routes = Router::new()
             .merge(ui::routes())
             .merge(metrics::routes().with_state(self))
             .nest("/api", api)
-            .layer(from_fn(harden))
+            .layer(from_fn(harden));
+        // Around the router as a whole, which is what knows the methods of a path.
+        Router::new()
+            .fallback_service(routes)
+            .layer(from_fn(move |request, next| {
+                Arc::clone(&cors).apply(request, next)
+            }))
+            .layer(from_fn(move |request, next| {
+                let api = paced.clone();
+                async move { api.0.pace.apply(request, next).await }
+            }))
     }
 
     fn backend(&self) -> &dyn Backend {
@@ -165,6 +198,18 @@ impl Api {
 
     fn about(&self) -> &About {
         &self.0.about
+    }
+
+    fn history(&self) -> &History {
+        &self.0.history
+    }
+
+    fn imports(&self) -> &definitions::Progress {
+        &self.0.imports
+    }
+
+    fn pace(&self) -> &Pace {
+        &self.0.pace
     }
 
     fn sessions(&self) -> &Sessions {
@@ -183,6 +228,9 @@ impl std::fmt::Debug for Api {
 async fn harden(request: Request, next: Next) -> Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+    if let Some(route) = request.extensions().get::<MatchedPath>() {
+        Span::current().record("http.route", route.as_str());
+    }
     let is_of_page = request.headers().contains_key(sessions::REQUESTED_WITH);
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -9,6 +9,7 @@ use super::About;
 use super::caller::Caller;
 use super::cluster::cluster_name;
 use super::health::alarms_in_effect;
+use super::history::Of;
 use super::listing::Listing;
 use super::plugins;
 use super::refused::Refused;
@@ -84,6 +85,8 @@ async fn overview(caller: Caller, listing: Listing) -> Response {
     let about = caller.about();
     let overview = caller.backend().overview();
     let (totals, churn) = (&overview.totals, &overview.churn);
+    let details = |of| caller.details(of, &listing);
+    let messages = details(Of::Broker);
     listing.one(json!({
         "product_name": "Amphora",
         "product_version": env!("CARGO_PKG_VERSION"),
@@ -93,7 +96,12 @@ async fn overview(caller: Caller, listing: Listing) -> Response {
         "node": about.node,
         "durability": about.durability.to_string(),
         "alarms": alarms_in_effect(&caller),
-        "rates_mode": "none",
+        "rates_mode": "basic",
+        "sample_retention_policies": {
+            "global": [600, 3600, 86_400],
+            "basic": [600, 3600, 86_400],
+            "detailed": [600, 3600, 86_400],
+        },
         "disable_stats": false,
         "enable_queue_totals": false,
         "statistics_db_event_queue": 0,
@@ -101,16 +109,16 @@ async fn overview(caller: Caller, listing: Listing) -> Response {
         "exchange_types": exchange_types(&caller),
         "listeners": listeners(about),
         "contexts": contexts(about),
-        "message_stats": stats::message_stats(&overview.message_stats),
-        "queue_totals": stats::message_counts(&overview.messages),
-        "object_totals": {
+        "message_stats": stats::message_stats(&overview.message_stats, &messages),
+        "queue_totals": stats::message_counts(&overview.messages, &messages),
+        "object_totals": details(Of::Objects).beside(json!({
             "connections": totals.connections,
             "channels": totals.channels,
             "consumers": totals.consumers,
             "exchanges": totals.exchanges,
             "queues": totals.queues,
-        },
-        "churn_rates": {
+        })),
+        "churn_rates": details(Of::Churn).beside(json!({
             "connection_created": churn.connections_opened,
             "connection_closed": churn.connections_closed,
             "channel_created": churn.channels_opened,
@@ -118,7 +126,7 @@ async fn overview(caller: Caller, listing: Listing) -> Response {
             "queue_declared": churn.queues_declared,
             "queue_created": churn.queues_created,
             "queue_deleted": churn.queues_deleted,
-        },
+        })),
     }))
 }
 
@@ -132,7 +140,7 @@ async fn extensions(_: Caller) -> Json<Value> {
 
 async fn list_nodes(caller: Caller, listing: Listing) -> Result<Response, Refused> {
     caller.must_monitor()?;
-    listing.list(vec![node(&caller)], &["name"])
+    listing.list(vec![node(&caller, &listing)], &["name"])
 }
 
 async fn show_node(
@@ -144,13 +152,13 @@ async fn show_node(
     if name != caller.about().node {
         return Err(Refused::not_found());
     }
-    Ok(listing.one(node(&caller)))
+    Ok(listing.one(node(&caller, &listing)))
 }
 
-fn node(caller: &Caller) -> Value {
+fn node(caller: &Caller, listing: &Listing) -> Value {
     let about = caller.about();
     let node = caller.backend().node();
-    json!({
+    let machine = json!({
         "name": about.node,
         "type": "disc",
         "running": true,
@@ -166,15 +174,16 @@ fn node(caller: &Caller) -> Value {
         "disk_free_limit": node.disk_free_limit,
         "disk_free_alarm": node.disk_alarm,
         "sockets_used": node.sockets_used,
-        "fd_used": open_files(),
+        "fd_used": stats::open_files(),
         "fd_total": rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
-        "rates_mode": "none",
+        "rates_mode": "basic",
         "applications": [{ "name": "amphora", "description": "Amphora", "version": env!("CARGO_PKG_VERSION") }],
         "enabled_plugins": [],
         "exchange_types": exchange_types(caller),
         "auth_mechanisms": named(&AUTH_MECHANISMS),
         "contexts": contexts(about),
-    })
+    });
+    caller.details(Of::Node, listing).beside(machine)
 }
 
 /// Those that need no plugin, then those of plugins.
@@ -218,9 +227,4 @@ fn contexts(about: &About) -> Value {
         })
     };
     http.map(view).collect()
-}
-
-/// Nothing where the operating system does not tell.
-fn open_files() -> Option<usize> {
-    std::fs::read_dir("/proc/self/fd").ok().map(Iterator::count)
 }

@@ -12,6 +12,7 @@ use super::backend::{DeclareQueue, DeleteQueue};
 use super::body::Fields;
 use super::caller::Caller;
 use super::consumers;
+use super::history::Of;
 use super::json;
 use super::listing::Listing;
 use super::refused::Refused;
@@ -82,7 +83,7 @@ fn list_of(caller: &Caller, listing: &Listing, vhosts: &[VhostName]) -> Result<R
             let vhost = of_vhost.first().map(|(vhost, _)| vhost);
             vhost.map_or_else(Vec::new, |vhost| backend.queues_named(vhost, &names))
         });
-        queues.map(|queue| view(caller, &queue)).collect()
+        queues.map(|queue| view(caller, &queue, listing)).collect()
     };
     let names = vhosts.iter().flat_map(places).collect();
     if let Some(page) = listing.page_of_names(names, |(_, name)| name, views) {
@@ -90,14 +91,12 @@ fn list_of(caller: &Caller, listing: &Listing, vhosts: &[VhostName]) -> Result<R
     }
     let queues = vhosts.iter().flat_map(|vhost| backend.queues(vhost));
     let queues: Vec<_> = queues.collect();
-    if let Some(page) = listing.page_by_number(&queues, number, place, |queue| view(caller, queue))
-    {
+    let views = |queue: &QueueSnapshot| view(caller, queue, listing);
+    let number = |queue: &QueueSnapshot, column: &str| number(caller, queue, column);
+    if let Some(page) = listing.page_by_number(&queues, number, place, views) {
         return page;
     }
-    listing.list(
-        queues.iter().map(|queue| view(caller, queue)).collect(),
-        ORDER,
-    )
+    listing.list(queues.iter().map(views).collect(), ORDER)
 }
 
 fn place(queue: &QueueSnapshot) -> (&str, &str) {
@@ -105,7 +104,7 @@ fn place(queue: &QueueSnapshot) -> (&str, &str) {
 }
 
 /// The columns that lists are sorted by most, without making all the others.
-fn number(queue: &QueueSnapshot, column: &str) -> Option<u64> {
+fn number(caller: &Caller, queue: &QueueSnapshot, column: &str) -> Option<u64> {
     let (messages, stats) = (&queue.messages, &queue.message_stats);
     Some(match column {
         "messages" => messages.count(),
@@ -117,8 +116,21 @@ fn number(queue: &QueueSnapshot, column: &str) -> Option<u64> {
         "message_stats.publish" => stats.publish,
         "message_stats.deliver_get" => stats.deliver_get(),
         "message_stats.ack" => stats.ack,
-        _ => return None,
+        _ => return rate(caller, queue.id, column),
     })
+}
+
+/// A rate in hundredths: those that fall are as small as those that stand still.
+fn rate(caller: &Caller, id: u64, column: &str) -> Option<u64> {
+    let name = column.strip_suffix("_details.rate")?;
+    let name = name.strip_prefix("message_stats.").unwrap_or(name);
+    let rate = caller.history().queue_rate(id, name)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what is too small or large becomes the nearest number"
+    )]
+    Some((rate * 100.0).round() as u64)
 }
 
 async fn show(
@@ -131,7 +143,7 @@ async fn show(
         .backend()
         .queue(&vhost, &name)
         .ok_or_else(Refused::not_found)?;
-    let mut shown = view(&caller, &queue);
+    let mut shown = view(&caller, &queue, &listing);
     let mut details = caller.backend().consumers(&vhost);
     details.retain(|consumer| consumer.queue == queue.name);
     shown["consumer_details"] = details
@@ -231,8 +243,9 @@ pub(super) fn queue_name(name: &str) -> Result<QueueName, Refused> {
     QueueName::new(name).map_err(|error| Refused::bad_request(error.to_string()))
 }
 
-fn view(caller: &Caller, queue: &QueueSnapshot) -> Value {
+fn view(caller: &Caller, queue: &QueueSnapshot, listing: &Listing) -> Value {
     let messages = &queue.messages;
+    let details = caller.details(Of::Queue(queue.id), listing);
     let mut columns = stats::columns(json!({
         "vhost": queue.vhost.as_str(),
         "name": queue.name.as_str(),
@@ -269,9 +282,9 @@ fn view(caller: &Caller, queue: &QueueSnapshot) -> Value {
         "message_bytes_unacknowledged": messages.unacked_bytes,
         "message_bytes_persistent": messages.persistent_bytes,
         "messages_deduplicated": queue.deduplicated,
-        "message_stats": stats::message_stats(&queue.message_stats),
+        "message_stats": stats::message_stats(&queue.message_stats, &details),
     }));
-    columns.extend(stats::message_counts(messages));
+    columns.extend(stats::message_counts(messages, &details));
     if let Some(owner) = &queue.owner {
         columns.insert(
             "owner_pid_details".to_owned(),

@@ -82,6 +82,15 @@ impl Refused {
         }
     }
 
+    /// 429: the caller asks too fast.
+    pub(super) fn too_fast(reason: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            error: "too_many_requests",
+            reason: reason.into(),
+        }
+    }
+
     /// 503: the broker could not do it.
     pub(super) fn unavailable(reason: impl Into<String>) -> Self {
         Self {

@@ -19,9 +19,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
+use tracing::{Instrument, field};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::Api;
 use super::caller::Peer;
+use crate::logging::spans;
 
 /// How many HTTP connections are served at a time. More wait to be accepted, and take no file from AMQP's.
 const CONNECTIONS_MAX: usize = 256;
@@ -52,14 +55,17 @@ impl Server {
             .enable_all()
             .build()?;
         let (stop, is_stopped) = watch::channel(());
-        let router = api.router();
+        let router = api.clone().router();
         let serve = async move {
             let mut servers = JoinSet::new();
             for listener in listeners {
                 servers.spawn(serve(listener, router.clone(), is_stopped.clone()));
             }
             drop(is_stopped);
-            servers.join_all().await;
+            tokio::select! {
+                _ = servers.join_all() => {}
+                () = api.history().follow(api.backend()) => {}
+            }
         };
         let thread = std::thread::Builder::new().name("management".to_owned());
         let thread = thread.spawn(move || {
@@ -148,7 +154,24 @@ async fn respond(
 ) -> Result<axum::response::Response, Infallible> {
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(Peer(peer));
-    router.oneshot(request).await
+    let span = tracing::info_span!(
+        target: spans::TARGET,
+        "request",
+        otel.kind = "server",
+        otel.name = request.method().as_str(),
+        http.request.method = request.method().as_str(),
+        http.route = field::Empty,
+        url.path = request.uri().path(),
+        client.address = %peer.ip(),
+        http.response.status_code = field::Empty,
+    );
+    if !span.is_disabled() {
+        // It fails only for a span that nobody exports.
+        let _ = span.set_parent(spans::parent(request.headers()));
+    }
+    let response = router.oneshot(request).instrument(span.clone()).await?;
+    span.record("http.response.status_code", response.status().as_u16());
+    Ok(response)
 }
 
 #[cfg(test)]
@@ -158,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::auth::Users;
-    use crate::config::{ByteSize, Durability, LoginFrom};
+    use crate::config::{ByteSize, Durability, LoginFrom, Management};
     use crate::management::About;
     use crate::management::fake::FakeBroker;
 
@@ -171,6 +194,8 @@ mod tests {
             listeners: vec![],
             durability: Durability::Fsync,
             message_size_max: ByteSize::mib(1),
+            management: Management::default(),
+            tls: None,
         };
         let users = Users::seeded(&[], LoginFrom::default())?;
         let api = Api::new(FakeBroker::new(), Arc::new(users), about);

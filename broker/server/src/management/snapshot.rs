@@ -2,6 +2,7 @@
 
 mod clients;
 mod delayed;
+mod machine;
 mod plugins;
 mod route;
 
@@ -19,6 +20,7 @@ pub use self::clients::{
     TlsSnapshot,
 };
 pub use self::delayed::{DelayedId, DelayedPage, DelayedSnapshot};
+pub use self::machine::{AllocatorSnapshot, Distribution, NodeSnapshot, StoreSnapshot};
 pub use self::plugins::{
     Bucket, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginSource, PluginState,
     PluginStats, PluginVersion,
@@ -119,27 +121,6 @@ pub struct MessageStats {
     pub ack: u64,
 }
 
-/// The one node.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NodeSnapshot {
-    /// Since the broker was started.
-    pub uptime: Duration,
-    /// Memory in use, in bytes.
-    pub memory_used: u64,
-    /// With more than this in use, publishers are blocked.
-    pub memory_mark: u64,
-    /// Whether they are.
-    pub memory_alarm: bool,
-    /// Bytes free on the data directory's disk.
-    pub disk_free: u64,
-    /// With less than this free, publishers are blocked.
-    pub disk_free_limit: u64,
-    /// Whether they are.
-    pub disk_alarm: bool,
-    /// Open sockets of clients.
-    pub sockets_used: u64,
-}
-
 /// A virtual host.
 #[derive(Clone, Debug)]
 pub struct VhostSnapshot {
@@ -157,6 +138,8 @@ pub struct VhostSnapshot {
     pub tracing: bool,
     /// The messages of all its queues.
     pub messages: MessageCounts,
+    /// What happened to the messages of its queues, those that are gone included.
+    pub message_stats: MessageStats,
 }
 
 /// Messages that a queue gave up, by reason, and what became of them.
@@ -193,9 +176,24 @@ pub struct UnackedSnapshot {
     pub since: Duration,
 }
 
+/// What is counted of a queue.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueFigures {
+    /// The queue's identity. Never used again, also if a queue of the same name is declared.
+    pub id: u64,
+    /// Messages that wait for a consumer.
+    pub ready_count: u64,
+    /// Messages that were delivered and not yet acknowledged.
+    pub unacked_count: u64,
+    /// What happened to its messages.
+    pub message_stats: MessageStats,
+}
+
 /// A queue.
 #[derive(Clone, Debug)]
 pub struct QueueSnapshot {
+    /// Its identity. Never used again, also if a queue of the same name is declared.
+    pub id: u64,
     /// `classic`, `quorum` or `stream`.
     pub kind: &'static str,
     /// Deliveries to consumers have been stopped.

@@ -38,6 +38,8 @@ fn about() -> About {
         }],
         durability: Durability::Fsync,
         message_size_max: ByteSize::mib(1),
+        management: Management::default(),
+        tls: None,
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::backend::PutVhost;
 use super::body::Fields;
 use super::caller::Caller;
+use super::history::Of;
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::{Kind, Routes, optional};
@@ -46,7 +47,9 @@ pub(super) fn routes() -> Routes {
 
 async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
     listing.list(
-        open(&caller).map(|vhost| view(&caller, &vhost)).collect(),
+        open(&caller)
+            .map(|vhost| view(&caller, &vhost, &listing))
+            .collect(),
         &["name"],
     )
 }
@@ -60,7 +63,11 @@ async fn show(
         caller.enter(&name)?;
     }
     let vhost = open(&caller).find(|vhost| vhost.name.as_str() == name);
-    Ok(listing.one(view(&caller, &vhost.ok_or_else(Refused::not_found)?)))
+    Ok(listing.one(view(
+        &caller,
+        &vhost.ok_or_else(Refused::not_found)?,
+        &listing,
+    )))
 }
 
 async fn put(
@@ -171,7 +178,7 @@ pub(super) fn definition(vhost: &VhostSnapshot) -> Value {
     })
 }
 
-fn view(caller: &Caller, vhost: &VhostSnapshot) -> Value {
+fn view(caller: &Caller, vhost: &VhostSnapshot, listing: &Listing) -> Value {
     let mut columns = stats::columns(definition(vhost));
     columns.insert("tracing".to_owned(), vhost.tracing.into());
     columns.insert(
@@ -181,6 +188,11 @@ fn view(caller: &Caller, vhost: &VhostSnapshot) -> Value {
     if vhost.default_queue_type.is_none() {
         columns.insert("default_queue_type".to_owned(), "classic".into());
     }
-    columns.extend(stats::message_counts(&vhost.messages));
+    let details = caller.details(Of::Vhost(&vhost.name), listing);
+    columns.extend(stats::message_counts(&vhost.messages, &details));
+    columns.insert(
+        "message_stats".to_owned(),
+        stats::message_stats(&vhost.message_stats, &details),
+    );
     Value::Object(columns)
 }

@@ -18,6 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 
 use super::burial::Burials;
+use super::commits::CommitCounters;
 use super::gathering::Gathering;
 use super::peer::{Peer, Touched};
 use super::queue::SharedQueue;
@@ -39,13 +40,6 @@ struct Work {
     /// What was noted is not urgent and waits since then.
     since: Option<Instant>,
     stop: bool,
-}
-
-/// Figures of the commits.
-#[derive(Debug, Default)]
-pub(crate) struct CommitCounters {
-    pub(crate) groups: AtomicU64,
-    pub(crate) failures: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -239,6 +233,11 @@ impl Committer {
             self.memory.fetch_sub(*before - now, Ordering::Relaxed);
         }
         *before = now;
+    }
+
+    /// Bytes that were published and are in no durable group yet.
+    pub(crate) fn uncommitted(&self) -> usize {
+        self.uncommitted.load(Ordering::Relaxed)
     }
 
     /// Bytes of memory that messages hold, in all queues.

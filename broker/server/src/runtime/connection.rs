@@ -92,6 +92,7 @@ pub(super) async fn serve(
 ) {
     let peer = Arc::clone(&info.peer);
     let committer = Arc::clone(&broker.committer);
+    let span = info.span();
     broker.admit(&info);
     let _farewell = Farewell {
         broker: Arc::clone(&broker),
@@ -111,6 +112,7 @@ pub(super) async fn serve(
         paused: false,
     };
     let end = connection.run().await;
+    info.tell(&span);
     connection.session.leave();
     close(&connection.session.peer).await;
     match end {

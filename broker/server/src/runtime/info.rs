@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use amphora_protocol::connection::{ClientProperties, Tuned};
@@ -11,12 +11,14 @@ use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ChannelNumber, VhostName};
 use parking_lot::Mutex;
+use tracing::field;
 
 use super::announce::Fields;
 use super::counters::Figure;
 use super::peer::Peer;
 use super::vhost::VirtualHost;
 use crate::auth::Identity;
+use crate::logging::spans;
 use crate::management::snapshot::{ConnectionRef, TlsSnapshot};
 
 #[derive(Debug)]
@@ -140,6 +142,30 @@ impl ConnectionInfo {
         } else {
             tracing::debug!(%connection, channel, %exception, "refused");
         }
+    }
+
+    /// The span of the connection, from now to its end.
+    pub(super) fn span(&self) -> tracing::Span {
+        tracing::info_span!(
+            target: spans::TARGET,
+            "connection",
+            otel.kind = "server",
+            connection = %self.name,
+            user = field::Empty,
+            vhost = field::Empty,
+            bytes.received = field::Empty,
+        )
+    }
+
+    /// Adds to the span of the connection what is known at its end.
+    pub(super) fn tell(&self, span: &tracing::Span) {
+        let details = self.details.lock();
+        span.record("user", &*details.user);
+        span.record("vhost", details.vhost.as_str());
+        span.record(
+            "bytes.received",
+            self.received_bytes.load(Ordering::Relaxed),
+        );
     }
 
     /// Empty before the login.

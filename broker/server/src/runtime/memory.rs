@@ -2,10 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::management::snapshot::AllocatorSnapshot;
+
 /// Resident memory of this process, where the operating system tells.
 pub(super) fn used() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     bytes_in(&status, "VmRSS:")
+}
+
+/// What the allocator says.
+pub(super) fn allocator() -> AllocatorSnapshot {
+    use tikv_jemalloc_ctl::{epoch, stats};
+    // Its figures stand still until somebody turns the page. Those that it does not tell stay 0.
+    let _ = epoch::advance();
+    let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.unwrap_or_default() as u64;
+    AllocatorSnapshot {
+        allocated: bytes(stats::allocated::read()),
+        active: bytes(stats::active::read()),
+        resident: bytes(stats::resident::read()),
+        retained: bytes(stats::retained::read()),
+        metadata: bytes(stats::metadata::read()),
+    }
 }
 
 /// Memory of the machine; the control groups', if they grant less. 0 where that cannot be told.

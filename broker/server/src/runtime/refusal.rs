@@ -31,15 +31,18 @@ impl Committer {
             } else {
                 Durability::Os
             };
+            let asked = Instant::now();
+            let _span = self.counters.begin(&gathering.group, durability);
             let Err(error) = self.store.commit(&gathering.group, durability) else {
-                self.counters.groups.fetch_add(1, Ordering::Relaxed);
+                let took = asked.elapsed();
+                self.counters.end(&gathering.group, durability, took);
                 if self.failing.swap(false, Ordering::AcqRel) {
                     tracing::info!("the storage takes messages again");
                     self.tell_publishers();
                 }
                 return true;
             };
-            self.counters.failures.fetch_add(1, Ordering::Relaxed);
+            self.counters.failures.add(1);
             if !self.failing.swap(true, Ordering::AcqRel) {
                 tracing::error!(%error, "the storage refuses messages: publishers are blocked");
                 self.tell_publishers();

@@ -4,6 +4,7 @@
 use amphora_protocol::wire::types::VhostName;
 use serde_json::{Map, Value};
 
+use super::progress::Progress;
 use crate::auth::{Identity, VhostAccess};
 use crate::management::backend::{
     Backend, Bind, DeclareExchange, DeclareQueue, LIMITS, POLICY, Parameter, PermissionPatterns,
@@ -25,28 +26,35 @@ pub(super) async fn import(
     by: &Identity,
     file: &Object,
     vhost: Option<&str>,
+    progress: &Progress,
 ) -> Done {
     let import = Import { backend, by, vhost };
+    let running = progress.begin(file);
     if vhost.is_none() {
         for (item, name) in items(file, "users")? {
             import.user(item, name).await.map_err(about("user", name))?;
+            running.advance();
         }
         for (item, name) in items(file, "vhosts")? {
             let done = import.vhost(item, name).await;
             done.map_err(about("vhost", name))?;
+            running.advance();
         }
         for (item, _) in items(file, "permissions")? {
             let done = import.permissions(item).await;
             done.map_err(about("permissions of user", text(item, "user")))?;
+            running.advance();
         }
         for (item, _) in items(file, "topic_permissions")? {
             let done = import.topic_permissions(item).await;
             done.map_err(about("topic permissions of user", text(item, "user")))?;
+            running.advance();
         }
     }
     for (item, name) in items(file, "parameters")? {
         let done = import.parameter(item, name).await;
         done.map_err(about("parameter", name))?;
+        running.advance();
     }
     if vhost.is_none() {
         for (item, name) in items(file, "global_parameters")? {
@@ -56,25 +64,30 @@ pub(super) async fn import(
             done.await
                 .map_err(reason)
                 .map_err(about("global parameter", name))?;
+            running.advance();
         }
     }
     for (item, name) in items(file, "policies")? {
         let done = import.policy(item, name).await;
         done.map_err(about("policy", name))?;
+        running.advance();
     }
     for (item, name) in items(file, "queues")? {
         import
             .queue(item, name)
             .await
             .map_err(about("queue", name))?;
+        running.advance();
     }
     for (item, name) in items(file, "exchanges")? {
         let done = import.exchange(item, name).await;
         done.map_err(about("exchange", name))?;
+        running.advance();
     }
     for (item, _) in items(file, "bindings")? {
         let done = import.binding(item).await;
         done.map_err(about("binding from", text(item, "source")))?;
+        running.advance();
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod export;
 mod import;
+mod progress;
 mod upload;
 
 use std::fmt::Write as _;
@@ -16,9 +17,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use self::import::import;
+pub(super) use self::progress::Progress;
 use self::upload::Upload;
 use super::backend::Backend;
 use super::caller::Caller;
+use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::Routes;
 use crate::auth::Identity;
@@ -55,6 +58,16 @@ pub(super) fn routes() -> Routes {
             "Takes definitions in, under an older name.",
         )
         .body_max(BODY_MAX)
+        .get(
+            "/imports",
+            show_progress,
+            "How far imports of definitions are that are under way.",
+        )
+}
+
+async fn show_progress(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+    caller.must_administrate()?;
+    Ok(listing.one(caller.imports().view()))
 }
 
 async fn show(caller: Caller, headers: HeaderMap) -> Result<Response, Refused> {
@@ -118,7 +131,8 @@ async fn take_file(
 ) -> Result<StatusCode, Refused> {
     let file: Map<String, Value> =
         serde_json::from_slice(body).map_err(|_| Refused::bad_request("failed_to_parse_json"))?;
-    import(caller.backend(), caller.identity(), &file, vhost)
+    let progress = caller.imports();
+    import(caller.backend(), caller.identity(), &file, vhost, progress)
         .await
         .map_err(Refused::bad_request)?;
     Ok(StatusCode::NO_CONTENT)
@@ -132,7 +146,7 @@ pub(crate) async fn load(backend: &dyn Backend, file: &FilePath) -> anyhow::Resu
     let text = std::fs::read(file)?;
     let definitions = serde_json::from_slice(&text).context("it is no JSON")?;
     let by = Identity::of_the_broker();
-    import(backend, &by, &definitions, None)
+    import(backend, &by, &definitions, None, &Progress::default())
         .await
         .map_err(anyhow::Error::msg)?;
     tracing::info!(file = %file.display(), "definitions taken in");

@@ -1,12 +1,14 @@
 //! Exchanges and queues of the fake broker as the API sees them.
 
+use std::hash::BuildHasher;
 use std::time::SystemTime;
 
 use super::state::Queue;
 use super::vhost;
 use crate::management::backend::DeclareExchange;
 use crate::management::snapshot::{
-    AppliedPolicies, Deaths, ExchangeSnapshot, MessageCounts, MessageStats, QueueSnapshot,
+    AppliedPolicies, Deaths, ExchangeSnapshot, MessageCounts, MessageStats, QueueFigures,
+    QueueSnapshot,
 };
 
 pub(super) fn exchange_snapshot(declared: &DeclareExchange) -> ExchangeSnapshot {
@@ -26,8 +28,19 @@ pub(super) fn exchange_snapshot(declared: &DeclareExchange) -> ExchangeSnapshot 
     }
 }
 
+pub(super) fn queue_figures(queue: &Queue) -> QueueFigures {
+    let snapshot = queue_snapshot(queue);
+    QueueFigures {
+        id: snapshot.id,
+        ready_count: snapshot.messages.ready_count,
+        unacked_count: snapshot.messages.unacked_count,
+        message_stats: snapshot.message_stats,
+    }
+}
+
 pub(super) fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
     QueueSnapshot {
+        id: id(&queue.declared.name),
         vhost: vhost(),
         name: queue.declared.name.clone(),
         durable: queue.declared.durable,
@@ -58,4 +71,9 @@ pub(super) fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
         message_stats: MessageStats::default(),
         policies: AppliedPolicies::default(),
     }
+}
+
+/// Queues of a test are told apart by their names.
+fn id(name: &str) -> u64 {
+    foldhash::fast::FixedState::default().hash_one(name)
 }

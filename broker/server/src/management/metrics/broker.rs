@@ -257,6 +257,11 @@ fn happened(stats: &MessageStats, metrics: &mut Exposition) {
     }
 }
 
+/// Nanoseconds in seconds.
+pub(super) fn nanos(nanos: u64) -> f64 {
+    seconds(Duration::from_nanos(nanos))
+}
+
 pub(super) fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write};
 
+use crate::management::snapshot::Bucket;
+
 /// What a scrape answers with, as it grows.
 #[derive(Debug)]
 pub(super) struct Exposition {
@@ -67,6 +69,29 @@ impl Exposition {
             self.text.push('}');
         }
         self.line(format_args!(" {value}\n"));
+    }
+
+    /// A histogram of the family. `unit` makes of the bounds what the sum is in, too.
+    pub(super) fn distribution<T: Display>(
+        &mut self,
+        labels: &[(&str, &str)],
+        buckets: &[Bucket],
+        unit: fn(u64) -> T,
+        sum: impl Display,
+    ) {
+        let mut count = 0;
+        for bucket in buckets {
+            count += bucket.count;
+            if let Some(bound) = bucket.at_most {
+                let bound = unit(bound).to_string();
+                let labels = [labels, &[("le", &bound)]].concat();
+                self.sample_of("_bucket", &labels, count);
+            }
+        }
+        let labels_of_all = [labels, &[("le", "+Inf")]].concat();
+        self.sample_of("_bucket", &labels_of_all, count);
+        self.sample_of("_sum", labels, sum);
+        self.sample_of("_count", labels, count);
     }
 
     /// A family of one sample without labels.

@@ -8,6 +8,7 @@ mod exposition;
 mod figures;
 mod objects;
 mod plugins;
+mod store;
 
 use std::collections::HashMap;
 
@@ -53,7 +54,7 @@ impl FromRequestParts<Api> for Scraper {
 async fn aggregated(_: Scraper, State(api): State<Api>) -> Response {
     let mut metrics = Exposition::new("rabbitmq_");
     broker::all(&api, &mut metrics);
-    answer(metrics, of_plugins(&api))
+    answer([metrics, of_store(&api), of_plugins(&api)])
 }
 
 async fn per_object(_: Scraper, State(api): State<Api>) -> Response {
@@ -65,7 +66,7 @@ async fn per_object(_: Scraper, State(api): State<Api>) -> Response {
         queue: None,
     };
     everything.write(&api, &mut metrics);
-    answer(metrics, of_plugins(&api))
+    answer([metrics, of_store(&api), of_plugins(&api)])
 }
 
 async fn detailed(
@@ -89,7 +90,7 @@ async fn detailed(
     };
     let mut metrics = Exposition::new("rabbitmq_detailed_");
     asked.write(&api, &mut metrics);
-    Ok(answer(metrics, Exposition::new("")))
+    Ok(answer([metrics]))
 }
 
 fn of_plugins(api: &Api) -> Exposition {
@@ -98,7 +99,13 @@ fn of_plugins(api: &Api) -> Exposition {
     metrics
 }
 
-fn answer(metrics: Exposition, more: Exposition) -> Response {
-    let text = metrics.into_text() + &more.into_text();
+fn of_store(api: &Api) -> Exposition {
+    let mut metrics = Exposition::new("amphora_");
+    store::all(api, &mut metrics);
+    metrics
+}
+
+fn answer<const N: usize>(parts: [Exposition; N]) -> Response {
+    let text: String = parts.into_iter().map(Exposition::into_text).collect();
     ([(CONTENT_TYPE, TEXT)], text).into_response()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::broker::seconds;
+use super::broker::{nanos, seconds};
 use super::exposition::{Exposition, Kind};
 use crate::management::Api;
 use crate::management::snapshot::{Bucket, PluginMetric, PluginSnapshot, PluginState};
@@ -88,6 +88,22 @@ const GAUGES: [Figure; 5] = [
     ),
 ];
 
+/// A time's name, what it is, and where it is found.
+type Time = (&'static str, &'static str, fn(&PluginSnapshot) -> &[Bucket]);
+
+const TIMES: [Time; 2] = [
+    (
+        "message_seconds",
+        "Time for each message that the plugin was asked about",
+        |plugin| &plugin.stats.ns_per_message,
+    ),
+    (
+        "call_seconds",
+        "Time for each call of the plugin",
+        |plugin| &plugin.stats.ns_per_call,
+    ),
+];
+
 /// Figures of each plugin, under names of our own.
 pub(super) fn all(api: &Api, metrics: &mut Exposition) {
     let plugins = api.backend().plugins().all();
@@ -101,29 +117,13 @@ pub(super) fn all(api: &Api, metrics: &mut Exposition) {
     }
     faults(&plugins, metrics);
     states(&plugins, metrics);
-    let family = metrics.family(
-        "message_seconds",
-        Kind::Histogram,
-        "Time for each message that the plugin was asked about",
-    );
-    for plugin in &plugins {
-        let stats = &plugin.stats;
-        let name = &plugin.settings.name;
-        histogram(family, name, &stats.ns_per_message, stats.time);
-    }
-    let family = metrics.family(
-        "call_seconds",
-        Kind::Histogram,
-        "Time for each call of the plugin",
-    );
-    for plugin in &plugins {
-        let stats = &plugin.stats;
-        histogram(
-            family,
-            &plugin.settings.name,
-            &stats.ns_per_call,
-            stats.time,
-        );
+    for (name, help, buckets) in TIMES {
+        let family = metrics.family(name, Kind::Histogram, help);
+        for plugin in &plugins {
+            let labels = [("plugin", plugin.settings.name.as_str())];
+            let sum = seconds(plugin.stats.time);
+            family.distribution(&labels, buckets(plugin), nanos, sum);
+        }
     }
     custom(&plugins, metrics);
 }
@@ -198,18 +198,4 @@ fn figures(plugins: &[PluginSnapshot]) -> impl Iterator<Item = ([(&str, &str); 2
         metrics
             .map(move |(name, metric)| ([("plugin", plugin_name), ("name", name.as_str())], metric))
     })
-}
-
-fn histogram(family: &mut Exposition, plugin: &str, buckets: &[Bucket], sum: Duration) {
-    let mut count = 0;
-    for bucket in buckets {
-        count += bucket.count;
-        if let Some(nanos) = bucket.at_most {
-            let bound = seconds(Duration::from_nanos(nanos)).to_string();
-            family.sample_of("_bucket", &[("plugin", plugin), ("le", &bound)], count);
-        }
-    }
-    family.sample_of("_bucket", &[("plugin", plugin), ("le", "+Inf")], count);
-    family.sample_of("_sum", &[("plugin", plugin)], seconds(sum));
-    family.sample_of("_count", &[("plugin", plugin)], count);
 }

@@ -170,6 +170,9 @@ async fn metrics_have_rabbitmq_s_names() -> anyhow::Result<()> {
             Some((name, _)) if name.ends_with("_seconds") || name.contains("resident_memory") => {
                 format!("  {name} …\n")
             }
+            Some((name, _)) if name.contains("store_commit") || name.contains("allocator") => {
+                format!("  {name} …\n")
+            }
             Some((name, _)) if name.contains("disk_space") || name.contains("process_memory") => {
                 format!("  {name} …\n")
             }

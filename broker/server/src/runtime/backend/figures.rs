@@ -6,7 +6,8 @@ use amphora_core::queue::Counters;
 
 use super::queues;
 use crate::management::snapshot::{
-    Churn, MessageCounts, MessageStats, NodeSnapshot, ObjectTotals, Overview, VhostSnapshot,
+    Churn, MessageCounts, MessageStats, NodeSnapshot, ObjectTotals, Overview, StoreSnapshot,
+    VhostSnapshot,
 };
 use crate::runtime::alarms::disk_free;
 use crate::runtime::broker::Broker;
@@ -68,8 +69,11 @@ fn read(counter: &AtomicU64) -> u64 {
 
 pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
     let mut messages = MessageCounts::default();
+    let mut counted = *vhost.totals.buried.lock();
     for (_, queue) in queues::entries(vhost) {
-        add(&mut messages, queues::messages(&queue.state.lock().model));
+        let queue = queue.state.lock();
+        add(&mut messages, queues::messages(&queue.model));
+        counted += queue.model.counters();
     }
     let metadata = vhost.metadata.read().clone();
     VhostSnapshot {
@@ -80,6 +84,7 @@ pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
         protected_from_deletion: metadata.protected_from_deletion,
         tracing: vhost.tap.is_on(),
         messages,
+        message_stats: queues::stats(&counted),
     }
 }
 
@@ -96,7 +101,14 @@ pub(super) fn node(broker: &Broker) -> NodeSnapshot {
         disk_free_limit: alarms.disk_mark(),
         disk_alarm: broker.committer.is_failing() || shortage.disk,
         sockets_used: broker.connection_count() as u64,
+        memory_of_messages: broker.committer.memory() as u64,
+        allocator: crate::runtime::memory::allocator(),
     }
+}
+
+pub(super) fn store(broker: &Broker) -> StoreSnapshot {
+    let committer = &broker.committer;
+    committer.counters.snapshot(committer.uncommitted())
 }
 
 fn add(sum: &mut MessageCounts, counts: MessageCounts) {

@@ -26,7 +26,8 @@ use crate::management::backend::{
 };
 use crate::management::snapshot::{
     BindingSnapshot, ChannelSnapshot, ConnectionSnapshot, ConsumerSnapshot, ExchangeSnapshot,
-    NodeSnapshot, Overview, QueueSnapshot, RouteReport, UnackedSnapshot, VhostSnapshot,
+    NodeSnapshot, Overview, QueueFigures, QueueSnapshot, RouteReport, StoreSnapshot,
+    UnackedSnapshot, VhostSnapshot,
 };
 
 impl Backend for Broker {
@@ -36,6 +37,10 @@ impl Backend for Broker {
 
     fn node(&self) -> NodeSnapshot {
         figures::node(self)
+    }
+
+    fn store(&self) -> StoreSnapshot {
+        figures::store(self)
     }
 
     fn vhost_names(&self) -> Vec<VhostName> {
@@ -70,6 +75,11 @@ impl Backend for Broker {
     fn queues_named(&self, vhost: &str, names: &[QueueName]) -> Vec<QueueSnapshot> {
         let vhost = self.vhost(vhost);
         vhost.map_or_else(Vec::new, |vhost| queues::named(self, &vhost, names))
+    }
+
+    fn queue_figures(&self, vhost: &str) -> Vec<QueueFigures> {
+        let vhost = self.vhost(vhost);
+        vhost.map_or_else(Vec::new, |vhost| queues::figures(&vhost))
     }
 
     fn queue(&self, vhost: &str, name: &str) -> Option<QueueSnapshot> {

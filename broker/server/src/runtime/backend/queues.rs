@@ -10,7 +10,7 @@ use amphora_protocol::wire::types::QueueName;
 
 use super::topology;
 use crate::management::snapshot::{
-    ConsumerSnapshot, Deaths, MessageCounts, MessageStats, QueueSnapshot,
+    ConsumerSnapshot, Deaths, MessageCounts, MessageStats, QueueFigures, QueueSnapshot,
 };
 use crate::runtime::broker::Broker;
 use crate::runtime::info::ConnectionInfo;
@@ -29,6 +29,19 @@ pub(super) fn names(vhost: &VirtualHost) -> Vec<QueueName> {
     let topology = vhost.topology();
     let queues = topology.queues();
     queues.map(|entry| entry.definition.name.clone()).collect()
+}
+
+pub(super) fn figures(vhost: &VirtualHost) -> Vec<QueueFigures> {
+    let figures = |(definition, queue): &(Arc<QueueDefinition>, Handle)| {
+        let state = queue.state.lock();
+        QueueFigures {
+            id: definition.id.0.into(),
+            ready_count: state.model.ready_count(),
+            unacked_count: state.model.unacked_count(),
+            message_stats: stats(&state.model.counters()),
+        }
+    };
+    entries(vhost).iter().map(figures).collect()
 }
 
 pub(super) fn named(
@@ -118,6 +131,7 @@ fn snapshot(
         .consumers()
         .find(|consumer| model.has_single_active_consumer() && model.is_active(consumer.key));
     QueueSnapshot {
+        id: definition.id.0.into(),
         kind: queue.definition.parsed.queue_type.as_str(),
         paused: model.is_paused(),
         delayed_count: model.delayed_count() as u64,

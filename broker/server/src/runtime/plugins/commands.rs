@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use amphora_plugin_host::{Grant, LoadError, PluginSpec};
 use bytes::Bytes;
+use tracing::field;
 
 use super::Plugins;
 use super::registry::{Upload, forget};
 use crate::config::{self, Attachment, Plugin};
+use crate::logging::spans;
 use crate::management::backend::{self, PluginRefusal, PluginReply, PutPlugin};
 use crate::management::snapshot::{PluginLogLine, PluginSnapshot, PluginSource};
 
@@ -26,7 +28,20 @@ impl Plugins {
         settings: &Plugin,
         component: &[u8],
     ) -> Result<(), PluginRefusal> {
+        let span = tracing::info_span!(
+            target: spans::TARGET,
+            "plugin.load",
+            plugin = settings.name,
+            component.bytes = component.len(),
+            error = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        let _entered = span.enter();
         let loaded = self.host.load(spec(settings), component);
+        if let Err(error) = &loaded {
+            span.record("error", field::display(error));
+            span.record("otel.status_code", "ERROR");
+        }
         loaded.map(drop).map_err(|error| refusal(&error))
     }
 
