@@ -21,8 +21,8 @@ use super::backend::Backend;
 use super::snapshot::{Churn, MessageStats, ObjectTotals, VhostSnapshot};
 use super::stats::{self, COUNTERS};
 
-/// How often samples are taken.
-pub(super) const INTERVAL: Duration = Duration::from_secs(5);
+/// How often samples are taken, in milliseconds.
+const EVERY_MS: u64 = 5000;
 
 /// A broker with very many objects is sampled less often, so that samples take no more than this part of a thread's time.
 const SHARE: u32 = 50;
@@ -140,12 +140,14 @@ impl Default for History {
 }
 
 impl History {
-    /// Takes samples for as long as it is polled.
+    /// Takes samples for as long as it is polled, at whole multiples of the interval: at the moments that are asked for.
     pub(super) async fn follow(&self, backend: &dyn Backend) {
         loop {
             let begun = Instant::now();
-            self.sample(backend, self.now());
-            tokio::time::sleep(INTERVAL.max(begun.elapsed() * SHARE)).await;
+            self.sample(backend, self.now() / EVERY_MS * EVERY_MS);
+            tokio::time::sleep(begun.elapsed() * SHARE).await;
+            let into = self.now() % EVERY_MS;
+            tokio::time::sleep(Duration::from_millis(EVERY_MS - into)).await;
         }
     }
 
