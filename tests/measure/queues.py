@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""What queues do with a million messages: delays, expiry, and retries, with their cost in memory and on the disk."""
+"""What queues do with a million messages: delays, expiry, and retries, with their cost in memory and on the disk; and what features cost."""
 
 import argparse
+import json
 import random
+import statistics
 import struct
 import subprocess
 import sys
@@ -221,6 +223,42 @@ def retries(broker: Broker, options: argparse.Namespace) -> None:
         print(f"{failed} more failed in {took:.1f} s: {bytes_each:.0f} bytes written for each")
 
 
+# Kinds of load, by name: a flood that nothing holds back, and publishers who wait for confirms.
+LOADS = {
+    "flood": ["-s", "16"],
+    "acknowledged": ["-s", "16", "-A", "100", "-q", "1000"],
+    "confirmed": ["-s", "100", "-A", "100", "-q", "1000", "-c", "2000"],
+    "persistent": ["-s", "100", "-A", "100", "-q", "1000", "-c", "2000", "--persistent"],
+}
+FEATURES = {"x-message-ttl": 600_000, "x-max-length": 50_000_000, "x-max-priority": 3}
+
+
+def features(broker: Broker, options: argparse.Namespace) -> None:
+    """Throughput with TTL, a limit and priorities on, as a part of that without them, in alternating pairs."""
+    with_them = ["--priorities", "4"]
+    for name, value in FEATURES.items():
+        with_them += ["--queue-argument", f"{name}={value}"]
+    for load in options.load or LOADS:
+        ratios = []
+        for pair in range(options.pairs):
+            order = [[], with_them] if pair % 2 == 0 else [with_them, []]
+            figures = {bool(extra): throughput(broker, options, LOADS[load] + extra) for extra in order}
+            ratios.append([on / off for on, off in zip(figures[True], figures[False])])
+            off, on = figures[False], figures[True]
+            print(f"{load}: {on[0]:.0f}/s with, {off[0]:.0f}/s without", end="")
+            print(f"; per CPU second {on[1]:.0f} and {off[1]:.0f}", flush=True)
+        rate, efficiency = (statistics.median(column) for column in zip(*ratios))
+        print(f"{load}: ratio {rate:.2f}, per CPU second {efficiency:.2f} (medians of {options.pairs})")
+
+
+def throughput(broker: Broker, options: argparse.Namespace, extra: list[str]) -> tuple[float, float]:
+    """Deliveries a second, and a CPU second of the broker."""
+    command = [broker.binary, "perf", "throughput", "--uri", broker.address.uri]
+    command += ["--pid", str(broker.process.pid), "-z", str(options.seconds), "--json", "--quiet"]
+    report = json.loads(subprocess.run(command + extra, check=True, capture_output=True).stdout)
+    return report["delivered"]["per_second"], report["cost"]["messages_per_cpu_second"]
+
+
 def fail(client: Client, count: int, until: float) -> None:
     """Give back so many messages."""
     for tag, _ in client.bodies(until):
@@ -235,15 +273,18 @@ def fail(client: Client, count: int, until: float) -> None:
 def main() -> int:
     """Run one of them on a broker of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["delays", "expiry", "retries"])
+    parser.add_argument("what", choices=["delays", "expiry", "retries", "features"])
     parser.add_argument("--binary", type=Path, help="the amphora to test (default: cargo's newest)")
     parser.add_argument("--count", type=int, default=1_000_000, help="messages")
     parser.add_argument("--seconds", type=int, default=10, help="how long to look")
     parser.add_argument("--dead-letter", action="store_true", help="what expires is a dead letter")
+    parser.add_argument("--pairs", type=int, default=3, help="of runs with features and without")
+    parser.add_argument("--load", choices=LOADS, action="append", help="only this; may be repeated")
     options = parser.parse_args()
     binary = options.binary or default_binary(TESTS.parent)
     with Broker(binary, cache_dir() / "results" / "measure.broker.log") as broker:
-        {"delays": delays, "expiry": expiry, "retries": retries}[options.what](broker, options)
+        measurements = {"delays": delays, "expiry": expiry, "retries": retries, "features": features}
+        measurements[options.what](broker, options)
         complaint = broker.complaint()
         assert complaint is None, complaint
     return 0

@@ -23,6 +23,9 @@ pub(crate) const SPILLED: u16 = 32;
 /// The time at which it expires stands in front of its properties, in 8 bytes.
 const EXPIRES: u16 = 64;
 
+/// Not read back with the rest of the block: only in the store.
+pub(crate) const AWAY: u16 = 128;
+
 /// The message's level of priority: see [`super::levels`].
 const LEVEL: u16 = 0xff00;
 
@@ -73,6 +76,26 @@ impl Block {
     }
 
     pub(crate) fn push(&mut self, message: &Message<'_>, flags: u16, expires_at: Option<u64>) {
+        let entry = self.store(message, flags, expires_at);
+        self.entries.push(entry);
+    }
+
+    /// Takes a message at the place that was kept for it.
+    pub(crate) fn fill(
+        &mut self,
+        index: usize,
+        message: &Message<'_>,
+        flags: u16,
+        expires_at: Option<u64>,
+    ) {
+        let entry = self.store(message, flags, expires_at);
+        if let Some(place) = self.entries.get_mut(index) {
+            *place = entry;
+        }
+    }
+
+    /// Puts a message's bytes into the buffer.
+    fn store(&mut self, message: &Message<'_>, flags: u16, expires_at: Option<u64>) -> Entry {
         let target = self.intern(message.target);
         let offset = length(self.data.len());
         let mut flags = flags;
@@ -94,23 +117,32 @@ impl Block {
                 flags |= SHARED;
             }
         }
-        self.entries.push(Entry {
+        Entry {
             offset,
             properties: length(message.properties.len()),
             body: length(message.body.len()),
             target,
             flags,
-        });
+        }
     }
 
     /// Keeps the place of a message that is not there (any more).
     pub(crate) fn push_absent(&mut self) {
+        self.push_place(SETTLED, 0);
+    }
+
+    /// Keeps the place of a message that is only in the store, with a body of so many bytes.
+    pub(crate) fn push_away(&mut self, flags: u16, body: u32) {
+        self.push_place(flags | AWAY, body);
+    }
+
+    fn push_place(&mut self, flags: u16, body: u32) {
         self.entries.push(Entry {
             offset: 0,
             properties: 0,
-            body: 0,
+            body,
             target: 0,
-            flags: SETTLED,
+            flags,
         });
     }
 

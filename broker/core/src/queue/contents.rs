@@ -2,6 +2,7 @@
 
 use super::Queue;
 use super::log::Log;
+use super::segment::Segment;
 
 /// What a listing shows of the messages that a queue has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,10 +53,6 @@ impl Log {
 
     /// The number of messages whose bodies are in memory.
     pub(super) fn in_memory(&self) -> u64 {
-        let here = self
-            .segments
-            .iter()
-            .filter(|segment| segment.block.is_some());
-        here.map(|segment| u64::from(segment.live)).sum()
+        self.segments.iter().map(Segment::in_memory).sum()
     }
 }

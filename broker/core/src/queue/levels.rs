@@ -17,6 +17,13 @@ use super::log::Log;
 /// A message's level stands in the upper half of its flags.
 const LEVEL_SHIFT: u32 = 8;
 
+/// The properties that stand before the delivery mode, and the mark of further flags.
+const BEFORE_DELIVERY_MODE: u16 =
+    flag::CONTENT_TYPE | flag::CONTENT_ENCODING | flag::HEADERS | FURTHER_FLAGS;
+
+/// Another word of flags follows.
+const FURTHER_FLAGS: u16 = 1;
+
 #[derive(Debug)]
 pub(super) struct Levels {
     /// What is ready, by level; the last is served first.
@@ -36,12 +43,19 @@ impl Levels {
 
     /// The flags that a message with these properties has for its level: what is above the highest counts as the highest.
     pub(super) fn flags_of(&self, properties: &[u8]) -> u16 {
-        let flags = properties.first_chunk().copied();
-        if flags.is_none_or(|flags| u16::from_be_bytes(flags) & flag::PRIORITY == 0) {
+        let flags = properties.first_chunk().copied().map(u16::from_be_bytes);
+        let Some(flags) = flags.filter(|flags| flags & flag::PRIORITY != 0) else {
             return 0;
-        }
-        let priority = RawProperties::new(properties).and_then(RawProperties::priority);
-        let priority = priority.ok().flatten().unwrap_or(0);
+        };
+        // Most often nothing of a length of its own stands before it.
+        let priority = if flags & BEFORE_DELIVERY_MODE == 0 {
+            let at = size_of_val(&flags) + usize::from(flags & flag::DELIVERY_MODE != 0);
+            properties.get(at).copied()
+        } else {
+            let priority = RawProperties::new(properties).and_then(RawProperties::priority);
+            priority.ok().flatten()
+        };
+        let priority = priority.unwrap_or(0);
         let max = u8::try_from(self.ready.len() - 1).unwrap_or(u8::MAX);
         u16::from(priority.min(max)) << LEVEL_SHIFT
     }
@@ -137,19 +151,28 @@ impl Level {
     }
 }
 
+/// The level of a message with these flags.
+pub(super) fn level_of(flags: u16) -> u8 {
+    u8::try_from(flags >> LEVEL_SHIFT).unwrap_or(u8::MAX)
+}
+
 impl<C> Queue<C> {
-    /// Lists the message that was just appended, if the queue has priorities.
-    pub(super) fn enlist(&mut self, properties: &[u8]) {
+    /// The flags of the message that is appended next, which is listed, if the queue has priorities.
+    pub(super) fn enlist(&mut self, properties: &[u8]) -> u16 {
         let Some(levels) = &mut self.levels else {
-            return;
+            return 0;
         };
-        let position = self.log.tail() - 1;
         let flags = levels.flags_of(properties);
-        if let Some(segment) = self.log.segment_of(position) {
-            segment.add_flags(segment.index(position), flags);
-        }
-        levels.insert(position, flags);
-        self.head = self.log.tail();
+        levels.insert(self.log.tail(), flags);
+        self.head = self.log.tail() + 1;
+        flags
+    }
+
+    /// The level of the message at `position`, if the queue has priorities.
+    pub(super) fn level_at(&self, position: Position) -> Option<u8> {
+        self.levels.as_ref()?;
+        let segment = self.log.segments.get(self.log.find(position)?)?;
+        Some(level_of(segment.flags(segment.index(position))))
     }
 
     /// Lists the messages of a segment that came back for the first time since the restart.

@@ -5,10 +5,11 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 
+use crate::codec::Malformed;
 use crate::message::Message;
 use crate::store::{Position, RecordRef};
 
-use super::block::{Block, PERSISTENT, REDELIVERED, SETTLED};
+use super::block::{AWAY, Block, PERSISTENT, REDELIVERED, SETTLED};
 use super::parts::Changed;
 use super::segment::Segment;
 
@@ -79,12 +80,16 @@ impl Log {
         self.tail
     }
 
-    pub(super) fn append(&mut self, message: &Message<'_>, durable: bool, expires_at: Option<u64>) {
-        let flags = if durable && message.persistent {
-            PERSISTENT
-        } else {
-            0
-        };
+    /// Puts a message at the tail; `level` are the [flags](super::levels) of its priority.
+    pub(super) fn append(
+        &mut self,
+        message: &Message<'_>,
+        durable: bool,
+        level: u16,
+        expires_at: Option<u64>,
+    ) {
+        let persistent = durable && message.persistent;
+        let flags = level | if persistent { PERSISTENT } else { 0 };
         let tail = self.tail;
         let open = self.segments.back().is_some_and(|last| {
             last.end() == tail
@@ -137,6 +142,29 @@ impl Log {
         }
     }
 
+    /// Takes back more of a segment of which a part is here.
+    pub(super) fn complete(
+        &mut self,
+        base: Position,
+        messages: &[(Position, Message<'_>, Option<u64>)],
+    ) -> Result<(), Malformed> {
+        let Some(at) = self.find(base) else {
+            return Ok(());
+        };
+        let is_last = at + 1 == self.segments.len();
+        let Some(segment) = self.segments.get_mut(at) else {
+            return Ok(());
+        };
+        let before = segment.memory();
+        let completed = segment.complete(messages);
+        self.resident += if is_last {
+            0
+        } else {
+            segment.memory() - before
+        };
+        completed
+    }
+
     /// Gives away `count` positions to messages that are settled at once.
     pub(super) fn skip(&mut self, count: u64) {
         self.tail += count;
@@ -180,6 +208,9 @@ impl Log {
         let flags = segment.flags(index);
         if flags & SETTLED != 0 {
             return At::Settled;
+        }
+        if flags & AWAY != 0 {
+            return At::Away;
         }
         match &segment.block {
             None => At::Away,

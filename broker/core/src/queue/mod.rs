@@ -229,8 +229,8 @@ impl<C> Queue<C> {
             message.persistent |= queue.keeps_all;
             persistent |= message.persistent;
             let expires_at = queue.expiry_of(message.properties);
-            queue.log.append(&message, queue.durable, expires_at);
-            queue.enlist(message.properties);
+            let level = queue.enlist(message.properties);
+            queue.log.append(&message, queue.durable, level, expires_at);
             queue.ready += 1;
             queue.ready_bytes += message.body.len() as u64;
         };

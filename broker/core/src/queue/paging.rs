@@ -11,10 +11,14 @@ use crate::store::{Position, QueueId, RecordRef};
 use super::block::{Block, PERSISTENT, SPILLED, STORED};
 use super::log::At;
 use super::record::read_record;
+use super::segment::Segment;
 use super::{Effects, Queue};
 
 /// Segments that stay in memory from the head on, and are read ahead, so that consumers need not wait for the store.
 pub(super) const HEAD_SEGMENTS: usize = 2;
+
+/// As many if only the messages of one level are read of each.
+pub(super) const HEAD_SLICES: usize = 6;
 
 /// A request to read a segment back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,11 +91,10 @@ impl<C> Queue<C> {
         let Some(segment) = self
             .log
             .segment_of(base)
-            .filter(|s| s.base == base && s.block.is_none())
+            .filter(|s| s.base == base && (s.block.is_none() || s.is_partial()))
         else {
             return Ok(());
         };
-        let mut block = Block::default();
         let mut messages: Vec<(Position, Message<'_>, Option<u64>)> = Vec::new();
         for record in data {
             read_record(
@@ -102,27 +105,41 @@ impl<C> Queue<C> {
                 },
             )?;
         }
+        self.expiry.messages |= messages.iter().any(|(.., expires_at)| expires_at.is_some());
+        if segment.block.is_some() {
+            return self.log.complete(base, &messages);
+        }
         messages.sort_by_key(|&(position, ..)| position);
+        let mut block = Block::default();
+        let keep_place = |block: &mut Block, segment: &Segment| {
+            let index = block.len();
+            if segment.stays_away(index) {
+                let bytes = u32::try_from(segment.body_len(index)).unwrap_or(u32::MAX);
+                block.push_away(SPILLED, bytes);
+            } else {
+                block.push_absent();
+            }
+        };
         for (position, message, expires_at) in messages {
             let index = segment.index(position);
             if index >= segment.len as usize || index < block.len() {
                 return Err(Malformed("a record holds a position that is not its own"));
             }
             while block.len() < index {
-                block.push_absent();
+                keep_place(&mut block, segment);
             }
             let flags = if message.persistent {
                 PERSISTENT | STORED
             } else {
                 SPILLED
             };
-            let level = self.levels.as_ref();
-            let level = level.map_or(0, |levels| levels.flags_of(message.properties));
+            // Of what was in memory before, the level is known.
+            let levels = self.levels.as_ref().filter(|_| segment.unread);
+            let level = levels.map_or(0, |levels| levels.flags_of(message.properties));
             block.push(&message, flags | level, expires_at);
-            self.expiry.messages |= expires_at.is_some();
         }
         while block.len() < segment.len as usize {
-            block.push_absent();
+            keep_place(&mut block, segment);
         }
         let (unread, purged, end) = (segment.unread, segment.purged, segment.end());
         self.log.page_in(base, block);
@@ -202,13 +219,14 @@ impl<C> Queue<C> {
             .segments
             .partition_point(|segment| segment.end() <= position);
         let queue = self.id;
-        for segment in self.log.segments.iter_mut().skip(at).take(HEAD_SEGMENTS) {
-            if segment.block.is_none() && !segment.requested {
-                segment.requested = true;
+        let level = self.level_at(position);
+        let ahead = level.map_or(HEAD_SEGMENTS, |_| HEAD_SLICES);
+        for segment in self.log.segments.iter_mut().skip(at).take(ahead) {
+            if let Some(records) = segment.ask(level) {
                 self.wanted.push(PageIn {
                     queue,
                     base: segment.base,
-                    records: segment.records.clone(),
+                    records,
                 });
             }
         }

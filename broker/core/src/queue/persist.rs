@@ -15,8 +15,9 @@ use super::block::{PERSISTENT, SETTLED, SPILLED, STORED};
 use super::bodies::Records;
 use super::cutter::Cutter;
 use super::death::Deaths;
+use super::levels::level_of;
 use super::log::Log;
-use super::paging::HEAD_SEGMENTS;
+use super::paging::{HEAD_SEGMENTS, HEAD_SLICES};
 use super::returns::Returns;
 use super::segment::Segment;
 use super::settlement::Settlement;
@@ -130,7 +131,17 @@ impl<C> Queue<C> {
         let spilled_to = self.persist.spilled_to;
         let stored = self.log.segments.partition_point(|s| end(s) <= spilled_to);
         for index in 0..stored {
-            let near = index >= head && index < head + HEAD_SEGMENTS;
+            let is_partial = self
+                .log
+                .segments
+                .get(index)
+                .is_some_and(Segment::is_partial);
+            let ahead = if is_partial {
+                HEAD_SLICES
+            } else {
+                HEAD_SEGMENTS
+            };
+            let near = index >= head && index < head + ahead;
             if !near {
                 self.log.page_out(index, self.head);
             }
@@ -203,7 +214,11 @@ impl<C> Queue<C> {
             if taking.more || bytes >= TAKEN_BYTES {
                 return taking.more;
             }
-            take_segment(self.id, segment, 0, Kind::Transient, group, records);
+            if self.levels.is_some() {
+                take_slices(self.id, segment, group, records);
+            } else {
+                take_segment(self.id, segment, 0, Kind::Transient, group, records);
+            }
             self.persist.spilled_to = segment.end();
             bytes += segment.memory();
             taking.spilled += segment.memory();
@@ -261,4 +276,43 @@ fn take_segment(
         }
     }
     cutter.finish();
+}
+
+/// Puts the segment's transient messages into records, those of each level of priority into records of their own: levels are read
+/// back one after the other, over all segments.
+fn take_slices(
+    queue: QueueId,
+    segment: &mut Segment,
+    group: &mut CommitGroup,
+    records: &mut Records,
+) {
+    let Some(block) = &mut segment.block else {
+        return;
+    };
+    let mut levels: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
+    for index in 0..block.len() {
+        let flags = block.flags(index);
+        if flags & (PERSISTENT | SETTLED | STORED | SPILLED) == 0 {
+            levels.entry(level_of(flags)).or_default().push(index);
+            block.add_flags(index, SPILLED);
+        }
+    }
+    let several = levels.len() > 1;
+    for (level, indexes) in levels {
+        let from = segment.records.len();
+        let mut cutter = Cutter::new(queue, true, group, records, &mut segment.records);
+        let block = segment.block.as_ref();
+        for index in indexes {
+            if let Some(block) = block
+                && let Some(message) = block.message(index)
+            {
+                let position = segment.base + index as Position;
+                cutter.add(position, &message, block.expires_at(index));
+            }
+        }
+        cutter.finish();
+        if several {
+            segment.note_slices(level, from);
+        }
+    }
 }

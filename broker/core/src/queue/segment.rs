@@ -1,9 +1,11 @@
 //! A stretch of a queue's log: its messages in memory, in the store, or both.
 
+use crate::codec::Malformed;
 use crate::message::Message;
-use crate::store::{Position, RecordRef};
+use crate::store::{Position, RecordId, RecordRef};
 
-use super::block::{Block, LASTING, PERSISTENT, SETTLED, SPILLED, STORED};
+use super::block::{AWAY, Block, LASTING, PERSISTENT, SETTLED, SPILLED, STORED};
+use super::levels::level_of;
 
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -32,6 +34,12 @@ pub(super) struct Segment {
     pub(super) records: Vec<RecordRef>,
     /// A reader has been asked to bring the block back.
     pub(super) requested: bool,
+    /// Of which level the messages of a record are, for records that have only one of several in this segment.
+    slices: Vec<(u8, RecordId)>,
+    /// The only level that the reader has been asked for.
+    asked: Option<u8>,
+    /// Levels whose messages are not in the block though it is here.
+    away: Vec<u8>,
 }
 
 impl Segment {
@@ -50,6 +58,9 @@ impl Segment {
             lengths: Vec::new(),
             records: Vec::new(),
             requested: false,
+            slices: Vec::new(),
+            asked: None,
+            away: Vec::new(),
         }
     }
 
@@ -77,6 +88,9 @@ impl Segment {
             lengths,
             records,
             requested: false,
+            slices: Vec::new(),
+            asked: None,
+            away: Vec::new(),
         }
     }
 
@@ -196,7 +210,101 @@ impl Segment {
         }
         self.block = None;
         self.requested = false;
+        self.away.clear();
         true
+    }
+
+    /// The records that `from` is the first of have only messages of `level`.
+    pub(super) fn note_slices(&mut self, level: u8, from: usize) {
+        let records = self.records.iter().skip(from);
+        self.slices.extend(records.map(|record| (level, record.id)));
+    }
+
+    /// What is to be read so that the messages of `level` are here, or all if nothing is said; nothing if they are, or have been asked for.
+    pub(super) fn ask(&mut self, level: Option<u8>) -> Option<Vec<RecordRef>> {
+        if self.requested {
+            return None;
+        }
+        let whole = self.slices.is_empty() || self.unread || self.lengths.is_empty();
+        let level = level.filter(|_| self.block.is_some() || !whole);
+        let records = match level {
+            None if self.block.is_some() => return None,
+            None => self.records.clone(),
+            Some(level) => {
+                if self.block.is_some() && !self.away.contains(&level) {
+                    return None;
+                }
+                self.slice(level)
+            }
+        };
+        if records.is_empty() {
+            return None;
+        }
+        (self.requested, self.asked) = (true, level);
+        Some(records)
+    }
+
+    /// The records of one level, and those of all if they were not read yet.
+    fn slice(&self, level: u8) -> Vec<RecordRef> {
+        let is_wanted = |record: &&RecordRef| {
+            let slice = self.slices.iter().find(|(_, id)| *id == record.id);
+            slice.map_or(self.block.is_none(), |&(of, _)| of == level)
+        };
+        self.records.iter().filter(is_wanted).copied().collect()
+    }
+
+    /// Whether the message at `index`, which the reader did not bring, stays in the store.
+    pub(super) fn stays_away(&self, index: usize) -> bool {
+        let flags = self.flags(index);
+        let live = flags & (SETTLED | SPILLED) == SPILLED;
+        live && self.asked.is_some_and(|asked| asked != level_of(flags))
+    }
+
+    /// Whether only a part of the messages is here.
+    pub(super) fn is_partial(&self) -> bool {
+        !self.away.is_empty()
+    }
+
+    /// The messages that are here.
+    pub(super) fn in_memory(&self) -> u64 {
+        let Some(block) = &self.block else {
+            return 0;
+        };
+        let away = |index: &usize| block.flags(*index) & (AWAY | SETTLED) == AWAY;
+        let away = if self.is_partial() {
+            (0..block.len()).filter(away).count() as u64
+        } else {
+            0
+        };
+        u64::from(self.live).saturating_sub(away)
+    }
+
+    /// Takes the messages of one more level back.
+    pub(super) fn complete(
+        &mut self,
+        messages: &[(Position, Message<'_>, Option<u64>)],
+    ) -> Result<(), Malformed> {
+        self.requested = false;
+        let base = self.base;
+        let Some((block, level)) = self.block.as_mut().zip(self.asked.take()) else {
+            return Ok(());
+        };
+        for (position, message, expires_at) in messages {
+            let index = usize::try_from(position.wrapping_sub(base)).unwrap_or(usize::MAX);
+            let flags = block.flags(index);
+            if flags & (AWAY | SETTLED) == AWAY {
+                block.fill(index, message, flags & LASTING, *expires_at);
+            }
+        }
+        self.away.retain(|&away| away != level);
+        let lacks = |index| {
+            let flags = block.flags(index);
+            flags & (AWAY | SETTLED) == AWAY && level_of(flags) == level
+        };
+        if (0..block.len()).any(lacks) {
+            return Err(Malformed("a record lacks messages that were written"));
+        }
+        Ok(())
     }
 
     /// Takes the block back. Positions that the store did not have are settled: they were before the restart.
@@ -232,6 +340,11 @@ impl Segment {
         self.block = Some(block);
         self.requested = false;
         self.purged = false;
+        if let Some(asked) = self.asked.take() {
+            let levels = self.slices.iter().map(|&(level, _)| level);
+            self.away = levels.filter(|&level| level != asked).collect();
+            self.away.dedup();
+        }
     }
 
     /// Settles everything but some messages, of which the lengths are known, in a segment that was not read. Returns how many are left.

@@ -591,6 +591,7 @@ impl World {
 
 #[test]
 fn random_operations_keep_the_invariants() {
+    let mut operations = 0_u64;
     arbtest::arbtest(|u| {
         let mut arguments = QueueArguments::default();
         if u.ratio(1, 3)? {
@@ -603,12 +604,15 @@ fn random_operations_keep_the_invariants() {
         let mut world = World::new(arguments);
         for _ in 0..u.int_in_range(1..=60)? {
             world.step(u)?;
+            operations += 1;
         }
         Ok(())
     })
     .size_min(1 << 10)
     .size_max(1 << 14)
-    .budget(budget());
+    .budget(budget())
+    .run();
+    eprintln!("{operations} random operations");
 }
 
 /// How long the random operations go on; for a long run, `AMPHORA_MODEL_SECONDS` says how long.

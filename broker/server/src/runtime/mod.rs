@@ -38,6 +38,7 @@ mod methods;
 mod model;
 mod outbox;
 mod overdue;
+mod owed;
 mod pager;
 mod peer;
 mod plugins;

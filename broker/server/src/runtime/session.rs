@@ -25,6 +25,7 @@ use super::counters::Tally;
 use super::info::ConnectionInfo;
 use super::ingress::Ingress;
 use super::overdue::Patience;
+use super::owed::{Owed, is_definition};
 use super::peer::{Letter, Peer, Touched};
 use super::principal::Principal;
 use super::vhost::Handle;
@@ -53,6 +54,8 @@ pub(super) struct Session {
     /// Publishes on channels with confirms, since the last flush.
     pub(super) unconfirmed: Vec<Unconfirmed>,
     pub(super) alike: Option<Alike>,
+    /// Answers that wait for the disk: see [`super::owed`].
+    pub(super) owed: Owed,
     /// Since the session began, something was published.
     pub(super) publishes: bool,
     /// A queue whose consumers cannot follow.
@@ -124,6 +127,7 @@ impl Session {
             touched: Touched::default(),
             unconfirmed: Vec::new(),
             alike: None,
+            owed: Owed::default(),
             publishes: false,
             over: None,
             windows: false,
@@ -148,7 +152,10 @@ impl Session {
         }
         let mut turn = None;
         loop {
-            while let Some(publish) = self.conversation.next_publish(input, &mut used) {
+            // What is answered later is answered before anything else happens.
+            while self.owed.is_empty()
+                && let Some(publish) = self.conversation.next_publish(input, &mut used)
+            {
                 if is_crowded() {
                     self.take_turn(input, &publish, &mut turn).await;
                 }
@@ -158,10 +165,16 @@ impl Session {
                     block(|| self.publish_all(input, &mut used, turn.as_ref()));
                 }
             }
-            while let Some((channel, ack)) = self.conversation.next_ack(input, &mut used) {
+            while self.owed.is_empty()
+                && let Some((channel, ack)) = self.conversation.next_ack(input, &mut used)
+            {
                 self.ack(channel, &ack);
             }
             let next = self.conversation.next(input, &mut used, &mut self.replies);
+            let goes_on = matches!(&next, Ok(Some(event)) if is_definition(event));
+            if !goes_on || !self.replies.is_empty() {
+                self.pay().await;
+            }
             if !self.replies.is_empty() {
                 self.flush(input);
                 self.send_replies();
@@ -253,6 +266,7 @@ impl Session {
             Event::Method(channel, method) => {
                 let (class_id, method_id) = (method.class_id(), method.method_id());
                 if let Err(exception) = self.method(channel, method).await {
+                    self.pay().await;
                     self.raise(channel, exception.at(class_id, method_id));
                 }
             }

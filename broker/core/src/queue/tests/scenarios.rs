@@ -181,3 +181,46 @@ fn room_that_is_gone_when_it_is_looked_for_leaves_nobody_waiting_for_ever() {
     world.queue.publish(&bodies, &mut connection);
     assert!(connection.starved, "nobody calls back");
 }
+
+#[test]
+fn levels_are_read_back_one_after_the_other() {
+    let mut world = World::new(QueueArguments {
+        max_priority: Some(2),
+        ..QueueArguments::default()
+    });
+    let bodies = (0..60_u64).map(|number| {
+        let mut body = number.to_be_bytes().to_vec();
+        body.resize(200_000, 1);
+        (body, number % 5 == 0, properties((number % 3) as u8, None))
+    });
+    let bodies = Bodies(bodies.collect());
+    world.queue.publish(&bodies, &mut world.connections);
+    world.commit(true);
+    let mut seen = Vec::new();
+    let mut read = BTreeSet::new();
+    while world.queue.ready_count() > 0 {
+        let (got, _) = world.queue.get(true, |delivery, _| {
+            (delivery.position, delivery.message.body.len())
+        });
+        match got {
+            Get::Message((position, bytes)) => {
+                assert_eq!(bytes, 200_000);
+                seen.push(position);
+            }
+            Get::Away => {
+                for request in &world.queue.wanted {
+                    for record in &request.records {
+                        assert!(read.insert(record.id), "{record:?} is read again");
+                    }
+                }
+                world.page_in();
+                assert!(world.queue.contents().in_memory_count <= world.queue.ready_count());
+            }
+            Get::Empty => panic!("{} are left", world.queue.ready_count()),
+        }
+    }
+    let order = (0..3).rev();
+    let order = order.flat_map(|level| (0..60).filter(move |position| position % 3 == level));
+    assert_eq!(seen, order.collect::<Vec<_>>());
+    assert_eq!(world.queue.memory(), world.queue.log.walked_memory());
+}

@@ -1,6 +1,9 @@
 //! From a file to what there is. It adds, and changes what has no content of its own; it never deletes, and a queue or exchange that exists
 //! stays as it is.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use amphora_protocol::wire::types::VhostName;
 use serde_json::{Map, Value};
 
@@ -20,7 +23,7 @@ type Done = Result<(), String>;
 /// Takes in a file of definitions; those of one virtual host go into that which is given.
 ///
 /// # Errors
-/// What could not be taken in, and why. What came before it in the file is there.
+/// What could not be taken in, and why. What came before it in the file is there, and may be some of what came after it.
 pub(super) async fn import(
     backend: &dyn Backend,
     by: &Identity,
@@ -72,22 +75,57 @@ pub(super) async fn import(
         done.map_err(about("policy", name))?;
         running.advance();
     }
-    for (item, name) in items(file, "queues")? {
-        import
-            .queue(item, name)
-            .await
-            .map_err(about("queue", name))?;
+    let (import, running) = (&import, &running);
+    together(items(file, "queues")?, |(item, name)| async move {
+        let done = import.queue(item, name).await;
+        done.map_err(about("queue", name))?;
         running.advance();
-    }
-    for (item, name) in items(file, "exchanges")? {
+        Ok(())
+    })
+    .await?;
+    together(items(file, "exchanges")?, |(item, name)| async move {
         let done = import.exchange(item, name).await;
         done.map_err(about("exchange", name))?;
         running.advance();
-    }
-    for (item, _) in items(file, "bindings")? {
+        Ok(())
+    })
+    .await?;
+    together(items(file, "bindings")?, |(item, _)| async move {
         let done = import.binding(item).await;
         done.map_err(about("binding from", text(item, "source")))?;
         running.advance();
+        Ok(())
+    })
+    .await
+}
+
+/// How many items wait for the disk together.
+const TOGETHER: usize = 1000;
+
+/// Takes in items in their order, many of them with one wait for the disk. Ends with the first in their order that fails, and the
+/// few behind it that were begun with it.
+async fn together<'a, F: Future<Output = Done>>(
+    items: Vec<(&'a Object, &'a str)>,
+    take: impl Fn((&'a Object, &'a str)) -> F,
+) -> Done {
+    for some in items.chunks(TOGETHER) {
+        let mut under_way: Vec<_> = some.iter().map(|&item| Box::pin(take(item))).collect();
+        let mut done: Vec<Option<Done>> = vec![None; under_way.len()];
+        poll_fn(|context| {
+            let pairs = under_way.iter_mut().zip(&mut done);
+            for (item, done) in pairs.filter(|(_, done)| done.is_none()) {
+                if let Poll::Ready(result) = item.as_mut().poll(context) {
+                    *done = Some(result);
+                }
+            }
+            if done.iter().all(Option::is_some) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        done.into_iter().flatten().collect::<Done>()?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use amphora_core::binding::Binding;
 use amphora_protocol::exception::Exception;
-use amphora_protocol::wire::method::exchange::{self, Method};
+use amphora_protocol::wire::method::{self, exchange};
 use amphora_protocol::wire::types::ChannelNumber;
 
 use crate::runtime::session::Session;
@@ -11,20 +11,16 @@ impl Session {
     pub(super) async fn exchange(
         &mut self,
         channel: ChannelNumber,
-        method: Method,
+        method: exchange::Method,
     ) -> Result<(), Exception> {
         match method {
-            Method::Declare(declare) => self.declare_exchange(channel, declare).await,
-            Method::Delete(delete) => self.delete_exchange(channel, delete).await,
-            Method::Bind(bind) => {
-                let no_wait = bind.no_wait;
-                self.bind(bind.into()).await?;
-                if !no_wait {
-                    self.send(channel, exchange::BindOk {});
-                }
-                Ok(())
+            exchange::Method::Declare(declare) => self.declare_exchange(channel, declare),
+            exchange::Method::Delete(delete) => self.delete_exchange(channel, delete).await,
+            exchange::Method::Bind(bind) => {
+                let ok = (!bind.no_wait).then_some(exchange::BindOk {});
+                self.bind(channel, bind.into(), ok)
             }
-            Method::Unbind(unbind) => {
+            exchange::Method::Unbind(unbind) => {
                 let no_wait = unbind.no_wait;
                 self.unbind(&unbind.into()).await?;
                 if !no_wait {
@@ -36,17 +32,14 @@ impl Session {
         }
     }
 
-    async fn declare_exchange(
+    fn declare_exchange(
         &mut self,
         channel: ChannelNumber,
         declare: exchange::Declare,
     ) -> Result<(), Exception> {
-        let no_wait = declare.no_wait;
+        let ok = (!declare.no_wait).then_some(exchange::DeclareOk {});
         let changed = self.principal()?.declare_exchange(declare.into())?;
-        self.durable(changed).await?;
-        if !no_wait {
-            self.send(channel, exchange::DeclareOk {});
-        }
+        self.owe(channel, changed.epoch, ok);
         Ok(())
     }
 
@@ -65,9 +58,14 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn bind(&mut self, binding: Binding) -> Result<(), Exception> {
+    pub(super) fn bind(
+        &mut self,
+        channel: ChannelNumber,
+        binding: Binding,
+        ok: Option<impl Into<method::Method>>,
+    ) -> Result<(), Exception> {
         let changed = self.principal()?.bind(binding)?;
-        self.durable(changed).await?;
+        self.owe(channel, changed.epoch, ok);
         Ok(())
     }
 

@@ -90,7 +90,10 @@ impl Session {
     ///
     /// # Errors
     /// The connection ends before the disk is there: nothing may be promised.
-    async fn wait_for_disk(&mut self, durable: impl Future<Output = ()>) -> Result<(), Exception> {
+    pub(super) async fn wait_for_disk(
+        &mut self,
+        durable: impl Future<Output = ()>,
+    ) -> Result<(), Exception> {
         self.finish();
         let mut durable = pin!(durable);
         loop {

@@ -21,17 +21,13 @@ impl Session {
         method: Method,
     ) -> Result<(), Exception> {
         match method {
-            Method::Declare(declare) => self.declare_queue(channel, declare).await,
+            Method::Declare(declare) => self.declare_queue(channel, declare),
             Method::Delete(delete) => self.delete_queue(channel, delete).await,
             Method::Purge(purge) => self.purge_queue(channel, purge),
             Method::Bind(bind) => {
                 let no_wait = bind.no_wait;
                 let binding = self.named(channel, bind.into())?;
-                self.bind(binding).await?;
-                if !no_wait {
-                    self.send(channel, queue::BindOk {});
-                }
-                Ok(())
+                self.bind(channel, binding, (!no_wait).then_some(queue::BindOk {}))
             }
             Method::Unbind(unbind) => {
                 let binding = self.named(channel, unbind.into())?;
@@ -59,7 +55,7 @@ impl Session {
         Ok(binding)
     }
 
-    async fn declare_queue(
+    fn declare_queue(
         &mut self,
         channel: ChannelNumber,
         declare: queue::Declare,
@@ -88,21 +84,19 @@ impl Session {
             entered.exclusive.push(Arc::clone(&queue));
         }
         self.channel(channel)?.last_queue = Some(name.clone());
-        self.durable(changed).await?;
+        let epoch = changed.epoch;
         let counts = queue.with(&self.broker.committer, &mut self.touched, |model, _| {
             model.renew();
             let expired = model.expire();
             ((model.ready_count(), model.consumer_count()), expired)
         });
-        if !no_wait {
-            let ((message_count, consumer_count), _) = counts.unwrap_or_default();
-            let ok = queue::DeclareOk {
-                queue: name,
-                message_count: u32::try_from(message_count).unwrap_or(u32::MAX),
-                consumer_count: u32::try_from(consumer_count).unwrap_or(u32::MAX),
-            };
-            self.send(channel, ok);
-        }
+        let ((message_count, consumer_count), _) = counts.unwrap_or_default();
+        let ok = queue::DeclareOk {
+            queue: name,
+            message_count: u32::try_from(message_count).unwrap_or(u32::MAX),
+            consumer_count: u32::try_from(consumer_count).unwrap_or(u32::MAX),
+        };
+        self.owe(channel, epoch, (!no_wait).then_some(ok));
         Ok(())
     }
 
@@ -123,7 +117,7 @@ impl Session {
             message_count: 0,
             consumer_count: 1,
         };
-        self.send(channel, ok);
+        self.owe(channel, 0, Some(ok));
         Ok(())
     }
 
