@@ -5,7 +5,6 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 
-use crate::codec::Malformed;
 use crate::message::Message;
 use crate::store::{Position, RecordRef};
 
@@ -33,7 +32,7 @@ pub(super) struct Log {
     pub(super) durable: bool,
     spare: Option<Block>,
     /// Bytes of memory held by all segments but the last.
-    resident: usize,
+    pub(super) resident: usize,
     /// The bodies of all segments that are [unread](Segment::unread), in bytes.
     pub(super) unread_bytes: u64,
 }
@@ -140,29 +139,6 @@ impl Log {
                 self.resident += if is_last { 0 } else { segment.memory() };
             }
         }
-    }
-
-    /// Takes back more of a segment of which a part is here.
-    pub(super) fn complete(
-        &mut self,
-        base: Position,
-        messages: &[(Position, Message<'_>, Option<u64>)],
-    ) -> Result<(), Malformed> {
-        let Some(at) = self.find(base) else {
-            return Ok(());
-        };
-        let is_last = at + 1 == self.segments.len();
-        let Some(segment) = self.segments.get_mut(at) else {
-            return Ok(());
-        };
-        let before = segment.memory();
-        let completed = segment.complete(messages);
-        self.resident += if is_last {
-            0
-        } else {
-            segment.memory() - before
-        };
-        completed
     }
 
     /// Gives away `count` positions to messages that are settled at once.

@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::store::{Position, QueueId, RecordRef};
 
 use super::block::{Block, PERSISTENT, SPILLED, STORED};
-use super::log::At;
+use super::log::{At, Log};
 use super::record::read_record;
 use super::segment::Segment;
 use super::{Effects, Queue};
@@ -234,5 +234,30 @@ impl<C> Queue<C> {
             page_in: !self.wanted.is_empty(),
             ..Effects::default()
         }
+    }
+}
+
+impl Log {
+    /// Takes back more of a segment of which a part is here.
+    pub(super) fn complete(
+        &mut self,
+        base: Position,
+        messages: &[(Position, Message<'_>, Option<u64>)],
+    ) -> Result<(), Malformed> {
+        let Some(at) = self.find(base) else {
+            return Ok(());
+        };
+        let is_last = at + 1 == self.segments.len();
+        let Some(segment) = self.segments.get_mut(at) else {
+            return Ok(());
+        };
+        let before = segment.memory();
+        let completed = segment.complete(messages);
+        self.resident += if is_last {
+            0
+        } else {
+            segment.memory() - before
+        };
+        completed
     }
 }
