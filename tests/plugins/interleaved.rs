@@ -1,14 +1,16 @@
 //! Messages for a plugin's exchange between those for others, in one piece of input: each goes where it should, in its order.
 
-use amphora_protocol::wire::method::{Method, basic, exchange, queue};
+use amphora_protocol::wire::method::{Method, basic, confirm, exchange, queue};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, ShortString};
-use amphora_tests::{Broker, Client, Settings, workspace};
+use amphora_tests::{Broker, Client, Received, Settings, workspace};
 use anyhow::bail;
 
 use crate::built::component;
+use crate::exchange::table;
 
 const ROUNDS: usize = 40;
+const CHANNELS: [u16; 2] = [1, 2];
 /// A plugin's exchange, whose answers are kept, and two that are built in.
 const EXCHANGES: [(&str, &str); 3] = [
     ("plugins", "x-regex"),
@@ -33,45 +35,93 @@ fn what_waits_for_a_plugin_leads_nothing_else_astray() -> anyhow::Result<()> {
         declare(&mut client, name, kind)?;
     }
 
-    let mut bytes = Vec::new();
-    let mut expected: [Vec<String>; 3] = Default::default();
+    client.open(2)?;
+    for channel in CHANNELS {
+        client.call(channel, &confirm::Select { no_wait: false })?;
+    }
+    let mut run = Run::default();
     for round in 0..ROUNDS {
-        // Keys that are new to the plugin's exchange, and such as were there before: alone, and between others.
-        for (place, fresh) in [
+        // Keys that are new to the plugin's exchange, and such as were there before: alone, in runs, and between others.
+        for (index, (place, fresh)) in [
             (1, false),
             (2, false),
             (0, true),
             (1, false),
             (0, false),
             (2, false),
-        ] {
-            let (name, _) = EXCHANGES[place];
+        ]
+        .into_iter()
+        .enumerate()
+        {
             let key = if fresh {
                 format!("k{round}")
             } else {
                 "k".to_owned()
             };
-            let body = format!("{round} {key} {}", expected[place].len());
-            let publish = basic::Publish {
-                exchange: ExchangeName::new(name)?,
-                routing_key: RoutingKey::new(&key)?,
-                ..basic::Publish::default()
-            };
-            client.write_publish(
-                1,
-                &publish,
-                &BasicProperties::default(),
-                body.as_bytes(),
-                &mut bytes,
-            );
-            expected[place].push(body);
+            for _ in 0..=(round * 7 + index * 3) % 5 {
+                run.publish(&client, place, &key)?;
+            }
         }
     }
-    client.write(&bytes)?;
+    client.write(&run.bytes)?;
+    // All are confirmed, on the channel that they came on.
+    let mut confirmed = [0; CHANNELS.len()];
+    while confirmed != run.published {
+        let Received::Method(channel, Method::Basic(basic::Method::Ack(ack))) =
+            client.beyond_heartbeats()?
+        else {
+            bail!("something else than a confirm");
+        };
+        let known = &mut confirmed[usize::from(channel) - 1];
+        assert!(*known < ack.delivery_tag.0, "{ack:?} after {known}");
+        assert!(ack.multiple || *known + 1 == ack.delivery_tag.0);
+        *known = ack.delivery_tag.0;
+    }
     for (place, (name, _)) in EXCHANGES.into_iter().enumerate() {
-        assert_eq!(all(&mut client, name)?, expected[place], "{name}");
+        assert_eq!(all(&mut client, name)?, run.expected[place], "{name}");
     }
     Ok(())
+}
+
+/// What is written in one piece.
+#[derive(Default)]
+struct Run {
+    bytes: Vec<u8>,
+    count: usize,
+    /// On each channel.
+    published: [u64; CHANNELS.len()],
+    /// In each queue.
+    expected: [Vec<String>; 3],
+}
+
+impl Run {
+    /// Adds a publish. Some have headers, are mandatory, large, or on the other channel, so that runs of publishes that are alike begin
+    /// and end everywhere.
+    fn publish(&mut self, client: &Client, place: usize, key: &str) -> anyhow::Result<()> {
+        self.count += 1;
+        let every = |number: usize| self.count.is_multiple_of(number);
+        let channel = usize::from(every(11));
+        let mut body = format!("{} {key}", self.count);
+        if every(17) {
+            body.push_str(&" ".repeat(5000));
+        }
+        let publish = basic::Publish {
+            exchange: ExchangeName::new(EXCHANGES[place].0)?,
+            routing_key: RoutingKey::new(key)?,
+            mandatory: every(5),
+            ..basic::Publish::default()
+        };
+        let properties = BasicProperties {
+            headers: every(7).then(|| table([("a", "b".into())])),
+            ..BasicProperties::default()
+        };
+        let number = CHANNELS[channel];
+        let bytes = &mut self.bytes;
+        client.write_publish(number, &publish, &properties, body.as_bytes(), bytes);
+        self.published[channel] += 1;
+        self.expected[place].push(body);
+        Ok(())
+    }
 }
 
 /// An exchange with a queue of its name, which takes all that begins with `k`, or is `k`.

@@ -16,12 +16,16 @@ const ALLOWED: usize = 700;
 const ASKED_HOT: usize = 300;
 
 const HOT: &[&str] = &[
+    "broker/core/src/queue/consumers/assigning.rs",
     "broker/core/src/queue/dispatch.rs",
     "broker/core/src/queue/log.rs",
     "broker/core/src/route.rs",
     "broker/protocol/src/connection/content.rs",
     "broker/protocol/src/connection/inline.rs",
     "broker/protocol/src/wire/frame.rs",
+    "broker/server/src/runtime/alike.rs",
+    "broker/server/src/runtime/encoding.rs",
+    "broker/server/src/runtime/ingress/alike.rs",
     "broker/server/src/runtime/ingress/mod.rs",
     "broker/server/src/runtime/outbox.rs",
     "broker/server/src/runtime/writer.rs",

@@ -1,7 +1,8 @@
 //! Who gets the next message: strict round-robin among the consumers of the highest priority that can take one.
 
+mod assigning;
+
 use std::collections::VecDeque;
-use std::ops::Range;
 
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::ConsumerTag;
@@ -259,92 +260,6 @@ impl<C> Consumers<C> {
         }
     }
 
-    /// Begins a dispatch: consumers that waited for something are asked again.
-    pub(super) fn refresh(&mut self, mut room: impl FnMut(&Consumer<C>) -> Room) {
-        for (slot, consumer) in &mut self.slots {
-            match consumer.parked {
-                Parked::Gone | Parked::Credit | Parked::Standby => continue,
-                Parked::No | Parked::Room => consumer.room = room(consumer),
-            }
-            if consumer.parked == Parked::Room && !consumer.room.is_none() {
-                consumer.parked = Parked::No;
-                let priority = consumer.options.priority;
-                if let Some(group) = self.groups.iter_mut().find(|g| g.priority == priority) {
-                    group
-                        .ring
-                        .push_back(u32::try_from(slot).unwrap_or(u32::MAX));
-                }
-            }
-        }
-    }
-
-    /// Assigns one message of `cost` bytes. `item` is what the consumer will find in `pending`.
-    /// With `no_ack_only`, only a consumer that settles by delivery is taken, and none if another kind is next.
-    pub(super) fn assign(&mut self, item: u64, cost: usize, no_ack_only: bool) -> bool {
-        for group in &mut self.groups {
-            while let Some(&slot) = group.ring.front() {
-                let Some(consumer) = self.slots.get_mut(slot as usize) else {
-                    group.ring.pop_front();
-                    continue;
-                };
-                if consumer.room.is_none() {
-                    consumer.parked = Parked::Room;
-                    group.ring.pop_front();
-                    continue;
-                }
-                let limited = !consumer.options.no_ack && consumer.options.prefetch != 0;
-                if limited && consumer.in_flight >= consumer.options.prefetch {
-                    consumer.parked = Parked::Credit;
-                    group.ring.pop_front();
-                    continue;
-                }
-                if no_ack_only && !consumer.options.no_ack {
-                    return false;
-                }
-                if !consumer.options.no_ack {
-                    consumer.in_flight += 1;
-                }
-                consumer.room = consumer.room.less(cost);
-                consumer.pending.push(item);
-                if group.ring.len() > 1 {
-                    group.ring.rotate_left(1);
-                }
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Assigns a batch's messages in their order, as long as the next consumer settles by delivery. Returns the first that was not
-    /// assigned.
-    pub(super) fn assign_directly(
-        &mut self,
-        items: Range<u64>,
-        cost: impl Fn(u64) -> usize,
-    ) -> u64 {
-        let mut next = items.start;
-        while next < items.end && self.assign(next, cost(next), true) {
-            next += 1;
-            // Where it is nobody else's turn, there is nothing to ask about each message.
-            if let Some(only) = self.only_in_turn() {
-                while next < items.end && !only.room.is_none() {
-                    only.room = only.room.less(cost(next));
-                    only.pending.push(next);
-                    next += 1;
-                }
-            }
-        }
-        next
-    }
-
-    /// The consumer that all messages go to for now, if it settles by delivery.
-    fn only_in_turn(&mut self) -> Option<&mut Consumer<C>> {
-        let group = self.groups.iter().find(|group| !group.ring.is_empty())?;
-        let slot = *group.ring.front().filter(|_| group.ring.len() == 1)?;
-        let consumer = self.slots.get_mut(slot as usize)?;
-        consumer.options.no_ack.then_some(consumer)
-    }
-
     /// Whether a message can be assigned, as far as is known.
     pub(super) fn any_available(&self) -> bool {
         self.groups.iter().any(|group| !group.ring.is_empty())
@@ -358,63 +273,12 @@ impl<C> Consumers<C> {
             .filter(|consumer| consumer.parked == Parked::Room)
     }
 
-    /// Hands each consumer's assignments to `deliver`. What was not taken is passed to `returned`.
-    pub(super) fn flush(
-        &mut self,
-        mut deliver: impl FnMut(&Consumer<C>, &[u64]) -> Accepted,
-        mut returned: impl FnMut(u64),
-    ) {
-        let mut parked = false;
-        for (_, consumer) in &mut self.slots {
-            if consumer.pending.is_empty() {
-                continue;
-            }
-            let mut pending = std::mem::take(&mut consumer.pending);
-            let taken = match deliver(consumer, &pending) {
-                Accepted::All => pending.len(),
-                Accepted::First(count) => {
-                    consumer.parked = Parked::Room;
-                    count
-                }
-                Accepted::Closed => {
-                    consumer.parked = Parked::Gone;
-                    0
-                }
-            };
-            parked |= consumer.parked != Parked::No;
-            for &item in pending.iter().skip(taken) {
-                if !consumer.options.no_ack {
-                    consumer.in_flight = consumer.in_flight.saturating_sub(1);
-                }
-                returned(item);
-            }
-            pending.clear();
-            if pending.capacity() <= PENDING_KEPT_MAX {
-                consumer.pending = pending;
-            }
-        }
-        if parked {
-            let slots = &self.slots;
-            let waits = |slot: u32| {
-                slots
-                    .get(slot as usize)
-                    .is_some_and(|consumer| consumer.parked == Parked::No)
-            };
-            for group in &mut self.groups {
-                group.ring.retain(|&slot| waits(slot));
-            }
-        }
-    }
-
     fn group(&mut self, priority: i32) -> Option<&mut Group> {
         self.groups
             .iter_mut()
             .find(|group| group.priority == priority)
     }
 }
-
-/// A list of assignments above this size is not kept from one dispatch to the next.
-const PENDING_KEPT_MAX: usize = 8192;
 
 /// Positions that a consumer holds, to be settled together.
 #[derive(Clone, Copy, Debug)]

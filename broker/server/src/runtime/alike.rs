@@ -5,25 +5,17 @@ use amphora_protocol::connection::Publish;
 use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::types::ChannelNumber;
 
-use super::ingress::{Outcome, Ticket};
+use super::ingress::{Outcome, Ticket, Way};
 use super::session::Session;
 
-/// Publishes on one channel that went the same way, and are not counted yet.
+/// Publishes on one channel that go the same way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Alike {
     channel: ChannelNumber,
     confirm: bool,
+    /// How many went straight to queues, and are not counted yet.
     count: u64,
     way: Way,
-}
-
-/// The way that publishes go of which only the first was looked at closely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// To queues.
-    Straight,
-    /// To the exchange of a plugin, and then on, each as the plugin says.
-    Asking,
 }
 
 impl Session {
@@ -49,12 +41,14 @@ impl Session {
         let (Some(alike), Some(entered)) = (&mut self.alike, &mut self.entered) else {
             return Ok(false);
         };
-        if alike.channel != publish.channel {
+        let ingress = &mut entered.ingress;
+        // Who listens to the firehose is told of each by itself.
+        if alike.channel != publish.channel || ingress.vhost.tap.is_on() {
             return Ok(false);
         }
         match alike.way {
             Way::Straight => {
-                let follows = entered.ingress.collect_alike(input, &publish.content);
+                let follows = ingress.collect_alike(input, &publish.content);
                 alike.count += u64::from(follows);
                 Ok(follows)
             }
@@ -66,11 +60,12 @@ impl Session {
                     mandatory: false,
                     confirm: alike.confirm,
                 };
-                let ingress = &mut entered.ingress;
                 let Some(outcome) = ingress.ask_alike(input, &publish.content, ticket)? else {
                     return Ok(false);
                 };
-                alike.count += 1;
+                if let Ok(channel) = self.channel(ticket.channel) {
+                    channel.info.published.add(1);
+                }
                 self.tell_answered();
                 if outcome != Outcome::Waiting {
                     self.conclude_publishes(ticket, 1, outcome, None);
@@ -85,18 +80,15 @@ impl Session {
         let Some(alike) = self.alike.take().filter(|alike| alike.count > 0) else {
             return;
         };
+        if let Some(entered) = &mut self.entered {
+            entered.ingress.count_alike(alike.count);
+        }
         if let Ok(channel) = self.channel(alike.channel) {
             channel.info.published.add(alike.count);
         }
-        // What a plugin is asked about is counted by what it says.
-        if alike.way == Way::Straight {
-            if let Some(entered) = &mut self.entered {
-                entered.ingress.count_alike(alike.count);
-            }
-            self.tally.publish(alike.count, true, false);
-            if alike.confirm {
-                self.expect_confirms(alike.channel, alike.count, true);
-            }
+        self.tally.publish(alike.count, true, false);
+        if alike.confirm {
+            self.expect_confirms(alike.channel, alike.count, true);
         }
     }
 }

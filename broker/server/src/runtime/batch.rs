@@ -211,3 +211,31 @@ pub(super) fn target(exchange: &str, routing_key: &str) -> Bytes {
 pub(super) fn small(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_costs_as_much_unread_as_read() {
+        let input = b"...\x01e\x02rk\0\0 and a body...";
+        let (target, properties, body) = (&input[3..8], &input[8..10], &input[10..21]);
+        let owned = [Owned {
+            target: super::target("exchange", "key"),
+            properties: Bytes::from_static(&[0, 0]),
+            body: Bytes::from(vec![0; SHARED_BODY_MIN]),
+        }];
+        let messages = [
+            MessageRef::within(input, target, properties, body, false),
+            MessageRef::owned(0, &owned[0], true),
+        ];
+        let batch = Collected {
+            input,
+            owned: &owned,
+            messages: &messages,
+        };
+        for index in 0..batch.len() {
+            assert_eq!(batch.cost(index), batch.message(index).cost());
+        }
+    }
+}

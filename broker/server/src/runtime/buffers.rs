@@ -86,6 +86,24 @@ impl Buffers {
 }
 
 #[cfg(test)]
+impl Buffers {
+    /// All that there is to be written.
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        let mut written = Vec::new();
+        while !self.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = self.slices(&mut slices);
+            let before = written.len();
+            for slice in &slices[..count] {
+                written.extend_from_slice(slice);
+            }
+            self.advance(written.len() - before);
+        }
+        written
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

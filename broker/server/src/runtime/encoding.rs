@@ -57,7 +57,7 @@ impl Deliveries<'_> {
         let payload = prefix.len() + 9 + target.len();
         let flat = &mut self.buffers.flat;
         let before = flat.len();
-        flat.reserve(payload + 8 + CONTENT_FRAMES + message.properties.len());
+        flat.reserve(payload + FRAME_OVERHEAD + CONTENT_FRAMES + message.properties.len());
         flat.extend_from_slice(&frame_header(1, self.number, payload));
         flat.extend_from_slice(prefix);
         flat.extend_from_slice(&tag.to_be_bytes());
@@ -155,4 +155,57 @@ fn frame_header(kind: u8, channel: ChannelNumber, size: usize) -> [u8; 7] {
     let [high, low] = channel.0.to_be_bytes();
     let [a, b, c, d] = (size as u32).to_be_bytes();
     [kind, high, low, a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use amphora_protocol::wire::frame::{BODY, HEADER};
+    use bytes::Bytes;
+
+    use super::*;
+
+    const PAYLOAD_MAX: usize = 5000;
+
+    /// The payloads of the frames in `bytes`, with their types.
+    fn frames(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+        let mut frames = Vec::new();
+        while let Some((&[kind, 0, 7, a, b, c, d], rest)) = bytes.split_first_chunk() {
+            let size = u32::from_be_bytes([a, b, c, d]) as usize;
+            frames.push((kind, &rest[..size]));
+            assert_eq!(rest[size], FRAME_END);
+            bytes = &rest[size + 1..];
+        }
+        assert!(bytes.is_empty(), "{bytes:?}");
+        frames
+    }
+
+    #[test]
+    fn a_body_is_cut_into_frames_that_the_client_takes() {
+        for length in [0, 1, PAYLOAD_MAX, PAYLOAD_MAX + 1, 3 * PAYLOAD_MAX] {
+            let whole: Bytes = (0..length).map(|at| at.to_le_bytes()[0]).collect();
+            for body in [Body::Inline(&whole), Body::Shared(&whole)] {
+                let message = Message {
+                    target: &[],
+                    properties: &[0, 0],
+                    body,
+                    persistent: false,
+                };
+                let mut buffers = Buffers::default();
+                let size = append_content(&mut buffers, ChannelNumber(7), &message, PAYLOAD_MAX);
+                let bytes = buffers.into_bytes();
+                assert_eq!(size, bytes.len());
+                let frames = frames(&bytes);
+                let ((kind, header), parts) = frames.split_first().expect("a content header");
+                assert_eq!(*kind, HEADER);
+                assert_eq!(header[4..12], (length as u64).to_be_bytes());
+                assert_eq!(header[12..], [0, 0]);
+                let fits = |(kind, part): &(u8, &[u8])| {
+                    *kind == BODY && !part.is_empty() && part.len() <= PAYLOAD_MAX
+                };
+                assert!(parts.iter().all(fits));
+                let parts: Vec<&[u8]> = parts.iter().map(|(_, part)| *part).collect();
+                assert_eq!(parts.concat(), whole);
+            }
+        }
+    }
 }

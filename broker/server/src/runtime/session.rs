@@ -53,6 +53,7 @@ pub(super) struct Session {
     pub(super) touched: Touched,
     /// Publishes on channels with confirms, since the last flush.
     pub(super) unconfirmed: Vec<Unconfirmed>,
+    /// What the next publish may be like.
     pub(super) alike: Option<Alike>,
     /// Answers that wait for the disk: see [`super::owed`].
     pub(super) owed: Owed,

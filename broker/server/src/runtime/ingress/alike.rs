@@ -5,8 +5,7 @@ use amphora_protocol::connection::Content;
 use amphora_protocol::exception::Exception;
 
 use super::routes::To;
-use super::{Ingress, Outcome, Ticket};
-use crate::runtime::alike::Way;
+use super::{Ingress, Outcome, Ticket, Way};
 use crate::runtime::batch::MessageRef;
 use crate::runtime::special;
 
@@ -15,11 +14,15 @@ impl Ingress {
     pub(in crate::runtime) fn way(&self) -> Option<Way> {
         let last = &self.routes.last;
         let way = match &last.to {
-            To::Slots(slots) if !slots.is_empty() && self.waiting.is_none() => Way::Straight,
+            To::Slots(_) if self.is_straight() && self.waiting.is_none() => Way::Straight,
             To::Asking(_) => Way::Asking,
             _ => return None,
         };
         last.deduplicator.is_none().then_some(way)
+    }
+
+    fn is_straight(&self) -> bool {
+        matches!(&self.routes.last.to, To::Slots(slots) if !slots.is_empty())
     }
 
     /// Collects a message if it can go straight to the queues of the last one, as that did. [`Ingress::count_alike`] is due before
@@ -40,6 +43,10 @@ impl Ingress {
         };
         let follows = *self.routes.last_target() == *target && is_simple(content);
         if follows {
+            debug_assert!(
+                self.is_straight(),
+                "the target of a route to queues is kept with it"
+            );
             let persistent = special::is_persistent(properties);
             let message = MessageRef::within(buffer, target, properties, body, persistent);
             self.add(message);

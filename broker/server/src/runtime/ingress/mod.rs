@@ -42,7 +42,7 @@ use super::vhost::{Handle, VirtualHost};
 use self::asking::Asking;
 use self::deduplicating::Deduplicating;
 use self::flush::Flushed;
-pub(super) use self::outcome::{Answered, Outcome, Ticket};
+pub(super) use self::outcome::{Answered, Outcome, Ticket, Way};
 use self::routes::{Routes, To};
 use self::slots::{Slot, push};
 

@@ -80,3 +80,12 @@ pub(in crate::runtime) struct Answered {
     /// The message, if it may have to be returned.
     pub(in crate::runtime) message: Option<Owned>,
 }
+
+/// The way that messages go of which only the first was looked at closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runtime) enum Way {
+    /// To queues.
+    Straight,
+    /// To the exchange of a plugin, and then on, each as the plugin says.
+    Asking,
+}

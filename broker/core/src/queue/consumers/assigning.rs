@@ -1,0 +1,199 @@
+//! Who gets a message: the consumers in turn, those of a higher priority first.
+
+use std::ops::Range;
+
+use super::{Accepted, Consumer, Consumers, Parked, Room};
+
+impl<C> Consumers<C> {
+    /// Begins a dispatch: consumers that waited for something are asked again.
+    pub(in crate::queue) fn refresh(&mut self, mut room: impl FnMut(&Consumer<C>) -> Room) {
+        for (slot, consumer) in &mut self.slots {
+            match consumer.parked {
+                Parked::Gone | Parked::Credit | Parked::Standby => continue,
+                Parked::No | Parked::Room => consumer.room = room(consumer),
+            }
+            if consumer.parked == Parked::Room && !consumer.room.is_none() {
+                consumer.parked = Parked::No;
+                let priority = consumer.options.priority;
+                if let Some(group) = self.groups.iter_mut().find(|g| g.priority == priority) {
+                    group
+                        .ring
+                        .push_back(u32::try_from(slot).unwrap_or(u32::MAX));
+                }
+            }
+        }
+    }
+
+    /// Assigns one message of `cost` bytes. `item` is what the consumer will find in `pending`.
+    /// With `no_ack_only`, only a consumer that settles by delivery is taken, and none if another kind is next.
+    pub(in crate::queue) fn assign(&mut self, item: u64, cost: usize, no_ack_only: bool) -> bool {
+        for group in &mut self.groups {
+            while let Some(&slot) = group.ring.front() {
+                let Some(consumer) = self.slots.get_mut(slot as usize) else {
+                    group.ring.pop_front();
+                    continue;
+                };
+                if consumer.room.is_none() {
+                    consumer.parked = Parked::Room;
+                    group.ring.pop_front();
+                    continue;
+                }
+                let limited = !consumer.options.no_ack && consumer.options.prefetch != 0;
+                if limited && consumer.in_flight >= consumer.options.prefetch {
+                    consumer.parked = Parked::Credit;
+                    group.ring.pop_front();
+                    continue;
+                }
+                if no_ack_only && !consumer.options.no_ack {
+                    return false;
+                }
+                if !consumer.options.no_ack {
+                    consumer.in_flight += 1;
+                }
+                consumer.room = consumer.room.less(cost);
+                consumer.pending.push(item);
+                if group.ring.len() > 1 {
+                    group.ring.rotate_left(1);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Assigns a batch's messages in their order, as long as the next consumer settles by delivery. Returns the first that was not
+    /// assigned.
+    pub(in crate::queue) fn assign_directly(
+        &mut self,
+        items: Range<u64>,
+        cost: impl Fn(u64) -> usize,
+    ) -> u64 {
+        let mut next = items.start;
+        while next < items.end && self.assign(next, cost(next), true) {
+            next += 1;
+            // Where it is nobody else's turn, there is nothing to ask about each message.
+            if let Some(only) = self.only_in_turn() {
+                while next < items.end && !only.room.is_none() {
+                    only.room = only.room.less(cost(next));
+                    only.pending.push(next);
+                    next += 1;
+                }
+            }
+        }
+        next
+    }
+
+    /// The consumer that all messages go to for now, if it settles by delivery.
+    fn only_in_turn(&mut self) -> Option<&mut Consumer<C>> {
+        let group = self.groups.iter().find(|group| !group.ring.is_empty())?;
+        let slot = *group.ring.front().filter(|_| group.ring.len() == 1)?;
+        let consumer = self.slots.get_mut(slot as usize)?;
+        consumer.options.no_ack.then_some(consumer)
+    }
+
+    /// Hands each consumer's assignments to `deliver`. What was not taken is passed to `returned`.
+    pub(in crate::queue) fn flush(
+        &mut self,
+        mut deliver: impl FnMut(&Consumer<C>, &[u64]) -> Accepted,
+        mut returned: impl FnMut(u64),
+    ) {
+        let mut parked = false;
+        for (_, consumer) in &mut self.slots {
+            if consumer.pending.is_empty() {
+                continue;
+            }
+            let mut pending = std::mem::take(&mut consumer.pending);
+            let taken = match deliver(consumer, &pending) {
+                Accepted::All => pending.len(),
+                Accepted::First(count) => {
+                    consumer.parked = Parked::Room;
+                    count
+                }
+                Accepted::Closed => {
+                    consumer.parked = Parked::Gone;
+                    0
+                }
+            };
+            parked |= consumer.parked != Parked::No;
+            for &item in pending.iter().skip(taken) {
+                if !consumer.options.no_ack {
+                    consumer.in_flight = consumer.in_flight.saturating_sub(1);
+                }
+                returned(item);
+            }
+            pending.clear();
+            if pending.capacity() <= PENDING_KEPT_MAX {
+                consumer.pending = pending;
+            }
+        }
+        if parked {
+            let slots = &self.slots;
+            let waits = |slot: u32| {
+                slots
+                    .get(slot as usize)
+                    .is_some_and(|consumer| consumer.parked == Parked::No)
+            };
+            for group in &mut self.groups {
+                group.ring.retain(|&slot| waits(slot));
+            }
+        }
+    }
+}
+
+/// A list of assignments above this size is not kept from one dispatch to the next.
+const PENDING_KEPT_MAX: usize = 8192;
+
+#[cfg(test)]
+mod tests {
+    use amphora_protocol::wire::table::FieldTable;
+    use amphora_protocol::wire::types::ConsumerTag;
+
+    use super::super::ConsumerOptions;
+    use super::*;
+
+    type Kinds = Vec<(i32, bool, Room)>;
+
+    fn consumers(kinds: &Kinds) -> Consumers<Room> {
+        let mut consumers = Consumers::default();
+        for &(priority, no_ack, room) in kinds {
+            let options = ConsumerOptions {
+                tag: ConsumerTag::default(),
+                no_ack,
+                exclusive: false,
+                priority,
+                prefetch: 0,
+                arguments: FieldTable::new(),
+            };
+            consumers.add(room, options);
+        }
+        consumers.refresh(|consumer| consumer.connection);
+        consumers
+    }
+
+    #[test]
+    fn a_batch_is_assigned_as_its_messages_are_one_by_one() {
+        arbtest::arbtest(|u| {
+            let mut kinds = Kinds::new();
+            for _ in 0..u.int_in_range(1..=5)? {
+                let room = Room {
+                    bytes: u.int_in_range(0..=40)?,
+                    messages: u.int_in_range(0..=9)?,
+                };
+                kinds.push((u.int_in_range(0..=2)?, u.ratio(4, 5)?, room));
+            }
+            let cost = |item: u64| usize::from(item.is_multiple_of(3)) * 7;
+            let (mut together, mut single) = (consumers(&kinds), consumers(&kinds));
+            let direct = together.assign_directly(0..20, cost);
+            let mut next = 0;
+            while next < 20 && single.assign(next, cost(next), true) {
+                next += 1;
+            }
+            assert_eq!(direct, next, "{kinds:?}");
+            for (one, other) in together.iter().zip(single.iter()) {
+                assert_eq!(one.pending, other.pending, "{kinds:?}");
+                assert_eq!((one.room, one.parked), (other.room, other.parked));
+            }
+            Ok(())
+        });
+    }
+}
