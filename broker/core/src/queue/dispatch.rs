@@ -130,9 +130,12 @@ impl<C> Queue<C> {
                     break;
                 }
                 At::Settled => {
-                    // `next_ready` skips what is settled; one in `returned` cannot be.
+                    // `next_ready` skips what is settled; one that is listed cannot be.
                     debug_assert!(false, "position {position} is ready and settled");
-                    self.returned.remove(&position);
+                    match &mut self.levels {
+                        Some(levels) => levels.remove(position),
+                        None => drop(self.returned.remove(&position)),
+                    }
                     continue;
                 }
             };

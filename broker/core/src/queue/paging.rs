@@ -15,10 +15,10 @@ use super::segment::Segment;
 use super::{Effects, Queue};
 
 /// Segments that stay in memory from the head on, and are read ahead, so that consumers need not wait for the store.
-pub(super) const HEAD_SEGMENTS: usize = 2;
+const HEAD_SEGMENTS: usize = 2;
 
-/// As many if only the messages of one level are read of each.
-pub(super) const HEAD_SLICES: usize = 6;
+/// As many if the messages of one level can be read of each without the others.
+const HEAD_SLICES: usize = 6;
 
 /// A request to read a segment back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,8 +220,11 @@ impl<C> Queue<C> {
             .partition_point(|segment| segment.end() <= position);
         let queue = self.id;
         let level = self.level_at(position);
-        let ahead = level.map_or(HEAD_SEGMENTS, |_| HEAD_SLICES);
-        for segment in self.log.segments.iter_mut().skip(at).take(ahead) {
+        let segments = self.log.segments.iter_mut().skip(at).enumerate();
+        for (ahead, segment) in segments.take(HEAD_SLICES) {
+            if !segment.is_near(ahead) {
+                continue;
+            }
             if let Some(records) = segment.ask(level) {
                 self.wanted.push(PageIn {
                     queue,
@@ -234,6 +237,18 @@ impl<C> Queue<C> {
             page_in: !self.wanted.is_empty(),
             ..Effects::default()
         }
+    }
+}
+
+impl Segment {
+    /// Whether it stays in memory, and is read ahead, if so many are between it and the head.
+    pub(super) fn is_near(&self, ahead: usize) -> bool {
+        let near = if self.is_sliced() {
+            HEAD_SLICES
+        } else {
+            HEAD_SEGMENTS
+        };
+        ahead < near
     }
 }
 

@@ -17,7 +17,6 @@ use super::cutter::Cutter;
 use super::death::Deaths;
 use super::levels::level_of;
 use super::log::Log;
-use super::paging::{HEAD_SEGMENTS, HEAD_SLICES};
 use super::returns::Returns;
 use super::segment::Segment;
 use super::settlement::Settlement;
@@ -131,17 +130,11 @@ impl<C> Queue<C> {
         let spilled_to = self.persist.spilled_to;
         let stored = self.log.segments.partition_point(|s| end(s) <= spilled_to);
         for index in 0..stored {
-            let is_partial = self
-                .log
-                .segments
-                .get(index)
-                .is_some_and(Segment::is_partial);
-            let ahead = if is_partial {
-                HEAD_SLICES
-            } else {
-                HEAD_SEGMENTS
-            };
-            let near = index >= head && index < head + ahead;
+            let ahead = index.checked_sub(head);
+            let near = ahead.is_some_and(|ahead| {
+                let segment = self.log.segments.get(index);
+                segment.is_some_and(|segment| segment.is_near(ahead))
+            });
             if !near {
                 self.log.page_out(index, self.head);
             }

@@ -187,6 +187,10 @@ impl Segment {
         let Some(block) = &self.block else {
             return false;
         };
+        // What is being read completes the block, and is of no use without it.
+        if self.requested {
+            return false;
+        }
         let mut plain = true;
         for index in 0..block.len() {
             let flags = block.flags(index);
@@ -209,7 +213,6 @@ impl Segment {
                 .collect();
         }
         self.block = None;
-        self.requested = false;
         self.away.clear();
         true
     }
@@ -258,6 +261,11 @@ impl Segment {
         let flags = self.flags(index);
         let live = flags & (SETTLED | SPILLED) == SPILLED;
         live && self.asked.is_some_and(|asked| asked != level_of(flags))
+    }
+
+    /// Whether the messages of one level can be read without the others.
+    pub(super) fn is_sliced(&self) -> bool {
+        !self.slices.is_empty()
     }
 
     /// Whether only a part of the messages is here.

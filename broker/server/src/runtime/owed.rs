@@ -54,9 +54,12 @@ impl Session {
             return;
         }
         let owed = std::mem::take(&mut self.owed);
+        // What the conversation has to say already, such as its last words, comes after the answers.
+        let behind = std::mem::take(&mut self.replies);
         if owed.epoch > 0 {
             let committer = Arc::clone(&self.broker.committer);
             if let Err(exception) = self.wait_for_disk(committer.durable(owed.epoch)).await {
+                self.replies = behind;
                 self.raise(ChannelNumber(0), exception);
                 return;
             }
@@ -66,6 +69,7 @@ impl Session {
                 self.send(channel, answer);
             }
         }
+        self.replies = behind;
         self.finish();
     }
 }

@@ -32,8 +32,10 @@ impl Committer {
                 Durability::Os
             };
             let asked = Instant::now();
-            let _span = self.counters.begin(&gathering.group, durability);
-            let Err(error) = self.store.commit(&gathering.group, durability) else {
+            let span = self.counters.begin(&gathering.group, durability);
+            let committed = self.store.commit(&gathering.group, durability);
+            drop(span);
+            let Err(error) = committed else {
                 let took = asked.elapsed();
                 self.counters.end(&gathering.group, durability, took);
                 if self.failing.swap(false, Ordering::AcqRel) {
