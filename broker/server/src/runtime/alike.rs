@@ -13,7 +13,7 @@ use super::session::Session;
 pub(super) struct Alike {
     channel: ChannelNumber,
     confirm: bool,
-    /// How many went straight to queues, and are not counted yet.
+    /// How many are not counted yet.
     count: u64,
     way: Way,
 }
@@ -63,9 +63,7 @@ impl Session {
                 let Some(outcome) = ingress.ask_alike(input, &publish.content, ticket)? else {
                     return Ok(false);
                 };
-                if let Ok(channel) = self.channel(ticket.channel) {
-                    channel.info.published.add(1);
-                }
+                alike.count += 1;
                 self.tell_answered();
                 if outcome != Outcome::Waiting {
                     self.conclude_publishes(ticket, 1, outcome, None);
@@ -80,15 +78,18 @@ impl Session {
         let Some(alike) = self.alike.take().filter(|alike| alike.count > 0) else {
             return;
         };
-        if let Some(entered) = &mut self.entered {
-            entered.ingress.count_alike(alike.count);
-        }
         if let Ok(channel) = self.channel(alike.channel) {
             channel.info.published.add(alike.count);
         }
-        self.tally.publish(alike.count, true, false);
-        if alike.confirm {
-            self.expect_confirms(alike.channel, alike.count, true);
+        // What a plugin is asked about is counted, and confirmed, by what it says.
+        if alike.way == Way::Straight {
+            if let Some(entered) = &mut self.entered {
+                entered.ingress.count_alike(alike.count);
+            }
+            self.tally.publish(alike.count, true, false);
+            if alike.confirm {
+                self.expect_confirms(alike.channel, alike.count, true);
+            }
         }
     }
 }
