@@ -21,7 +21,7 @@ pub(crate) const STORED: u16 = 16;
 pub(crate) const SPILLED: u16 = 32;
 
 /// The time at which it expires stands in front of its properties, in 8 bytes.
-const EXPIRES: u16 = 64;
+pub(crate) const EXPIRES: u16 = 64;
 
 /// Not read back with the rest of the block: only in the store.
 pub(crate) const AWAY: u16 = 128;

@@ -7,6 +7,7 @@
 use crate::message::{Batch, Delivery};
 use crate::store::Position;
 
+use super::block::REDELIVERED;
 use super::death::DeathReason;
 use super::log::{At, Log};
 use super::returns::Attempts;
@@ -116,15 +117,12 @@ impl<C> Queue<C> {
             let Some(position) = self.next_ready() else {
                 break;
             };
-            let (cost, bytes) = match self.log.at(position) {
+            let (cost, bytes, redelivered, expires_at) = match self.log.at(position) {
                 At::Message {
                     message,
                     redelivered,
-                } => {
-                    let sizes = (message.cost(), message.body.len());
-                    self.counters.redelivered += u64::from(redelivered);
-                    sizes
-                }
+                    expires_at,
+                } => (message.cost(), message.body.len(), redelivered, expires_at),
                 At::Away => {
                     assigned.away = Some(position);
                     break;
@@ -139,7 +137,7 @@ impl<C> Queue<C> {
                     continue;
                 }
             };
-            if self.is_overdue(position) {
+            if self.expiry.is_over(expires_at) {
                 let died = self.discard(position, bytes, DeathReason::Expired);
                 assigned.effects = assigned.effects.and(died);
                 continue;
@@ -148,6 +146,7 @@ impl<C> Queue<C> {
                 break;
             }
             self.take_ready(position, bytes);
+            self.counters.redelivered += u64::from(redelivered);
             assigned.count += 1;
         }
         assigned
@@ -191,6 +190,8 @@ impl<C> Queue<C> {
             let lengths = refused.iter().map(|&position| self.log.body_len(position));
             self.ready_bytes += lengths.sum::<u64>();
             for position in refused {
+                let came_back = self.log.is_redelivered(position);
+                self.counters.redelivered -= u64::from(came_back);
                 self.relist(position);
             }
         }
@@ -221,6 +222,12 @@ impl<C> Queue<C> {
 }
 
 impl Log {
+    /// Whether the message at `position` was delivered before.
+    fn is_redelivered(&self, position: Position) -> bool {
+        let segment = self.find(position).and_then(|at| self.segments.get(at));
+        segment.is_some_and(|segment| segment.flags(segment.index(position)) & REDELIVERED != 0)
+    }
+
     /// The message at `position` as a delivery, if it is in memory.
     pub(super) fn delivery(
         &self,
@@ -231,6 +238,7 @@ impl Log {
             At::Message {
                 message,
                 redelivered,
+                ..
             } => Some(Delivery {
                 position,
                 redelivered,

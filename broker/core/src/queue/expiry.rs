@@ -28,6 +28,13 @@ pub(super) struct Expiry {
     pub(super) messages: bool,
 }
 
+impl Expiry {
+    /// Whether the time of a message that expires then was over before this moment.
+    pub(super) fn is_over(&self, expires_at: Option<u64>) -> bool {
+        self.messages && expires_at.is_some_and(|at| at < self.now)
+    }
+}
+
 impl<C> Queue<C> {
     /// Whether it must be [told the time](Self::tell_time) before a change, and [`expire`](Self::expire) is due after it.
     /// A message with an expiration makes any queue keep time, from its publish on.
@@ -64,7 +71,11 @@ impl<C> Queue<C> {
                 break;
             };
             let (bytes, expires_at) = match self.log.at(position) {
-                At::Message { message, .. } => (message.body.len(), self.log.expires_at(position)),
+                At::Message {
+                    message,
+                    expires_at,
+                    ..
+                } => (message.body.len(), expires_at),
                 At::Away => return effects.and(self.want(position)),
                 At::Settled => break,
             };
@@ -99,15 +110,6 @@ impl<C> Queue<C> {
         let ttl = [own, self.expiry.ttl].into_iter().flatten().min()?;
         self.expiry.messages = true;
         Some(self.expiry.now.saturating_add(ttl))
-    }
-
-    /// Whether the ready message's time was over before this moment.
-    pub(super) fn is_overdue(&self, position: Position) -> bool {
-        self.expiry.messages
-            && self
-                .log
-                .expires_at(position)
-                .is_some_and(|at| at < self.expiry.now)
     }
 
     /// The next message to go out, if it may be one that expires.

@@ -37,6 +37,7 @@ impl<C> Queue<C> {
         let log::At::Message {
             message,
             redelivered,
+            ..
         } = self.log.at(position)
         else {
             return (Get::Away, expired.and(self.want(position)));
@@ -72,11 +73,16 @@ impl<C> Queue<C> {
     fn next_in_time(&mut self) -> (Option<Position>, Effects) {
         let mut effects = Effects::default();
         while let Some(position) = self.next_ready() {
-            let log::At::Message { message, .. } = self.log.at(position) else {
+            let log::At::Message {
+                message,
+                expires_at,
+                ..
+            } = self.log.at(position)
+            else {
                 return (Some(position), effects);
             };
             let bytes = message.body.len();
-            if !self.is_overdue(position) {
+            if !self.expiry.is_over(expires_at) {
                 return (Some(position), effects);
             }
             effects = effects.and(self.discard(position, bytes, DeathReason::Expired));

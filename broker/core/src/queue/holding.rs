@@ -127,9 +127,12 @@ impl<C> Queue<C> {
 impl Log {
     /// As [`Log::settle`], for a message whose body is known to have so many bytes.
     pub(super) fn settle_known(&mut self, position: Position, bytes: u64) -> bool {
-        let Some(at) = self.find(position) else {
-            return false;
-        };
+        self.find(position)
+            .is_some_and(|at| self.settle_in(at, position, bytes))
+    }
+
+    /// Marks a message of the segment `at` as done with; false if it was before.
+    pub(super) fn settle_in(&mut self, at: usize, position: Position, bytes: u64) -> bool {
         let Some(segment) = self.segments.get_mut(at) else {
             return false;
         };

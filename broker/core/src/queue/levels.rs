@@ -28,6 +28,8 @@ const FURTHER_FLAGS: u16 = 1;
 pub(super) struct Levels {
     /// What is ready, by level; the last is served first.
     ready: Vec<Level>,
+    /// Nothing is ready in a higher one.
+    top: usize,
     /// Where segments begin that were not read since the restart: all that is live in them is ready.
     unread: BTreeSet<Position>,
 }
@@ -37,6 +39,7 @@ impl Levels {
     pub(super) fn new(max: u8, log: &Log) -> Self {
         Self {
             ready: vec![Level::default(); usize::from(max) + 1],
+            top: 0,
             unread: log.segments.iter().map(|segment| segment.base).collect(),
         }
     }
@@ -62,19 +65,21 @@ impl Levels {
 
     /// A message with these flags is ready.
     pub(super) fn insert(&mut self, position: Position, flags: u16) {
-        if let Some(level) = self.ready.get_mut(usize::from(flags >> LEVEL_SHIFT)) {
+        let number = usize::from(flags >> LEVEL_SHIFT);
+        if let Some(level) = self.ready.get_mut(number) {
             level.insert(position);
+            self.top = self.top.max(number);
         }
     }
 
     /// The message is ready no more. Costs little for one that is next.
     pub(super) fn remove(&mut self, position: Position) {
-        let found = self
-            .ready
-            .iter_mut()
-            .rev()
-            .any(|level| level.remove(position));
+        let levels = self.ready.iter_mut().take(self.top + 1).rev();
+        let found = levels.into_iter().any(|level| level.remove(position));
         debug_assert!(found, "position {position} is not ready");
+        while self.top > 0 && self.ready.get(self.top).is_some_and(Level::is_empty) {
+            self.top -= 1;
+        }
     }
 
     /// The next to go out; one that is away, if it cannot be known.
@@ -82,7 +87,8 @@ impl Levels {
         if let Some(&base) = self.unread.first() {
             return Some(log.next_live(base));
         }
-        self.ready.iter().rev().find_map(Level::first)
+        let levels = self.ready.iter().take(self.top + 1);
+        levels.rev().find_map(Level::first)
     }
 
     /// What is listed as ready of a stretch of the log.
@@ -106,6 +112,7 @@ impl Levels {
                 log.settle(position);
             }
         }
+        self.top = 0;
     }
 }
 
@@ -127,8 +134,15 @@ impl Level {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.back.is_empty()
+    }
+
     fn first(&self) -> Option<Position> {
         let fresh = self.fresh.front().copied();
+        if self.back.is_empty() {
+            return fresh;
+        }
         let back = self.back.first().copied();
         fresh.into_iter().chain(back).min()
     }

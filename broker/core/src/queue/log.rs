@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::message::Message;
 use crate::store::{Position, RecordRef};
 
-use super::block::{AWAY, Block, PERSISTENT, REDELIVERED, SETTLED};
+use super::block::{AWAY, Block, EXPIRES, PERSISTENT, REDELIVERED, SETTLED};
 use super::parts::Changed;
 use super::segment::Segment;
 
@@ -42,6 +42,8 @@ pub(super) enum At<'a> {
     Message {
         message: Message<'a>,
         redelivered: bool,
+        /// In milliseconds since the Unix epoch.
+        expires_at: Option<u64>,
     },
     /// Only in the store.
     Away,
@@ -194,6 +196,11 @@ impl Log {
                 Some(message) => At::Message {
                     message,
                     redelivered: flags & REDELIVERED != 0,
+                    expires_at: if flags & EXPIRES == 0 {
+                        None
+                    } else {
+                        block.expires_at(index)
+                    },
                 },
                 None => At::Settled,
             },
@@ -233,8 +240,12 @@ impl Log {
 
     /// Marks a message as done with; false if it was before.
     pub(super) fn settle(&mut self, position: Position) -> bool {
-        let bytes = self.body_len(position);
-        self.settle_known(position, bytes)
+        let Some(at) = self.find(position) else {
+            return false;
+        };
+        let segment = self.segments.get(at);
+        let bytes = segment.map_or(0, |segment| segment.body_len(segment.index(position)));
+        self.settle_in(at, position, bytes)
     }
 
     /// Length of the body at `position`, which is in memory or held by a consumer.

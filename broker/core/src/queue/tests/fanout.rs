@@ -1,7 +1,7 @@
 //! Bodies that several queues have in common are stored once, and exactly as long as one of them needs them.
 
 use super::*;
-use crate::store::BodiesRef;
+use crate::store::{BodiesRef, CommitGroup, Part, RecordId, RecordRef, RecoveredQueue, Write};
 
 const QUEUES: u32 = 3;
 

@@ -19,6 +19,7 @@ impl World {
             known.expires_at.is_none_or(|at| at >= self.now),
             "(12) {position} was delivered after its time"
         );
+        self.redelivered += u64::from(redelivered);
         if !redelivered {
             assert!(!known.delivered, "(4) {position} was delivered before");
         }
@@ -48,8 +49,8 @@ impl World {
             self.drain();
         }
         let held = self.all_held();
-        let limited =
-            self.arguments.max_length.is_some() || self.arguments.max_length_bytes.is_some();
+        let limited = self.arguments.overflow == Overflow::DropHead
+            && (self.arguments.max_length.is_some() || self.arguments.max_length_bytes.is_some());
         let mut settled = Vec::new();
         for (&position, known) in &self.live {
             let dying = self.queue.deaths.reason(position).is_some();

@@ -1,20 +1,35 @@
 //! What comes back, is given up, and is buried: operations and what holds after them.
 
 use super::*;
-use crate::queue_arguments::{DelayedRetry, DelayedRetryType, Retry, RetryOn};
+use crate::queue_arguments::{
+    DeadLetterStrategy, DelayedRetry, DelayedRetryType, Overflow, Retry, RetryOn,
+};
 use amphora_protocol::wire::types::ExchangeName;
 
-/// Limits, dead letters, and retries, or none.
-pub(super) fn choose(arguments: &mut QueueArguments, u: &mut Unstructured<'_>) -> Result<()> {
+/// What a policy may change: time to live, limits and dead letters, or none.
+fn choose_policy(arguments: &mut QueueArguments, u: &mut Unstructured<'_>) -> Result<()> {
+    let ttl = u.int_in_range(0..=4)?;
+    arguments.message_ttl = u.ratio(1, 3)?.then(|| Duration::from_millis(ttl));
+    let is_wanted: bool = u.arbitrary()?;
+    arguments.dead_letter_exchange = is_wanted.then(ExchangeName::default);
+    let (length, bytes) = (u.int_in_range(0..=30)?, u.int_in_range(0..=500_000)?);
+    arguments.max_length = u.ratio(1, 3)?.then_some(length);
+    arguments.max_length_bytes = u.ratio(1, 4)?.then_some(bytes);
+    let overflows = [
+        Overflow::DropHead,
+        Overflow::RejectPublish,
+        Overflow::RejectPublishDlx,
+    ];
+    arguments.overflow = *u.choose(&overflows)?;
     if u.arbitrary()? {
-        arguments.dead_letter_exchange = Some(ExchangeName::default());
+        arguments.dead_letter_strategy = DeadLetterStrategy::AtLeastOnce;
     }
-    if u.ratio(1, 3)? {
-        arguments.max_length = Some(u.int_in_range(0..=30)?);
-    }
-    if u.ratio(1, 4)? {
-        arguments.max_length_bytes = Some(u.int_in_range(0..=500_000)?);
-    }
+    Ok(())
+}
+
+/// What a queue is declared with, or a policy says.
+pub(super) fn choose(arguments: &mut QueueArguments, u: &mut Unstructured<'_>) -> Result<()> {
+    choose_policy(arguments, u)?;
     let millis = Duration::from_millis;
     match u.int_in_range(0..=4)? {
         0 => arguments.delivery_limit = Some(u.int_in_range(0..=3)?),
@@ -53,6 +68,55 @@ pub(super) fn choose(arguments: &mut QueueArguments, u: &mut Unstructured<'_>) -
 }
 
 impl World {
+    /// A policy comes, goes, or changes.
+    pub(super) fn apply_policy(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        choose_policy(&mut self.arguments, u)?;
+        if self.arguments.queue_type == QueueType::Classic {
+            let limit = u.int_in_range(0..=3)?;
+            self.arguments.delivery_limit = u.ratio(1, 4)?.then_some(limit);
+        }
+        self.queue.configure(&self.arguments);
+        self.queue.dispatch(&mut self.connections);
+        Ok(())
+    }
+
+    /// Gives the queue what a publisher has collected for it.
+    pub(super) fn hand_on(&mut self, bodies: &mut Bodies) {
+        let bodies = std::mem::take(bodies);
+        self.queue.publish(&bodies, &mut self.connections);
+    }
+
+    /// Whether a publisher that has collected these may not add one more.
+    pub(super) fn is_full(&self, bodies: &Bodies, bytes: u64) -> bool {
+        let space = self.queue.space();
+        let collected: u64 = bodies.0.iter().map(|(body, ..)| body.len() as u64).sum();
+        bodies.0.len() as u64 >= space.messages || collected + bytes > space.bytes
+    }
+
+    /// What the queue must take before it refuses messages.
+    fn space(&self) -> Space {
+        let arguments = &self.arguments;
+        if arguments.overflow == Overflow::DropHead {
+            return Space::ENDLESS;
+        }
+        let left = |limit: Option<u64>, used: u64| {
+            limit.map_or(u64::MAX, |limit| limit.saturating_sub(used))
+        };
+        let kept = if arguments.keeps_dead_letters() {
+            self.dying.len() as u64
+        } else {
+            0
+        };
+        let ready = self.queue.ready_count();
+        Space {
+            messages: left(arguments.max_length, ready + kept),
+            bytes: left(
+                arguments.max_length_bytes,
+                self.queue.contents().ready_bytes,
+            ),
+        }
+    }
+
     /// Whether the message waits for its next attempt.
     pub(super) fn waits(&self, position: Position) -> bool {
         let attempts = self.attempts.get(&position);
@@ -211,8 +275,11 @@ impl World {
         let counters = self.queue.counters();
         assert_eq!(counters.rejected, self.rejected, "(11) rejected");
         assert_eq!(counters.exhausted, self.exhausted, "(11) exhausted");
+        assert_eq!(counters.refused, self.refused, "(11) refused");
+        assert_eq!(counters.redelivered, self.redelivered, "(11) redelivered");
+        assert_eq!(self.queue.space(), self.space(), "(14) space");
         let ready = self.queue.ready_count();
-        if self.queue.wanted.is_empty() {
+        if self.queue.wanted.is_empty() && self.arguments.overflow == Overflow::DropHead {
             let arguments = &self.arguments;
             let too_long = arguments.max_length.is_some_and(|max| ready > max)
                 || arguments
@@ -240,8 +307,9 @@ impl World {
             assert!(due > self.now, "{position} waits too long");
         }
         for (&position, attempts) in &self.attempts {
-            let counted = self.queue.returns.of(position);
-            assert_eq!(counted, Some(*attempts), "{position}, {:?}", self.arguments);
+            // They are kept where a policy has just ended the counting.
+            let counted = self.queue.returns.attempts.get(&position);
+            assert_eq!(counted, Some(attempts), "{position}, {:?}", self.arguments);
         }
     }
 }

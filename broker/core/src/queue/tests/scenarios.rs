@@ -1,6 +1,7 @@
 //! What random operations seldom come to.
 
 use super::*;
+use crate::store::CommitGroup;
 
 #[test]
 fn what_is_lost_counts_no_more() {
