@@ -21,7 +21,7 @@ pub(super) struct Alike {
 impl Session {
     /// A publish was collected: those that follow, if they are like it, may go the same way.
     pub(super) fn expect_alike(&mut self, channel: ChannelNumber, confirm: bool) {
-        let entered = self.entered.as_ref();
+        let entered = self.entered.as_mut();
         let way = entered.and_then(|entered| entered.ingress.way());
         self.alike = way.map(|way| Alike {
             channel,
@@ -84,7 +84,7 @@ impl Session {
         // What a plugin is asked about is counted, and confirmed, by what it says.
         if alike.way == Way::Straight {
             if let Some(entered) = &mut self.entered {
-                entered.ingress.count_alike(alike.count);
+                entered.ingress.count_alike();
             }
             self.tally.publish(alike.count, true, false);
             if alike.confirm {

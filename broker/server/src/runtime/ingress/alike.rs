@@ -5,28 +5,35 @@ use amphora_protocol::connection::Content;
 use amphora_protocol::exception::Exception;
 
 use super::routes::To;
+use super::slots::push;
 use super::{Ingress, Outcome, Ticket, Way};
 use crate::runtime::batch::MessageRef;
 use crate::runtime::special;
 
 impl Ingress {
     /// The way of the last message, if others may follow without being looked at as closely.
-    pub(in crate::runtime) fn way(&self) -> Option<Way> {
+    pub(in crate::runtime) fn way(&mut self) -> Option<Way> {
         let last = &self.routes.last;
-        let way = match &last.to {
-            To::Slots(_) if self.is_straight() && self.waiting.is_none() => Way::Straight,
-            To::Asking(_) => Way::Asking,
-            _ => return None,
-        };
-        last.deduplicator.is_none().then_some(way)
+        if last.deduplicator.is_some() {
+            return None;
+        }
+        match &last.to {
+            To::Slots(slots) if !slots.is_empty() && self.waiting.is_none() => {
+                let target = self.routes.last_target();
+                self.straights.keep(target, last.exchange, slots);
+                Some(Way::Straight)
+            }
+            To::Asking(_) => Some(Way::Asking),
+            _ => None,
+        }
     }
 
     fn is_straight(&self) -> bool {
         matches!(&self.routes.last.to, To::Slots(slots) if !slots.is_empty())
     }
 
-    /// Collects a message if it can go straight to the queues of the last one, as that did. [`Ingress::count_alike`] is due before
-    /// a message goes another way.
+    /// Collects a message if it can go straight to the queues of the last one, as that did, or of an earlier one with its target.
+    /// [`Ingress::count_alike`] is due before a message goes another way.
     #[inline]
     pub(in crate::runtime) fn collect_alike(
         &mut self,
@@ -41,24 +48,42 @@ impl Ingress {
         else {
             return false;
         };
-        let follows = *self.routes.last_target() == *target && is_simple(content);
-        if follows {
+        if !is_simple(content) {
+            return false;
+        }
+        let refer = || {
+            let persistent = special::is_persistent(properties);
+            MessageRef::within(buffer, target, properties, body, persistent)
+        };
+        if *self.routes.last_target() == *target {
             debug_assert!(
                 self.is_straight(),
                 "the target of a route to queues is kept with it"
             );
-            let persistent = special::is_persistent(properties);
-            let message = MessageRef::within(buffer, target, properties, body, persistent);
-            self.add(message);
+            self.alike += 1;
+            self.add(refer());
+            return true;
         }
-        follows
+        let Some(straight) = self.straights.find(target) else {
+            return false;
+        };
+        let message = refer();
+        let bytes = message.cost();
+        self.collected += bytes;
+        self.traffic
+            .count(straight.exchange, 1, straight.slots.len());
+        for &slot in &straight.slots {
+            push(&mut self.slots, &mut self.active, slot, message, bytes);
+        }
+        true
     }
 
-    /// So many messages have gone the way of the last one, straight to queues.
-    pub(in crate::runtime) fn count_alike(&mut self, count: u64) {
+    /// Counts the messages that have gone the way of the last one, straight to queues.
+    pub(in crate::runtime) fn count_alike(&mut self) {
         if let To::Slots(slots) = &self.routes.last.to {
             let exchange = self.routes.last.exchange;
-            self.traffic.count(exchange, count, slots.len());
+            let alike = std::mem::take(&mut self.alike);
+            self.traffic.count(exchange, alike, slots.len());
         }
     }
 

@@ -19,6 +19,7 @@ mod plugins;
 mod remembering;
 mod routes;
 mod slots;
+mod straight;
 mod transforming;
 
 use std::collections::HashMap;
@@ -45,6 +46,7 @@ use self::flush::Flushed;
 pub(super) use self::outcome::{Answered, Outcome, Ticket, Way};
 use self::routes::{Routes, To};
 use self::slots::{Slot, push};
+use self::straight::Straights;
 
 /// Input that is collected at most before it is handed on, if it goes to few queues: what is collected is still in the
 /// processor's cache then, and consumers start sooner.
@@ -64,6 +66,9 @@ pub(super) struct Ingress {
     received: Option<u64>,
     generation: u64,
     routes: Routes,
+    straights: Straights,
+    /// Messages that have gone the way of the last one, and are not counted yet.
+    alike: u64,
     slots: Vec<Slot>,
     slot_of: HashMap<u32, u32, FixedState>,
     /// Slots that have messages.
@@ -103,6 +108,8 @@ impl Ingress {
             user,
             received: None,
             routes: Routes::default(),
+            straights: Straights::default(),
+            alike: 0,
             slots: Vec::new(),
             slot_of: HashMap::default(),
             active: Vec::new(),
@@ -148,6 +155,7 @@ impl Ingress {
             );
             self.generation = generation;
             self.routes.clear();
+            self.straights.clear();
             self.traffic.forget();
             self.slots.clear();
             self.slot_of.clear();
