@@ -10,6 +10,7 @@ use crate::management::backend::{
 use crate::management::json;
 use crate::runtime::announce::Fields;
 use crate::runtime::broker::Broker;
+use crate::runtime::vhost::Handle;
 
 /// What happened to a user's password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +131,26 @@ impl Broker {
             let fields = Fields::default().text("name", &key.name);
             fields.text("vhost", &key.vhost).by(by.user())
         });
+    }
+
+    /// What a policy has come to mean for queues: it was set to this, or cleared.
+    pub(super) fn tell_policy_of(&self, queues: &[Handle], by: &Identity, set: Option<&Value>) {
+        let key = match set {
+            Some(_) => "queue.policy.updated",
+            None => "queue.policy.cleared",
+        };
+        let definition = set.and_then(|policy| policy.get("definition"));
+        for queue in queues {
+            self.events.emit(key, || {
+                let fields = Fields::default().text("name", &queue.name);
+                let fields = fields.text("vhost", &queue.vhost);
+                match definition {
+                    Some(definition) => fields.with("definition", json::term(definition)),
+                    None => fields,
+                }
+                .by(by.user())
+            });
+        }
     }
 
     /// A parameter of the broker as a whole has this value, or none.

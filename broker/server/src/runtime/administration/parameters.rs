@@ -108,18 +108,19 @@ pub(super) fn put(broker: &Broker, by: &Identity, parameter: Parameter) -> Outco
     }
     let _turn = broker.changing.lock();
     let host = broker.vhost(&vhost).ok_or(AdministrationRefusal::NoVhost)?;
-    match component.as_str() {
+    let queues = match component.as_str() {
         POLICY => policies::set(broker, &host, PolicyKind::User, &name, &value)?,
         OPERATOR_POLICY => policies::set(broker, &host, PolicyKind::Operator, &name, &value)?,
         VHOST_LIMITS if name == LIMITS => {
             limits::check_vhost(&value)?;
             host.limits.set(Some(&value));
+            Vec::new()
         }
         _ => {
             let text = format!("component {component} not found");
             return Err(AdministrationRefusal::validation(text));
         }
-    }
+    };
     let what = format_args!("{component} '{name}' in vhost '{vhost}': {value}");
     audit(by, "set a parameter", what);
     let key = Key {
@@ -128,6 +129,7 @@ pub(super) fn put(broker: &Broker, by: &Identity, parameter: Parameter) -> Outco
         name,
     };
     broker.tell_parameter(by, &key, &value);
+    broker.tell_policy_of(&queues, by, Some(&value));
     let write = stored::put(&key, &value);
     let before = broker.parameters.values.write().insert(key, value);
     let put = before.map_or(Put::Created, |_| Put::Replaced);
@@ -150,15 +152,19 @@ pub(super) fn delete(
     };
     let removed = broker.parameters.values.write().remove(&key);
     removed.ok_or(AdministrationRefusal::Missing)?;
-    match component {
+    let queues = match component {
         POLICY => policies::clear(&host, PolicyKind::User, name),
         OPERATOR_POLICY => policies::clear(&host, PolicyKind::Operator, name),
-        VHOST_LIMITS => host.limits.set(None),
-        _ => {}
-    }
+        VHOST_LIMITS => {
+            host.limits.set(None);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    };
     let what = format_args!("{component} '{name}' in vhost '{vhost}'");
     audit(by, "cleared a parameter", what);
     broker.tell_parameter_cleared(by, &key);
+    broker.tell_policy_of(&queues, by, None);
     Ok(broker.changed((), vec![stored::delete(&key)]))
 }
 

@@ -11,16 +11,16 @@ use crate::management::backend::{AdministrationRefusal, OPERATOR_POLICY, POLICY}
 use crate::management::json;
 use crate::runtime::broker::Broker;
 use crate::runtime::peer::Touched;
-use crate::runtime::vhost::VirtualHost;
+use crate::runtime::vhost::{Handle, VirtualHost};
 
-/// Puts a policy in force that was given as a parameter.
+/// Puts a policy in force that was given as a parameter. Returns the queues for which that changes something.
 pub(super) fn set(
     broker: &Broker,
     vhost: &Arc<VirtualHost>,
     kind: PolicyKind,
     name: &str,
     value: &Value,
-) -> Result<(), AdministrationRefusal> {
+) -> Result<Vec<Handle>, AdministrationRefusal> {
     let policy = read(kind, name, value).map_err(AdministrationRefusal::validation)?;
     let plugins = &broker.plugins;
     plugins
@@ -29,24 +29,27 @@ pub(super) fn set(
     for key in policy.keys_without_effect() {
         tracing::warn!(vhost = %vhost.name, policy = name, key, "the key of a policy has no effect here");
     }
-    change(vhost, |policies| policies.set(kind, policy));
-    Ok(())
+    Ok(change(vhost, |policies| policies.set(kind, policy)))
 }
 
-pub(super) fn clear(vhost: &Arc<VirtualHost>, kind: PolicyKind, name: &str) {
+/// Takes a policy out of force. Returns the queues for which that changes something.
+pub(super) fn clear(vhost: &Arc<VirtualHost>, kind: PolicyKind, name: &str) -> Vec<Handle> {
     change(vhost, |policies| {
         policies.clear(kind, name);
-    });
+    })
 }
 
-fn change(vhost: &Arc<VirtualHost>, change: impl FnOnce(&mut Policies)) {
+fn change(vhost: &Arc<VirtualHost>, change: impl FnOnce(&mut Policies)) -> Vec<Handle> {
     let mut touched = Touched::default();
+    let mut changed = Vec::new();
     for (queue, policies) in vhost.change_policies(change) {
         queue.apply(policies, &vhost.committer, &mut touched);
+        changed.push(queue);
     }
     touched.finish(&vhost.committer);
     // Whoever has looked at a queue in between looks again.
     vhost.touch();
+    changed
 }
 
 /// The policies of a virtual host that the store has. One that is none any more is told in the log, and left out.

@@ -1,0 +1,77 @@
+//! The firehose: copies of what is published and delivered.
+
+use amphora_protocol::wire::method::basic;
+use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey};
+use amphora_tests::Broker;
+use serde_json::json;
+
+use super::{bind, listen, next};
+use crate::api::Api;
+
+#[test]
+fn the_firehose_has_a_copy_of_what_is_published_and_delivered() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    listen(&api, "amq.rabbitmq.trace", "traces", &["#"])?;
+    api.run("PUT", "/queues/%2F/q", &json!({}))?;
+    bind(&api, "amq.topic", "q", "k")?;
+    let publish = |body: &str| {
+        let mut client = broker.connect()?;
+        client.open(1)?;
+        let publish = basic::Publish {
+            exchange: ExchangeName::new("amq.topic")?,
+            routing_key: RoutingKey::new("k")?,
+            ..basic::Publish::default()
+        };
+        client.publish(1, &publish, &BasicProperties::default(), body.as_bytes())?;
+        let get = basic::Get {
+            queue: QueueName::new("q")?,
+            no_ack: true,
+        };
+        client.send(1, &get)?;
+        client.message(1)?;
+        anyhow::Ok(client)
+    };
+    publish("not overheard")?;
+    api.run("PUT", "/vhosts/%2F", &json!({ "tracing": true }))?;
+    assert_eq!(api.get("/vhosts/%2F")?["tracing"], true);
+    // Whose messages they are is known while the client is there.
+    let _client = publish("overheard")?;
+    let seen = next(&api, "traces", 2)?;
+    let [published, delivered] = seen.as_slice() else {
+        anyhow::bail!("{seen:?}");
+    };
+    assert_eq!(published["routing_key"], "publish.amq.topic");
+    assert_eq!(delivered["routing_key"], "deliver.q");
+    for message in [published, delivered] {
+        assert_eq!(message["exchange"], "amq.rabbitmq.trace");
+        assert_eq!(message["payload"], "overheard");
+        let headers = &message["properties"]["headers"];
+        assert_eq!(headers["exchange_name"], "amq.topic");
+        assert_eq!(headers["routing_keys"], json!(["k"]));
+        assert_eq!(headers["vhost"], "/");
+        assert_eq!(headers["user"], "guest");
+        assert_eq!(headers["channel"], 1);
+        assert!(
+            headers["connection"]
+                .as_str()
+                .is_some_and(|name| name.contains(" -> "))
+        );
+        assert!(
+            headers["node"]
+                .as_str()
+                .is_some_and(|node| node.starts_with("amphora@"))
+        );
+    }
+    assert_eq!(
+        published["properties"]["headers"]["routed_queues"],
+        json!(["q"])
+    );
+    assert_eq!(delivered["properties"]["headers"]["redelivered"], 0);
+    api.run("PUT", "/vhosts/%2F", &json!({ "tracing": false }))?;
+    publish("not overheard")?;
+    let queue = api.get("/queues/%2F/traces")?;
+    assert_eq!(queue["messages_ready"], 0);
+    Ok(())
+}
