@@ -10,7 +10,7 @@ use amphora_core::policy::Applied;
 use amphora_core::queue::{Effects, Held, Space};
 use amphora_core::queue_arguments::{DeadLetterStrategy, Overflow, QueueType};
 use amphora_core::store::QueueId;
-use amphora_protocol::exception::ConnectionException;
+use amphora_protocol::exception::{ChannelException, ConnectionException};
 use amphora_protocol::wire::types::{ChannelNumber, QueueName};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -214,6 +214,19 @@ impl SharedQueue {
             self.described()
         );
         Err(ConnectionException::not_implemented(text))
+    }
+
+    /// Refuses basic.get where RabbitMQ does: it would go past the single active consumer of a quorum queue.
+    pub(super) fn refuse_get(&self) -> Result<(), ChannelException> {
+        let parsed = &self.definition.parsed;
+        if parsed.queue_type != QueueType::Quorum || !parsed.single_active_consumer {
+            return Ok(());
+        }
+        let text = format!(
+            "cannot obtain access to locked {}. basic.get operations are not supported by quorum queues with single active consumer",
+            self.described()
+        );
+        Err(ChannelException::resource_locked(text))
     }
 
     /// What texts call it.

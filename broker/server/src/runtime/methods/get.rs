@@ -26,6 +26,7 @@ impl Session {
         let name = self.queue_name(number, get.queue)?;
         let queue = self.principal()?.readable_queue(&name)?;
         queue.refuse_stream("basic.get")?;
+        queue.refuse_get()?;
         self.wait_for_reader().await;
         loop {
             // Registered before the look, so that a segment that comes back in between is not missed.
