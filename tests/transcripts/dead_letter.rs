@@ -231,58 +231,68 @@ fn dead_letters_survive_a_crash() -> anyhow::Result<()> {
 }
 
 #[test]
-fn at_least_once_means_to_wait_for_a_queue() -> anyhow::Result<()> {
+fn a_key_of_its_own_is_the_only_one() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-overflow: "reject-publish", x-dead-letter-exchange: "amq.fanout", x-dead-letter-strategy: "at-least-once"}
+        a1 > queue.declare queue=q arguments={x-dead-letter-exchange: "amq.direct", x-dead-letter-routing-key: "dead"}
         a1 < queue.declare-ok queue=q
-        a1 > basic.consume queue=q consumer_tag=c
-        a1 < basic.consume-ok consumer_tag=c
-        a1 > basic.publish routing_key=q "one" delivery_mode=2
-        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" delivery_mode=2
-        a1 > basic.reject delivery_tag=1
-        # Nobody is bound yet.
         a1 > queue.declare queue=dead
         a1 < queue.declare-ok queue=dead
-        a1 > queue.bind queue=dead exchange=amq.fanout
+        a1 > queue.declare queue=copy
+        a1 < queue.declare-ok queue=copy
+        a1 > queue.bind queue=dead exchange=amq.direct routing_key=dead
         a1 < queue.bind-ok
+        a1 > queue.bind queue=copy exchange=amq.direct routing_key=two
+        a1 < queue.bind-ok
+        a1 > basic.publish routing_key=q "message" headers={CC: ["two"], a: 1}
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "message" headers={CC: ["two"], a: 1}
         a1 > basic.consume queue=dead consumer_tag=dead no_ack
         a1 < basic.consume-ok consumer_tag=dead
-        a1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=amq.fanout routing_key=q "one" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"} delivery_mode=2
+        a1 > basic.reject delivery_tag=1
+        a1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=amq.direct routing_key=dead "message" headers={a: 1, x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q", "two"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+        a1 > basic.get queue=copy
+        a1 < basic.get-empty
     "#]])
 }
 
 #[test]
-fn what_waits_to_be_published_waits_through_a_crash() -> anyhow::Result<()> {
+fn whoever_publishes_a_dead_letter_again_goes_on_counting() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > confirm.select
-        a1 < confirm.select-ok
-        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-overflow: "reject-publish", x-dead-letter-exchange: "amq.fanout", x-dead-letter-strategy: "at-least-once"}
+        a1 > queue.declare queue=dead
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.declare queue=q arguments={x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
         a1 < queue.declare-ok queue=q
+        a1 > basic.consume queue=dead consumer_tag=dead no_ack
+        a1 < basic.consume-ok consumer_tag=dead
+        a1 > basic.publish routing_key=q "one" headers={x-death: [{count: 4l, reason: "rejected", queue: "q", time: 5T, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected"}
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "one" headers={x-death: [{count: 4l, reason: "rejected", queue: "q", time: 5T, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected"}
+        a1 > basic.reject delivery_tag=1
+        a1 < basic.deliver consumer_tag=dead delivery_tag=2 routing_key=dead "one" headers={x-death: [{count: 5l, reason: "rejected", queue: "q", time: 5T, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+    "#]])
+}
+
+#[test]
+fn one_exchange_may_have_several_queues_for_dead_letters() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=one
+        a1 < queue.declare-ok queue=one
+        a1 > queue.declare queue=two
+        a1 < queue.declare-ok queue=two
+        a1 > exchange.declare exchange=dlx type=fanout
+        a1 < exchange.declare-ok
+        a1 > queue.bind queue=one exchange=dlx
+        a1 < queue.bind-ok
+        a1 > queue.bind queue=two exchange=dlx
+        a1 < queue.bind-ok
+        a1 > queue.declare queue=q arguments={x-max-length: 0, x-dead-letter-exchange: "dlx"}
+        a1 < queue.declare-ok queue=q
+        b1 > basic.consume queue=one consumer_tag=one no_ack
+        b1 < basic.consume-ok consumer_tag=one
+        c1 > basic.consume queue=two consumer_tag=two no_ack
+        c1 < basic.consume-ok consumer_tag=two
         a1 > basic.publish routing_key=q "one"
-        a1 < basic.ack delivery_tag=1
-        a1 > basic.publish routing_key=q "two"
-        a1 < basic.ack delivery_tag=2
-        b1 > basic.get queue=q
-        b1 < basic.get-ok delivery_tag=1 routing_key=q message_count=1 "one"
-        b1 > basic.reject delivery_tag=1
-        # The answer says that the rejection was read.
-        b1 > basic.qos prefetch_count=10
-        b1 < basic.qos-ok
-        # Its confirm comes when what was before it is on the disk.
-        a1 > basic.publish routing_key=q "three"
-        a1 < basic.ack delivery_tag=3
-        the broker crashes
-        # It is rejected, and nobody gets it.
-        b1 > basic.get queue=q no_ack
-        b1 < basic.get-ok delivery_tag=1 routing_key=q message_count=1 "two"
-        b1 > queue.purge queue=q
-        b1 < queue.purge-ok message_count=1
-        b1 > queue.declare queue=dead
-        b1 < queue.declare-ok queue=dead
-        b1 > queue.bind queue=dead exchange=amq.fanout
-        b1 < queue.bind-ok
-        b1 > basic.consume queue=dead consumer_tag=dead no_ack
-        b1 < basic.consume-ok consumer_tag=dead
-        b1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=amq.fanout routing_key=q "one" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+        b1 < basic.deliver consumer_tag=one delivery_tag=1 exchange=dlx routing_key=q "one" headers={x-death: [{count: 1l, reason: "maxlen", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "maxlen", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "maxlen"}
+        c1 < basic.deliver consumer_tag=two delivery_tag=1 exchange=dlx routing_key=q "one" headers={x-death: [{count: 1l, reason: "maxlen", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "maxlen", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "maxlen"}
     "#]])
 }

@@ -7,15 +7,23 @@
 
 mod script;
 
+mod arguments;
+mod at_least_once;
 mod consume;
+mod consumer_timeout;
 mod dead_letter;
 mod declare;
 mod deduplication;
 mod delayed;
+mod delayed_retry;
+mod delivery_limit;
 mod exchange_types;
 mod lifetimes;
+mod limits;
 mod misuse;
 mod overflow;
+mod policies;
+mod priority;
 mod publish;
 mod recovery;
 mod reply_to;
@@ -23,3 +31,4 @@ mod retry;
 mod route;
 mod single_active;
 mod stream;
+mod ttl;

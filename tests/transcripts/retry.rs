@@ -1,64 +1,8 @@
-//! Deliveries that fail: how often, and when they are tried again.
+//! Retries: when what failed is tried again, and when no more.
 
 use expect_test::expect;
 
 use crate::script::check;
-
-#[test]
-fn a_quorum_queue_counts_rejections_and_not_nacks() -> anyhow::Result<()> {
-    check(&expect![[r#"
-        a1 > queue.declare queue=dead
-        a1 < queue.declare-ok queue=dead
-        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-delivery-limit: 2, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
-        a1 < queue.declare-ok queue=q
-        a1 > basic.consume queue=dead consumer_tag=dead no_ack
-        a1 < basic.consume-ok consumer_tag=dead
-        a1 > basic.consume queue=q consumer_tag=c
-        a1 < basic.consume-ok consumer_tag=c
-        a1 > basic.publish routing_key=q "one" delivery_mode=2
-        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" delivery_mode=2
-        a1 > basic.nack delivery_tag=1 requeue
-        a1 < basic.deliver consumer_tag=c delivery_tag=2 redelivered routing_key=q "one" headers={x-delivery-count: 0l, x-acquired-count: 1l} delivery_mode=2
-        a1 > basic.reject delivery_tag=2 requeue
-        a1 < basic.deliver consumer_tag=c delivery_tag=3 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 2l} delivery_mode=2
-        a1 > basic.reject delivery_tag=3 requeue
-        a1 < basic.deliver consumer_tag=c delivery_tag=4 redelivered routing_key=q "one" headers={x-delivery-count: 2l, x-acquired-count: 3l} delivery_mode=2
-        a1 > basic.reject delivery_tag=4 requeue
-        a1 < basic.deliver consumer_tag=dead delivery_tag=5 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "delivery_limit", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "delivery_limit"} delivery_mode=2
-    "#]])
-}
-
-#[test]
-fn without_a_dead_letter_exchange_what_fails_too_often_is_gone() -> anyhow::Result<()> {
-    check(&expect![[r#"
-        a1 > queue.declare queue=q arguments={x-delivery-limit: 1}
-        a1 < queue.declare-ok queue=q
-        a1 > basic.publish routing_key=q "one"
-        a1 > basic.get queue=q
-        a1 < basic.get-ok delivery_tag=1 routing_key=q "one"
-        a1 > basic.nack delivery_tag=1 requeue
-        a1 > basic.get queue=q
-        a1 < basic.get-ok delivery_tag=2 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l}
-        a1 > basic.nack delivery_tag=2 requeue
-        a1 > basic.get queue=q
-        a1 < basic.get-empty
-    "#]])
-}
-
-#[test]
-fn a_channel_that_goes_has_failed() -> anyhow::Result<()> {
-    check(&expect![[r#"
-        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum"}
-        a1 < queue.declare-ok queue=q
-        a1 > basic.publish routing_key=q "one" delivery_mode=2
-        a2 > basic.get queue=q
-        a2 < basic.get-ok delivery_tag=1 routing_key=q "one" delivery_mode=2
-        a2 > channel.close reply_code=200
-        a2 < channel.close-ok
-        a1 > basic.get queue=q
-        a1 < basic.get-ok delivery_tag=1 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l} delivery_mode=2
-    "#]])
-}
 
 #[test]
 fn retries_wait_longer_each_time_and_end_as_dead_letters() -> anyhow::Result<()> {
@@ -150,38 +94,55 @@ fn what_is_wrong_with_retries() -> anyhow::Result<()> {
 }
 
 #[test]
-fn who_holds_a_message_too_long_is_cancelled() -> anyhow::Result<()> {
+fn a_consumer_that_is_lost_has_failed() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=q arguments={x-consumer-timeout: 500}
+        a1 > queue.declare queue=dead
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.declare queue=q arguments={x-retry-max-attempts: 2, x-retry-delay: 50, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
         a1 < queue.declare-ok queue=q
-        a1 > basic.consume queue=q consumer_tag=c
-        a1 < basic.consume-ok consumer_tag=c
         a1 > basic.publish routing_key=q "one"
-        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
-        a1 < basic.cancel consumer_tag=c no_wait
-        b1 > basic.consume queue=q consumer_tag=d
-        b1 < basic.consume-ok consumer_tag=d
-        b1 < basic.deliver consumer_tag=d delivery_tag=1 redelivered routing_key=q "one"
-        b1 > basic.ack delivery_tag=1
-        # It may still say that it is done.
-        a1 > basic.ack delivery_tag=1
-        a1 > basic.ack delivery_tag=1
-        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - unknown delivery tag 1" class_id=60 method_id=80
+        b1 > basic.consume queue=q consumer_tag=b
+        b1 < basic.consume-ok consumer_tag=b
+        b1 < basic.deliver consumer_tag=b delivery_tag=1 routing_key=q "one"
+        b hangs up
+        a1 > basic.consume queue=q consumer_tag=a
+        a1 < basic.consume-ok consumer_tag=a
+        a1 < basic.deliver consumer_tag=a delivery_tag=1 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l}
+        a1 > basic.consume queue=dead consumer_tag=dead no_ack
+        a1 < basic.consume-ok consumer_tag=dead
+        a1 > basic.recover requeue
+        a1 < basic.recover-ok
+        a1 < basic.deliver consumer_tag=dead delivery_tag=2 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "delivery_limit", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "delivery_limit"}
     "#]])
 }
 
 #[test]
-fn a_client_that_cannot_be_told_loses_its_channel() -> anyhow::Result<()> {
+fn one_that_was_killed_in_the_middle_has_failed_too() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a connects without=consumer_cancel_notify
-        a1 > queue.declare queue=q
+        a1 > queue.declare queue=dead durable
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.declare queue=q durable arguments={x-retry-max-attempts: 2, x-retry-delay: 400, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
         a1 < queue.declare-ok queue=q
-        a1 > basic.publish routing_key=q "one"
-        a2 > basic.consume queue=q consumer_tag=c arguments={x-consumer-timeout: 100}
-        a2 < basic.consume-ok consumer_tag=c
-        a2 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
-        a2 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - delivery acknowledgement on channel 2 timed out. Timeout value used: 100 ms. This timeout value can be configured, see consumers doc guide to learn more"
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish routing_key=q "one" delivery_mode=2
+        a1 < basic.ack delivery_tag=1
         a1 > basic.get queue=q
-        a1 < basic.get-ok delivery_tag=1 redelivered routing_key=q "one"
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "one" delivery_mode=2
+        a1 > basic.nack delivery_tag=1 requeue
+        # Its confirm comes when what was before it is on the disk.
+        a1 > basic.publish routing_key=q "two" delivery_mode=2
+        a1 < basic.ack delivery_tag=2
+        the broker crashes
+        # One waits, one does not.
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "two" delivery_mode=2
+        a1 > basic.ack delivery_tag=1
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l} delivery_mode=2
+        a1 > basic.consume queue=dead consumer_tag=dead no_ack
+        a1 < basic.consume-ok consumer_tag=dead
+        a1 > basic.nack delivery_tag=2 requeue
+        a1 < basic.deliver consumer_tag=dead delivery_tag=3 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "delivery_limit", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "delivery_limit"} delivery_mode=2
     "#]])
 }

@@ -9,6 +9,10 @@
 //! a hangs up                                             client a has hung up
 //! a connects vhost=/ without=basic.nack                  client a introduces itself in a special way
 //! the broker crashes                                     SIGKILL, and a new start on the same data
+//! the operator puts policies/VHOST/p {"pattern":"^q",…}  a request to the management API; also `deletes PATH`
+//! the operator < 201                                     the status, and the reason if it was refused
+//! the operator gets queues/VHOST/q policy                and what is looked at of the answer
+//! the operator < 200 policy="p"
 //! ```
 //!
 //! Clients and channels are opened when they are first mentioned. A client answers `channel.close` and `connection.close`
@@ -19,6 +23,7 @@ mod actor;
 mod elsewhere;
 mod grammar;
 mod names;
+mod operator;
 mod place;
 mod text;
 mod value;
@@ -32,6 +37,7 @@ use expect_test::Expect;
 
 use actor::{Actor, Heard};
 use names::Names;
+use operator::Question;
 use place::Place;
 
 /// Plays the script, with nothing there before.
@@ -40,6 +46,7 @@ pub(crate) fn check(script: &Expect) -> anyhow::Result<()> {
         place: Place::find()?,
         actors: BTreeMap::new(),
         names: Names::default(),
+        answered: None,
         played: String::new(),
     };
     let played = stage.play_all(script.data());
@@ -70,6 +77,8 @@ struct Stage {
     place: Place,
     actors: BTreeMap<char, Actor>,
     names: Names,
+    /// What the operator has asked, and the answer that nobody has looked at.
+    answered: Option<(Question, String)>,
     played: String,
 }
 
@@ -91,6 +100,9 @@ impl Stage {
             self.say(line);
             self.actors.clear();
             return self.place.crash();
+        }
+        if let Some(said) = line.strip_prefix("the operator ") {
+            return self.operate(line, said);
         }
         let (place, rest) = line.split_once(' ').context("who?")?;
         let name = place.chars().next().context("who?")?;
@@ -122,6 +134,23 @@ impl Stage {
         }
     }
 
+    fn operate(&mut self, line: &str, said: &str) -> anyhow::Result<()> {
+        let Some(expected) = said.strip_prefix('<') else {
+            self.say(line);
+            let question = Question::parse(said)?;
+            let answer = question.ask(&self.place)?;
+            self.answered = Some((question, answer));
+            return Ok(());
+        };
+        let (question, mut answer) = self.answered.take().context("nothing was asked")?;
+        let expected = expected.trim();
+        if answer != expected && question.is_look() && !self.place.is_own() {
+            answer = question.ask_until(&self.place, expected)?;
+        }
+        self.say(&format!("the operator < {answer}"));
+        Ok(())
+    }
+
     fn actor(&mut self, name: char) -> anyhow::Result<&mut Actor> {
         if !self.actors.contains_key(&name) {
             self.actors
@@ -145,6 +174,9 @@ impl Stage {
     /// What nobody asked for. Twice, because what one client's last words do to another is known only when they are
     /// answered.
     fn leftovers(&mut self) -> anyhow::Result<()> {
+        if let Some((_, answer)) = self.answered.take() {
+            self.say(&format!("the operator < {answer}"));
+        }
         for _ in 0..2 {
             for name in self.actors.keys().copied().collect::<Vec<_>>() {
                 for heard in self.actor(name)?.barrier()? {

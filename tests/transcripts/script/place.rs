@@ -1,23 +1,25 @@
 //! Where a script is played: at a broker of its own, or, to see what another one says, in a virtual host of its own there.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use amphora_tests::{Broker, Client, Login};
 use anyhow::{Context, bail};
 
+use super::operator::request;
+
 /// Names another broker, as the addresses of its AMQP and HTTP listeners with a comma between them. With RabbitMQ's, this
 /// shows that the scripts are true of it, but for those that `differences.toml` names.
 const ELSEWHERE: &str = "AMPHORA_SCRIPTS_AT";
 
-/// `guest:guest`
-const AUTHORIZATION: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
-
 #[derive(Debug)]
 pub(super) enum Place {
     Own(Box<Broker>),
-    Elsewhere { amqp: SocketAddr, vhost: String },
+    Elsewhere {
+        amqp: SocketAddr,
+        http: String,
+        vhost: String,
+    },
 }
 
 impl Place {
@@ -35,7 +37,7 @@ impl Place {
     pub(super) fn login(&self, login: &Login) -> anyhow::Result<Client> {
         match self {
             Self::Own(broker) => broker.login(login),
-            Self::Elsewhere { amqp, vhost } => {
+            Self::Elsewhere { amqp, vhost, .. } => {
                 let mut client = Client::dial(*amqp)?;
                 client.login(&Login {
                     vhost: vhost.clone(),
@@ -61,6 +63,22 @@ impl Place {
         }
     }
 
+    /// The address of its management API.
+    pub(super) fn http(&self) -> anyhow::Result<String> {
+        match self {
+            Self::Own(broker) => Ok(broker.http()?.to_string()),
+            Self::Elsewhere { http, .. } => Ok(http.clone()),
+        }
+    }
+
+    /// The virtual host as that API names it.
+    pub(super) fn vhost_in_paths(&self) -> String {
+        match self {
+            Self::Own(_) => "%2F".to_owned(),
+            Self::Elsewhere { vhost, .. } => vhost.clone(),
+        }
+    }
+
     fn elsewhere(addresses: &str) -> anyhow::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (amqp, http) = addresses.split_once(',').context(ELSEWHERE)?;
@@ -71,23 +89,16 @@ impl Place {
         put(http, &format!("permissions/{vhost}/guest"), everything)?;
         Ok(Self::Elsewhere {
             amqp: amqp.parse()?,
+            http: http.to_owned(),
             vhost,
         })
     }
 }
 
 fn put(http: &str, path: &str, body: &str) -> anyhow::Result<()> {
-    let mut socket = TcpStream::connect(http)?;
-    let length = body.len();
-    write!(
-        socket,
-        "PUT /api/{path} HTTP/1.1\r\nHost: {http}\r\nAuthorization: {AUTHORIZATION}\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer)?;
-    if !answer.starts_with("HTTP/1.1 2") {
-        bail!("PUT {path}: {answer}");
+    let (status, answer) = request(http, "PUT", path, body)?;
+    if !(200..300).contains(&status) {
+        bail!("PUT {path}: {status} {answer}");
     }
     Ok(())
 }
