@@ -182,11 +182,28 @@ def expiry(broker: Broker, options: argparse.Namespace) -> None:
     print("meanwhile:")
     latency(broker, options)
     with Client(broker.address) as client:
-        for queue in ("q", "dead"):
-            client._method(1, 50, 10, struct.pack(">H", 0) + short(queue) + b"\1" + long(b""))
-            _, payload = client._read()
-            left = struct.unpack_from(">I", payload, 5 + payload[4])[0]
-            print(f"left in {queue}: {left}")
+        left, dead = settled(client, ("q", "dead"), end + 60)
+    print(f"left in q: {left}; in dead: {dead}, all there {time.time() - end:.1f} s after their time")
+    assert left == 0, "what has expired is still there"
+    assert dead == (options.count if options.dead_letter else 0), "messages are lost, or come twice"
+
+
+def settled(client: Client, queues: tuple[str, ...], until: float) -> list[int]:
+    """Messages of queues, as soon as none is on its way any more."""
+    counts, since = [], time.time()
+    while time.time() < until and time.time() < since + 3:
+        now = [ready(client, queue) for queue in queues]
+        if now != counts:
+            counts, since = now, time.time()
+        time.sleep(0.1)
+    return counts
+
+
+def ready(client: Client, queue: str) -> int:
+    """Messages that a queue has."""
+    client._method(1, 50, 10, struct.pack(">H", 0) + short(queue) + b"\1" + long(b""))
+    _, payload = client._read()
+    return struct.unpack_from(">I", payload, 5 + payload[4])[0]
 
 
 def latency(broker: Broker, options: argparse.Namespace) -> None:
@@ -234,15 +251,19 @@ FEATURES = {"x-message-ttl": 600_000, "x-max-length": 50_000_000, "x-max-priorit
 
 
 def features(broker: Broker, options: argparse.Namespace) -> None:
-    """Throughput with TTL, a limit and priorities on, as a part of that without them, in alternating pairs."""
-    with_them = ["--priorities", "4"]
+    """Throughput with TTL, a limit and priorities on, as a part of that without them, in alternating pairs.
+
+    The same messages come either way: each priority has a routing key of its own, and messages with several keys cost more by themselves.
+    """
+    messages = ["--priorities", "4"]
+    with_them = []
     for name, value in FEATURES.items():
         with_them += ["--queue-argument", f"{name}={value}"]
     for load in options.load or LOADS:
         ratios = []
         for pair in range(options.pairs):
             order = [[], with_them] if pair % 2 == 0 else [with_them, []]
-            figures = {bool(extra): throughput(broker, options, LOADS[load] + extra) for extra in order}
+            figures = {bool(extra): throughput(broker, options, LOADS[load] + messages + extra) for extra in order}
             ratios.append([on / off for on, off in zip(figures[True], figures[False])])
             off, on = figures[False], figures[True]
             print(f"{load}: {on[0]:.0f}/s with, {off[0]:.0f}/s without", end="")
