@@ -1,57 +1,158 @@
 //! When two field values are the same to a headers exchange.
 
+use std::borrow::Cow;
 use std::hash::Hasher;
 
+use amphora_protocol::wire::error::WireError;
 use amphora_protocol::wire::table::FieldValue;
 
 /// A value without what does not matter: the width of a number.
-enum Compared<'a> {
+#[derive(Debug)]
+pub(crate) enum Compared<'a> {
     Integer(i64),
     Float(f64),
-    Other(&'a FieldValue),
+    Bool(bool),
+    Text(&'a [u8]),
+    /// What is rarely asked for.
+    Other(Cow<'a, FieldValue>),
 }
 
-fn compared(value: &FieldValue) -> Compared<'_> {
-    match (value, value.as_integer()) {
-        (_, Some(integer)) => Compared::Integer(integer),
-        (FieldValue::F32(float), _) => Compared::Float((*float).into()),
-        (FieldValue::F64(float), _) => Compared::Float(*float),
-        (other, _) => Compared::Other(other),
+impl<'a> Compared<'a> {
+    /// A value as it lies on the wire, with its tag. Allocates only for what is neither a number nor a text.
+    ///
+    /// # Errors
+    /// The value is damaged.
+    pub(crate) fn of_raw(raw: &'a [u8]) -> Result<Self, WireError> {
+        if let [b'S', _, _, _, _, text @ ..] = raw {
+            return Ok(Self::Text(text));
+        }
+        let value = FieldValue::decode(raw)?;
+        Ok(Self::number(&value).unwrap_or(Self::Other(Cow::Owned(value))))
+    }
+
+    fn number(value: &FieldValue) -> Option<Self> {
+        match *value {
+            FieldValue::Bool(value) => Some(Self::Bool(value)),
+            FieldValue::F32(float) => Some(Self::Float(float.into())),
+            FieldValue::F64(float) => Some(Self::Float(float)),
+            _ => value.as_integer().map(Self::Integer),
+        }
+    }
+
+    /// Whether both are of one class (integers of any width, floats of any width, otherwise one type) and equal.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => a == b,
+            #[expect(
+                clippy::float_cmp,
+                reason = "a header equals a binding's argument only exactly"
+            )]
+            (Self::Float(a), Self::Float(b)) => a == b,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::Other(a), Self::Other(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// Equal for values that are the same.
+    pub(crate) fn hash(&self, hasher: &mut impl Hasher) {
+        match self {
+            Self::Integer(value) => {
+                hasher.write_u8(1);
+                hasher.write_i64(*value);
+            }
+            Self::Float(value) => {
+                hasher.write_u8(2);
+                // Zero and minus zero are the same.
+                hasher.write_u64(if *value == 0.0 { 0 } else { value.to_bits() });
+            }
+            Self::Text(value) => {
+                hasher.write_u8(3);
+                hasher.write(value);
+            }
+            Self::Bool(value) => hasher.write_u8(if *value { 4 } else { 5 }),
+            // Rare as what a binding asks for: they share a place and are told apart by comparison.
+            Self::Other(_) => hasher.write_u8(6),
+        }
     }
 }
 
-/// Whether both are of one class (integers of any width, floats of any width, otherwise one type) and equal.
+impl<'a> From<&'a FieldValue> for Compared<'a> {
+    fn from(value: &'a FieldValue) -> Self {
+        match value {
+            FieldValue::LongString(text) => Self::Text(text),
+            value => Self::number(value).unwrap_or(Self::Other(Cow::Borrowed(value))),
+        }
+    }
+}
+
+/// Whether both are of one class and equal: see [`Compared::is_same`].
 pub(crate) fn same_value(a: &FieldValue, b: &FieldValue) -> bool {
-    match (compared(a), compared(b)) {
-        (Compared::Integer(a), Compared::Integer(b)) => a == b,
-        #[expect(
-            clippy::float_cmp,
-            reason = "a header equals a binding's argument only exactly"
-        )]
-        (Compared::Float(a), Compared::Float(b)) => a == b,
-        (Compared::Other(a), Compared::Other(b)) => a == b,
-        _ => false,
-    }
+    Compared::from(a).is_same(&b.into())
 }
 
-/// Equal for values that are the same.
-pub(crate) fn hash_value(value: &FieldValue, hasher: &mut impl Hasher) {
-    match compared(value) {
-        Compared::Integer(value) => {
-            hasher.write_u8(1);
-            hasher.write_i64(value);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amphora_protocol::wire::table::FieldTable;
+    use foldhash::fast::FixedState;
+    use std::hash::BuildHasher;
+
+    fn hash(value: &Compared<'_>) -> u64 {
+        let mut hasher = FixedState::default().build_hasher();
+        value.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Values of one class stand together; those of different lines are never the same.
+    fn classes() -> Vec<Vec<FieldValue>> {
+        let table: FieldTable = [("a", 1), ("b", 2)]
+            .into_iter()
+            .map(|(name, value)| (name.try_into().expect("short"), FieldValue::I32(value)))
+            .collect();
+        vec![
+            vec![
+                FieldValue::I8(7),
+                FieldValue::U16(7),
+                7.into(),
+                FieldValue::LongLong(7),
+            ],
+            vec![FieldValue::I16(-1), FieldValue::I64(-1)],
+            vec![FieldValue::F32(0.5), FieldValue::F64(0.5)],
+            vec![FieldValue::F64(0.0), FieldValue::F32(-0.0)],
+            vec![true.into()],
+            vec![false.into()],
+            vec!["7".into()],
+            vec!["".into()],
+            vec![FieldValue::ByteArray(bytes::Bytes::from_static(b"7"))],
+            vec![FieldValue::Timestamp(7)],
+            vec![FieldValue::Void],
+            vec![FieldValue::Table(table.clone())],
+            vec![FieldValue::Array(vec![FieldValue::Table(table)])],
+        ]
+    }
+
+    #[test]
+    fn values_are_compared_on_the_wire_as_they_are_decoded() {
+        let classes = classes();
+        let of = |class: usize| classes[class].iter().map(move |value| (class, value));
+        let all: Vec<_> = (0..classes.len()).flat_map(of).collect();
+        for (class, value) in &all {
+            let mut raw = Vec::new();
+            let field = ("x".try_into().expect("short"), (*value).clone());
+            FieldTable::from_iter([field]).encode(&mut raw);
+            // The length of the table, and the name with its own.
+            let raw = Compared::of_raw(&raw[6..]).expect("whole");
+            for (other_class, other) in &all {
+                let other = Compared::from(*other);
+                assert_eq!(
+                    raw.is_same(&other),
+                    class == other_class,
+                    "{raw:?} {other:?}"
+                );
+                assert!(class != other_class || hash(&raw) == hash(&other));
+            }
         }
-        Compared::Float(value) => {
-            hasher.write_u8(2);
-            // Zero and minus zero are the same.
-            hasher.write_u64(if value == 0.0 { 0 } else { value.to_bits() });
-        }
-        Compared::Other(FieldValue::LongString(value)) => {
-            hasher.write_u8(3);
-            hasher.write(value);
-        }
-        Compared::Other(FieldValue::Bool(value)) => hasher.write_u8(if *value { 4 } else { 5 }),
-        // Rare as what a binding asks for: they share a place and are told apart by comparison.
-        Compared::Other(_) => hasher.write_u8(6),
     }
 }

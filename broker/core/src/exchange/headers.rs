@@ -6,15 +6,16 @@
 //! one class and both floats another. `all` without arguments matches every message, `any` without arguments none.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 
-use amphora_protocol::wire::table::{FieldTable, FieldValue};
+use amphora_protocol::wire::error::WireError;
+use amphora_protocol::wire::table::{FieldValue, RawFields};
 use amphora_protocol::wire::types::ShortString;
 use foldhash::fast::RandomState;
 use slab::Slab;
 use smallvec::SmallVec;
 
-use super::field_value::{hash_value, same_value};
+use super::field_value::Compared;
 use super::targets::{Target, Targets};
 use crate::binding::BindingArguments;
 use crate::topology::reply_text::Term;
@@ -123,16 +124,26 @@ impl Headers {
     }
 
     /// Appends the destinations of all bindings that match; one that several of them lead to may come repeatedly.
+    /// `headers` are the fields as they lie on the wire: nothing is decoded that no binding is compared with.
     /// Returns how many rules were compared.
-    pub(crate) fn route(&self, headers: &FieldTable, matched: &mut Vec<Target>) -> usize {
+    ///
+    /// # Errors
+    /// The headers are damaged.
+    pub(crate) fn route(
+        &self,
+        headers: &[u8],
+        matched: &mut Vec<Target>,
+    ) -> Result<usize, WireError> {
         self.always.append_to(matched);
         if self.candidates.is_empty() {
-            return 0;
+            return Ok(0);
         }
-        let message = ByName::new(headers, &self.hasher);
+        let message = ByName::new(headers, &self.hasher)?;
         let mut compared = 0;
-        for (name, value) in headers {
-            for place in [self.place(name, Some(value)), self.place(name, None)] {
+        for field in &message.by_hash {
+            let value = self.place(field.hash, Some(&field.value));
+            let presence = self.place(field.hash, None);
+            for place in [value, presence] {
                 for slot in self.candidates.get(&place).into_iter().flatten() {
                     compared += 1;
                     if let Some(rule) = self.rules.get(*slot)
@@ -143,14 +154,18 @@ impl Headers {
                 }
             }
         }
-        compared
+        Ok(compared)
     }
 
     fn insert(&mut self, mut rule: Rule) -> usize {
         let mut places: SmallVec<[u64; 1]> = rule
             .conditions
             .iter()
-            .map(|condition| self.place(&condition.name, condition.value.as_ref()))
+            .map(|condition| {
+                let name = self.hasher.hash_one(condition.name.as_bytes());
+                let value = condition.value.as_ref().map(Compared::from);
+                self.place(name, value.as_ref())
+            })
             .collect();
         if !rule.any {
             let rarest = places
@@ -167,11 +182,11 @@ impl Headers {
         slot
     }
 
-    fn place(&self, name: &str, value: Option<&FieldValue>) -> u64 {
+    fn place(&self, name: u64, value: Option<&Compared<'_>>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        name.hash(&mut hasher);
+        hasher.write_u64(name);
         match value {
-            Some(value) => hash_value(value, &mut hasher),
+            Some(value) => value.hash(&mut hasher),
             None => hasher.write_u8(u8::MAX),
         }
         hasher.finish()
@@ -215,7 +230,7 @@ impl Rule {
         let holds = |condition: &Condition| match (message.find(&condition.name), &condition.value)
         {
             (Some(_), None) => true,
-            (Some(header), Some(value)) => same_value(header, value),
+            (Some(header), Some(value)) => header.is_same(&value.into()),
             (None, _) => false,
         };
         if self.any {
@@ -228,33 +243,45 @@ impl Rule {
 
 /// One message's headers, found by name in logarithmic time, so that no table of headers makes a comparison slow.
 struct ByName<'a> {
-    by_hash: SmallVec<[(u64, &'a str, &'a FieldValue); 16]>,
+    by_hash: SmallVec<[Field<'a>; 8]>,
     hasher: &'a RandomState,
 }
 
+struct Field<'a> {
+    hash: u64,
+    name: &'a [u8],
+    value: Compared<'a>,
+}
+
 impl<'a> ByName<'a> {
-    fn new(headers: &'a FieldTable, hasher: &'a RandomState) -> Self {
-        let mut by_hash: SmallVec<[_; 16]> = headers
-            .iter()
-            .map(|(name, value)| (hasher.hash_one(name.as_str()), name.as_str(), value))
-            .collect();
-        by_hash.sort_by_key(|(hash, ..)| *hash);
-        Self { by_hash, hasher }
+    fn new(headers: &'a [u8], hasher: &'a RandomState) -> Result<Self, WireError> {
+        let mut by_hash: SmallVec<[Field<'a>; 8]> = SmallVec::new();
+        for field in RawFields::new(headers) {
+            let (name, value) = field?;
+            by_hash.push(Field {
+                hash: hasher.hash_one(name),
+                name,
+                value: Compared::of_raw(value)?,
+            });
+        }
+        by_hash.sort_by_key(|field| field.hash);
+        Ok(Self { by_hash, hasher })
     }
 
     /// Of a name that occurs several times the last counts.
-    fn find(&self, name: &str) -> Option<&'a FieldValue> {
+    fn find(&self, name: &str) -> Option<&Compared<'a>> {
+        let name = name.as_bytes();
         let hash = self.hasher.hash_one(name);
-        let end = self.by_hash.partition_point(|(other, ..)| *other <= hash);
+        let end = self.by_hash.partition_point(|field| field.hash <= hash);
         let found = self
             .by_hash
             .get(..end)?
             .iter()
             .rev()
-            .take_while(|(other, ..)| *other == hash);
+            .take_while(|field| field.hash == hash);
         found
-            .filter(|(_, other, _)| *other == name)
-            .map(|(.., value)| *value)
+            .filter(|field| field.name == name)
+            .map(|field| &field.value)
             .next()
     }
 }
@@ -276,7 +303,8 @@ mod tests {
 
     fn route(exchange: &Headers, headers: &FieldTable) -> (BTreeSet<u32>, usize) {
         let mut matched = Vec::new();
-        let compared = exchange.route(headers, &mut matched);
+        let fields = crate::exchange::MessageHeaders::fields(headers).expect("whole");
+        let compared = exchange.route(&fields, &mut matched).expect("whole");
         let slots = matched.iter().map(|target| match target {
             Target::Queue(slot) | Target::Exchange(slot) => *slot,
         });

@@ -1,11 +1,15 @@
 //! What routing looks at of a message's headers.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::error::WireError;
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
+
+/// Bytes of the length before a table's fields.
+const LENGTH_BYTES: usize = 4;
 
 /// The headers of the message in hand. Most messages are routed without them, so they are decoded when asked for.
 pub trait MessageHeaders {
@@ -14,6 +18,12 @@ pub trait MessageHeaders {
     /// # Errors
     /// They are damaged.
     fn table(&self) -> Result<&FieldTable, Exception>;
+
+    /// The headers' fields as they lie on the wire, without the length before them. They may prove to be damaged.
+    ///
+    /// # Errors
+    /// The properties are damaged.
+    fn fields(&self) -> Result<Cow<'_, [u8]>, Exception>;
 
     /// The other properties; none if only the headers are known.
     fn properties(&self) -> RawProperties<'_> {
@@ -24,6 +34,12 @@ pub trait MessageHeaders {
 impl MessageHeaders for FieldTable {
     fn table(&self) -> Result<&FieldTable, Exception> {
         Ok(self)
+    }
+
+    fn fields(&self) -> Result<Cow<'_, [u8]>, Exception> {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        Ok(Cow::Owned(bytes.split_off(LENGTH_BYTES)))
     }
 }
 
@@ -51,6 +67,11 @@ impl MessageHeaders for LazyHeaders<'_> {
         }
         let decoded = self.properties.headers().map_err(damaged)?;
         Ok(self.table.get_or_init(|| decoded.unwrap_or_default()))
+    }
+
+    fn fields(&self) -> Result<Cow<'_, [u8]>, Exception> {
+        let fields = self.properties.headers_raw().map_err(damaged)?;
+        Ok(Cow::Borrowed(fields.unwrap_or_default()))
     }
 
     fn properties(&self) -> RawProperties<'_> {

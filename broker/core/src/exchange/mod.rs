@@ -35,6 +35,7 @@ use self::fanout::Fanout;
 pub(crate) use self::field_value::same_value;
 use self::headers::Headers;
 pub(crate) use self::marks::Marks;
+use self::message_headers::damaged;
 pub use self::message_headers::{LazyHeaders, MessageHeaders, sender_selected_keys};
 use self::modulus_hash::ModulusHash;
 pub(crate) use self::plugin::Plugin;
@@ -274,7 +275,8 @@ impl Matcher {
                 .iter()
                 .for_each(|key| topic.route(key, walk, matched)),
             Self::Headers(exchange) => {
-                exchange.route(headers.table()?, matched);
+                let fields = headers.fields()?;
+                exchange.route(&fields, matched).map_err(damaged)?;
             }
             Self::ConsistentHash(exchange) => exchange.route(routing_keys, headers, matched)?,
             Self::ModulusHash(exchange) => exchange.route(routing_keys, matched),

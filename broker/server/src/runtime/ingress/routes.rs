@@ -92,7 +92,7 @@ impl Routes {
         self.known.clear();
     }
 
-    /// The target that `last` is the route of; nothing if it is the route of one message only.
+    /// The target that `last` is the route of, or at which each message has its own; nothing if it says nothing of the next message.
     #[inline]
     pub(super) fn last_target(&self) -> &[u8] {
         &self.last_target
@@ -121,8 +121,12 @@ impl Ingress {
         may_write: impl FnOnce(&VirtualHost, &str, &str) -> Result<(), Exception>,
     ) -> Result<(), Exception> {
         let target = content.target();
-        if self.routes.last_target == target && self.routes.last.is_final() {
-            return Ok(());
+        if self.routes.last_target == target {
+            match &self.routes.last.to {
+                To::PerMessage => return self.route_again(content),
+                _ if self.routes.last.is_final() => return Ok(()),
+                _ => {}
+            }
         }
         if self.is_asked_again(target) {
             return Ok(());
@@ -206,6 +210,17 @@ impl Ingress {
         Ok(true)
     }
 
+    /// The message has the target of the last one, and a route of its own.
+    fn route_again(&mut self, content: &Content<'_>) -> Result<(), Exception> {
+        let (exchange, key) = names(content.target())?;
+        self.route(exchange, key, content)?;
+        self.routed.queues.retain(|queue| !queue.is_own);
+        if !matches!(self.routes.last.to, To::PerMessage) {
+            self.routes.last_target.clear();
+        }
+        Ok(())
+    }
+
     /// Finds the message's queues, asking the plugins on its way.
     fn route(&mut self, exchange: &str, key: &str, content: &Content<'_>) -> Result<(), Exception> {
         let raw = RawProperties::new(content.properties())
@@ -238,6 +253,9 @@ impl Ingress {
                 ..self.routes.last.clone()
             };
             self.routes.keep(target, route);
+            if matches!(self.routes.last.to, To::PerMessage) {
+                self.routes.last_target.extend_from_slice(target);
+            }
             return;
         }
         let queues = std::mem::take(&mut self.routed.queues);
