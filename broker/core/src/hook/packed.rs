@@ -8,6 +8,7 @@ use std::ops::Range;
 use amphora_protocol::wire::error::WireError;
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::table::RawFields;
+use smallvec::{SmallVec, smallvec};
 
 use super::{BATCH_MAX, BodyNeeds, HeaderNeeds, Needs};
 
@@ -18,7 +19,7 @@ pub const LAYOUT: u8 = 1;
 pub const HEAD: usize = 5;
 
 /// Stands for a named header that the message does not have.
-const ABSENT: u8 = 0;
+const ABSENT: &[u8] = &[0];
 
 /// Bytes for which the buffer of a batch is kept: a connection may have thousands.
 const BYTES_KEPT_MAX: usize = 64 << 10;
@@ -222,18 +223,31 @@ fn content_header(
     Ok(())
 }
 
-/// The first field of each name. There are few names, so each is looked for in turn; most messages have few headers, too.
+/// The first field of each name.
 fn named(names: &[String], headers: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
-    for name in names {
-        let mut found: &[u8] = &[ABSENT];
-        for field in RawFields::new(headers) {
-            let (field, value) = field?;
-            if field == name.as_bytes() {
-                found = value;
-                break;
-            }
+    let mut found: SmallVec<[&[u8]; 8]> = smallvec![ABSENT; names.len()];
+    let mut missing = names.len();
+    // A publisher that sends the same headers each time sends them in the same order: so the next name is tried first.
+    let mut next = 0;
+    for field in RawFields::new(headers) {
+        if missing == 0 {
+            break;
         }
-        out.extend_from_slice(found);
+        let (field, value) = field?;
+        let (before, behind) = names.split_at(next);
+        let mut order = behind.iter().chain(before);
+        let Some(position) = order.position(|name| name.as_bytes() == field) else {
+            continue;
+        };
+        let index = (next + position) % names.len();
+        if let Some(place) = found.get_mut(index).filter(|place| **place == ABSENT) {
+            *place = value;
+            missing -= 1;
+            next = (index + 1) % names.len();
+        }
+    }
+    for value in found {
+        out.extend_from_slice(value);
     }
     Ok(())
 }

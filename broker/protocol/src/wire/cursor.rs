@@ -10,14 +10,17 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
+    #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -31,6 +34,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], WireError> {
         let (taken, rest) = self
             .rest
@@ -40,6 +44,7 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
+    #[inline]
     fn chunk<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let (taken, rest) = self
             .rest
@@ -49,23 +54,28 @@ impl<'a> Cursor<'a> {
         Ok(*taken)
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self) -> Result<u8, WireError> {
         self.chunk().map(u8::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn u16(&mut self) -> Result<u16, WireError> {
         self.chunk().map(u16::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self) -> Result<u32, WireError> {
         self.chunk().map(u32::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn u64(&mut self) -> Result<u64, WireError> {
         self.chunk().map(u64::from_be_bytes)
     }
 
     /// A length octet and that many bytes, of any encoding.
+    #[inline]
     pub(crate) fn short_bytes(&mut self) -> Result<&'a [u8], WireError> {
         let length = self.u8()?;
         self.take(usize::from(length))
@@ -80,6 +90,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Four octets of length and that many bytes.
+    #[inline]
     pub(crate) fn long_bytes(&mut self) -> Result<&'a [u8], WireError> {
         let length = usize::try_from(self.u32()?).map_err(|_| WireError::Truncated)?;
         self.take(length)

@@ -153,6 +153,19 @@ impl<'a> Headers<'a> {
         }
     }
 
+    /// The first header with the name that the needs have at this index, if they name headers. Looks at no names, which
+    /// is worth it where each message is asked for the same ones.
+    #[inline]
+    pub fn nth(&self, index: usize) -> Option<ValueRef<'a>> {
+        match self.0 {
+            Kind::Named(_, values) => value(values.get(index)?),
+            Kind::None | Kind::All(_) => {
+                debug_assert!(false, "no headers were asked for by name");
+                None
+            }
+        }
+    }
+
     /// Names and values. If all headers were asked for, a name can be there several times.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> + use<'a> {
         let (wanted, values, fields) = match self.0 {
@@ -167,6 +180,7 @@ impl<'a> Headers<'a> {
 }
 
 /// A value that was checked, if there is one.
+#[inline]
 fn value(bytes: &[u8]) -> Option<ValueRef<'_>> {
     ValueRef::read(&mut Cursor::new(bytes)).ok()
 }

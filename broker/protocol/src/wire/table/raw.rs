@@ -20,6 +20,7 @@ impl<'a> RawFields<'a> {
         }
     }
 
+    #[inline]
     fn field(&mut self) -> Result<(&'a [u8], &'a [u8]), WireError> {
         let name = self.inside.short_bytes()?;
         let value = self.inside.rest();
@@ -34,6 +35,7 @@ impl<'a> Iterator for RawFields<'a> {
     /// The value is damaged; nothing follows it.
     type Item = Result<(&'a [u8], &'a [u8]), WireError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.inside.is_empty() {
             return None;

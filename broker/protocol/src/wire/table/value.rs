@@ -221,6 +221,7 @@ impl FieldValue {
     }
 
     /// Reads past a value and checks it, without allocating.
+    #[inline]
     pub(super) fn skip(from: &mut Cursor<'_>, depth_left: usize) -> Result<(), WireError> {
         let width = match from.u8()? {
             b'V' => 0,
