@@ -59,8 +59,12 @@ fn a_prefetch_holds_back_what_a_higher_one_overtakes() -> anyhow::Result<()> {
         a1 < basic.consume-ok consumer_tag=c
         a1 > basic.publish routing_key=q "one"
         a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
-        a1 > basic.publish routing_key=q "two"
-        a1 > basic.publish routing_key=q "three" priority=1
+        b1 > confirm.select
+        b1 < confirm.select-ok
+        b1 > basic.publish routing_key=q "two"
+        b1 < basic.ack delivery_tag=1
+        b1 > basic.publish routing_key=q "three" priority=1
+        b1 < basic.ack delivery_tag=2
         a1 > basic.ack delivery_tag=1
         a1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "three" priority=1
         a1 > basic.ack delivery_tag=2
