@@ -4,7 +4,6 @@
 What RabbitMQ 3.10.8 answered is in `rabbitmqadmin.txt`; `--record URL` asks one again, whose virtual host `/` must be empty.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 sys.dont_write_bytecode = True
 
-from support.broker import Broker, default_binary  # noqa: E402
+from support.admin_tool import arguments, broker_under_test, run_command  # noqa: E402
 from support.cache import built_once, cache_dir  # noqa: E402
 from support.transcript import compare, play  # noqa: E402
 
@@ -129,21 +128,13 @@ delete vhost name=shop
 
 def main() -> int:
     """Compare every command's answer with what RabbitMQ gave."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", type=Path, help="the amphora to test (default: cargo's newest)")
-    parser.add_argument("--record", help="ask the RabbitMQ at this URL, and keep its answers")
-    args = parser.parse_args()
+    args = arguments(__doc__).parse_args()
     script = rabbitmqadmin()
     if args.record:
         RECORDED.write_text(transcript(script, args.record))
         return 0
-    log = cache_dir() / "results" / "rabbitmqadmin.log"
-    # RabbitMQ has no exchange for events unless a plugin is enabled.
-    config = log.with_suffix(".toml")
-    config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text('event_vhost = ""\n')
-    with Broker(args.binary or default_binary(TESTS.parent), log, config) as broker:
-        answered = transcript(script, f"http://127.0.0.1:{broker.address.http_port}")
+    with broker_under_test(args.binary, "rabbitmqadmin") as url:
+        answered = transcript(script, url)
     return compare(RECORDED, answered, DIFFERENCES)
 
 
@@ -152,22 +143,13 @@ def transcript(script: Path, url: str) -> str:
     parts = urlsplit(url)
     with tempfile.TemporaryDirectory() as scratch:
         file = str(Path(scratch) / "definitions.json")
+        names = {"FILE": file, "URL": url, "HOST": f"{parts.hostname}:{parts.port}"}
 
         def run(line: str) -> tuple[int, str]:
             words = [file if word == "FILE" else word for word in line.split(" ")]
             command = [sys.executable, "-W", "ignore", script, "--format=tsv"]
             command += [f"--host={parts.hostname}", f"--port={parts.port}", *words]
-            done = subprocess.run(
-                command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            output = done.stdout.replace(file, "FILE").replace(url, "URL")
-            return done.returncode, output.replace(f"{parts.hostname}:{parts.port}", "HOST")
+            return run_command(command, names)
 
         return play(COMMANDS, run)
 

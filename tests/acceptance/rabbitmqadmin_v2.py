@@ -4,7 +4,6 @@
 What RabbitMQ 3.10.8 answered is in `rabbitmqadmin_v2.txt`; `--record URL` asks one again, which must be new. The tool is built from crates.io, once.
 """
 
-import argparse
 import re
 import shlex
 import socket
@@ -18,7 +17,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 sys.dont_write_bytecode = True
 
-from support.broker import Broker, default_binary  # noqa: E402
+from support.admin_tool import arguments, broker_under_test, run_command  # noqa: E402
 from support.cache import built_once, cache_dir  # noqa: E402
 from support.transcript import compare, play  # noqa: E402
 
@@ -262,23 +261,15 @@ global_parameters clear --name motto
 
 def main() -> int:
     """Compare every command's answer with what RabbitMQ gave."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", type=Path, help="the amphora to test (default: cargo's newest)")
+    parser = arguments(__doc__)
     parser.add_argument("--tool", type=Path, help="a rabbitmqadmin that is built already")
-    parser.add_argument("--record", help="ask the RabbitMQ at this URL, and keep its answers")
-    parser.add_argument("--node", help="the name of the node there", default="rabbit@localhost")
+    parser.add_argument("--node", help="the name of the RabbitMQ's node", default="rabbit@localhost")
     args = parser.parse_args()
     tool = args.tool or built()
     if args.record:
         RECORDED.write_text(transcript(tool, args.record, args.node))
         return 0
-    log = cache_dir() / "results" / "rabbitmqadmin_v2.log"
-    # RabbitMQ has no exchange for events unless a plugin is enabled.
-    config = log.with_suffix(".toml")
-    config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text('event_vhost = ""\n')
-    with Broker(args.binary or default_binary(TESTS.parent), log, config) as broker:
-        url = f"http://127.0.0.1:{broker.address.http_port}"
+    with broker_under_test(args.binary, "rabbitmqadmin_v2") as url:
         answered = transcript(tool, url, f"amphora@{socket.gethostname()}")
     return compare(RECORDED, answered, DIFFERENCES)
 
@@ -287,27 +278,17 @@ def transcript(tool: Path, url: str, node: str) -> str:
     """Every command, and below it its exit code and what it printed."""
     parts = urlsplit(url)
     with tempfile.TemporaryDirectory() as scratch:
-        files = {name: f"{scratch}/{name.lower()}.json" for name in ("FILE", "SHOP", "OTHER", "MISSING")}
+        words_of = {name: f"{scratch}/{name.lower()}.json" for name in ("FILE", "SHOP", "OTHER", "MISSING")}
+        words_of["NODE"] = node
 
         def run(line: str) -> tuple[int, str]:
-            words = [files.get(word, node if word == "NODE" else word) for word in shlex.split(line)]
+            words = [words_of.get(word, word) for word in shlex.split(line)]
             where = ["--host", parts.hostname, "--port", str(parts.port)]
             login = [] if "--username clerk --password" in line else ["-u", "guest", "-p", "guest"]
-            done = subprocess.run(
-                [tool, "--non-interactive", *where, *login, *words],
-                # Without a configuration file of the user's.
-                env={"HOME": scratch},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            output = done.stdout.replace(url, "URL").replace(node, "NODE")
-            for name, file in files.items():
-                output = output.replace(file, name)
-            return done.returncode, plain(line, output)
+            command = [tool, "--non-interactive", *where, *login, *words]
+            # Without a configuration file of the user's.
+            code, output = run_command(command, {"URL": url, **words_of}, env={"HOME": scratch})
+            return code, plain(line, output)
 
         return play(COMMANDS, run)
 

@@ -1,6 +1,6 @@
 //! The past of figures: rates, and what charts are filled with when a page is opened.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use amphora_tests::{Broker, PATIENCE};
 use anyhow::ensure;
@@ -9,6 +9,12 @@ use serde_json::{Value, json};
 use crate::api::Api;
 
 const MESSAGES: usize = 20;
+
+/// How often samples are taken.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// How long it takes at most until one is there.
+const TAKEN_IN: Duration = Duration::from_millis(100);
 
 #[test]
 fn rates_and_samples_are_told_of_what_was_published() -> anyhow::Result<()> {
@@ -81,6 +87,16 @@ fn seen(api: &Api, path: &str, passes: impl Fn(&Value) -> bool) -> anyhow::Resul
             return Ok(answer);
         }
         ensure!(begun.elapsed() < PATIENCE, "{path}: {answer}");
-        std::thread::sleep(Duration::from_millis(200));
+        wait_for_sample()?;
     }
+}
+
+/// Returns when the next sample has been taken: they are at whole multiples of five seconds.
+fn wait_for_sample() -> anyhow::Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let into = now.as_nanos() % EVERY.as_nanos();
+    let into = Duration::from_nanos(u64::try_from(into)?);
+    let left = EVERY.saturating_sub(into);
+    std::thread::sleep(left + TAKEN_IN);
+    Ok(())
 }
