@@ -12,6 +12,7 @@ mod plugins;
 mod sockets;
 mod stop;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,7 @@ async fn serve(
     let store = open_store(config).await?;
     let users = Arc::new(Users::none(config.tls.login_from));
     let mut runtime = Runtime::start(config, node_name(), store, users.clone())?;
+    let file = source.as_ref().map(|source| source.file().to_owned());
     let plugins = Plugins::load(&runtime, config, source, tls.clone()).await?;
     runtime.load_definitions(config).await?;
     runtime.release_delayed();
@@ -85,7 +87,7 @@ async fn serve(
     let api = Api::new(
         runtime.backend(),
         users,
-        about(config, listeners.clone(), tls.clone()),
+        about(config, file, listeners.clone(), tls.clone()),
     );
     let http = open
         .http
@@ -135,10 +137,17 @@ fn node_name() -> String {
     format!("amphora@{}", machine::host_name())
 }
 
-fn about(config: &Config, listeners: Vec<Listener>, tls: Option<tls::Acceptor>) -> About {
+fn about(
+    config: &Config,
+    file: Option<PathBuf>,
+    listeners: Vec<Listener>,
+    tls: Option<tls::Acceptor>,
+) -> About {
     About {
         node: node_name(),
         listeners,
+        config: Arc::new(config.clone()),
+        config_file: file,
         durability: config.durability,
         message_size_max: config.limits.message_size_max,
         management: config.management.clone(),

@@ -31,6 +31,8 @@ pub struct Acceptor(Arc<ArcSwap<InForce>>);
 #[derive(Debug)]
 struct InForce {
     config: Arc<ServerConfig>,
+    /// Where the certificates are from.
+    files: Tls,
     /// When the broker's certificate, or one of those behind it, is no longer valid.
     expires: Option<SystemTime>,
 }
@@ -64,6 +66,11 @@ impl Acceptor {
     pub fn expires(&self) -> Option<SystemTime> {
         self.0.load().expires
     }
+
+    /// The configuration of what is in force.
+    pub fn files(&self) -> Tls {
+        self.0.load().files.clone()
+    }
 }
 
 impl InForce {
@@ -73,6 +80,7 @@ impl InForce {
         let chain = certificates("tls.certificate", file)?;
         let expires = chain.iter().filter_map(|certificate| expiry(certificate));
         Ok(Self {
+            files: config.clone(),
             expires: expires.min(),
             config: Arc::new(server_config(config, file, chain)?),
         })

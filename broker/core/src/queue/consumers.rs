@@ -68,6 +68,12 @@ impl<C> Consumer<C> {
             parked: Parked::Room,
         }
     }
+
+    /// Whether its prefetch lets it have one more message.
+    fn has_credit(&self) -> bool {
+        let limited = !self.options.no_ack && self.options.prefetch != 0;
+        !limited || self.in_flight < self.options.prefetch
+    }
 }
 
 impl ConsumerKey {
@@ -183,6 +189,15 @@ impl<C> Consumers<C> {
             );
         }
         key
+    }
+
+    /// Whether somebody could take one more message. With messages that `wait`, a consumer that waits for room has none.
+    pub(super) fn has_room(&self, wait: bool) -> bool {
+        self.iter().any(|consumer| match consumer.parked {
+            Parked::No => consumer.has_credit(),
+            Parked::Room => !wait && consumer.has_credit(),
+            Parked::Credit | Parked::Gone | Parked::Standby => false,
+        })
     }
 
     pub(super) fn get(&self, key: ConsumerKey) -> Option<&Consumer<C>> {

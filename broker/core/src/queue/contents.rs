@@ -1,7 +1,10 @@
 //! How much a queue holds, for listings: sums over its segments, each of which keeps its own.
 
+use crate::message::Message;
+
 use super::Queue;
-use super::log::Log;
+use super::block::{AWAY, Block, SETTLED};
+use super::log::{At, Log};
 use super::segment::Segment;
 
 /// What a listing shows of the messages that a queue has.
@@ -17,6 +20,10 @@ pub struct Contents {
     pub persistent_bytes: u64,
     /// Messages, ready or not, whose bodies are in memory.
     pub in_memory_count: u64,
+    /// Those of them that wait for a consumer.
+    pub ready_in_memory_count: u64,
+    /// The bodies that are in memory, in bytes.
+    pub in_memory_bytes: u64,
 }
 
 impl<C> Queue<C> {
@@ -30,7 +37,38 @@ impl<C> Queue<C> {
             persistent_count,
             persistent_bytes,
             in_memory_count: self.log.in_memory(),
+            ready_in_memory_count: self.ready.saturating_sub(self.ready_away()),
+            in_memory_bytes: self.log.in_memory_bytes(),
         }
+    }
+
+    /// Shows the oldest message, be it ready or not, if there is one and it is in memory.
+    pub fn oldest<R>(&self, look: impl FnOnce(Message<'_>) -> R) -> Option<R> {
+        let first = self.log.segments.front()?.base;
+        match self.log.at(self.log.next_live(first)) {
+            At::Message { message, .. } => Some(look(message)),
+            At::Away | At::Settled => None,
+        }
+    }
+
+    /// Whether a message that came now would go out at once.
+    pub fn is_served(&self) -> bool {
+        !self.paused && self.consumers.has_room(self.ready > 0)
+    }
+
+    /// Ready messages that are only in the store.
+    fn ready_away(&self) -> u64 {
+        let away = |segment: &Segment| {
+            let away = u64::from(segment.live).saturating_sub(segment.in_memory());
+            if away == 0 || self.levels.is_some() || segment.base >= self.head {
+                return away;
+            }
+            let came_back = self.returned.range(segment.base..segment.end()).count() as u64;
+            let ahead = (self.head.min(segment.end())..segment.end())
+                .filter(|position| segment.flags(segment.index(*position)) & SETTLED == 0);
+            came_back + ahead.count() as u64
+        };
+        self.log.segments.iter().map(away).sum()
     }
 }
 
@@ -54,5 +92,38 @@ impl Log {
     /// The number of messages whose bodies are in memory.
     pub(super) fn in_memory(&self) -> u64 {
         self.segments.iter().map(Segment::in_memory).sum()
+    }
+
+    /// The bodies that are in memory, in bytes.
+    fn in_memory_bytes(&self) -> u64 {
+        self.segments.iter().map(Segment::in_memory_bytes).sum()
+    }
+}
+
+impl Segment {
+    /// The messages that are here.
+    fn in_memory(&self) -> u64 {
+        let Some(block) = &self.block else {
+            return 0;
+        };
+        let away = self.away_in(block).count() as u64;
+        u64::from(self.live).saturating_sub(away)
+    }
+
+    /// The bodies that are here, in bytes.
+    fn in_memory_bytes(&self) -> u64 {
+        let Some(block) = &self.block else {
+            return 0;
+        };
+        let away = self
+            .away_in(block)
+            .map(|index| block.body_len(index) as u64);
+        self.live_bytes.saturating_sub(away.sum())
+    }
+
+    /// The messages of levels that are not here.
+    fn away_in<'a>(&self, block: &'a Block) -> impl Iterator<Item = usize> + use<'a> {
+        let end = if self.is_partial() { block.len() } else { 0 };
+        (0..end).filter(|index| block.flags(*index) & (AWAY | SETTLED) == AWAY)
     }
 }

@@ -31,6 +31,10 @@ pub struct Counters {
     pub dead_lettered: u64,
     /// Publishes that were refused because the queue was full.
     pub refused: u64,
+    /// Messages that were written to the store.
+    pub stored: u64,
+    /// Messages that were read back from it.
+    pub read_back: u64,
 }
 
 impl std::ops::AddAssign for Counters {
@@ -51,6 +55,8 @@ impl std::ops::AddAssign for Counters {
             exhausted,
             dead_lettered,
             refused,
+            stored,
+            read_back,
         } = more;
         self.published += published;
         self.delivered += delivered;
@@ -66,5 +72,7 @@ impl std::ops::AddAssign for Counters {
         self.exhausted += exhausted;
         self.dead_lettered += dead_lettered;
         self.refused += refused;
+        self.stored += stored;
+        self.read_back += read_back;
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Cutter<'a> {
     /// Where the records that were made are listed.
     stored: &'a mut Vec<RecordRef>,
     writer: RecordWriter,
+    count: u64,
 }
 
 impl<'a> Cutter<'a> {
@@ -38,6 +39,7 @@ impl<'a> Cutter<'a> {
             records,
             stored,
             writer: RecordWriter::default(),
+            count: 0,
         }
     }
 
@@ -53,14 +55,16 @@ impl<'a> Cutter<'a> {
             self.cut();
         }
         self.writer.push(position, message, time, place);
+        self.count += 1;
         if alone || self.writer.len() >= RECORD_BYTES {
             self.cut();
         }
     }
 
-    /// To be called after the last message.
-    pub(crate) fn finish(mut self) {
+    /// To be called after the last message. Returns how many there were.
+    pub(crate) fn finish(mut self) -> u64 {
         self.cut();
+        self.count
     }
 
     fn cut(&mut self) {

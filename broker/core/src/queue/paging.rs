@@ -105,6 +105,7 @@ impl<C> Queue<C> {
                 },
             )?;
         }
+        self.counters.read_back += messages.len() as u64;
         self.expiry.messages |= messages.iter().any(|(.., expires_at)| expires_at.is_some());
         if segment.block.is_some() {
             return self.log.complete(base, &messages);

@@ -181,7 +181,8 @@ impl<C> Queue<C> {
                 return self.persist.taken_to >= to;
             }
             let start = segment.index(self.persist.taken_to.max(segment.base));
-            take_segment(self.id, segment, start, Kind::Persistent, group, records);
+            self.counters.stored +=
+                take_segment(self.id, segment, start, Kind::Persistent, group, records);
             self.persist.taken_to = segment.end();
             bytes += segment.memory();
         }
@@ -207,11 +208,11 @@ impl<C> Queue<C> {
             if taking.more || bytes >= TAKEN_BYTES {
                 return taking.more;
             }
-            if self.levels.is_some() {
-                take_slices(self.id, segment, group, records);
+            self.counters.stored += if self.levels.is_some() {
+                take_slices(self.id, segment, group, records)
             } else {
-                take_segment(self.id, segment, 0, Kind::Transient, group, records);
-            }
+                take_segment(self.id, segment, 0, Kind::Transient, group, records)
+            };
             self.persist.spilled_to = segment.end();
             bytes += segment.memory();
             taking.spilled += segment.memory();
@@ -240,7 +241,7 @@ enum Kind {
     Transient,
 }
 
-/// Puts the segment's messages of one kind, from index `start` on, into records.
+/// Puts the segment's messages of one kind, from index `start` on, into records. Returns how many there were.
 fn take_segment(
     queue: QueueId,
     segment: &mut Segment,
@@ -248,9 +249,9 @@ fn take_segment(
     kind: Kind,
     group: &mut CommitGroup,
     records: &mut Records,
-) {
+) -> u64 {
     let Some(block) = &mut segment.block else {
-        return;
+        return 0;
     };
     let (wanted, taken) = match kind {
         Kind::Persistent => (PERSISTENT, STORED),
@@ -268,19 +269,19 @@ fn take_segment(
             cutter.add(position, &message, block.expires_at(index));
         }
     }
-    cutter.finish();
+    cutter.finish()
 }
 
 /// Puts the segment's transient messages into records, those of each level of priority into records of their own: levels are read
-/// back one after the other, over all segments.
+/// back one after the other, over all segments. Returns how many there were.
 fn take_slices(
     queue: QueueId,
     segment: &mut Segment,
     group: &mut CommitGroup,
     records: &mut Records,
-) {
+) -> u64 {
     let Some(block) = &mut segment.block else {
-        return;
+        return 0;
     };
     let mut levels: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
     for index in 0..block.len() {
@@ -291,6 +292,7 @@ fn take_slices(
         }
     }
     let several = levels.len() > 1;
+    let mut count = 0;
     for (level, indexes) in levels {
         let from = segment.records.len();
         let mut cutter = Cutter::new(queue, true, group, records, &mut segment.records);
@@ -303,9 +305,10 @@ fn take_slices(
                 cutter.add(position, &message, block.expires_at(index));
             }
         }
-        cutter.finish();
+        count += cutter.finish();
         if several {
             segment.note_slices(level, from);
         }
     }
+    count
 }

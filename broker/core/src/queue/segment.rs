@@ -273,20 +273,6 @@ impl Segment {
         !self.away.is_empty()
     }
 
-    /// The messages that are here.
-    pub(super) fn in_memory(&self) -> u64 {
-        let Some(block) = &self.block else {
-            return 0;
-        };
-        let away = |index: &usize| block.flags(*index) & (AWAY | SETTLED) == AWAY;
-        let away = if self.is_partial() {
-            (0..block.len()).filter(away).count() as u64
-        } else {
-            0
-        };
-        u64::from(self.live).saturating_sub(away)
-    }
-
     /// Takes the messages of one more level back.
     pub(super) fn complete(
         &mut self,

@@ -168,13 +168,23 @@ impl<C> Stream<C> {
     /// What a listing shows of its messages, all of which are ready and persistent.
     pub fn contents(&self) -> Contents {
         let in_memory = self.chunks.iter().filter(|chunk| chunk.block.is_some());
+        let lengths = in_memory.clone().map(|chunk| u64::from(chunk.len));
+        let in_memory_count = lengths.sum();
         Contents {
             ready_bytes: self.bytes,
             unacked_bytes: 0,
             persistent_count: self.count,
             persistent_bytes: self.bytes,
-            in_memory_count: in_memory.map(|chunk| u64::from(chunk.len)).sum(),
+            in_memory_count,
+            ready_in_memory_count: in_memory_count,
+            in_memory_bytes: in_memory.map(|chunk| chunk.bytes).sum(),
         }
+    }
+
+    /// Whether a message that came now would go out to somebody as soon as it is durable.
+    pub fn is_served(&self) -> bool {
+        let can_take = |(_, reader): (usize, &Reader<C>)| !reader.gone && reader.credit() > 0;
+        !self.paused && self.readers.iter().any(can_take)
     }
 
     /// Stops deliveries, also across restarts, or lets them go on; dispatch is due then.

@@ -64,7 +64,7 @@ impl<C> Stream<C> {
                     cutter.add(position, &message, block.expires_at(index));
                 }
             }
-            cutter.finish();
+            self.counters.stored += cutter.finish();
             taking.appended();
             bytes += chunk.memory();
             self.taken = end;
@@ -120,6 +120,7 @@ impl<C> Stream<C> {
         if block.len() != chunk.len as usize {
             return Err(Malformed("a record does not hold all of its positions"));
         }
+        self.counters.read_back += u64::from(chunk.len);
         chunk.page_in(block);
         self.resident += if is_last { 0 } else { chunk.memory() };
         self.loaded.insert(base);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use amphora_core::definition::Family;
 use amphora_core::store::Write;
 use bytes::{BufMut, Bytes, BytesMut};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::password::PasswordHash;
@@ -35,7 +36,7 @@ pub struct Account {
 }
 
 /// How much a user may have: nothing for no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct UserLimits {
     /// Open connections.

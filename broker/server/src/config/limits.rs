@@ -8,8 +8,7 @@ use serde::Deserialize;
 use super::value::{self, ByteSize, Maximum, MemoryMark};
 
 /// Bounds on what clients may ask for. The defaults are RabbitMQ's unless a field says otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Open channels per connection, as proposed in `connection.tune`.
@@ -20,7 +19,7 @@ pub struct Limits {
     pub frame_max: u32,
     /// Silence after which a peer sends a heartbeat, as proposed in `connection.tune`; zero for none.
     #[serde(deserialize_with = "value::heartbeat")]
-    #[cfg_attr(test, serde(serialize_with = "value::duration_out"))]
+    #[serde(serialize_with = "value::duration_out")]
     pub heartbeat: Duration,
     /// Open AMQP connections of this broker.
     pub connections_max: Maximum,
@@ -31,14 +30,14 @@ pub struct Limits {
     /// How long a consumer may hold a message of a queue that says nothing of it, see `x-consumer-timeout`; zero for as long as it
     /// likes. RabbitMQ's default is half an hour.
     #[serde(deserialize_with = "value::duration")]
-    #[cfg_attr(test, serde(serialize_with = "value::duration_out"))]
+    #[serde(serialize_with = "value::duration_out")]
     pub consumer_timeout: Duration,
     /// The largest message body.
     #[serde(deserialize_with = "value::message_size")]
     pub message_size_max: ByteSize,
     /// How long a connection may take from its first byte to `connection.open`, TLS included.
     #[serde(deserialize_with = "value::duration")]
-    #[cfg_attr(test, serde(serialize_with = "value::duration_out"))]
+    #[serde(serialize_with = "value::duration_out")]
     pub handshake_timeout: Duration,
     /// With less than this free on the data directory's disk, publishers are blocked.
     /// RabbitMQ's default of 50 MB leaves no room for a commit group and a compaction.

@@ -8,8 +8,7 @@ use serde::de::{self, Deserializer};
 use super::value::{self, Maximum};
 
 /// What the management API lets callers do.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Management {
     /// Pages of these origins may use the API in a browser; `*` stands for all.
@@ -17,7 +16,7 @@ pub struct Management {
     pub cors_allow_origins: Vec<String>,
     /// How long a browser may remember what it was allowed.
     #[serde(deserialize_with = "value::duration")]
-    #[cfg_attr(test, serde(serialize_with = "value::duration_out"))]
+    #[serde(serialize_with = "value::duration_out")]
     pub cors_max_age: Duration,
     /// Requests of one address in a second; twice as many may come at once.
     pub requests_max: Maximum,
@@ -26,8 +25,7 @@ pub struct Management {
 }
 
 /// Where spans are exported to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tracing {
     /// Where a collector takes OTLP over HTTP; nothing is exported without it.

@@ -10,6 +10,7 @@ mod limits;
 mod load;
 mod management;
 mod plugin;
+mod shown;
 mod user;
 mod value;
 
@@ -28,8 +29,7 @@ pub use self::user::{Credential, Permission, User};
 pub use self::value::{ByteSize, Maximum, MemoryMark};
 
 /// The whole configuration, with every default filled in.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where messages and definitions are kept. One broker at a time.
@@ -65,8 +65,7 @@ pub struct Config {
 }
 
 /// What a publisher's confirm of a persistent message promises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// The message is on the disk: it survives a loss of power.
@@ -77,8 +76,7 @@ pub enum Durability {
 }
 
 /// Addresses to listen on. An empty list turns the listener off.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listeners {
     /// AMQP 0-9-1.
@@ -93,8 +91,7 @@ pub struct Listeners {
 }
 
 /// Certificates for the `amqps` listeners; all files are PEM.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// The broker's certificate, followed by its intermediate certificates.
@@ -110,8 +107,7 @@ pub struct Tls {
 }
 
 /// Which part of a client's certificate names the user of an EXTERNAL login.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginFrom {
     /// The whole subject as RFC 4514 writes it: `CN=shop,O=Example`.
@@ -122,8 +118,7 @@ pub enum LoginFrom {
 }
 
 /// What is logged, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Logging {
     /// A level, optionally with levels per part: `info,amphora::management=debug`.
@@ -134,8 +129,9 @@ pub struct Logging {
 }
 
 /// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum, serde::Serialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.

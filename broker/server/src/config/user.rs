@@ -7,10 +7,9 @@ use serde::Deserialize;
 use super::value;
 
 /// A user that exists at the first start.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(try_from = "Written")]
-#[cfg_attr(test, serde(into = "Written"))]
+#[serde(into = "Written")]
 pub struct User {
     /// The login name.
     pub name: String,
@@ -34,8 +33,7 @@ pub enum Credential {
 }
 
 /// A user's rights in one virtual host: regular expressions over the names of queues and exchanges.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
     /// The virtual host.
@@ -81,8 +79,7 @@ fn everything_in_the_default_vhost() -> Vec<Permission> {
 }
 
 /// A user as the file writes it.
-#[derive(Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
     name: String,
@@ -128,7 +125,6 @@ impl TryFrom<Written> for User {
     }
 }
 
-#[cfg(test)]
 impl From<User> for Written {
     fn from(user: User) -> Self {
         let (password, password_hash) = match user.credential {

@@ -18,7 +18,6 @@ pub use self::memory_mark::MemoryMark;
 
 pub(super) use self::byte_size::message_size;
 pub(super) use self::duration::{duration, heartbeat, serialize as duration_out};
-#[cfg(test)]
 pub(super) use self::hook::some_on_error_out;
 pub(super) use self::hook::{
     duration_in, on_error, on_error_out, some_name, some_name_out, some_on_error, texts, texts_of,

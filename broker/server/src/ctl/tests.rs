@@ -34,6 +34,8 @@ fn with_broker(test: impl FnOnce(&str, &FakeBroker) -> anyhow::Result<()>) -> an
             protocol: "http",
             address: ([127, 0, 0, 1], 15672).into(),
         }],
+        config: Arc::default(),
+        config_file: None,
         durability: Durability::Fsync,
         message_size_max: ByteSize::mib(16),
         management: Management::default(),
@@ -73,6 +75,8 @@ fn with_real_broker(test: impl FnOnce(&str) -> anyhow::Result<()>) -> anyhow::Re
     let about = About {
         node: "amphora@test".to_owned(),
         listeners: Vec::new(),
+        config: Arc::default(),
+        config_file: None,
         durability: Durability::Fsync,
         message_size_max: ByteSize::mib(16),
         management: Management::default(),

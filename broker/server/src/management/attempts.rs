@@ -2,11 +2,13 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::Many;
 use super::caller::Caller;
 use super::listing::Listing;
+use super::nodes::must_be_here;
 use super::refused::Refused;
 use super::routes::Routes;
 
@@ -29,11 +31,34 @@ pub(super) fn routes() -> Routes {
         )
 }
 
+/// Attempts to log in.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LoginAttempts")]
+struct Attempts {
+    /// `amqp091` or `http`.
+    protocol: &'static str,
+    auth_attempts: u64,
+    auth_attempts_failed: u64,
+    auth_attempts_succeeded: u64,
+}
+
+/// Attempts to log in from one address by one user.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LoginAttemptsBySource")]
+struct AttemptsBySource {
+    remote_address: String,
+    username: String,
+    protocol: &'static str,
+    auth_attempts: u64,
+    auth_attempts_failed: u64,
+    auth_attempts_succeeded: u64,
+}
+
 async fn list(
     caller: Caller,
     Path(node): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Attempts>, Refused> {
     must_be_here(&caller, &node)?;
     let users = caller.users();
     let protocols = [
@@ -43,25 +68,25 @@ async fn list(
     let tried = protocols
         .into_iter()
         .filter(|(_, attempts)| attempts.counts() != (0, 0));
-    let view = |(protocol, attempts): (&str, &crate::auth::Attempts)| {
-        let (succeeded, failed) = attempts.counts();
-        json!({
-            "protocol": protocol,
-            "auth_attempts": succeeded + failed,
-            "auth_attempts_failed": failed,
-            "auth_attempts_succeeded": succeeded,
-        })
+    let view = |(protocol, attempts): (&'static str, &crate::auth::Attempts)| {
+        let (auth_attempts_succeeded, auth_attempts_failed) = attempts.counts();
+        Attempts {
+            protocol,
+            auth_attempts: auth_attempts_succeeded + auth_attempts_failed,
+            auth_attempts_failed,
+            auth_attempts_succeeded,
+        }
     };
-    listing.list(tried.map(view).collect(), &["protocol"])
+    listing.list(tried.map(view), &["protocol"])
 }
 
 async fn list_by_source(
     caller: Caller,
     Path(node): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<AttemptsBySource>, Refused> {
     must_be_here(&caller, &node)?;
-    listing.list(Vec::new(), &["remote_address"])
+    listing.list([], &["remote_address"])
 }
 
 async fn reset(caller: Caller, Path(node): Path<String>) -> Result<StatusCode, Refused> {
@@ -70,13 +95,4 @@ async fn reset(caller: Caller, Path(node): Path<String>) -> Result<StatusCode, R
     caller.users().amqp_attempts.reset();
     caller.users().http_attempts.reset();
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn must_be_here(caller: &Caller, node: &str) -> Result<(), Refused> {
-    caller.must_monitor()?;
-    if node == caller.about().node {
-        Ok(())
-    } else {
-        Err(Refused::not_found())
-    }
 }

@@ -30,7 +30,7 @@ use super::snapshot::{
     StoreSnapshot, UnackedSnapshot, VhostSnapshot,
 };
 use crate::auth::{Identity, VhostAccess};
-use crate::config::{ByteSize, MemoryMark};
+use crate::config::{ByteSize, Limits, MemoryMark};
 
 /// What a command comes back with: its result, once that is as durable as the broker promises, or the exception it met.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Exception>> + Send + 'a>>;
@@ -299,10 +299,12 @@ pub struct Moved {
 }
 
 /// Settings that can be changed while the broker runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// What is logged, as the configuration has it.
     pub log_level: String,
+    /// Bounds on what clients may ask for.
+    pub limits: Limits,
     /// Bytes of memory above which publishers are blocked.
     pub memory_mark: u64,
     /// Bytes of the disk below which publishers are blocked.

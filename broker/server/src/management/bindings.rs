@@ -8,15 +8,16 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::answer::{Many, One};
 use super::backend::{Bind, BindingFilter};
 use super::body::Fields;
 use super::caller::Caller;
 use super::exchanges::exchange_name;
-use super::json;
+use super::json::{Object, from_table};
 use super::listing::Listing;
 use super::queues::queue_name;
 use super::refused::Refused;
@@ -77,20 +78,20 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list_all(caller: Caller, listing: Listing) -> Result<Many<Binding>, Refused> {
     let every = BindingFilter::default();
     let vhosts = caller.vhosts();
     let bindings = vhosts
         .iter()
         .flat_map(|vhost| caller.backend().bindings(vhost, &every));
-    listing.list(bindings.map(|binding| view(&binding)).collect(), ORDER)
+    listing.list(bindings.map(|binding| view(&binding)), ORDER)
 }
 
 async fn list(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Binding>, Refused> {
     list_filtered(&caller, &vhost, &BindingFilter::default(), &listing)
 }
 
@@ -98,7 +99,7 @@ async fn list_of_queue(
     caller: Caller,
     Path((vhost, name)): Path<(String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Binding>, Refused> {
     caller.enter(&vhost)?;
     caller
         .backend()
@@ -120,7 +121,7 @@ async fn list_of_exchange(
     caller: Caller,
     Path((vhost, name, end)): Path<(String, String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Binding>, Refused> {
     caller.enter(&vhost)?;
     let name = exchange_name(&name)?;
     caller
@@ -145,7 +146,7 @@ async fn list_between(
     caller: Caller,
     Path(ends): Path<Ends>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Binding>, Refused> {
     list_filtered(&caller, &ends.vhost, &ends.filter()?, &listing)
 }
 
@@ -169,7 +170,7 @@ async fn show(
     caller: Caller,
     Path(place): Path<Place>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<Binding>, Refused> {
     caller.enter(&place.vhost)?;
     Ok(listing.one(view(&place.find(&caller)?)))
 }
@@ -265,29 +266,41 @@ fn list_filtered(
     vhost: &str,
     filter: &BindingFilter,
     listing: &Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Binding>, Refused> {
     caller.enter(vhost)?;
-    listing.list(
-        caller
-            .backend()
-            .bindings(vhost, filter)
-            .iter()
-            .map(view)
-            .collect(),
-        ORDER,
-    )
+    let bindings = caller.backend().bindings(vhost, filter);
+    listing.list(bindings.iter().map(view), ORDER)
 }
 
-fn view(binding: &BindingSnapshot) -> Value {
-    json!({
-        "vhost": binding.vhost.as_str(),
-        "source": binding.source.as_str(),
-        "destination": binding.destination.name(),
-        "destination_type": binding.destination.kind(),
-        "routing_key": binding.routing_key.as_str(),
-        "arguments": json::from_table(&binding.arguments),
-        "properties_key": properties_key(&binding.routing_key, &binding.arguments),
-    })
+/// A binding, be it declared or the implicit one of the default exchange to each queue.
+#[derive(Serialize, JsonSchema)]
+struct Binding {
+    /// The virtual host that it is in.
+    vhost: String,
+    /// The exchange that messages come from; empty for the default exchange.
+    source: String,
+    /// The queue or exchange that they go to.
+    destination: String,
+    /// `queue` or `exchange`.
+    destination_type: &'static str,
+    /// What their routing key is compared to.
+    routing_key: String,
+    /// What it was bound with.
+    arguments: Object,
+    /// What tells it from others with the same ends.
+    properties_key: String,
+}
+
+fn view(binding: &BindingSnapshot) -> Binding {
+    Binding {
+        vhost: binding.vhost.to_string(),
+        source: binding.source.to_string(),
+        destination: binding.destination.name().to_owned(),
+        destination_type: binding.destination.kind(),
+        routing_key: binding.routing_key.to_string(),
+        arguments: from_table(&binding.arguments),
+        properties_key: properties_key(&binding.routing_key, &binding.arguments),
+    }
 }
 
 /// What tells a binding from others with the same ends: its routing key, and a digest of its arguments if there are any.

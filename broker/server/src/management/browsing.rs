@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 
 use amphora_protocol::wire::table::FieldValue;
-use axum::Json;
 use axum::extract::{Path, Query};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
+use super::answer::One;
 use super::backend::{Browse, MovePicked, Picked};
 use super::body::Fields;
 use super::caller::Caller;
-use super::messages::{self, Encoding};
+use super::messages::{self, Encoding, Fetched};
 use super::queues::queue_name;
 use super::refused::Refused;
 use super::routes::{Kind, Routes, required};
@@ -46,11 +48,45 @@ pub(super) fn routes() -> Routes {
         .with([required("positions", Kind::Any)])
 }
 
+/// What somebody saw.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BrowsedMessages")]
+struct Seen {
+    /// In the order in which consumers would get them.
+    items: Vec<Placed>,
+    /// Where a stream goes on; nothing at its end.
+    next: Option<u64>,
+}
+
+/// A message and its place.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BrowsedMessage")]
+struct Placed {
+    #[serde(flatten)]
+    message: Fetched,
+    /// What it is known by; in a stream, its offset.
+    position: u64,
+    /// Milliseconds since 1970, if that is known.
+    published_at: Option<u64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct MovedCount {
+    /// How many messages are elsewhere now.
+    moved: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct DeletedCount {
+    /// How many messages are gone now.
+    deleted: u64,
+}
+
 async fn browse(
     caller: Caller,
     Path((vhost, queue)): Path<(String, String)>,
     Query(query): Query<HashMap<String, String>>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<One<Seen>, Refused> {
     let access = caller.enter(&vhost)?;
     let number = |name: &str, otherwise: u32| match query.get(name) {
         None => Ok(otherwise),
@@ -66,16 +102,15 @@ async fn browse(
         bytes_max: BYTES_MAX,
     };
     let browsed = caller.backend().browsing().browse(&access, command).await?;
-    let items = browsed.messages.iter().map(|item| {
-        let mut shown = messages::view(&item.message, Encoding::Auto, truncate);
-        shown["position"] = item.position.into();
-        shown["published_at"] = item.published_at.into();
-        shown
+    let items = browsed.messages.iter().map(|item| Placed {
+        message: messages::view(&item.message, Encoding::Auto, truncate),
+        position: item.position,
+        published_at: item.published_at,
     });
-    Ok(Json(json!({
-        "items": items.collect::<Vec<_>>(),
-        "next": browsed.next,
-    })))
+    Ok(One::new(Seen {
+        items: items.collect(),
+        next: browsed.next,
+    }))
 }
 
 /// A number, or one of the words that consumers of streams use.
@@ -90,7 +125,7 @@ async fn move_picked(
     caller: Caller,
     Path((vhost, queue)): Path<(String, String)>,
     body: Fields,
-) -> Result<Json<Value>, Refused> {
+) -> Result<One<MovedCount>, Refused> {
     let access = caller.enter(&vhost)?;
     body.require(&["positions", "exchange", "routing_key"])?;
     let command = MovePicked {
@@ -99,19 +134,21 @@ async fn move_picked(
         routing_key: body.name("routing_key")?,
     };
     let moved = caller.backend().browsing().move_picked(&access, command);
-    Ok(Json(json!({ "moved": moved.await? })))
+    let moved = moved.await?;
+    Ok(One::new(MovedCount { moved }))
 }
 
 async fn delete_picked(
     caller: Caller,
     Path((vhost, queue)): Path<(String, String)>,
     body: Fields,
-) -> Result<Json<Value>, Refused> {
+) -> Result<One<DeletedCount>, Refused> {
     let access = caller.enter(&vhost)?;
     body.require(&["positions"])?;
     let picked = picked(&queue, &body)?;
     let deleted = caller.backend().browsing().delete_messages(&access, picked);
-    Ok(Json(json!({ "deleted": deleted.await? })))
+    let deleted = deleted.await?;
+    Ok(One::new(DeletedCount { deleted }))
 }
 
 fn picked(queue: &str, body: &Fields) -> Result<Picked, Refused> {

@@ -1,16 +1,17 @@
-//! What tools ask of a RabbitMQ cluster, answered for one node: its name, its features, its memory.
+//! What tools ask of a RabbitMQ cluster, answered for one node: its name, its features.
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
+use super::answer::{Many, One};
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::{Kind, Routes, required};
-use super::stats;
 
 /// The global parameter that holds the cluster's name.
 const CLUSTER_NAME: &str = "cluster_name";
@@ -76,11 +77,6 @@ pub(super) fn routes() -> Routes {
             nothing,
             "Deprecated features that are used: none.",
         )
-        .get(
-            "/nodes/{name}/memory",
-            memory,
-            "What a node's memory is used for.",
-        )
         .get("/auth", auth, "How users log in.")
         .delete(
             "/reset",
@@ -94,17 +90,49 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-/// The name that the cluster was given, or the node's.
-pub(super) fn cluster_name(caller: &Caller) -> Value {
-    let parameters = caller.administration().global_parameters();
-    let named = parameters
-        .into_iter()
-        .find(|(name, _)| name == CLUSTER_NAME);
-    named.map_or_else(|| caller.about().node.as_str().into(), |(_, name)| name)
+/// The cluster, of which the broker is the one node.
+#[derive(Serialize, JsonSchema)]
+struct ClusterName {
+    name: String,
 }
 
-async fn name(caller: Caller, listing: Listing) -> Response {
-    listing.one(json!({ "name": cluster_name(&caller) }))
+/// A feature flag of RabbitMQ's.
+#[derive(Serialize, JsonSchema)]
+struct FeatureFlag {
+    name: &'static str,
+    desc: &'static str,
+    doc_url: &'static str,
+    /// `enabled`.
+    state: &'static str,
+    /// `stable`.
+    stability: &'static str,
+    provided_by: &'static str,
+}
+
+/// A feature that is on its way out.
+#[derive(Serialize, JsonSchema)]
+struct DeprecatedFeature {
+    name: String,
+}
+
+/// How users log in.
+#[derive(Serialize, JsonSchema)]
+struct Auth {
+    /// By a token of somebody else's: they cannot.
+    oauth_enabled: bool,
+}
+
+/// The name that the cluster was given, or the node's.
+pub(super) fn cluster_name(caller: &Caller) -> String {
+    let parameters = caller.administration().global_parameters();
+    let mut named = parameters.iter().filter(|(name, _)| name == CLUSTER_NAME);
+    let named = named.find_map(|(_, name)| name.as_str());
+    named.unwrap_or(&caller.about().node).to_owned()
+}
+
+async fn name(caller: Caller, listing: Listing) -> One<ClusterName> {
+    let name = cluster_name(&caller);
+    listing.one(ClusterName { name })
 }
 
 async fn rename(caller: Caller, body: Fields) -> Result<StatusCode, Refused> {
@@ -118,18 +146,16 @@ async fn rename(caller: Caller, body: Fields) -> Result<StatusCode, Refused> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn feature_flags(_: Caller, listing: Listing) -> Result<Response, Refused> {
-    let view = |(name, about): &(&str, &str)| {
-        json!({
-            "name": name,
-            "desc": about,
-            "doc_url": "",
-            "state": "enabled",
-            "stability": "stable",
-            "provided_by": "amphora",
-        })
+async fn feature_flags(_: Caller, listing: Listing) -> Result<Many<FeatureFlag>, Refused> {
+    let view = |&(name, desc): &(&'static str, &'static str)| FeatureFlag {
+        name,
+        desc,
+        doc_url: "",
+        state: "enabled",
+        stability: "stable",
+        provided_by: "amphora",
     };
-    listing.list(FEATURE_FLAGS.iter().map(view).collect(), &["name"])
+    listing.list(FEATURE_FLAGS.iter().map(view), &["name"])
 }
 
 async fn enable_feature_flag(
@@ -150,73 +176,15 @@ async fn rebalance(caller: Caller) -> Result<StatusCode, Refused> {
 }
 
 /// No feature is on its way out.
-async fn nothing(_: Caller, listing: Listing) -> Result<Response, Refused> {
-    listing.list(Vec::new(), &["name"])
-}
-
-async fn memory(
-    caller: Caller,
-    Path(name): Path<String>,
-    listing: Listing,
-) -> Result<Response, Refused> {
-    caller.must_monitor()?;
-    if name != caller.about().node {
-        return Err(Refused::not_found());
-    }
-    Ok(listing.one(json!({ "memory": breakdown(&caller) })))
-}
-
-/// RabbitMQ's shares, of which many are nothing here.
-fn breakdown(caller: &Caller) -> Value {
-    let node = caller.backend().node();
-    let plugins = caller.backend().plugins().all();
-    let of_plugins: u64 = plugins.iter().map(|plugin| plugin.memory).sum();
-    let allocated = node.allocator.allocated.max(node.memory_of_messages);
-    let unused = node
-        .allocator
-        .resident
-        .saturating_sub(node.allocator.allocated);
-    let told = node.memory_of_messages + of_plugins + unused;
-    let mut shares = stats::columns(json!({
-        "strategy": "rss",
-        "total": { "rss": node.memory_used, "allocated": allocated, "erlang": allocated },
-        "queue_procs": node.memory_of_messages,
-        "plugins": of_plugins,
-        "allocated_unused": unused,
-        "reserved_unallocated": 0,
-        "other_system": node.memory_used.saturating_sub(told),
-    }));
-    for absent in [
-        "connection_readers",
-        "connection_writers",
-        "connection_channels",
-        "connection_other",
-        "quorum_queue_procs",
-        "quorum_queue_dlx_procs",
-        "stream_queue_procs",
-        "stream_queue_replica_reader_procs",
-        "stream_queue_coordinator_procs",
-        "metadata_store",
-        "other_proc",
-        "metrics",
-        "mgmt_db",
-        "mnesia",
-        "quorum_ets",
-        "metadata_store_ets",
-        "other_ets",
-        "binary",
-        "msg_index",
-        "code",
-        "atom",
-    ] {
-        shares.insert(absent.to_owned(), 0.into());
-    }
-    Value::Object(shares)
+async fn nothing(_: Caller, listing: Listing) -> Result<Many<DeprecatedFeature>, Refused> {
+    listing.list([], &["name"])
 }
 
 /// Users log in with a password, and nowhere else.
-async fn auth(listing: Listing) -> Response {
-    listing.one(json!({ "oauth_enabled": false }))
+async fn auth(listing: Listing) -> One<Auth> {
+    listing.one(Auth {
+        oauth_enabled: false,
+    })
 }
 
 /// There is no database of statistics that could be emptied: figures are counted from the start of the broker on.

@@ -1,20 +1,18 @@
 //! Connections and their channels: `/api/connections`, `/api/channels`.
 
-use amphora_protocol::wire::table::FieldValue;
+mod view;
+
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use serde_json::{Value, json};
 
+use self::view::{Channel, ChannelWithConsumers, Connection, view, view_channel};
+use super::answer::{Many, One};
 use super::caller::Caller;
 use super::consumers;
-use super::history::Of;
-use super::json;
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::Routes;
-use super::snapshot::{ChannelSnapshot, ConnectionRef, ConnectionSnapshot};
-use super::stats;
+use super::snapshot::{ChannelSnapshot, ConnectionSnapshot};
 
 pub(super) fn routes() -> Routes {
     Routes::of("Connections")
@@ -54,11 +52,9 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list(caller: Caller, listing: Listing) -> Result<Many<Connection>, Refused> {
     listing.list(
-        connections(&caller)
-            .map(|connection| view(&caller, &connection, &listing))
-            .collect(),
+        connections(&caller).map(|connection| view(&caller, &connection, &listing)),
         &["name"],
     )
 }
@@ -67,13 +63,11 @@ async fn list_in(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Connection>, Refused> {
     caller.enter(&vhost)?;
     let inside = connections(&caller).filter(|connection| connection.vhost.as_str() == vhost);
     listing.list(
-        inside
-            .map(|connection| view(&caller, &connection, &listing))
-            .collect(),
+        inside.map(|connection| view(&caller, &connection, &listing)),
         &["name"],
     )
 }
@@ -82,10 +76,10 @@ async fn list_of_user(
     caller: Caller,
     Path(user): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Connection>, Refused> {
     let of_user = connections(&caller).filter(|connection| *connection.user == *user);
     let views = of_user.map(|connection| view(&caller, &connection, &listing));
-    listing.list(views.collect(), &["name"])
+    listing.list(views, &["name"])
 }
 
 async fn close_all_of_user(
@@ -121,7 +115,7 @@ async fn show(
     caller: Caller,
     Path(name): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<Connection>, Refused> {
     Ok(listing.one(view(&caller, &find(&caller, &name)?, &listing)))
 }
 
@@ -141,7 +135,7 @@ async fn close(
     }
 }
 
-async fn list_channels(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list_channels(caller: Caller, listing: Listing) -> Result<Many<Channel>, Refused> {
     list_of(&caller, &listing, |_| true)
 }
 
@@ -149,7 +143,7 @@ async fn list_channels_in(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Channel>, Refused> {
     caller.enter(&vhost)?;
     list_of(&caller, &listing, |channel| channel.vhost.as_str() == vhost)
 }
@@ -158,7 +152,7 @@ async fn list_channels_of(
     caller: Caller,
     Path(name): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Channel>, Refused> {
     let connection = find(&caller, &name)?.connection;
     list_of(&caller, &listing, |channel| {
         channel.connection == connection
@@ -169,20 +163,23 @@ async fn show_channel(
     caller: Caller,
     Path(name): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<ChannelWithConsumers>, Refused> {
     let channel =
         channels(&caller).find(|channel| channel.connection.channel_name(channel.number) == name);
     let channel = channel.ok_or_else(Refused::not_found)?;
-    let mut shown = view_channel(&caller, &channel, &listing);
     let mut details = caller.backend().consumers(&channel.vhost);
     details.retain(|consumer| {
         consumer.connection == channel.connection && consumer.channel == channel.number
     });
-    shown["consumer_details"] = details
-        .iter()
-        .map(|consumer| consumers::view(&caller, consumer))
-        .collect();
-    Ok(listing.one(shown))
+    let details = details.iter();
+    Ok(listing.one(ChannelWithConsumers {
+        channel: view_channel(&caller, &channel, &listing),
+        consumer_details: details
+            .map(|consumer| consumers::view(&caller, consumer))
+            .collect(),
+        publishes: [],
+        deliveries: [],
+    }))
 }
 
 fn connections(caller: &Caller) -> impl Iterator<Item = ConnectionSnapshot> {
@@ -207,70 +204,10 @@ fn list_of(
     caller: &Caller,
     listing: &Listing,
     is_wanted: impl Fn(&ChannelSnapshot) -> bool,
-) -> Result<Response, Refused> {
+) -> Result<Many<Channel>, Refused> {
     let wanted = channels(caller).filter(is_wanted);
     listing.list(
-        wanted
-            .map(|channel| view_channel(caller, &channel, listing))
-            .collect(),
+        wanted.map(|channel| view_channel(caller, &channel, listing)),
         &["name"],
     )
-}
-
-fn view(caller: &Caller, connection: &ConnectionSnapshot, listing: &Listing) -> Value {
-    let details = caller.details(Of::Connection(&connection.connection.name), listing);
-    let ConnectionRef { name, peer } = &connection.connection;
-    let tls = connection.tls.as_ref();
-    details.beside(json!({
-        "name": &**name,
-        "user_provided_name": connection.client_properties.get("connection_name").and_then(FieldValue::as_str),
-        "node": caller.about().node,
-        "type": "network",
-        "protocol": "AMQP 0-9-1",
-        "user": &*connection.user,
-        "vhost": connection.vhost.as_str(),
-        "state": connection.state.as_str(),
-        "host": connection.local.ip(),
-        "port": connection.local.port(),
-        "peer_host": peer.ip(),
-        "peer_port": peer.port(),
-        "auth_mechanism": connection.auth_mechanism,
-        "ssl": tls.is_some(),
-        "ssl_protocol": tls.map(|tls| &tls.protocol),
-        "ssl_cipher": tls.map(|tls| &tls.cipher),
-        "peer_cert_subject": tls.and_then(|tls| tls.peer_subject.as_ref()),
-        "channels": connection.channel_count,
-        "channel_max": connection.channel_max,
-        "frame_max": connection.frame_max,
-        "timeout": connection.heartbeat.as_secs(),
-        "client_properties": json::from_table(&connection.client_properties),
-        "connected_at": stats::millis(connection.connected_at),
-        "recv_oct": connection.received_bytes,
-        "send_oct": connection.sent_bytes,
-        "send_pend": connection.pending_bytes,
-    }))
-}
-
-fn view_channel(caller: &Caller, channel: &ChannelSnapshot, listing: &Listing) -> Value {
-    let ConnectionRef { name, peer } = &channel.connection;
-    let details = caller.details(Of::Channel(name, channel.number), listing);
-    json!({
-        "name": channel.connection.channel_name(channel.number),
-        "number": channel.number.0,
-        "node": caller.about().node,
-        "connection_details": { "name": &**name, "peer_host": peer.ip(), "peer_port": peer.port() },
-        "user": &*channel.user,
-        "vhost": channel.vhost.as_str(),
-        "state": "running",
-        "transactional": channel.transactional,
-        "confirm": channel.confirm,
-        "consumer_count": channel.consumer_count,
-        "messages_unacknowledged": channel.unacked_count,
-        "messages_unconfirmed": channel.unconfirmed_count,
-        "messages_uncommitted": channel.uncommitted_count,
-        "acks_uncommitted": channel.uncommitted_ack_count,
-        "prefetch_count": channel.prefetch_count,
-        "global_prefetch_count": channel.global_prefetch_count,
-        "message_stats": stats::message_stats(&channel.message_stats, &details),
-    })
 }

@@ -1,11 +1,12 @@
 //! Consumers: `/api/consumers`.
 
 use axum::extract::Path;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::Many;
 use super::caller::Caller;
-use super::json;
+use super::json::{Object, from_table};
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::Routes;
@@ -23,29 +24,20 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list_all(caller: Caller, listing: Listing) -> Result<Many<Consumer>, Refused> {
     let vhosts = caller.vhosts();
     let consumers = vhosts.iter().flat_map(|vhost| consumers(&caller, vhost));
-    listing.list(
-        consumers.map(|consumer| view(&caller, &consumer)).collect(),
-        ORDER,
-    )
+    listing.list(consumers.map(|consumer| view(&caller, &consumer)), ORDER)
 }
 
 async fn list(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Consumer>, Refused> {
     caller.enter(&vhost)?;
-    let consumers = consumers(&caller, &vhost);
-    listing.list(
-        consumers
-            .iter()
-            .map(|consumer| view(&caller, consumer))
-            .collect(),
-        ORDER,
-    )
+    let consumers = consumers(&caller, &vhost).into_iter();
+    listing.list(consumers.map(|consumer| view(&caller, &consumer)), ORDER)
 }
 
 fn consumers(caller: &Caller, vhost: &str) -> Vec<ConsumerSnapshot> {
@@ -55,25 +47,67 @@ fn consumers(caller: &Caller, vhost: &str) -> Vec<ConsumerSnapshot> {
 }
 
 /// A consumer, also as a detail of its queue or channel.
-pub(super) fn view(caller: &Caller, consumer: &ConsumerSnapshot) -> Value {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Consumer {
+    queue: QueueRef,
+    /// Its tag, unique on its channel.
+    consumer_tag: String,
+    /// It acknowledges what it gets.
+    ack_required: bool,
+    /// It has the queue for itself.
+    exclusive: bool,
+    /// It is served, where only one is at a time.
+    active: bool,
+    /// `up`, or `waiting` for another to go.
+    activity_status: &'static str,
+    /// How many deliveries it may have unacknowledged; 0 is unlimited.
+    prefetch_count: u16,
+    /// What it was made with.
+    arguments: Object,
+    channel_details: ChannelRef,
+}
+
+/// A queue, as others refer to it.
+#[derive(Serialize, JsonSchema)]
+struct QueueRef {
+    name: String,
+    vhost: String,
+}
+
+/// A channel, as others refer to it.
+#[derive(Serialize, JsonSchema)]
+struct ChannelRef {
+    name: String,
+    number: u16,
+    connection_name: String,
+    node: String,
+    peer_host: String,
+    peer_port: u16,
+    user: String,
+}
+
+pub(super) fn view(caller: &Caller, consumer: &ConsumerSnapshot) -> Consumer {
     let connection = &consumer.connection;
-    json!({
-        "queue": { "name": consumer.queue.as_str(), "vhost": consumer.vhost.as_str() },
-        "consumer_tag": consumer.tag.as_str(),
-        "ack_required": consumer.ack_required,
-        "exclusive": consumer.exclusive,
-        "active": consumer.active,
-        "activity_status": if consumer.active { "up" } else { "waiting" },
-        "prefetch_count": consumer.prefetch_count,
-        "arguments": json::from_table(&consumer.arguments),
-        "channel_details": {
-            "name": connection.channel_name(consumer.channel),
-            "number": consumer.channel.0,
-            "connection_name": &*connection.name,
-            "node": caller.about().node,
-            "peer_host": connection.peer.ip(),
-            "peer_port": connection.peer.port(),
-            "user": &*consumer.user,
+    Consumer {
+        queue: QueueRef {
+            name: consumer.queue.to_string(),
+            vhost: consumer.vhost.to_string(),
         },
-    })
+        consumer_tag: consumer.tag.to_string(),
+        ack_required: consumer.ack_required,
+        exclusive: consumer.exclusive,
+        active: consumer.active,
+        activity_status: if consumer.active { "up" } else { "waiting" },
+        prefetch_count: consumer.prefetch_count,
+        arguments: from_table(&consumer.arguments),
+        channel_details: ChannelRef {
+            name: connection.channel_name(consumer.channel),
+            number: consumer.channel.0,
+            connection_name: connection.name.to_string(),
+            node: caller.about().node.clone(),
+            peer_host: connection.peer.ip().to_string(),
+            peer_port: connection.peer.port(),
+            user: consumer.user.to_string(),
+        },
+    }
 }

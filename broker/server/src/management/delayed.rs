@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::One;
 use super::caller::Caller;
-use super::messages::{Encoding, payload_view};
+use super::json::Object;
+use super::messages::{Encoding, Payload};
 use super::properties;
 use super::refused::Refused;
 use super::routes::Routes;
@@ -44,7 +45,7 @@ async fn list(
     caller: Caller,
     Path(vhost): Path<String>,
     Query(query): Query<HashMap<String, String>>,
-) -> Result<Response, Refused> {
+) -> Result<One<Waiting>, Refused> {
     let access = caller.enter(&vhost)?;
     let number = |name: &str, otherwise: usize| match query.get(name) {
         None => Ok(otherwise),
@@ -59,16 +60,15 @@ async fn list(
     let found = caller.backend().delayed();
     let found = found.list(&access, skip, page_size).await?;
     let items = found.messages.iter();
-    let items: Vec<Value> = items.map(|message| view(message, truncate)).collect();
-    let answer = json!({
-        "page": page,
-        "page_size": page_size,
-        "page_count": found.total.div_ceil(page_size),
-        "total_count": found.total,
-        "item_count": items.len(),
-        "items": items,
-    });
-    Ok(Json(answer).into_response())
+    let items: Vec<_> = items.map(|message| view(message, truncate)).collect();
+    Ok(One::new(Waiting {
+        page,
+        page_size,
+        page_count: found.total.div_ceil(page_size),
+        total_count: found.total,
+        item_count: items.len(),
+        items,
+    }))
 }
 
 async fn cancel(
@@ -89,22 +89,57 @@ async fn cancel(
     }
 }
 
-async fn cancel_all(caller: Caller, Path(vhost): Path<String>) -> Result<Response, Refused> {
+async fn cancel_all(
+    caller: Caller,
+    Path(vhost): Path<String>,
+) -> Result<One<CancelledCount>, Refused> {
     let access = caller.enter(&vhost)?;
     let cancelled = caller.backend().delayed().cancel_all(&access).await?;
-    Ok(Json(json!({ "cancelled": cancelled })).into_response())
+    Ok(One::new(CancelledCount { cancelled }))
 }
 
-fn view(message: &DelayedSnapshot, truncate: usize) -> Value {
-    let (payload, encoding) = payload_view(&message.body, Encoding::Auto, truncate);
-    json!({
-        "id": message.id.to_string(),
-        "due": message.id.due,
-        "exchange": message.exchange.as_str(),
-        "routing_key": message.routing_key.as_str(),
-        "properties": properties::to_json(&message.properties),
-        "payload_bytes": message.body.len(),
-        "payload": payload,
-        "payload_encoding": encoding,
-    })
+/// A page of the messages that wait for their time.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DelayedMessages")]
+struct Waiting {
+    page: usize,
+    page_size: usize,
+    page_count: usize,
+    total_count: usize,
+    item_count: usize,
+    items: Vec<Delayed>,
+}
+
+/// A message that waits for its time.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DelayedMessage")]
+struct Delayed {
+    /// What it is known by.
+    id: String,
+    /// When it goes on, in milliseconds since 1970.
+    due: u64,
+    /// The exchange that it waits at.
+    exchange: String,
+    routing_key: String,
+    /// As consumers will see them.
+    properties: Object,
+    #[serde(flatten)]
+    payload: Payload,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct CancelledCount {
+    /// How many messages go nowhere.
+    cancelled: usize,
+}
+
+fn view(message: &DelayedSnapshot, truncate: usize) -> Delayed {
+    Delayed {
+        id: message.id.to_string(),
+        due: message.id.due,
+        exchange: message.exchange.to_string(),
+        routing_key: message.routing_key.to_string(),
+        properties: properties::to_json(&message.properties),
+        payload: Payload::of(&message.body, Encoding::Auto, truncate),
+    }
 }

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use amphora_protocol::wire::types::ExchangeName;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::{Many, One};
 use super::backend::{DeclareExchange, DeleteExchange};
 use super::body::Fields;
 use super::caller::Caller;
-use super::history::Of;
-use super::json;
+use super::history::{Details, Of};
+use super::json::{Object, from_table};
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::{Kind, Routes, optional, required};
@@ -52,37 +53,41 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list_all(caller: Caller, listing: Listing) -> Result<Many<Exchange>, Refused> {
     let vhosts = caller.vhosts();
     let exchanges = vhosts
         .iter()
         .flat_map(|vhost| caller.backend().exchanges(vhost));
     let views = exchanges.map(|exchange| view(&caller, &exchange, &listing));
-    listing.list(views.collect(), ORDER)
+    listing.list(views, ORDER)
 }
 
 async fn list(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Exchange>, Refused> {
     caller.enter(&vhost)?;
     let exchanges = caller.backend().exchanges(&vhost);
     let views = exchanges
         .iter()
         .map(|exchange| view(&caller, exchange, &listing));
-    listing.list(views.collect(), ORDER)
+    listing.list(views, ORDER)
 }
 
 async fn show(
     caller: Caller,
     Path((vhost, name)): Path<(String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<ExchangeWithPeers>, Refused> {
     caller.enter(&vhost)?;
     let exchange = caller.backend().exchange(&vhost, &exchange_name(&name)?);
     let exchange = exchange.ok_or_else(Refused::not_found)?;
-    Ok(listing.one(view(&caller, &exchange, &listing)))
+    Ok(listing.one(ExchangeWithPeers {
+        exchange: view(&caller, &exchange, &listing),
+        incoming: [],
+        outgoing: [],
+    }))
 }
 
 async fn declare(
@@ -134,24 +139,78 @@ pub(super) fn exchange_name(name: &str) -> Result<ExchangeName, Refused> {
     ExchangeName::new(name).map_err(|error| Refused::bad_request(error.to_string()))
 }
 
-fn view(caller: &Caller, exchange: &ExchangeSnapshot, listing: &Listing) -> Value {
-    let details = caller.details(Of::Exchange(&exchange.vhost, &exchange.name), listing);
-    json!({
-        "vhost": exchange.vhost.as_str(),
-        "name": exchange.name.as_str(),
-        "type": exchange.kind,
-        "durable": exchange.durable,
-        "auto_delete": exchange.auto_delete,
-        "internal": exchange.internal,
-        "arguments": json::from_table(&exchange.arguments),
-        "messages_delayed": exchange.delayed,
-        "messages_deduplicated": exchange.deduplicated,
-        "policy": exchange.policies.policy.as_deref(),
-        "operator_policy": exchange.policies.operator_policy.as_deref(),
-        "effective_policy_definition": json::from_table(&exchange.policies.definition),
-        "message_stats": details.beside(json!({
-            "publish_in": exchange.published_in,
-            "publish_out": exchange.published_out,
-        })),
-    })
+/// An exchange.
+#[derive(Serialize, JsonSchema)]
+struct Exchange {
+    /// The virtual host that it is in.
+    vhost: String,
+    /// Its name; empty for the default exchange.
+    name: String,
+    /// Its type: `direct`, `topic`, …
+    #[serde(rename = "type")]
+    kind: String,
+    /// Survives a restart.
+    durable: bool,
+    /// Is deleted with its last binding.
+    auto_delete: bool,
+    /// Only other exchanges may publish to it.
+    internal: bool,
+    /// What it was declared with.
+    arguments: Object,
+    /// Messages that wait at it for their time.
+    messages_delayed: u64,
+    /// Duplicates that it has dropped.
+    messages_deduplicated: u64,
+    /// The policy that applies to it.
+    policy: Option<String>,
+    /// The operator policy that applies to it.
+    operator_policy: Option<String>,
+    /// What both come to.
+    effective_policy_definition: Object,
+    message_stats: Traffic,
+}
+
+/// An exchange with what it exchanges with whom.
+#[derive(Serialize, JsonSchema)]
+struct ExchangeWithPeers {
+    #[serde(flatten)]
+    exchange: Exchange,
+    /// By channel: not counted, as with RabbitMQ's `rates_mode` `basic`.
+    incoming: [(); 0],
+    /// By queue: not counted, likewise.
+    outgoing: [(); 0],
+}
+
+/// What an exchange has routed.
+#[derive(Serialize, JsonSchema)]
+struct Traffic {
+    /// Messages that came in.
+    publish_in: u64,
+    /// Messages that went to queues or exchanges, counted for each.
+    publish_out: u64,
+    #[serde(flatten)]
+    details: Details,
+}
+
+fn view(caller: &Caller, exchange: &ExchangeSnapshot, listing: &Listing) -> Exchange {
+    let policies = &exchange.policies;
+    Exchange {
+        vhost: exchange.vhost.to_string(),
+        name: exchange.name.to_string(),
+        kind: exchange.kind.clone(),
+        durable: exchange.durable,
+        auto_delete: exchange.auto_delete,
+        internal: exchange.internal,
+        arguments: from_table(&exchange.arguments),
+        messages_delayed: exchange.delayed,
+        messages_deduplicated: exchange.deduplicated,
+        policy: policies.policy.as_deref().map(str::to_owned),
+        operator_policy: policies.operator_policy.as_deref().map(str::to_owned),
+        effective_policy_definition: from_table(&policies.definition),
+        message_stats: Traffic {
+            publish_in: exchange.published_in,
+            publish_out: exchange.published_out,
+            details: caller.details(Of::Exchange(&exchange.vhost, &exchange.name), listing),
+        },
+    }
 }

@@ -77,7 +77,9 @@ impl FakeBroker {
             )]),
             connected_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             received_bytes: 1,
+            received_count: 1,
             sent_bytes: 2,
+            sent_count: 2,
             pending_bytes: 0,
         });
     }
@@ -127,6 +129,8 @@ impl Backend for FakeBroker {
             tracing: self.0.lock().tracing,
             messages: MessageCounts::default(),
             message_stats: MessageStats::default(),
+            received_bytes: 0,
+            sent_bytes: 0,
         }]
     }
 

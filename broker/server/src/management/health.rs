@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
-use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::One;
 use super::backend::{DeclareQueue, Get, Publish, Settlement};
 use super::caller::Caller;
 use super::queues::queue_name;
@@ -104,57 +104,129 @@ pub(super) fn routes() -> Routes {
         .get("/aliveness-test/{vhost}", aliveness, "Sends a message through a queue of its own.")
 }
 
-async fn alarms(caller: Caller) -> Response {
+/// The outcome of a check.
+#[derive(Default, Serialize, JsonSchema)]
+struct Health {
+    /// `ok` or `failed`.
+    status: &'static str,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(flatten)]
+    found: Option<Found>,
+}
+
+/// What a check has found.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Found {
+    /// What publishers are blocked for.
+    Alarms { alarms: Vec<Alarm> },
+    /// The port that was asked for.
+    Port { port: u16 },
+    /// The port that nobody listens on, and those that somebody does.
+    NoPort { missing: u16, ports: Vec<u16> },
+    /// The protocol that was asked for.
+    Protocol { protocol: String },
+    /// The protocol that nobody listens for, and those that somebody does.
+    NoProtocol {
+        missing: String,
+        protocols: Vec<&'static str>,
+    },
+    /// The protocols that nobody listens for, and those that somebody does.
+    NoProtocols {
+        missing: Vec<String>,
+        protocols: Vec<&'static str>,
+    },
+    /// Listeners whose certificates expire.
+    Expiring { expired: Vec<Expiring> },
+}
+
+/// What publishers are blocked for.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Alarm {
+    node: String,
+    /// `memory` or `disk`.
+    resource: &'static str,
+}
+
+/// A listener whose certificate expires.
+#[derive(Serialize, JsonSchema)]
+struct Expiring {
+    node: String,
+    protocol: &'static str,
+    interface: String,
+    port: u16,
+    cert_expires_on: String,
+}
+
+async fn alarms(caller: Caller) -> One<Health> {
     let alarms = alarms_in_effect(&caller);
     if alarms.is_empty() {
         return ok();
     }
-    failed(json!({ "reason": "There are alarms in effect in the cluster", "alarms": alarms }))
+    let reason = "There are alarms in effect in the cluster";
+    failed(reason, Some(Found::Alarms { alarms }))
 }
 
 /// What publishers are blocked for.
-pub(super) fn alarms_in_effect(caller: &Caller) -> Vec<Value> {
+pub(super) fn alarms_in_effect(caller: &Caller) -> Vec<Alarm> {
     let node = caller.backend().node();
     let on = [("memory", node.memory_alarm), ("disk", node.disk_alarm)];
     let on = on.into_iter().filter(|(_, is_on)| *is_on);
-    on.map(|(resource, _)| json!({ "node": caller.about().node, "resource": resource }))
-        .collect()
+    on.map(|(resource, _)| Alarm {
+        node: caller.about().node.clone(),
+        resource,
+    })
+    .collect()
 }
 
 /// Whoever can ask is served: the API is opened after the other listeners and closed before them.
-async fn ready(_: Caller) -> Response {
+async fn ready(_: Caller) -> One<Health> {
     ok()
 }
 
 /// No other node has what this one has, and none is waited for.
-async fn alone(_: Caller) -> Response {
-    Json(json!({ "status": "ok", "reason": "single node cluster" })).into_response()
+async fn alone(_: Caller) -> One<Health> {
+    One::new(Health {
+        status: "ok",
+        reason: Some("single node cluster"),
+        found: None,
+    })
 }
 
-async fn port_listener(caller: Caller, Path(port): Path<u16>) -> Response {
+async fn port_listener(caller: Caller, Path(port): Path<u16>) -> One<Health> {
     let listeners = &caller.about().listeners;
     let ports: Vec<_> = listeners.iter().map(|known| known.address.port()).collect();
     if ports.contains(&port) {
-        return Json(json!({ "status": "ok", "port": port })).into_response();
+        return found(Found::Port { port });
     }
-    failed(json!({ "reason": "No active listener", "missing": port, "ports": ports }))
+    let missing = port;
+    failed("No active listener", Some(Found::NoPort { missing, ports }))
 }
 
-async fn protocol_listener(caller: Caller, Path(asked): Path<String>) -> Response {
+async fn protocol_listener(caller: Caller, Path(asked): Path<String>) -> One<Health> {
     let known = &caller.about().listeners;
     let mut protocols: Vec<_> = known.iter().map(|listener| listener.protocol).collect();
     protocols.sort_unstable();
     protocols.dedup();
     let wanted: Vec<_> = asked.split(',').map(protocol_name).collect();
-    let is_there = |wanted: &&str| protocols.contains(wanted);
-    if let Some(found) = wanted.iter().find(|wanted| is_there(wanted)) {
-        return Json(json!({ "status": "ok", "protocol": found })).into_response();
+    let is_there = |wanted: &&&str| protocols.contains(*wanted);
+    if let Some(known) = wanted.iter().find(is_there) {
+        let protocol = (*known).to_owned();
+        return found(Found::Protocol { protocol });
     }
     let missing = match wanted.as_slice() {
-        [one] => json!(one),
-        several => json!(several),
+        [one] => Found::NoProtocol {
+            missing: (*one).to_owned(),
+            protocols,
+        },
+        several => Found::NoProtocols {
+            missing: several.iter().map(|name| (*name).to_owned()).collect(),
+            protocols,
+        },
     };
-    failed(json!({ "reason": "No active listener", "missing": missing, "protocols": protocols }))
+    failed("No active listener", Some(missing))
 }
 
 /// The listeners' own name of a protocol.
@@ -169,7 +241,7 @@ fn protocol_name(asked: &str) -> &str {
 async fn certificate_expiration(
     caller: Caller,
     Path((within, unit)): Path<(String, String)>,
-) -> Result<Response, Refused> {
+) -> Result<One<Health>, Refused> {
     let days = match unit.as_str() {
         "day" | "days" => 1,
         "week" | "weeks" => 7,
@@ -185,33 +257,32 @@ async fn certificate_expiration(
         .parse()
         .map_err(|_| Refused::bad_request(format!("Invalid expiration unit: {within}")))?;
     let span = Duration::from_secs(within.saturating_mul(days).saturating_mul(86_400));
-    let expires = caller.about().tls.as_ref().and_then(Acceptor::expires);
+    let valid_until = caller.about().tls.as_ref().and_then(Acceptor::expires);
     let end = SystemTime::now().checked_add(span);
-    let Some(expires) = expires.filter(|expires| end.is_none_or(|end| *expires < end)) else {
+    let too_soon = valid_until.filter(|until| end.is_none_or(|end| *until < end));
+    let Some(until) = too_soon else {
         return Ok(ok());
     };
     let listeners = &caller.about().listeners;
     let encrypted = listeners
         .iter()
         .filter(|known| known.protocol == "amqp/ssl");
-    let affected: Vec<_> = encrypted
-        .map(|listener| {
-            json!({
-                "node": caller.about().node,
-                "protocol": listener.protocol,
-                "interface": listener.address.ip(),
-                "port": listener.address.port(),
-                "cert_expires_on": stats::timestamp(expires),
-            })
-        })
-        .collect();
+    let affected = encrypted.map(|listener| Expiring {
+        node: caller.about().node.clone(),
+        protocol: listener.protocol,
+        interface: listener.address.ip().to_string(),
+        port: listener.address.port(),
+        cert_expires_on: stats::timestamp(until),
+    });
+    let expired = affected.collect();
     Ok(failed(
-        json!({ "reason": "Certificates expiring", "expired": affected }),
+        "Certificates expiring",
+        Some(Found::Expiring { expired }),
     ))
 }
 
 /// Sends a message through a queue of its own.
-async fn aliveness(caller: Caller, Path(vhost): Path<String>) -> Result<Response, Refused> {
+async fn aliveness(caller: Caller, Path(vhost): Path<String>) -> Result<One<Health>, Refused> {
     let access = caller.enter(&vhost)?;
     let queue = queue_name(ALIVENESS_QUEUE)?;
     let declare = DeclareQueue {
@@ -239,16 +310,31 @@ async fn aliveness(caller: Caller, Path(vhost): Path<String>) -> Result<Response
     backend.publish(&access, publish).await?;
     let fetched = backend.get(&access, fetch).await?;
     if fetched.is_empty() {
-        return Ok(failed(json!({ "reason": "the message did not come back" })));
+        return Ok(failed("the message did not come back", None));
     }
     Ok(ok())
 }
 
-fn ok() -> Response {
-    Json(json!({ "status": "ok" })).into_response()
+fn ok() -> One<Health> {
+    One::new(Health {
+        status: "ok",
+        ..Health::default()
+    })
 }
 
-fn failed(mut details: Value) -> Response {
-    details["status"] = "failed".into();
-    (StatusCode::SERVICE_UNAVAILABLE, Json(details)).into_response()
+fn found(found: Found) -> One<Health> {
+    One::new(Health {
+        status: "ok",
+        reason: None,
+        found: Some(found),
+    })
+}
+
+fn failed(reason: &'static str, found: Option<Found>) -> One<Health> {
+    let health = Health {
+        status: "failed",
+        reason: Some(reason),
+        found,
+    };
+    One::new(health).with_status(StatusCode::SERVICE_UNAVAILABLE)
 }

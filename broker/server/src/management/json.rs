@@ -23,15 +23,18 @@ pub(crate) enum NoTable {
     TooDeep,
 }
 
+/// A JSON object.
+pub(crate) type Object = Map<String, Value>;
+
 /// A table as an object. Of fields with the same name the first one counts.
-pub(crate) fn from_table(table: &FieldTable) -> Value {
+pub(crate) fn from_table(table: &FieldTable) -> Object {
     let mut object = Map::new();
     for (name, value) in table {
         object
             .entry(name.as_str())
             .or_insert_with(|| from_value(value));
     }
-    Value::Object(object)
+    object
 }
 
 /// An object as a table.
@@ -58,7 +61,7 @@ fn from_value(value: &FieldValue) -> Value {
             }
         }
         FieldValue::Array(values) => values.iter().map(from_value).collect(),
-        FieldValue::Table(table) => from_table(table),
+        FieldValue::Table(table) => Value::Object(from_table(table)),
         FieldValue::Void => Value::Null,
         integer => integer.as_integer().into(),
     }
@@ -156,7 +159,7 @@ mod tests {
             "timestamp": u64::MAX,
             "table": { "inner": 1 },
         });
-        assert_eq!(from_table(&fields), expected);
+        assert_eq!(Value::Object(from_table(&fields)), expected);
     }
 
     #[test]
@@ -166,7 +169,7 @@ mod tests {
         let Value::Object(fields) = &object else {
             panic!("an object")
         };
-        assert_eq!(from_table(&to_table(fields)?), object);
+        assert_eq!(from_table(&to_table(fields)?), *fields);
         assert_eq!(to_table(fields)?.get("i"), Some(&FieldValue::I64(-5)));
         Ok(())
     }

@@ -2,12 +2,15 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::answer::Many;
 use super::backend::{LIMITS, Parameter, VHOST_LIMITS};
 use super::body::Fields;
 use super::caller::Caller;
+use super::json::Object;
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::{Kind, Routes, required};
@@ -47,23 +50,23 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list(caller: Caller, listing: Listing) -> Result<Many<VhostLimits>, Refused> {
     let all = caller.identity().may_monitor();
     let limits = limits(&caller).filter(|limits| all || caller.may_enter(&limits.vhost));
-    listing.list(limits.map(|limits| view(&limits)).collect(), &["vhost"])
+    listing.list(limits.map(|limits| view(&limits)), &["vhost"])
 }
 
 async fn show(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<VhostLimits>, Refused> {
     must_exist(&caller, &vhost)?;
     if !caller.identity().may_monitor() {
         caller.enter(&vhost)?;
     }
     let limits = limits(&caller).filter(|limits| limits.vhost == vhost);
-    listing.list(limits.map(|limits| view(&limits)).collect(), &["vhost"])
+    listing.list(limits.map(|limits| view(&limits)), &["vhost"])
 }
 
 async fn set(
@@ -139,31 +142,48 @@ fn current(caller: &Caller, vhost: &str) -> Map<String, Value> {
     }
 }
 
-fn view(limits: &Parameter) -> Value {
-    json!({ "vhost": limits.vhost, "value": limits.value })
+/// What a virtual host may have.
+#[derive(Serialize, JsonSchema)]
+struct VhostLimits {
+    vhost: String,
+    /// `max-connections` and `max-queues`.
+    #[schemars(with = "Object")]
+    value: Value,
 }
 
-async fn list_users(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+/// What a user may have.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LimitsOfUser")]
+struct LimitedUser {
+    user: String,
+    value: UserLimits,
+}
+
+fn view(limits: &Parameter) -> VhostLimits {
+    VhostLimits {
+        vhost: limits.vhost.clone(),
+        value: limits.value.clone(),
+    }
+}
+
+async fn list_users(caller: Caller, listing: Listing) -> Result<Many<LimitedUser>, Refused> {
     let all = caller.identity().may_monitor();
     let own = caller.identity().user();
     let users = caller.users().all();
     let shown = users.iter().filter(|user| all || user.name == *own);
-    listing.list(
-        shown.filter_map(|user| view_user(user)).collect(),
-        &["user"],
-    )
+    listing.list(shown.filter_map(|user| view_user(user)), &["user"])
 }
 
 async fn show_user(
     caller: Caller,
     Path(name): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<LimitedUser>, Refused> {
     if **caller.identity().user() != *name {
         caller.must_monitor()?;
     }
     let user = caller.users().find(&name).ok_or_else(Refused::not_found)?;
-    listing.list(view_user(&user).into_iter().collect(), &["user"])
+    listing.list(view_user(&user), &["user"])
 }
 
 async fn set_user(
@@ -200,8 +220,11 @@ async fn change_user(
 }
 
 /// Nothing for a user without limits.
-fn view_user(user: &User) -> Option<Value> {
-    let limits = user.account().limits;
-    let limited = limits != UserLimits::default();
-    limited.then(|| json!({ "user": &*user.name, "value": limits }))
+fn view_user(user: &User) -> Option<LimitedUser> {
+    let value = user.account().limits;
+    let limited = value != UserLimits::default();
+    limited.then(|| LimitedUser {
+        user: user.name.to_string(),
+        value,
+    })
 }

@@ -7,10 +7,11 @@ use std::ops::Range;
 use axum::Json;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
 use regex::{Regex, RegexBuilder};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, to_value};
 
+use super::answer::{Many, One, Page};
 use super::history::Windows;
 use super::refused::Refused;
 
@@ -20,7 +21,7 @@ const PAGE_SIZE_MAX: usize = 500;
 /// The query of a request, as far as it is about the shape of the answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
-    page: Option<Page>,
+    page: Option<Asked>,
     sort: Option<String>,
     reverse: bool,
     columns: Vec<String>,
@@ -28,7 +29,7 @@ pub(super) struct Listing {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Page {
+struct Asked {
     /// Counted from 1.
     number: usize,
     size: usize,
@@ -38,7 +39,12 @@ struct Page {
 
 impl Listing {
     /// Answers with a list, ordered by these columns unless another is asked for.
-    pub(super) fn list(&self, mut items: Vec<Value>, order: &[&str]) -> Result<Response, Refused> {
+    pub(super) fn list<T: Serialize>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        order: &[&str],
+    ) -> Result<Many<T>, Refused> {
+        let mut items = values(items)?;
         let asked = self.sort.as_deref();
         items.sort_by(|a, b| {
             let by = |path: &str| compare(at(a, path), at(b, path));
@@ -52,21 +58,21 @@ impl Listing {
         if self.reverse {
             items.reverse();
         }
-        let body = match &self.page {
-            Some(page) => self.paged(page, items)?,
-            None => Value::Array(items.into_iter().map(|item| self.cut(item)).collect()),
-        };
-        Ok(Json(body).into_response())
+        if let Some(page) = &self.page {
+            return self.paged(page, items);
+        }
+        let shown: Vec<Value> = items.into_iter().map(|item| self.cut(item)).collect();
+        Ok(Many::written(Json(shown)))
     }
 
     /// Answers with a page of things that have a place in an order and a name, if that is all that the page is made by: then only what is
     /// on it has to be looked at. Nothing if it is not so.
-    pub(super) fn page_of_names<T: Ord>(
+    pub(super) fn page_of_names<T: Ord, V: Serialize>(
         &self,
         mut items: Vec<T>,
         name: impl Fn(&T) -> &str,
-        views: impl FnOnce(&[T]) -> Vec<Value>,
-    ) -> Option<Result<Response, Refused>> {
+        views: impl FnOnce(&[T]) -> Vec<V>,
+    ) -> Option<Result<Many<V>, Refused>> {
         let page = self.page.as_ref()?;
         if self.sort.as_deref().is_some_and(|sort| sort != "name") {
             return None;
@@ -84,21 +90,20 @@ impl Listing {
         if self.reverse {
             items.reverse();
         }
-        let found = page.within(items.len()).map(|within| {
+        Some(page.within(items.len()).and_then(|within| {
             let shown = views(items.get(within).unwrap_or_default());
-            Json(self.answer(page, (total_count, items.len()), shown)).into_response()
-        });
-        Some(found)
+            Ok(self.answer(page, (total_count, items.len()), values(shown)?))
+        }))
     }
 
     /// As [`Listing::page_of_names`], of things that are sorted by a number and then in their own order. `number` knows that of a column.
-    pub(super) fn page_by_number<T>(
+    pub(super) fn page_by_number<T, V: Serialize>(
         &self,
         items: &[T],
         number: impl Fn(&T, &str) -> Option<u64>,
         place: impl Fn(&T) -> (&str, &str),
-        view: impl Fn(&T) -> Value,
-    ) -> Option<Result<Response, Refused>> {
+        view: impl Fn(&T) -> V,
+    ) -> Option<Result<Many<V>, Refused>> {
         let (page, sort) = (self.page.as_ref()?, self.sort.as_deref()?);
         let pattern = match page.pattern() {
             Ok(pattern) => pattern,
@@ -119,13 +124,11 @@ impl Listing {
         if self.reverse {
             numbered.reverse();
         }
-        let found = page.within(numbered.len()).map(|within| {
+        Some(page.within(numbered.len()).and_then(|within| {
             let shown = numbered.get(within).unwrap_or_default();
-            let shown = shown.iter().map(|(.., item)| view(item)).collect();
-            let counts = (items.len(), numbered.len());
-            Json(self.answer(page, counts, shown)).into_response()
-        });
-        Some(found)
+            let shown = values(shown.iter().map(|(.., item)| view(item)))?;
+            Ok(self.answer(page, (items.len(), numbered.len()), shown))
+        }))
     }
 
     /// Which past is asked for.
@@ -134,11 +137,14 @@ impl Listing {
     }
 
     /// Answers with a single thing.
-    pub(super) fn one(&self, item: Value) -> Response {
-        Json(self.cut(item)).into_response()
+    pub(super) fn one<T: Serialize>(&self, item: T) -> One<T> {
+        match to_value(item) {
+            Ok(item) => One::written(Json(self.cut(item))),
+            Err(error) => One::written(Refused::untold(&error)),
+        }
     }
 
-    fn paged(&self, page: &Page, mut items: Vec<Value>) -> Result<Value, Refused> {
+    fn paged<T>(&self, page: &Asked, mut items: Vec<Value>) -> Result<Many<T>, Refused> {
         let total_count = items.len();
         if let Some(pattern) = page.pattern()? {
             items.retain(|item| {
@@ -153,17 +159,22 @@ impl Listing {
         Ok(self.answer(page, (total_count, filtered_count), shown.collect()))
     }
 
-    fn answer(&self, page: &Page, (total, filtered): (usize, usize), shown: Vec<Value>) -> Value {
+    fn answer<T>(
+        &self,
+        page: &Asked,
+        (total, filtered): (usize, usize),
+        shown: Vec<Value>,
+    ) -> Many<T> {
         let items: Vec<Value> = shown.into_iter().map(|item| self.cut(item)).collect();
-        json!({
-            "total_count": total,
-            "filtered_count": filtered,
-            "item_count": items.len(),
-            "page": page.number,
-            "page_size": page.size,
-            "page_count": filtered.div_ceil(page.size).max(1),
-            "items": items,
-        })
+        Many::written(Json(Page {
+            total_count: total,
+            filtered_count: filtered,
+            item_count: items.len(),
+            page: page.number,
+            page_size: page.size,
+            page_count: filtered.div_ceil(page.size).max(1),
+            items,
+        }))
     }
 
     /// Leaves only the columns that were asked for.
@@ -186,7 +197,7 @@ impl Listing {
             .get("columns")
             .map(|list| list.split(',').map(str::trim).filter(|c| !c.is_empty()));
         Ok(Self {
-            page: Page::read(query, is_true("use_regex"))?,
+            page: Asked::read(query, is_true("use_regex"))?,
             sort: query.get("sort").filter(|path| !path.is_empty()).cloned(),
             reverse: is_true("sort_reverse"),
             columns: columns.into_iter().flatten().map(str::to_owned).collect(),
@@ -205,7 +216,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Listing {
     }
 }
 
-impl Page {
+impl Asked {
     fn read(query: &HashMap<String, String>, by_regex: bool) -> Result<Option<Self>, Refused> {
         let number = |name: &str| match query.get(name).filter(|text| !text.is_empty()) {
             None => Ok(None),
@@ -266,6 +277,12 @@ impl Page {
     }
 }
 
+fn values<T: Serialize>(items: impl IntoIterator<Item = T>) -> Result<Vec<Value>, Refused> {
+    let values = items.into_iter().map(to_value);
+    let values: Result<_, _> = values.collect();
+    values.map_err(|error| Refused::untold(&error))
+}
+
 /// The value at a path such as `message_stats.publish`.
 fn at<'a>(item: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(item, |value, key| value.get(key))
@@ -307,6 +324,9 @@ fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+    use serde_json::json;
+
     use super::*;
 
     fn listing(query: &[(&str, &str)]) -> Listing {
@@ -321,8 +341,8 @@ mod tests {
         (vhost, name)
     }
 
-    async fn body(answer: Result<Response, Refused>) -> String {
-        let response = answer.unwrap_or_else(IntoResponse::into_response);
+    async fn body(answer: Result<Many<Value>, Refused>) -> String {
+        let response = answer.into_response();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await;
         String::from_utf8_lossy(&bytes.expect("a body")).into_owned()
     }
@@ -357,7 +377,7 @@ mod tests {
             &[("page", "1"), ("name", "nothing")],
         ] {
             let listing = listing(query);
-            let long = listing.list(items.iter().map(view).collect(), &["vhost", "name"]);
+            let long = listing.list(items.iter().map(view), &["vhost", "name"]);
             let short = listing.page_of_names(
                 items.clone(),
                 |(_, name, _)| name,
@@ -373,7 +393,7 @@ mod tests {
                 ("sort", "count"),
                 ("sort_reverse", reverse),
             ]);
-            let long = listing.list(items.iter().map(view).collect(), &["vhost", "name"]);
+            let long = listing.list(items.iter().map(view), &["vhost", "name"]);
             let number =
                 |item: &(String, String, u64), column: &str| (column == "count").then_some(item.2);
             let short = listing.page_by_number(&items, number, place, view);
@@ -383,7 +403,7 @@ mod tests {
         let other = listing(&[("page", "1"), ("sort", "state")]);
         assert!(
             other
-                .page_of_names(items, |(_, name, _)| name, |_| Vec::new())
+                .page_of_names(items, |(_, name, _)| name, |_| Vec::<Value>::new())
                 .is_none()
         );
     }

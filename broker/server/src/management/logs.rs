@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use axum::Json;
 use axum::extract::Query;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::One;
 use super::caller::Caller;
 use super::refused::Refused;
 use super::routes::Routes;
@@ -23,7 +24,7 @@ pub(super) fn routes() -> Routes {
 async fn list(
     caller: Caller,
     Query(query): Query<HashMap<String, String>>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<One<Logs>, Refused> {
     caller.must_monitor()?;
     let since = match query.get("since") {
         None => 0,
@@ -32,16 +33,38 @@ async fn list(
             .map_err(|_| Refused::bad_request(format!("since is no number: {text}")))?,
     };
     let (lines, next) = lines_since(since, LINES_MAX);
-    let lines: Vec<_> = lines.iter().map(view).collect();
-    Ok(Json(json!({ "lines": lines, "next": next })))
+    let lines = lines.iter().map(view).collect();
+    Ok(One::new(Logs { lines, next }))
 }
 
-fn view(line: &Line) -> Value {
-    json!({
-        "number": line.number,
-        "at": stats::millis(line.at),
-        "level": line.level,
-        "target": line.target,
-        "text": line.text,
-    })
+/// Lines of the log.
+#[derive(Serialize, JsonSchema)]
+struct Logs {
+    lines: Vec<LogLine>,
+    /// The number to ask for next.
+    next: u64,
+}
+
+/// A line of the log.
+#[derive(Serialize, JsonSchema)]
+struct LogLine {
+    /// Counted from 1, without gaps.
+    number: u64,
+    /// Milliseconds since 1970.
+    at: u64,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    level: &'static str,
+    /// Which part of the broker says it.
+    target: &'static str,
+    text: String,
+}
+
+fn view(line: &Line) -> LogLine {
+    LogLine {
+        number: line.number,
+        at: stats::millis(line.at),
+        level: line.level,
+        target: line.target,
+        text: line.text.clone(),
+    }
 }

@@ -1,17 +1,18 @@
 //! Single messages: `/api/exchanges/…/publish` and `/api/queues/…/get`. For trying things out, not for work.
 
-use axum::Json;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::One;
 use super::backend::{Get, Got, MoveMessages, Publish, Published, Settlement};
 use super::body::Fields;
 use super::caller::Caller;
 use super::exchanges::exchange_name;
+use super::json::Object;
 use super::properties;
 use super::queues::queue_name;
 use super::refused::Refused;
@@ -55,11 +56,29 @@ pub(super) fn routes() -> Routes {
 /// Of so many messages at a time, so that an answer does not take for ever.
 const MOVE_MAX: u32 = 10_000;
 
+/// What was moved.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Moved")]
+struct MovedView {
+    /// So many messages are elsewhere now.
+    moved: u64,
+    /// Why the next one stayed.
+    stopped: Option<String>,
+}
+
+/// What became of a message.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Published")]
+struct PublishedView {
+    /// It is in at least one queue.
+    routed: bool,
+}
+
 async fn relocate(
     caller: Caller,
     Path((vhost, queue)): Path<(String, String)>,
     body: Fields,
-) -> Result<Response, Refused> {
+) -> Result<One<MovedView>, Refused> {
     let access = caller.enter(&vhost)?;
     let exchange = body.text("exchange")?.map(exchange_name).transpose()?;
     let routing_key = match body.text("routing_key")? {
@@ -77,14 +96,17 @@ async fn relocate(
             .into(),
     };
     let moved = caller.backend().move_messages(&access, command).await?;
-    Ok(Json(json!({ "moved": moved.count, "stopped": moved.stopped })).into_response())
+    Ok(One::new(MovedView {
+        moved: moved.count,
+        stopped: moved.stopped,
+    }))
 }
 
 async fn publish(
     caller: Caller,
     Path((vhost, exchange)): Path<(String, String)>,
     body: Fields,
-) -> Result<Response, Refused> {
+) -> Result<One<PublishedView>, Refused> {
     let access = caller.enter(&vhost)?;
     body.require(&["properties", "routing_key", "payload", "payload_encoding"])?;
     let command = Publish {
@@ -97,8 +119,8 @@ async fn publish(
     let published = caller.backend().publish(&access, command).await;
     let published = published.map_err(|exception| Refused::bad_request(exception.to_string()))?;
     match published {
-        Published::Routed => Ok(Json(json!({ "routed": true })).into_response()),
-        Published::Unroutable => Ok(Json(json!({ "routed": false })).into_response()),
+        Published::Routed => Ok(One::new(PublishedView { routed: true })),
+        Published::Unroutable => Ok(One::new(PublishedView { routed: false })),
         Published::Refused => Err(Refused::bad_request("rejected")),
     }
 }
@@ -124,7 +146,7 @@ async fn fetch(
     caller: Caller,
     Path((vhost, queue)): Path<(String, String)>,
     body: Fields,
-) -> Result<Response, Refused> {
+) -> Result<One<Vec<Fetched>>, Refused> {
     let access = caller.enter(&vhost)?;
     body.require(&["count", "ackmode", "encoding"])?;
     let settlement = match body.text("ackmode")?.unwrap_or_default() {
@@ -158,11 +180,9 @@ async fn fetch(
         settlement,
     };
     let messages = caller.backend().get(&access, command).await?;
-    let shown: Value = messages
-        .iter()
-        .map(|message| view(message, encoding, truncate))
-        .collect();
-    Ok(Json(shown).into_response())
+    let shown = messages.iter();
+    let shown = shown.map(|message| view(message, encoding, truncate));
+    Ok(One::new(shown.collect()))
 }
 
 #[derive(Clone, Copy)]
@@ -172,30 +192,59 @@ pub(super) enum Encoding {
     Base64,
 }
 
-pub(super) fn view(message: &Got, encoding: Encoding, truncate: usize) -> Value {
-    let (payload, payload_encoding) = payload_view(&message.body, encoding, truncate);
-    json!({
-        "payload_bytes": message.body.len(),
-        "redelivered": message.redelivered,
-        "exchange": message.exchange.as_str(),
-        "routing_key": message.routing_key.as_str(),
-        "message_count": message.ready_count,
-        "properties": properties::to_json(&message.properties),
-        "payload": payload,
-        "payload_encoding": payload_encoding,
-    })
+/// A message that was fetched, or looked at.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Message")]
+pub(super) struct Fetched {
+    #[serde(flatten)]
+    payload: Payload,
+    /// It had been delivered before.
+    redelivered: bool,
+    /// The exchange it was published to.
+    exchange: String,
+    /// The routing key it was published with.
+    routing_key: String,
+    /// Messages that were ready behind it.
+    message_count: u64,
+    /// Those that it has, by the standard's names.
+    properties: Object,
 }
 
-/// The beginning of a body, and how it is encoded.
-pub(super) fn payload_view(
-    body: &[u8],
-    encoding: Encoding,
-    truncate: usize,
-) -> (String, &'static str) {
-    let shown = body.get(..truncate).unwrap_or(body);
-    match (encoding, as_text(body, shown)) {
-        (Encoding::Auto, Some(text)) => (text.to_owned(), "string"),
-        _ => (BASE64.encode(shown), "base64"),
+/// A body.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Payload {
+    /// Its length, however much of it is shown.
+    payload_bytes: usize,
+    /// What is shown of it.
+    payload: String,
+    /// `string` or `base64`.
+    payload_encoding: &'static str,
+}
+
+pub(super) fn view(message: &Got, encoding: Encoding, truncate: usize) -> Fetched {
+    Fetched {
+        payload: Payload::of(&message.body, encoding, truncate),
+        redelivered: message.redelivered,
+        exchange: message.exchange.to_string(),
+        routing_key: message.routing_key.to_string(),
+        message_count: message.ready_count,
+        properties: properties::to_json(&message.properties),
+    }
+}
+
+impl Payload {
+    /// The first so many bytes of a body.
+    pub(super) fn of(body: &[u8], encoding: Encoding, truncate: usize) -> Self {
+        let shown = body.get(..truncate).unwrap_or(body);
+        let (payload, payload_encoding) = match (encoding, as_text(body, shown)) {
+            (Encoding::Auto, Some(text)) => (text.to_owned(), "string"),
+            _ => (BASE64.encode(shown), "base64"),
+        };
+        Self {
+            payload_bytes: body.len(),
+            payload,
+            payload_encoding,
+        }
     }
 }
 

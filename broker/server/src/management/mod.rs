@@ -3,6 +3,12 @@
 //! Handlers see the broker through [`Backend`] only. Each resource has a file with its routes, its handlers and its JSON; what
 //! they share is who calls ([`caller`]), what a list may be asked for ([`listing`]), and how a refusal looks ([`refused`]).
 
+#![expect(
+    clippy::struct_field_names,
+    reason = "what answers have is called as RabbitMQ calls it"
+)]
+
+mod answer;
 mod attempts;
 pub mod backend;
 mod bindings;
@@ -26,6 +32,7 @@ mod listing;
 mod logs;
 mod messages;
 mod metrics;
+mod nodes;
 mod offsets;
 mod openapi;
 mod overview;
@@ -52,6 +59,7 @@ mod users;
 mod vhosts;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -73,7 +81,7 @@ use self::refused::Refused;
 pub use self::server::Server;
 use self::sessions::Sessions;
 use crate::auth::Users;
-use crate::config::{ByteSize, Durability, Management};
+use crate::config::{ByteSize, Config, Durability, Management};
 use crate::tls::Acceptor;
 
 /// The API, ready to answer. Cheap to clone.
@@ -97,6 +105,10 @@ pub struct About {
     pub node: String,
     /// Where the broker listens.
     pub listeners: Vec<Listener>,
+    /// What the broker was started with.
+    pub config: Arc<Config>,
+    /// Where the configuration is from, if there is a file.
+    pub config_file: Option<PathBuf>,
     /// What a confirm promises.
     pub durability: Durability,
     /// The largest message.
@@ -114,6 +126,11 @@ pub struct Listener {
     pub protocol: &'static str,
     /// Where.
     pub address: SocketAddr,
+}
+
+impl Listener {
+    /// Connections that may wait to be accepted.
+    pub const BACKLOG: u32 = 1024;
 }
 
 impl Api {
@@ -135,6 +152,7 @@ impl Api {
         // A body travels as base64, which is a third longer, beside its properties.
         let body_max = self.about().message_size_max.as_bytes().saturating_mul(2);
         let routes = overview::routes()
+            .merge(nodes::routes())
             .merge(cluster::routes())
             .merge(attempts::routes())
             .merge(vhosts::routes())

@@ -1,9 +1,10 @@
 //! Where the consumers of a stream go on: `/api/queues/VHOST/NAME/offsets`.
 
 use axum::extract::Path;
-use axum::response::Response;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::Many;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
@@ -17,14 +18,26 @@ pub(super) fn routes() -> Routes {
     )
 }
 
+/// A consumer that a stream remembers.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TrackedOffset")]
+struct Tracked {
+    consumer_tag: String,
+    /// What it gets next.
+    next_offset: u64,
+}
+
 async fn list(
     caller: Caller,
     Path((vhost, name)): Path<(String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Tracked>, Refused> {
     caller.enter(&vhost)?;
     let offsets = caller.backend().stream_offsets(&vhost, &name);
     let offsets = offsets.ok_or_else(Refused::not_found)?.into_iter();
-    let views = offsets.map(|(tag, next)| json!({ "consumer_tag": tag, "next_offset": next }));
-    listing.list(views.collect(), &["consumer_tag"])
+    let views = offsets.map(|(consumer_tag, next_offset)| Tracked {
+        consumer_tag,
+        next_offset,
+    });
+    listing.list(views, &["consumer_tag"])
 }

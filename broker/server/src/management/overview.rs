@@ -1,20 +1,18 @@
-//! The broker as a whole: `/api/overview`, `/api/nodes`, and what is asked before anything else.
+//! The broker as a whole: `/api/overview`, and what is asked before anything else.
 
-use axum::Json;
-use axum::extract::Path;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::About;
+use super::answer::One;
 use super::caller::Caller;
 use super::cluster::cluster_name;
-use super::health::alarms_in_effect;
-use super::history::Of;
+use super::health::{Alarm, alarms_in_effect};
+use super::history::{Details, Of};
 use super::listing::Listing;
-use super::plugins;
-use super::refused::Refused;
 use super::routes::Routes;
-use super::stats;
+use super::snapshot::Churn;
+use super::stats::{self, Counted, Lengths};
+use super::{About, Listener, plugins};
 
 /// The version of RabbitMQ whose behaviour clients may count on; some of them look at it before they ask for more.
 pub(super) const RABBITMQ_VERSION: &str = "3.13.7";
@@ -62,12 +60,6 @@ const EXCHANGE_TYPES: [(&str, &str); 10] = [
     ),
 ];
 
-const AUTH_MECHANISMS: [(&str, &str); 3] = [
-    ("PLAIN", "SASL PLAIN authentication mechanism"),
-    ("AMQPLAIN", "QPid AMQPLAIN mechanism"),
-    ("EXTERNAL", "TLS client certificate"),
-];
-
 pub(super) fn routes() -> Routes {
     Routes::of("Overview")
         .get("/overview", overview, "The broker as a whole.")
@@ -77,154 +69,227 @@ pub(super) fn routes() -> Routes {
             extensions,
             "Extensions of the web pages: none.",
         )
-        .get("/nodes", list_nodes, "All nodes.")
-        .get("/nodes/{name}", show_node, "A node.")
 }
 
-async fn overview(caller: Caller, listing: Listing) -> Response {
+/// The broker as a whole.
+#[derive(Serialize, JsonSchema)]
+struct Overview {
+    product_name: &'static str,
+    product_version: &'static str,
+    /// The version of RabbitMQ whose API clients may count on.
+    management_version: &'static str,
+    /// The version of RabbitMQ whose behaviour clients may count on.
+    rabbitmq_version: &'static str,
+    cluster_name: String,
+    /// The node that answers.
+    node: String,
+    /// What a confirm promises: `fsync` or `os`.
+    durability: String,
+    /// What publishers are blocked for.
+    alarms: Vec<Alarm>,
+    /// `basic`: what happens is counted for each object, not for each pair of them.
+    rates_mode: &'static str,
+    sample_retention_policies: Retention,
+    disable_stats: bool,
+    enable_queue_totals: bool,
+    /// Events that statistics wait for: none.
+    statistics_db_event_queue: u64,
+    /// The type of queues that are declared without one.
+    default_queue_type: &'static str,
+    release_series_support_status: &'static str,
+    exchange_types: Vec<ExchangeType>,
+    listeners: Vec<ListenerView>,
+    contexts: Vec<Context>,
+    /// What happened to messages since the broker started.
+    message_stats: Counted,
+    queue_totals: Lengths,
+    object_totals: Objects,
+    churn_rates: ChurnRates,
+}
+
+/// For how long samples are kept, in seconds, by how far apart they are.
+#[derive(Serialize, JsonSchema)]
+struct Retention {
+    global: [u32; 3],
+    basic: [u32; 3],
+    detailed: [u32; 3],
+}
+
+/// How many of each object there are.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ObjectTotals")]
+struct Objects {
+    connections: u64,
+    channels: u64,
+    consumers: u64,
+    exchanges: u64,
+    queues: u64,
+    #[serde(flatten)]
+    details: Details,
+}
+
+/// What was opened, closed, created and deleted since the broker started.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ChurnRates {
+    connection_created: u64,
+    connection_closed: u64,
+    channel_created: u64,
+    channel_closed: u64,
+    /// Declarations of existing queues included.
+    queue_declared: u64,
+    queue_created: u64,
+    queue_deleted: u64,
+    #[serde(flatten)]
+    details: Details,
+}
+
+/// A type of exchange, or a way to log in.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Offered")]
+pub(super) struct ExchangeType {
+    pub(super) name: String,
+    pub(super) description: String,
+    /// It can be used.
+    pub(super) enabled: bool,
+}
+
+/// An address that the broker listens on.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Listener")]
+struct ListenerView {
+    node: String,
+    /// `amqp`, `amqp/ssl` or `http`.
+    protocol: &'static str,
+    ip_address: String,
+    port: u16,
+    socket_opts: SocketOptions,
+}
+
+/// How sockets of a listener are set up.
+#[derive(Serialize, JsonSchema)]
+struct SocketOptions {
+    backlog: u32,
+    nodelay: bool,
+}
+
+/// Where the API and the web UI are.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Context {
+    node: String,
+    description: &'static str,
+    path: &'static str,
+    ip: String,
+    port: String,
+    ssl_opts: [(); 0],
+}
+
+async fn overview(caller: Caller, listing: Listing) -> One<Overview> {
     let about = caller.about();
     let overview = caller.backend().overview();
-    let (totals, churn) = (&overview.totals, &overview.churn);
-    let details = |of| caller.details(of, &listing);
-    let messages = details(Of::Broker);
-    listing.one(json!({
-        "product_name": "Amphora",
-        "product_version": env!("CARGO_PKG_VERSION"),
-        "management_version": RABBITMQ_VERSION,
-        "rabbitmq_version": RABBITMQ_VERSION,
-        "cluster_name": cluster_name(&caller),
-        "node": about.node,
-        "durability": about.durability.to_string(),
-        "alarms": alarms_in_effect(&caller),
-        "rates_mode": "basic",
-        "sample_retention_policies": {
-            "global": [600, 3600, 86_400],
-            "basic": [600, 3600, 86_400],
-            "detailed": [600, 3600, 86_400],
+    let totals = &overview.totals;
+    let mut messages = caller.details(Of::Broker, &listing);
+    let samples = [600, 3600, 86_400];
+    listing.one(Overview {
+        product_name: "Amphora",
+        product_version: env!("CARGO_PKG_VERSION"),
+        management_version: RABBITMQ_VERSION,
+        rabbitmq_version: RABBITMQ_VERSION,
+        cluster_name: cluster_name(&caller),
+        node: about.node.clone(),
+        durability: about.durability.to_string(),
+        alarms: alarms_in_effect(&caller),
+        rates_mode: "basic",
+        sample_retention_policies: Retention {
+            global: samples,
+            basic: samples,
+            detailed: samples,
         },
-        "disable_stats": false,
-        "enable_queue_totals": false,
-        "statistics_db_event_queue": 0,
-        "default_queue_type": "classic",
-        "exchange_types": exchange_types(&caller),
-        "listeners": listeners(about),
-        "contexts": contexts(about),
-        "message_stats": stats::message_stats(&overview.message_stats, &messages),
-        "queue_totals": stats::message_counts(&overview.messages, &messages),
-        "object_totals": details(Of::Objects).beside(json!({
-            "connections": totals.connections,
-            "channels": totals.channels,
-            "consumers": totals.consumers,
-            "exchanges": totals.exchanges,
-            "queues": totals.queues,
-        })),
-        "churn_rates": details(Of::Churn).beside(json!({
-            "connection_created": churn.connections_opened,
-            "connection_closed": churn.connections_closed,
-            "channel_created": churn.channels_opened,
-            "channel_closed": churn.channels_closed,
-            "queue_declared": churn.queues_declared,
-            "queue_created": churn.queues_created,
-            "queue_deleted": churn.queues_deleted,
-        })),
-    }))
+        disable_stats: false,
+        enable_queue_totals: false,
+        statistics_db_event_queue: 0,
+        default_queue_type: "classic",
+        release_series_support_status: "supported",
+        exchange_types: exchange_types(&caller),
+        listeners: listeners(about),
+        contexts: contexts(about),
+        queue_totals: stats::lengths(&overview.messages, &mut messages),
+        message_stats: stats::counted(&overview.message_stats, messages),
+        object_totals: Objects {
+            connections: totals.connections,
+            channels: totals.channels,
+            consumers: totals.consumers,
+            exchanges: totals.exchanges,
+            queues: totals.queues,
+            details: caller.details(Of::Objects, &listing),
+        },
+        churn_rates: churn_rates(&caller, &overview.churn, &listing),
+    })
 }
 
-async fn version(_: Caller) -> Json<Value> {
-    Json(env!("CARGO_PKG_VERSION").into())
+async fn version(_: Caller) -> One<&'static str> {
+    One::new(env!("CARGO_PKG_VERSION"))
 }
 
-async fn extensions(_: Caller) -> Json<Value> {
-    Json(json!([]))
+async fn extensions(_: Caller) -> One<[(); 0]> {
+    One::new([])
 }
 
-async fn list_nodes(caller: Caller, listing: Listing) -> Result<Response, Refused> {
-    caller.must_monitor()?;
-    listing.list(vec![node(&caller, &listing)], &["name"])
-}
-
-async fn show_node(
-    caller: Caller,
-    Path(name): Path<String>,
-    listing: Listing,
-) -> Result<Response, Refused> {
-    caller.must_monitor()?;
-    if name != caller.about().node {
-        return Err(Refused::not_found());
+pub(super) fn churn_rates(caller: &Caller, churn: &Churn, listing: &Listing) -> ChurnRates {
+    ChurnRates {
+        connection_created: churn.connections_opened,
+        connection_closed: churn.connections_closed,
+        channel_created: churn.channels_opened,
+        channel_closed: churn.channels_closed,
+        queue_declared: churn.queues_declared,
+        queue_created: churn.queues_created,
+        queue_deleted: churn.queues_deleted,
+        details: caller.details(Of::Churn, listing),
     }
-    Ok(listing.one(node(&caller, &listing)))
-}
-
-fn node(caller: &Caller, listing: &Listing) -> Value {
-    let about = caller.about();
-    let node = caller.backend().node();
-    let machine = json!({
-        "name": about.node,
-        "type": "disc",
-        "running": true,
-        "being_drained": false,
-        "partitions": [],
-        "os_pid": std::process::id().to_string(),
-        "uptime": u64::try_from(node.uptime.as_millis()).unwrap_or(u64::MAX),
-        "processors": std::thread::available_parallelism().map_or(1, usize::from),
-        "mem_used": node.memory_used,
-        "mem_limit": node.memory_mark,
-        "mem_alarm": node.memory_alarm,
-        "disk_free": node.disk_free,
-        "disk_free_limit": node.disk_free_limit,
-        "disk_free_alarm": node.disk_alarm,
-        "sockets_used": node.sockets_used,
-        "fd_used": stats::open_files(),
-        "fd_total": rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
-        "rates_mode": "basic",
-        "applications": [{ "name": "amphora", "description": "Amphora", "version": env!("CARGO_PKG_VERSION") }],
-        "enabled_plugins": [],
-        "exchange_types": exchange_types(caller),
-        "auth_mechanisms": named(&AUTH_MECHANISMS),
-        "contexts": contexts(about),
-    });
-    caller.details(Of::Node, listing).beside(machine)
 }
 
 /// Those that need no plugin, then those of plugins.
-fn exchange_types(caller: &Caller) -> Value {
-    let mut types = named(&EXCHANGE_TYPES);
+pub(super) fn exchange_types(caller: &Caller) -> Vec<ExchangeType> {
+    let mut types = ExchangeType::of(&EXCHANGE_TYPES);
     types.extend(plugins::exchange_types(caller));
-    Value::Array(types)
+    types
 }
 
-fn named(items: &[(&str, &str)]) -> Vec<Value> {
-    let view = |(name, description): &(&str, &str)| json!({ "name": name, "description": description, "enabled": true });
-    items.iter().map(view).collect()
+impl ExchangeType {
+    /// By name and description.
+    pub(super) fn of(items: &[(&str, &str)]) -> Vec<Self> {
+        let view = |(name, description): &(&str, &str)| Self {
+            name: (*name).to_owned(),
+            description: (*description).to_owned(),
+            enabled: true,
+        };
+        items.iter().map(view).collect()
+    }
 }
 
-fn listeners(about: &About) -> Value {
-    let view = |listener: &super::Listener| {
-        json!({
-            "node": about.node,
-            "protocol": listener.protocol,
-            "ip_address": listener.address.ip(),
-            "port": listener.address.port(),
-            "socket_opts": {},
-        })
+fn listeners(about: &About) -> Vec<ListenerView> {
+    let view = |listener: &Listener| ListenerView {
+        node: about.node.clone(),
+        protocol: listener.protocol,
+        ip_address: listener.address.ip().to_string(),
+        port: listener.address.port(),
+        socket_opts: SocketOptions {
+            backlog: Listener::BACKLOG,
+            nodelay: true,
+        },
     };
     about.listeners.iter().map(view).collect()
 }
 
-fn contexts(about: &About) -> Value {
-    let http = about
-        .listeners
-        .iter()
-        .filter(|listener| listener.protocol == "http");
-    let view = |listener: &super::Listener| {
-        json!({
-            "node": about.node,
-            "description": "Amphora Management",
-            "path": "/",
-            "ip": listener.address.ip(),
-            "port": listener.address.port().to_string(),
-            "ssl_opts": [],
-        })
+pub(super) fn contexts(about: &About) -> Vec<Context> {
+    let listeners = about.listeners.iter();
+    let http = listeners.filter(|listener| listener.protocol == "http");
+    let view = |listener: &Listener| Context {
+        node: about.node.clone(),
+        description: "Amphora Management",
+        path: "/",
+        ip: listener.address.ip().to_string(),
+        port: listener.address.port().to_string(),
+        ssl_opts: [],
     };
     http.map(view).collect()
 }

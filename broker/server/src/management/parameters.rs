@@ -2,9 +2,11 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
+use super::answer::{Many, One};
 use super::backend::{OPERATOR_POLICY, POLICY, Parameter};
 use super::body::Fields;
 use super::caller::Caller;
@@ -72,13 +74,10 @@ fn listed(
     caller: &Caller,
     listing: &Listing,
     passes: impl Fn(&Parameter) -> bool,
-) -> Result<Response, Refused> {
+) -> Result<Many<ParameterView>, Refused> {
     caller.must_make_policies(None)?;
     let parameters = open(caller).filter(passes);
-    listing.list(
-        parameters.map(|parameter| view(&parameter)).collect(),
-        ORDER,
-    )
+    listing.list(parameters.map(|parameter| view(&parameter)), ORDER)
 }
 
 fn open(caller: &Caller) -> impl Iterator<Item = Parameter> {
@@ -87,7 +86,7 @@ fn open(caller: &Caller) -> impl Iterator<Item = Parameter> {
         .filter(|parameter| parameter.component != POLICY && caller.may_enter(&parameter.vhost))
 }
 
-async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list_all(caller: Caller, listing: Listing) -> Result<Many<ParameterView>, Refused> {
     listed(&caller, &listing, |_| true)
 }
 
@@ -95,7 +94,7 @@ async fn list_of_component(
     caller: Caller,
     Path(component): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<ParameterView>, Refused> {
     listed(&caller, &listing, |parameter| {
         parameter.component == component
     })
@@ -105,7 +104,7 @@ async fn list(
     caller: Caller,
     Path((component, vhost)): Path<(String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<ParameterView>, Refused> {
     caller.must_make_policies(Some(&vhost))?;
     caller.enter(&vhost)?;
     listed(&caller, &listing, |parameter| {
@@ -117,7 +116,7 @@ async fn show(
     caller: Caller,
     Path((component, vhost, name)): Path<(String, String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<ParameterView>, Refused> {
     caller.must_make_policies(Some(&vhost))?;
     let found = open(&caller).find(|parameter| {
         parameter.component == component && parameter.vhost == vhost && parameter.name == name
@@ -164,17 +163,17 @@ fn may_change(caller: &Caller, component: &str, vhost: &str) -> Result<(), Refus
     Ok(())
 }
 
-async fn list_global(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list_global(caller: Caller, listing: Listing) -> Result<Many<GlobalParameter>, Refused> {
     caller.must_make_policies(None)?;
     let parameters = caller.administration().global_parameters();
-    listing.list(parameters.iter().map(view_global).collect(), &["name"])
+    listing.list(parameters.iter().map(view_global), &["name"])
 }
 
 async fn show_global(
     caller: Caller,
     Path(name): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<GlobalParameter>, Refused> {
     caller.must_make_policies(None)?;
     let parameters = caller.administration().global_parameters();
     let found = parameters.iter().find(|(known, _)| *known == name);
@@ -203,15 +202,46 @@ async fn remove_global(caller: Caller, Path(name): Path<String>) -> Result<Statu
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) fn view(parameter: &Parameter) -> Value {
-    json!({
-        "value": parameter.value,
-        "vhost": parameter.vhost,
-        "component": parameter.component,
-        "name": parameter.name,
-    })
+/// A parameter of a virtual host.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Parameter")]
+pub(super) struct ParameterView {
+    value: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vhost: Option<String>,
+    component: String,
+    name: String,
 }
 
-pub(super) fn view_global((name, value): &(String, Value)) -> Value {
-    json!({ "name": name, "value": value })
+/// A parameter of the broker as a whole.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct GlobalParameter {
+    name: String,
+    value: Value,
+}
+
+impl ParameterView {
+    /// For definitions of a single virtual host, which have no name of it.
+    pub(super) fn without_vhost(self) -> Self {
+        Self {
+            vhost: None,
+            ..self
+        }
+    }
+}
+
+pub(super) fn view(parameter: &Parameter) -> ParameterView {
+    ParameterView {
+        value: parameter.value.clone(),
+        vhost: Some(parameter.vhost.clone()),
+        component: parameter.component.clone(),
+        name: parameter.name.clone(),
+    }
+}
+
+pub(super) fn view_global((name, value): &(String, Value)) -> GlobalParameter {
+    GlobalParameter {
+        name: name.clone(),
+        value: value.clone(),
+    }
 }

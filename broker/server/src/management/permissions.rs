@@ -2,9 +2,10 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::{Many, One};
 use super::backend::{AdministrationRefusal, PermissionPatterns, Place};
 use super::body::Fields;
 use super::caller::Caller;
@@ -101,67 +102,60 @@ fn topic_routes() -> Routes {
         )
 }
 
-type View = fn(&User) -> Vec<Value>;
-
 /// Those of all users that pass.
-fn listed(
+fn listed<T: Granted>(
     caller: &Caller,
     listing: &Listing,
-    view: View,
-    passes: impl Fn(&Value) -> bool,
-) -> Result<Response, Refused> {
+    passes: impl Fn(&T) -> bool,
+) -> Result<Many<T>, Refused> {
     caller.must_administrate()?;
     let users = caller.users().all();
-    let shown = users.iter().flat_map(|user| view(user));
-    listing.list(shown.filter(passes).collect(), ORDER)
+    let shown = users.iter().flat_map(|user| T::to(user));
+    listing.list(shown.filter(passes), ORDER)
 }
 
 /// Those of one user, if there is such a user.
-fn listed_of_user(
+fn listed_of_user<T: Granted>(
     caller: &Caller,
     listing: &Listing,
-    view: View,
     user: &str,
-    passes: impl Fn(&Value) -> bool,
-) -> Result<Response, Refused> {
+    passes: impl Fn(&T) -> bool,
+) -> Result<Many<T>, Refused> {
     caller.must_administrate()?;
     let user = caller.users().find(user).ok_or_else(Refused::not_found)?;
-    let shown = view(&user).into_iter().filter(passes);
-    listing.list(shown.collect(), ORDER)
+    listing.list(T::to(&user).into_iter().filter(passes), ORDER)
 }
 
-async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
-    listed(&caller, &listing, permissions, |_| true)
+async fn list(caller: Caller, listing: Listing) -> Result<Many<Permission>, Refused> {
+    listed(&caller, &listing, |_| true)
 }
 
 async fn list_of_user(
     caller: Caller,
     Path(user): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
-    listed_of_user(&caller, &listing, permissions, &user, |_| true)
+) -> Result<Many<Permission>, Refused> {
+    listed_of_user(&caller, &listing, &user, |_| true)
 }
 
 async fn list_of_vhost(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Permission>, Refused> {
     must_exist(&caller, &vhost)?;
-    listed(&caller, &listing, permissions, |shown| {
-        shown["vhost"] == vhost
-    })
+    listed(&caller, &listing, |shown: &Permission| shown.vhost == vhost)
 }
 
 async fn show(
     caller: Caller,
     Path((vhost, name)): Path<(String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<Permission>, Refused> {
     caller.must_administrate()?;
     let user = caller.users().find(&name).ok_or_else(Refused::not_found)?;
     let mut shown = permissions(&user).into_iter();
-    let shown = shown.find(|shown| shown["vhost"] == vhost);
+    let shown = shown.find(|shown| shown.vhost == vhost);
     Ok(listing.one(shown.ok_or_else(Refused::not_found)?))
 }
 
@@ -202,26 +196,26 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn list_topics(caller: Caller, listing: Listing) -> Result<Response, Refused> {
-    listed(&caller, &listing, topic_permissions, |_| true)
+async fn list_topics(caller: Caller, listing: Listing) -> Result<Many<TopicPermission>, Refused> {
+    listed(&caller, &listing, |_| true)
 }
 
 async fn list_topics_of_user(
     caller: Caller,
     Path(user): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
-    listed_of_user(&caller, &listing, topic_permissions, &user, |_| true)
+) -> Result<Many<TopicPermission>, Refused> {
+    listed_of_user(&caller, &listing, &user, |_| true)
 }
 
 async fn list_topics_of_vhost(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<TopicPermission>, Refused> {
     must_exist(&caller, &vhost)?;
-    listed(&caller, &listing, topic_permissions, |shown| {
-        shown["vhost"] == vhost
+    listed(&caller, &listing, |shown: &TopicPermission| {
+        shown.vhost == vhost
     })
 }
 
@@ -229,9 +223,9 @@ async fn show_topics(
     caller: Caller,
     Path((vhost, user)): Path<(String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
-    listed_of_user(&caller, &listing, topic_permissions, &user, |shown| {
-        shown["vhost"] == vhost
+) -> Result<Many<TopicPermission>, Refused> {
+    listed_of_user(&caller, &listing, &user, |shown: &TopicPermission| {
+        shown.vhost == vhost
     })
 }
 
@@ -239,9 +233,9 @@ async fn show_topics_of_exchange(
     caller: Caller,
     Path((vhost, user, exchange)): Path<(String, String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
-    listed_of_user(&caller, &listing, topic_permissions, &user, |shown| {
-        shown["vhost"] == vhost && shown["exchange"] == exchange
+) -> Result<Many<TopicPermission>, Refused> {
+    listed_of_user(&caller, &listing, &user, |shown: &TopicPermission| {
+        shown.vhost == vhost && shown.exchange == exchange
     })
 }
 
@@ -319,36 +313,72 @@ fn absent_place(refusal: AdministrationRefusal) -> Refused {
     }
 }
 
-/// A user's permissions, one object per virtual host.
-pub(super) fn permissions(user: &User) -> Vec<Value> {
+/// What a user may do in a virtual host: regular expressions of names.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Permission {
+    user: String,
+    vhost: String,
+    configure: String,
+    write: String,
+    read: String,
+}
+
+/// With which routing keys a user may publish to an exchange, and bind to it: regular expressions.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TopicPermission {
+    user: String,
+    vhost: String,
+    exchange: String,
+    write: String,
+    read: String,
+}
+
+/// What is granted to one user somewhere.
+trait Granted: Serialize + Sized {
+    /// All that a user has.
+    fn to(user: &User) -> Vec<Self>;
+}
+
+impl Granted for Permission {
+    fn to(user: &User) -> Vec<Self> {
+        permissions(user)
+    }
+}
+
+impl Granted for TopicPermission {
+    fn to(user: &User) -> Vec<Self> {
+        topic_permissions(user)
+    }
+}
+
+/// A user's permissions, one for each virtual host.
+pub(super) fn permissions(user: &User) -> Vec<Permission> {
     let account = user.account();
     let granted = account.permissions.iter();
     granted
-        .map(|(vhost, granted)| {
-            json!({
-                "user": &*user.name,
-                "vhost": vhost,
-                "configure": granted.configure.as_str(),
-                "write": granted.write.as_str(),
-                "read": granted.read.as_str(),
-            })
+        .map(|(vhost, granted)| Permission {
+            user: user.name.to_string(),
+            vhost: vhost.clone(),
+            configure: granted.configure.as_str().to_owned(),
+            write: granted.write.as_str().to_owned(),
+            read: granted.read.as_str().to_owned(),
         })
         .collect()
 }
 
-/// A user's topic permissions, one object per virtual host and exchange.
-pub(super) fn topic_permissions(user: &User) -> Vec<Value> {
+/// A user's topic permissions, one for each virtual host and exchange.
+pub(super) fn topic_permissions(user: &User) -> Vec<TopicPermission> {
     let account = user.account();
     let mut shown = Vec::new();
     for (vhost, exchanges) in &account.topic_permissions {
         for (exchange, granted) in exchanges {
-            shown.push(json!({
-                "user": &*user.name,
-                "vhost": vhost,
-                "exchange": exchange,
-                "write": granted.write(),
-                "read": granted.read(),
-            }));
+            shown.push(TopicPermission {
+                user: user.name.to_string(),
+                vhost: vhost.clone(),
+                exchange: exchange.clone(),
+                write: granted.write().to_owned(),
+                read: granted.read().to_owned(),
+            });
         }
     }
     shown

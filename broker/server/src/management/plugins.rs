@@ -1,24 +1,23 @@
 //! Plugins: `/api/plugins`. Whoever monitors may look, administrators may change.
 
+mod view;
+
 use std::collections::HashMap;
 
-use amphora_core::hook::{BodyNeeds, HeaderNeeds, Needs};
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Map, Value, json};
 
+use self::view::{LogLine, view, view_line};
+use super::answer::{Many, One};
 use super::backend::{PluginRefusal, PutPlugin};
 use super::caller::Caller;
 use super::listing::Listing;
+use super::overview::ExchangeType;
 use super::refused::Refused;
 use super::routes::Routes;
-use super::snapshot::{
-    Bucket, PluginLogLine, PluginMetric, PluginSnapshot, PluginState, PluginVersion,
-};
-use super::stats;
+use super::snapshot::PluginSnapshot;
 use crate::config::{ByteSize, Plugin};
 
 /// The largest component that can be uploaded. Those of Python have some 20 MiB.
@@ -37,18 +36,18 @@ pub(super) fn routes() -> Routes {
         .body_max(body_max)
 }
 
-async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list(caller: Caller, listing: Listing) -> Result<Many<view::Plugin>, Refused> {
     caller.must_monitor()?;
     let plugins = caller.backend().plugins().all();
     let views = plugins.iter().map(|plugin| view(&caller, plugin));
-    listing.list(views.collect(), &["name"])
+    listing.list(views, &["name"])
 }
 
 async fn show(
     caller: Caller,
     Path(name): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<view::Plugin>, Refused> {
     caller.must_monitor()?;
     let plugin = caller.backend().plugins().find(&name);
     Ok(listing.one(view(&caller, &plugin.ok_or_else(Refused::not_found)?)))
@@ -58,11 +57,11 @@ async fn log(
     caller: Caller,
     Path(name): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<LogLine>, Refused> {
     caller.must_monitor()?;
     let plugins = caller.backend().plugins();
     plugins.find(&name).ok_or_else(Refused::not_found)?;
-    listing.list(plugins.log(&name).iter().map(view_line).collect(), &[])
+    listing.list(plugins.log(&name).iter().map(view_line), &[])
 }
 
 /// The body is the component; the query has the settings, with the keys of `[[plugin]]`.
@@ -99,11 +98,12 @@ async fn put(
         }
     };
     let command = PutPlugin {
-        name,
+        name: name.clone(),
         component,
         settings,
     };
     plugins.put(command).await?;
+    note(&caller, &name, "uploaded");
     Ok(if known.is_some() {
         StatusCode::NO_CONTENT
     } else {
@@ -114,12 +114,14 @@ async fn put(
 async fn load(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Refused> {
     caller.must_administrate()?;
     caller.backend().plugins().load(&name).await?;
+    note(&caller, &name, "loaded from its path");
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn rollback(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Refused> {
     caller.must_administrate()?;
     caller.backend().plugins().rollback(&name).await?;
+    note(&caller, &name, "rolled back");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -131,171 +133,27 @@ async fn unload(
     caller.must_administrate()?;
     let force = query.get("force").is_some_and(|value| value == "true");
     caller.backend().plugins().unload(&name, force).await?;
+    note(&caller, &name, "unloaded");
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// One line for each change.
+fn note(caller: &Caller, plugin: &str, what: &str) {
+    let by = caller.identity().user();
+    tracing::info!(target: "amphora::audit", %by, plugin, "plugin {what}");
+}
+
 /// The types of exchange that plugins supply, as the overview lists types.
-pub(super) fn exchange_types(caller: &Caller) -> Vec<Value> {
+pub(super) fn exchange_types(caller: &Caller) -> Vec<ExchangeType> {
     let plugins = caller.backend().plugins().all();
     let view = |plugin: &PluginSnapshot| {
-        Some(json!({
-            "name": plugin.settings.exchange_type.as_ref()?,
-            "description": format!("Supplied by plugin '{}'", plugin.settings.name),
-            "enabled": plugin.version.is_some(),
-        }))
+        Some(ExchangeType {
+            name: plugin.settings.exchange_type.clone()?,
+            description: format!("Supplied by plugin '{}'", plugin.settings.name),
+            enabled: plugin.version.is_some(),
+        })
     };
     plugins.iter().filter_map(view).collect()
-}
-
-fn view(caller: &Caller, plugin: &PluginSnapshot) -> Value {
-    let mut columns = Map::new();
-    columns.extend(settings(caller, &plugin.settings));
-    columns.extend(state(plugin));
-    columns.extend(figures(plugin));
-    Value::Object(columns)
-}
-
-fn settings(caller: &Caller, plugin: &Plugin) -> Map<String, Value> {
-    let kind = match plugin.exchange_type {
-        Some(_) => "exchange",
-        None => "transform",
-    };
-    let grants = plugin.grants.iter().map(|grant| grant.name());
-    let mut columns = stats::columns(json!({
-        "name": plugin.name,
-        "path": plugin.path,
-        "kind": kind,
-        "exchange_type": plugin.exchange_type,
-        "grants": grants.collect::<Vec<_>>(),
-        "deadline_ms": stats::whole_millis(plugin.deadline),
-        "memory_max": plugin.memory.as_bytes(),
-        "kv_max": plugin.kv_size.as_bytes(),
-        "on_error": plugin.on_error.name(),
-        "dead_letter_exchange": plugin.dead_letter_exchange.as_deref(),
-        "dead_letter_routing_key": plugin.dead_letter_routing_key.as_deref(),
-    }));
-    // Some have a password in there.
-    if caller.identity().is_administrator() {
-        columns.insert("config".to_owned(), json!(plugin.config));
-    }
-    columns
-}
-
-fn state(plugin: &PluginSnapshot) -> Map<String, Value> {
-    let version = plugin.version.as_ref();
-    let quarantine = match plugin.state {
-        PluginState::Quarantined(left) => Some(stats::whole_millis(left)),
-        _ => None,
-    };
-    let failure = plugin.last_error.as_ref();
-    stats::columns(json!({
-        "source": plugin.source.name(),
-        "state": plugin.state.name(),
-        "quarantine_left_ms": quarantine,
-        "version": version.map(|version| &version.version),
-        "hash": version.map(|version| &version.hash),
-        "size": version.map(|version| version.size),
-        "loaded_at": version.map(|version| stats::millis(version.loaded_at)),
-        "described_name": version.map(|version| &version.described_name),
-        "needs": version.map(|version| needs(&version.needs)),
-        "previous": plugin.previous.as_ref().map(previous),
-        "last_error": failure.map(|failure| json!({ "text": failure.text, "at": stats::millis(failure.at) })),
-    }))
-}
-
-fn previous(version: &PluginVersion) -> Value {
-    json!({
-        "version": version.version,
-        "hash": version.hash,
-        "size": version.size,
-        "loaded_at": stats::millis(version.loaded_at),
-    })
-}
-
-fn figures(plugin: &PluginSnapshot) -> Map<String, Value> {
-    let stats = &plugin.stats;
-    let faults = stats.faults.iter();
-    let faults: Map<_, _> = faults
-        .map(|(fault, count)| (fault.name().to_owned(), (*count).into()))
-        .collect();
-    let metrics = plugin.metrics.iter();
-    let metrics: Map<_, _> = metrics
-        .map(|(name, metric)| (name.clone(), view_metric(*metric)))
-        .collect();
-    stats::columns(json!({
-        "instances": plugin.instances,
-        "memory": plugin.memory,
-        "exchanges": plugin.exchanges,
-        "calls": stats.calls,
-        "messages": stats.messages,
-        "batch_size": histogram(u128::from(stats.messages), stats.calls, &stats.batch_sizes),
-        "ns_per_message": histogram(stats.time.as_nanos(), stats.messages, &stats.ns_per_message),
-        "ns_per_call": histogram(stats.time.as_nanos(), stats.calls, &stats.ns_per_call),
-        "cache_hits": stats.cache_hits,
-        "errors": faults,
-        "timeouts": stats.timeouts(),
-        "failed_messages": stats.failed_messages,
-        "lost_dead_letters": stats.lost_dead_letters,
-        "lost_publishes": stats.lost_publishes,
-        "quarantines": stats.quarantines,
-        "loads": stats.loads,
-        "failed_loads": stats.failed_loads,
-        "kv_entries": plugin.kv_entries,
-        "kv_bytes": plugin.kv_bytes,
-        "log_lines_dropped": plugin.log_lines_dropped,
-        "metrics_dropped": plugin.metrics_dropped,
-        "metrics": metrics,
-    }))
-}
-
-/// In the words of the contract.
-fn needs(needs: &Needs) -> Value {
-    let parts = [
-        ("vhost", needs.parts.vhost),
-        ("exchange", needs.parts.exchange),
-        ("routing-key", needs.parts.routing_key),
-        ("user", needs.parts.user),
-        ("time", needs.parts.time),
-        ("properties", needs.parts.properties),
-    ];
-    let parts = parts.into_iter().filter(|(_, needed)| *needed);
-    json!({
-        "parts": parts.map(|(name, _)| name).collect::<Vec<_>>(),
-        "headers": match &needs.headers {
-            HeaderNeeds::None => json!("none"),
-            HeaderNeeds::Named(names) => json!(names),
-            HeaderNeeds::All => json!("all"),
-        },
-        "body": match needs.body {
-            BodyNeeds::None => json!("none"),
-            BodyNeeds::Prefix(bytes) => json!(bytes),
-            BodyNeeds::Whole => json!("whole"),
-        },
-        "pure": needs.pure,
-    })
-}
-
-/// A mean, which there is none of nothing, and what it is the mean of.
-fn histogram(sum: u128, count: u64, buckets: &[Bucket]) -> Value {
-    let mean = sum.checked_div(u128::from(count));
-    let buckets = buckets
-        .iter()
-        .map(|bucket| json!({ "at_most": bucket.at_most, "count": bucket.count }));
-    json!({
-        "mean": mean.map(|mean| u64::try_from(mean).unwrap_or(u64::MAX)),
-        "histogram": buckets.collect::<Vec<_>>(),
-    })
-}
-
-fn view_metric(metric: PluginMetric) -> Value {
-    match metric {
-        PluginMetric::Counter(count) => count.into(),
-        PluginMetric::Gauge(value) => value.into(),
-    }
-}
-
-fn view_line(line: &PluginLogLine) -> Value {
-    json!({ "at": stats::millis(line.at), "level": line.level, "text": line.text })
 }
 
 impl From<PluginRefusal> for Refused {

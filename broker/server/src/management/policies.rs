@@ -2,12 +2,15 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::answer::{Many, One};
 use super::backend::{OPERATOR_POLICY, POLICY, Parameter};
 use super::body::Fields;
 use super::caller::Caller;
+use super::json::Object;
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::{self, Routes, optional, required};
@@ -63,28 +66,28 @@ const fn kind(operators: bool) -> Kind {
 async fn list_all<const OPERATORS: bool>(
     caller: Caller,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Policy>, Refused> {
     let policies = of_kind(&caller, kind(OPERATORS));
     let open = policies.filter(|policy| caller.may_enter(&policy.vhost));
-    listing.list(open.map(|policy| view(&policy)).collect(), ORDER)
+    listing.list(open.map(|policy| view(&policy)), ORDER)
 }
 
 async fn list<const OPERATORS: bool>(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Policy>, Refused> {
     caller.enter(&vhost)?;
     let policies = of_kind(&caller, kind(OPERATORS));
     let within = policies.filter(|policy| policy.vhost == vhost);
-    listing.list(within.map(|policy| view(&policy)).collect(), ORDER)
+    listing.list(within.map(|policy| view(&policy)), ORDER)
 }
 
 async fn show<const OPERATORS: bool>(
     caller: Caller,
     Path((vhost, name)): Path<(String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<Policy>, Refused> {
     caller.enter(&vhost)?;
     let mut policies = of_kind(&caller, kind(OPERATORS));
     let found = policies.find(|policy| policy.vhost == vhost && policy.name == name);
@@ -155,14 +158,45 @@ pub(super) fn parameter(
     }
 }
 
-pub(super) fn view(policy: &Parameter) -> Value {
+/// A policy.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Policy {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vhost: Option<String>,
+    name: String,
+    /// A regular expression of the names that it applies to.
+    #[schemars(with = "String")]
+    pattern: Value,
+    /// `all`, `queues`, `exchanges`, or a type of queue.
+    #[serde(rename = "apply-to")]
+    #[schemars(with = "String")]
+    apply_to: Value,
+    /// What it sets, by key.
+    #[schemars(with = "Object")]
+    definition: Value,
+    /// Of those that apply, the one with the highest does.
+    #[schemars(with = "i64")]
+    priority: Value,
+}
+
+impl Policy {
+    /// For definitions of a single virtual host, which have no name of it.
+    pub(super) fn without_vhost(self) -> Self {
+        Self {
+            vhost: None,
+            ..self
+        }
+    }
+}
+
+pub(super) fn view(policy: &Parameter) -> Policy {
     let value = |key: &str| policy.value.get(key).cloned().unwrap_or_default();
-    json!({
-        "vhost": policy.vhost,
-        "name": policy.name,
-        "pattern": value("pattern"),
-        "apply-to": value("apply-to"),
-        "definition": value("definition"),
-        "priority": value("priority"),
-    })
+    Policy {
+        vhost: Some(policy.vhost.clone()),
+        name: policy.name.clone(),
+        pattern: value("pattern"),
+        apply_to: value("apply-to"),
+        definition: value("definition"),
+        priority: value("priority"),
+    }
 }

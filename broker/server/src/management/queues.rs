@@ -1,24 +1,24 @@
 //! Queues: `/api/queues`.
 
+mod view;
+
 use std::collections::HashMap;
 
 use amphora_protocol::wire::types::{QueueName, VhostName};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
 
+use self::view::view;
+pub(super) use self::view::{Owner, Queue, QueueWithConsumers};
+use super::answer::{Many, One};
 use super::backend::{DeclareQueue, DeleteQueue};
 use super::body::Fields;
 use super::caller::Caller;
 use super::consumers;
-use super::history::Of;
-use super::json;
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::{Kind, Routes, optional};
 use super::snapshot::QueueSnapshot;
-use super::stats;
 
 const ORDER: &[&str] = &["vhost", "name"];
 
@@ -56,7 +56,7 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn list_all(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list_all(caller: Caller, listing: Listing) -> Result<Many<Queue>, Refused> {
     list_of(&caller, &listing, &caller.vhosts())
 }
 
@@ -64,13 +64,17 @@ async fn list(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Queue>, Refused> {
     let access = caller.enter(&vhost)?;
     list_of(&caller, &listing, std::slice::from_ref(access.vhost()))
 }
 
 /// The queues of these virtual hosts. There may be very many, of which most requests want a page.
-fn list_of(caller: &Caller, listing: &Listing, vhosts: &[VhostName]) -> Result<Response, Refused> {
+fn list_of(
+    caller: &Caller,
+    listing: &Listing,
+    vhosts: &[VhostName],
+) -> Result<Many<Queue>, Refused> {
     let backend = caller.backend();
     let places = |vhost: &VhostName| {
         let names = backend.queue_names(vhost).into_iter();
@@ -96,7 +100,7 @@ fn list_of(caller: &Caller, listing: &Listing, vhosts: &[VhostName]) -> Result<R
     if let Some(page) = listing.page_by_number(&queues, number, place, views) {
         return page;
     }
-    listing.list(queues.iter().map(views).collect(), ORDER)
+    listing.list(queues.iter().map(views), ORDER)
 }
 
 fn place(queue: &QueueSnapshot) -> (&str, &str) {
@@ -137,20 +141,23 @@ async fn show(
     caller: Caller,
     Path((vhost, name)): Path<(String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<QueueWithConsumers>, Refused> {
     caller.enter(&vhost)?;
     let queue = caller
         .backend()
         .queue(&vhost, &name)
         .ok_or_else(Refused::not_found)?;
-    let mut shown = view(&caller, &queue, &listing);
     let mut details = caller.backend().consumers(&vhost);
     details.retain(|consumer| consumer.queue == queue.name);
-    shown["consumer_details"] = details
-        .iter()
-        .map(|consumer| consumers::view(&caller, consumer))
-        .collect();
-    Ok(listing.one(shown))
+    let details = details.iter();
+    Ok(listing.one(QueueWithConsumers {
+        queue: view(&caller, &queue, &listing),
+        consumer_details: details
+            .map(|consumer| consumers::view(&caller, consumer))
+            .collect(),
+        incoming: [],
+        deliveries: [],
+    }))
 }
 
 async fn declare(
@@ -241,55 +248,4 @@ async fn set_paused(
 
 pub(super) fn queue_name(name: &str) -> Result<QueueName, Refused> {
     QueueName::new(name).map_err(|error| Refused::bad_request(error.to_string()))
-}
-
-fn view(caller: &Caller, queue: &QueueSnapshot, listing: &Listing) -> Value {
-    let messages = &queue.messages;
-    let details = caller.details(Of::Queue(queue.id), listing);
-    let mut columns = stats::columns(json!({
-        "vhost": queue.vhost.as_str(),
-        "name": queue.name.as_str(),
-        "type": queue.kind,
-        "node": caller.about().node,
-        "state": if queue.paused { "paused" } else { "running" },
-        "durable": queue.durable,
-        "auto_delete": queue.auto_delete,
-        "exclusive": queue.owner.is_some(),
-        "arguments": json::from_table(&queue.arguments),
-        "policy": queue.policies.policy.as_deref(),
-        "operator_policy": queue.policies.operator_policy.as_deref(),
-        "effective_policy_definition": json::from_table(&queue.policies.definition),
-        "consumers": queue.consumer_count,
-        "exclusive_consumer_tag": queue.exclusive_consumer.as_deref(),
-        "single_active_consumer_tag": queue.single_active_consumer.as_deref(),
-        "idle_since": queue.idle_since.map(stats::timestamp),
-        "memory": queue.memory,
-        "messages_ram": queue.in_memory_count,
-        // Those that wait for their next attempt, and those that are on their way to the dead-letter exchange.
-        "messages_delayed": queue.delayed_count,
-        "messages_dying": queue.dying_count,
-        "deaths": {
-            "rejected": queue.deaths.rejected,
-            "expired": queue.deaths.expired,
-            "maxlen": queue.deaths.dropped,
-            "delivery_limit": queue.deaths.exhausted,
-            "dead_lettered": queue.deaths.dead_lettered,
-            "refused": queue.deaths.refused,
-        },
-        "messages_persistent": messages.persistent_count,
-        "message_bytes": messages.bytes(),
-        "message_bytes_ready": messages.ready_bytes,
-        "message_bytes_unacknowledged": messages.unacked_bytes,
-        "message_bytes_persistent": messages.persistent_bytes,
-        "messages_deduplicated": queue.deduplicated,
-        "message_stats": stats::message_stats(&queue.message_stats, &details),
-    }));
-    columns.extend(stats::message_counts(messages, &details));
-    if let Some(owner) = &queue.owner {
-        columns.insert(
-            "owner_pid_details".to_owned(),
-            json!({ "name": &*owner.name, "peer_host": owner.peer.ip(), "peer_port": owner.peer.port() }),
-        );
-    }
-    Value::Object(columns)
 }

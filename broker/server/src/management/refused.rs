@@ -6,9 +6,19 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::backend::AdministrationRefusal;
+
+/// What the body of a refusal has.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Refusal {
+    /// The kind of refusal, in a word.
+    error: &'static str,
+    /// Why.
+    reason: String,
+}
 
 /// A request that was not done, and why.
 #[derive(Debug)]
@@ -100,6 +110,15 @@ impl Refused {
         }
     }
 
+    /// 500: what is there cannot be told.
+    pub(super) fn untold(error: &serde_json::Error) -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            error: "internal_server_error",
+            reason: error.to_string(),
+        }
+    }
+
     /// 401: nobody, or somebody else, must log in.
     pub(super) fn not_authenticated(reason: impl Into<String>) -> Self {
         Self {
@@ -152,9 +171,13 @@ impl From<AdministrationRefusal> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let body = Json(json!({ "error": self.error, "reason": self.reason }));
-        let mut response = (self.status, body).into_response();
-        if self.error == "not_authorized" {
+        let Self {
+            status,
+            error,
+            reason,
+        } = self;
+        let mut response = (status, Json(Refusal { error, reason })).into_response();
+        if error == "not_authorized" {
             let challenge = HeaderValue::from_static("Basic realm=\"Amphora Management\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }

@@ -192,6 +192,8 @@ mod tests {
         let about = About {
             node: "amphora@test".to_owned(),
             listeners: vec![],
+            config: Arc::default(),
+            config_file: None,
             durability: Durability::Fsync,
             message_size_max: ByteSize::mib(1),
             management: Management::default(),

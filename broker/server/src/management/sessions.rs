@@ -13,11 +13,12 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Form, Json};
 use parking_lot::Mutex;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Api;
+use super::answer::One;
 use super::caller::{Caller, peer_of};
 use super::refused::Refused;
 use super::routes::Routes;
@@ -151,7 +152,14 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     elsewhere || text(&FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none")
 }
 
-async fn login(State(api): State<Api>, request: Request) -> Result<Response, Refused> {
+/// Who has logged in.
+#[derive(Serialize, JsonSchema)]
+struct LoggedIn {
+    name: String,
+    tags: Vec<String>,
+}
+
+async fn login(State(api): State<Api>, request: Request) -> Result<One<LoggedIn>, Refused> {
     let (parts, body) = request.into_parts();
     if is_foreign(&parts.headers) {
         return Err(Refused::forbidden("log in from a page of this broker"));
@@ -167,8 +175,12 @@ async fn login(State(api): State<Api>, request: Request) -> Result<Response, Ref
     let user = identity.user();
     tracing::info!(target: "amphora::audit", %user, "logged in to the web UI");
     let cookie = cookie(&parts.headers, &token);
-    let answer = json!({ "name": &**user, "tags": &*identity.tags() });
-    Ok(([(SET_COOKIE, cookie)], Json(answer)).into_response())
+    let answer = LoggedIn {
+        name: user.to_string(),
+        tags: identity.tags().to_vec(),
+    };
+    let answer = ([(SET_COOKIE, cookie)], Json(answer));
+    Ok(One::written(answer))
 }
 
 /// Needs no session: one that is over can be logged out of.

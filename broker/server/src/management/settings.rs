@@ -1,13 +1,17 @@
-//! What can be changed of the configuration while the broker runs, until the file says otherwise: `/api/settings`.
+//! The configuration that is in force: `/api/config/effective`; and what can be changed of it while the broker runs, until the file says
+//! otherwise: `/api/settings`.
 
 use axum::http::StatusCode;
-use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::answer::One;
 use super::backend::ChangeSettings;
 use super::body::Fields;
 use super::caller::Caller;
+use super::json::Object;
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::{Kind, Routes, optional};
@@ -25,16 +29,47 @@ pub(super) fn routes() -> Routes {
             optional("memory_mark", Kind::Text),
             optional("disk_free_limit", Kind::Text),
         ])
+        .get(
+            "/config/effective",
+            effective,
+            "The configuration that is in force, but for users, plugins and where they are attached, which have paths of their own.",
+        )
 }
 
-async fn show(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+/// What can be changed while the broker runs.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Settings")]
+struct SettingsView {
+    /// What is logged: a level, optionally with levels per part.
+    log_level: String,
+    /// Bytes of memory above which publishers are blocked.
+    memory_mark: u64,
+    /// Bytes of the disk below which publishers are blocked.
+    disk_free_limit: u64,
+}
+
+async fn show(caller: Caller, listing: Listing) -> Result<One<SettingsView>, Refused> {
     caller.must_administrate()?;
     let settings = caller.backend().settings();
-    Ok(listing.one(json!({
-        "log_level": settings.log_level,
-        "memory_mark": settings.memory_mark,
-        "disk_free_limit": settings.disk_free_limit,
-    })))
+    Ok(listing.one(SettingsView {
+        log_level: settings.log_level,
+        memory_mark: settings.memory_mark,
+        disk_free_limit: settings.disk_free_limit,
+    }))
+}
+
+async fn effective(caller: Caller, listing: Listing) -> Result<One<Object>, Refused> {
+    caller.must_administrate()?;
+    let about = caller.about();
+    let settings = caller.backend().settings();
+    let mut config = (*about.config).clone();
+    config.limits = settings.limits;
+    config.logging.level = settings.log_level;
+    if let Some(tls) = &about.tls {
+        config.tls = tls.files();
+    }
+    let shown = config.shown().map_err(|error| Refused::untold(&error))?;
+    Ok(listing.one(shown))
 }
 
 async fn change(caller: Caller, body: Fields) -> Result<StatusCode, Refused> {

@@ -17,7 +17,7 @@ use amphora_protocol::wire::types::{
 
 pub use self::clients::{
     ChannelSnapshot, ConnectionRef, ConnectionSnapshot, ConnectionState, ConsumerSnapshot,
-    TlsSnapshot,
+    PeerCertificateSnapshot, TlsSnapshot,
 };
 pub use self::delayed::{DelayedId, DelayedPage, DelayedSnapshot};
 pub use self::machine::{AllocatorSnapshot, Distribution, NodeSnapshot, StoreSnapshot};
@@ -39,6 +39,14 @@ pub struct Overview {
     pub messages: MessageCounts,
     /// What happened to messages since the broker started.
     pub message_stats: MessageStats,
+    /// Publishes on channels that want confirms, since the broker started.
+    pub confirmable: u64,
+    /// Messages that queues took since the broker started, each counted.
+    pub routed: u64,
+    /// Channels that have published.
+    pub publishers: u64,
+    /// What queues gave up since the broker started.
+    pub deaths: Deaths,
     /// What was opened, closed, created and deleted since the broker started.
     pub churn: Churn,
 }
@@ -119,6 +127,10 @@ pub struct MessageStats {
     pub redeliver: u64,
     /// Acknowledged.
     pub ack: u64,
+    /// Read back from the store.
+    pub disk_reads: u64,
+    /// Written to the store.
+    pub disk_writes: u64,
 }
 
 /// A virtual host.
@@ -140,6 +152,10 @@ pub struct VhostSnapshot {
     pub messages: MessageCounts,
     /// What happened to the messages of its queues, those that are gone included.
     pub message_stats: MessageStats,
+    /// Bytes that its connections received, those that are gone included.
+    pub received_bytes: u64,
+    /// Bytes that they sent.
+    pub sent_bytes: u64,
 }
 
 /// Messages that a queue gave up, by reason, and what became of them.
@@ -185,8 +201,21 @@ pub struct QueueFigures {
     pub ready_count: u64,
     /// Messages that were delivered and not yet acknowledged.
     pub unacked_count: u64,
+    /// A message that came now would go to a consumer at once.
+    pub is_served: bool,
     /// What happened to its messages.
     pub message_stats: MessageStats,
+}
+
+/// Messages of a queue whose bodies are in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InMemory {
+    /// How many.
+    pub count: u64,
+    /// Those of them that wait for a consumer.
+    pub ready_count: u64,
+    /// Their bodies, in bytes.
+    pub bytes: u64,
 }
 
 /// A queue.
@@ -218,8 +247,12 @@ pub struct QueueSnapshot {
     pub arguments: FieldTable,
     /// Its messages.
     pub messages: MessageCounts,
-    /// Messages whose bodies are in memory.
-    pub in_memory_count: u64,
+    /// What of its messages is in memory.
+    pub in_memory: InMemory,
+    /// A message that came now would go to a consumer at once.
+    pub is_served: bool,
+    /// When its publisher says that the oldest message was made, in seconds since 1970; nothing if that is not said, or not in memory.
+    pub oldest_timestamp: Option<u64>,
     /// Memory that the queue takes, in bytes.
     pub memory: u64,
     /// How many consumers it has.

@@ -19,6 +19,7 @@ use super::*;
 use crate::config::{Credential, LoginFrom, Permission, Plugin, User};
 
 mod administration;
+mod document;
 mod pages;
 
 /// An API over a broker, and who calls it from where.
@@ -36,6 +37,8 @@ fn about() -> About {
             protocol: "amqp",
             address: ([127, 0, 0, 1], 5672).into(),
         }],
+        config: Arc::default(),
+        config_file: None,
         durability: Durability::Fsync,
         message_size_max: ByteSize::mib(1),
         management: Management::default(),

@@ -3,9 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::Path;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::Many;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
@@ -26,25 +27,39 @@ async fn list(
     caller: Caller,
     Path((vhost, name)): Path<(String, String)>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<Many<Unacked>, Refused> {
     caller.enter(&vhost)?;
     let unacked = caller
         .backend()
         .unacked(&vhost, &name)
         .ok_or_else(Refused::not_found)?;
-    listing.list(unacked.iter().map(view).collect(), ORDER)
+    listing.list(unacked.iter().map(view), ORDER)
 }
 
-fn view(unacked: &UnackedSnapshot) -> Value {
+/// A delivery that waits for its acknowledgement.
+#[derive(Serialize, JsonSchema)]
+struct Unacked {
+    /// Where the message is in its queue.
+    position: u64,
+    /// The delivery's tag on its channel.
+    delivery_tag: u64,
+    /// The consumer; empty for basic.get.
+    consumer_tag: String,
+    channel_name: String,
+    unacked_for_seconds: u64,
+    unacked_since: String,
+}
+
+fn view(unacked: &UnackedSnapshot) -> Unacked {
     let since = UNIX_EPOCH + unacked.since;
     let age = SystemTime::now().duration_since(since).unwrap_or_default();
-    json!({
-        "position": unacked.position,
-        "delivery_tag": unacked.delivery_tag,
-        // basic.get has none.
-        "consumer_tag": unacked.consumer_tag.as_deref().unwrap_or_default(),
-        "channel_name": unacked.connection.channel_name(unacked.channel),
-        "unacked_for_seconds": age.as_secs(),
-        "unacked_since": super::stats::timestamp(since),
-    })
+    let tag = unacked.consumer_tag.as_deref().unwrap_or_default();
+    Unacked {
+        position: unacked.position,
+        delivery_tag: unacked.delivery_tag,
+        consumer_tag: tag.to_owned(),
+        channel_name: unacked.connection.channel_name(unacked.channel),
+        unacked_for_seconds: age.as_secs(),
+        unacked_since: super::stats::timestamp(since),
+    }
 }

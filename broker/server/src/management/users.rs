@@ -2,16 +2,17 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::answer::{Many, One};
 use super::backend::{NewCredential, Put, PutUser};
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::{Kind, Routes, optional, required};
-use crate::auth::{PasswordHash, User};
+use crate::auth::{PasswordHash, User, UserLimits};
 
 /// What RabbitMQ says of a user without a password.
 const DEFAULT_ALGORITHM: &str = "rabbit_password_hashing_sha256";
@@ -47,32 +48,65 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn whoami(caller: Caller, listing: Listing) -> Response {
-    let identity = caller.identity();
-    let tags = identity.tags();
-    listing.one(json!({ "name": &**identity.user(), "tags": &*tags, "is_internal_user": true }))
+/// Who asks.
+#[derive(Serialize, JsonSchema)]
+struct Whoami {
+    name: String,
+    tags: Vec<String>,
+    /// The broker keeps the user itself.
+    is_internal_user: bool,
 }
 
-async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+/// A hash of a password.
+#[derive(Serialize, JsonSchema)]
+struct Hashed {
+    ok: String,
+}
+
+/// A user.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
+pub(super) struct UserView {
+    name: String,
+    /// Empty for a user without a password.
+    password_hash: String,
+    hashing_algorithm: &'static str,
+    tags: Vec<String>,
+    limits: UserLimits,
+}
+
+async fn whoami(caller: Caller, listing: Listing) -> One<Whoami> {
+    let identity = caller.identity();
+    listing.one(Whoami {
+        name: identity.user().to_string(),
+        tags: identity.tags().to_vec(),
+        is_internal_user: true,
+    })
+}
+
+async fn list(caller: Caller, listing: Listing) -> Result<Many<UserView>, Refused> {
     caller.must_administrate()?;
     let users = caller.users().all();
-    listing.list(users.iter().map(|user| view(user)).collect(), &["name"])
+    listing.list(users.iter().map(|user| view(user)), &["name"])
 }
 
-async fn list_without_permissions(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list_without_permissions(
+    caller: Caller,
+    listing: Listing,
+) -> Result<Many<UserView>, Refused> {
     caller.must_administrate()?;
     let users = caller.users().all();
     let shut_out = users
         .iter()
         .filter(|user| user.account().permissions.is_empty());
-    listing.list(shut_out.map(|user| view(user)).collect(), &["name"])
+    listing.list(shut_out.map(|user| view(user)), &["name"])
 }
 
 async fn show(
     caller: Caller,
     Path(name): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<UserView>, Refused> {
     caller.must_administrate()?;
     let user = caller.users().find(&name).ok_or_else(Refused::not_found)?;
     Ok(listing.one(view(&user)))
@@ -115,10 +149,11 @@ async fn hash_password(
     caller: Caller,
     Path(password): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<Hashed>, Refused> {
     let hash = caller.users().hash(&password).await;
     let hash = hash.map_err(|error| Refused::unavailable(error.to_string()))?;
-    Ok(listing.one(json!({ "ok": hash.to_string() })))
+    let ok = hash.to_string();
+    Ok(listing.one(Hashed { ok }))
 }
 
 /// 201 for what is new, 204 for what was there.
@@ -155,14 +190,14 @@ pub(super) fn put_user(body: &Fields) -> Result<PutUser, Refused> {
     })
 }
 
-pub(super) fn view(user: &User) -> Value {
+pub(super) fn view(user: &User) -> UserView {
     let account = user.account();
     let hash = account.password_hash();
-    json!({
-        "name": &*user.name,
-        "password_hash": hash.map(ToString::to_string).unwrap_or_default(),
-        "hashing_algorithm": hash.map_or(DEFAULT_ALGORITHM, PasswordHash::algorithm),
-        "tags": &*account.tags,
-        "limits": account.limits,
-    })
+    UserView {
+        name: user.name.to_string(),
+        password_hash: hash.map(ToString::to_string).unwrap_or_default(),
+        hashing_algorithm: hash.map_or(DEFAULT_ALGORITHM, PasswordHash::algorithm),
+        tags: account.tags.to_vec(),
+        limits: account.limits,
+    }
 }

@@ -1,19 +1,23 @@
 //! Virtual hosts: `/api/vhosts`.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
+use super::answer::{Many, One};
 use super::backend::PutVhost;
 use super::body::Fields;
 use super::caller::Caller;
-use super::history::Of;
+use super::history::{Details, Of};
 use super::listing::Listing;
 use super::refused::Refused;
 use super::routes::{Kind, Routes, optional};
 use super::snapshot::VhostSnapshot;
-use super::stats;
+use super::stats::{self, Counted, Lengths};
 use super::users::status;
 
 pub(super) fn routes() -> Routes {
@@ -45,11 +49,9 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn list(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn list(caller: Caller, listing: Listing) -> Result<Many<Vhost>, Refused> {
     listing.list(
-        open(&caller)
-            .map(|vhost| view(&caller, &vhost, &listing))
-            .collect(),
+        open(&caller).map(|vhost| view(&caller, &vhost, &listing)),
         &["name"],
     )
 }
@@ -58,7 +60,7 @@ async fn show(
     caller: Caller,
     Path(name): Path<String>,
     listing: Listing,
-) -> Result<Response, Refused> {
+) -> Result<One<Vhost>, Refused> {
     if !caller.identity().may_monitor() {
         caller.enter(&name)?;
     }
@@ -82,7 +84,7 @@ async fn put(
     // Nothing else is asked for, and the firehose is no part of what is stored.
     if let Some(on) = tracing
         && command == PutVhost::default()
-        && caller.backend().trace(&name, on)
+        && trace(&caller, &name, on)
     {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -90,9 +92,19 @@ async fn put(
     let put = administration.put_vhost(caller.identity(), &name, command);
     let put = put.await?;
     if let Some(on) = tracing {
-        caller.backend().trace(&name, on);
+        trace(&caller, &name, on);
     }
     Ok(status(put))
+}
+
+/// Turns the firehose on or off; false if there is no such virtual host.
+fn trace(caller: &Caller, vhost: &str, on: bool) -> bool {
+    let is_there = caller.backend().trace(vhost, on);
+    if is_there {
+        let by = caller.identity().user();
+        tracing::info!(target: "amphora::audit", %by, vhost, on, "turned the firehose on or off");
+    }
+    is_there
 }
 
 async fn remove(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Refused> {
@@ -162,37 +174,83 @@ fn open(caller: &Caller) -> impl Iterator<Item = VhostSnapshot> {
 }
 
 /// What is said of a virtual host, without what is in it.
-pub(super) fn definition(vhost: &VhostSnapshot) -> Value {
-    let queue_type = vhost.default_queue_type.as_deref();
-    let mut metadata = json!({ "description": vhost.description, "tags": vhost.tags });
-    if let Some(queue_type) = queue_type {
-        metadata["default_queue_type"] = queue_type.into();
-    }
-    json!({
-        "name": vhost.name.as_str(),
-        "description": vhost.description,
-        "tags": vhost.tags,
-        "default_queue_type": queue_type.unwrap_or("undefined"),
-        "protected_from_deletion": vhost.protected_from_deletion,
-        "metadata": metadata,
-    })
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "VhostDefinition")]
+pub(super) struct Definition {
+    /// Its name.
+    name: String,
+    /// What it is for, in its creator's words.
+    description: String,
+    /// Whatever its owner sorts by.
+    tags: Vec<String>,
+    /// The type of queues that are declared without one; `undefined` in definitions if nobody said.
+    default_queue_type: String,
+    /// It cannot be deleted.
+    protected_from_deletion: bool,
+    metadata: Metadata,
 }
 
-fn view(caller: &Caller, vhost: &VhostSnapshot, listing: &Listing) -> Value {
-    let mut columns = stats::columns(definition(vhost));
-    columns.insert("tracing".to_owned(), vhost.tracing.into());
-    columns.insert(
-        "cluster_state".to_owned(),
-        json!({ caller.about().node.as_str(): "running" }),
-    );
-    if vhost.default_queue_type.is_none() {
-        columns.insert("default_queue_type".to_owned(), "classic".into());
+/// What is said of a virtual host, where older clients look for it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "VhostMetadata")]
+struct Metadata {
+    description: String,
+    tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_queue_type: Option<String>,
+}
+
+/// A virtual host.
+#[derive(Serialize, JsonSchema)]
+struct Vhost {
+    #[serde(flatten)]
+    definition: Definition,
+    /// The firehose is on.
+    tracing: bool,
+    /// `running`, by node.
+    cluster_state: BTreeMap<String, &'static str>,
+    #[serde(flatten)]
+    lengths: Lengths,
+    /// What happened to the messages of its queues, those that are gone included.
+    message_stats: Counted,
+    /// Bytes that its connections received, those that are gone included.
+    recv_oct: u64,
+    /// Bytes that they sent.
+    send_oct: u64,
+    #[serde(flatten)]
+    details: Details,
+}
+
+pub(super) fn definition(vhost: &VhostSnapshot) -> Definition {
+    let queue_type = vhost.default_queue_type.clone();
+    Definition {
+        name: vhost.name.to_string(),
+        description: vhost.description.clone(),
+        tags: vhost.tags.clone(),
+        default_queue_type: queue_type.clone().unwrap_or_else(|| "undefined".to_owned()),
+        protected_from_deletion: vhost.protected_from_deletion,
+        metadata: Metadata {
+            description: vhost.description.clone(),
+            tags: vhost.tags.clone(),
+            default_queue_type: queue_type,
+        },
     }
-    let details = caller.details(Of::Vhost(&vhost.name), listing);
-    columns.extend(stats::message_counts(&vhost.messages, &details));
-    columns.insert(
-        "message_stats".to_owned(),
-        stats::message_stats(&vhost.message_stats, &details),
-    );
-    Value::Object(columns)
+}
+
+fn view(caller: &Caller, vhost: &VhostSnapshot, listing: &Listing) -> Vhost {
+    let mut details = caller.details(Of::Vhost(&vhost.name), listing);
+    let mut definition = definition(vhost);
+    if vhost.default_queue_type.is_none() {
+        "classic".clone_into(&mut definition.default_queue_type);
+    }
+    Vhost {
+        definition,
+        tracing: vhost.tracing,
+        cluster_state: BTreeMap::from([(caller.about().node.clone(), "running")]),
+        lengths: stats::lengths(&vhost.messages, &mut details),
+        message_stats: stats::counted(&vhost.message_stats, details),
+        recv_oct: vhost.received_bytes,
+        send_oct: vhost.sent_bytes,
+        details: caller.details(Of::VhostBytes(&vhost.name), listing),
+    }
 }

@@ -26,6 +26,11 @@ impl Source {
         }
     }
 
+    /// Where the configuration is from.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Makes a configuration of what was read.
     pub(super) fn config(&self, content: &Content) -> Result<Config, String> {
         let named = |problem: &str| format!("{}: {problem}", self.file.display());

@@ -22,7 +22,7 @@ use super::administration::{Admission, Parameters, VhostMetadata};
 use super::alarms::Alarms;
 use super::announce::{Announcer, Events, Tap};
 use super::committer::Committer;
-use super::counters::Counters;
+use super::counters::{Counters, Moved};
 use super::info::ConnectionInfo;
 use super::plugins::{self, Plugins, Surroundings, Upload};
 use super::vhost::{Shared, VirtualHost};
@@ -282,6 +282,11 @@ impl Broker {
             self.counters
                 .confirmed
                 .fetch_add(confirmed, Ordering::Relaxed);
+            if let Some(vhost) = self.vhost(&info.details().vhost) {
+                let Moved { received, sent } = &vhost.moved;
+                received.fetch_add(info.received.bytes.get(), Ordering::Relaxed);
+                sent.fetch_add(info.peer.written.bytes.get(), Ordering::Relaxed);
+            }
         }
     }
 

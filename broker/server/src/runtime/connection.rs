@@ -235,10 +235,7 @@ impl Run {
             return Ok(());
         }
         self.end += count;
-        self.session
-            .info
-            .received_bytes
-            .fetch_add(count as u64, Ordering::Relaxed);
+        self.session.info.received.add(count);
         let input = &self.buffer[self.start..self.end];
         let full = self.end == self.buffer.len();
         let used = self.session.process(input).await?;

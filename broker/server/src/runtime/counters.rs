@@ -25,6 +25,21 @@ impl Figure {
     }
 }
 
+/// What went over a socket in one direction. Only one task at a time may count.
+#[derive(Debug, Default)]
+pub(super) struct Octets {
+    pub(super) bytes: Figure,
+    /// Reads or writes that the operating system was asked for.
+    pub(super) calls: Figure,
+}
+
+impl Octets {
+    pub(super) fn add(&self, bytes: usize) {
+        self.bytes.add(bytes as u64);
+        self.calls.add(1);
+    }
+}
+
 /// What the whole broker has done since its start.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -36,6 +51,8 @@ pub(crate) struct Counters {
     pub(super) returned: AtomicU64,
     pub(super) dropped: AtomicU64,
     pub(super) acked: AtomicU64,
+    /// Publishes whose publishers want confirms.
+    pub(super) confirmable: AtomicU64,
     /// On connections that are gone.
     pub(super) confirmed: AtomicU64,
 }
@@ -49,6 +66,7 @@ impl Counters {
             (&self.returned, tally.returned),
             (&self.dropped, tally.dropped),
             (&self.acked, tally.acked),
+            (&self.confirmable, tally.confirmable),
         ] {
             if count > 0 {
                 counter.fetch_add(count, Ordering::Relaxed);
@@ -64,6 +82,7 @@ pub(super) struct Tally {
     pub(super) returned: u64,
     pub(super) dropped: u64,
     pub(super) acked: u64,
+    pub(super) confirmable: u64,
 }
 
 impl Tally {
@@ -76,6 +95,13 @@ impl Tally {
             (false, false) => self.dropped += count,
         }
     }
+}
+
+/// What the connections of a virtual host moved that are gone, in bytes.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    pub(super) received: AtomicU64,
+    pub(super) sent: AtomicU64,
 }
 
 /// What the queues of a virtual host have seen.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use amphora_protocol::connection::{ClientProperties, Tuned};
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tracing::field;
 
 use super::announce::Fields;
-use super::counters::Figure;
+use super::counters::{Figure, Octets};
 use super::peer::Peer;
 use super::vhost::VirtualHost;
 use crate::auth::Identity;
@@ -30,7 +30,7 @@ pub(super) struct ConnectionInfo {
     pub(super) server: SocketAddr,
     pub(super) tls: Option<TlsSnapshot>,
     pub(super) connected_at: SystemTime,
-    pub(super) received_bytes: AtomicU64,
+    pub(super) received: Octets,
     /// An alarm is on, and nothing is read.
     pub(super) blocked: AtomicBool,
     /// Reading pauses until queues or the disk have caught up.
@@ -96,7 +96,7 @@ impl ConnectionInfo {
             server,
             tls,
             connected_at: SystemTime::now(),
-            received_bytes: AtomicU64::new(0),
+            received: Octets::default(),
             blocked: AtomicBool::new(false),
             slowed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -162,10 +162,7 @@ impl ConnectionInfo {
         let details = self.details.lock();
         span.record("user", &*details.user);
         span.record("vhost", details.vhost.as_str());
-        span.record(
-            "bytes.received",
-            self.received_bytes.load(Ordering::Relaxed),
-        );
+        span.record("bytes.received", self.received.bytes.get());
     }
 
     /// Empty before the login.

@@ -4,8 +4,8 @@ use amphora_core::codec::Malformed;
 use amphora_core::definition::QueueDefinition;
 use amphora_core::message::{Batch, Delivery, Message};
 use amphora_core::queue::{
-    self, Burial, Consumer, ConsumerKey, ConsumerOptions, Contents, Counters, DeathReason, Effects,
-    Found, Get, Held, PageIn, Queue, RecordData, Records, RecoveryError, Return, Sink, Space, Stop,
+    self, Burial, Consumer, ConsumerKey, ConsumerOptions, Counters, DeathReason, Effects, Found,
+    Get, Held, PageIn, Queue, RecordData, Records, RecoveryError, Return, Sink, Space, Stop,
     Taking,
 };
 use amphora_core::queue_arguments::{QueueArguments, QueueType};
@@ -132,10 +132,6 @@ impl Model {
 
     pub(super) fn counters(&self) -> Counters {
         either!(self, model => model.counters())
-    }
-
-    pub(super) fn contents(&self) -> Contents {
-        either!(self, model => model.contents())
     }
 
     pub(super) fn memory(&self) -> usize {

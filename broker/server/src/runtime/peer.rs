@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::buffers::{Buffers, SLICES_MAX};
 use super::committer::Committer;
+use super::counters::Octets;
 use super::outbox::Outbox;
 use super::queue::SharedQueue;
 
@@ -51,7 +52,7 @@ pub(super) struct Peer {
     pub(super) direct: Option<Arc<TcpStream>>,
     /// Something was written since the heartbeat looked last.
     pub(super) sent: AtomicBool,
-    pub(super) sent_bytes: AtomicU64,
+    pub(super) written: Octets,
     letters: Mutex<Vec<Letter>>,
     /// There are letters, or the socket has failed.
     pub(super) attention: Notify,
@@ -72,7 +73,7 @@ impl Peer {
             wake: Notify::new(),
             direct,
             sent: AtomicBool::new(false),
-            sent_bytes: AtomicU64::new(0),
+            written: Octets::default(),
             letters: Mutex::default(),
             attention: Notify::new(),
             failed: AtomicBool::new(false),
@@ -161,7 +162,7 @@ impl Peer {
         let mut starved = starved;
         for _ in 0..DIRECT_ROUNDS_MAX {
             dispatch(starved, committer, touched);
-            match try_write(socket, &mut buffers, &self.sent_bytes) {
+            match try_write(socket, &mut buffers, &self.written) {
                 Ok(true) => {}
                 Ok(false) => {
                     let mut outbox = self.outbox.lock();
@@ -236,7 +237,7 @@ fn dispatch(queues: Vec<Arc<SharedQueue>>, committer: &Arc<Committer>, touched: 
 pub(super) fn try_write(
     socket: &TcpStream,
     buffers: &mut Buffers,
-    total: &AtomicU64,
+    total: &Octets,
 ) -> io::Result<bool> {
     while !buffers.is_empty() {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -247,7 +248,7 @@ pub(super) fn try_write(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
         };
-        total.fetch_add(written as u64, Ordering::Relaxed);
+        total.add(written);
         buffers.advance(written);
     }
     Ok(true)

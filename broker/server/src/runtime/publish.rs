@@ -271,6 +271,7 @@ impl Session {
 
     /// Publishes on this channel need an answer once all that was collected is flushed.
     pub(super) fn expect_confirms(&mut self, number: ChannelNumber, count: u64, accepted: bool) {
+        self.tally.confirmable += count;
         match self.unconfirmed.last_mut() {
             Some(last) if last.channel == number && last.accepted == accepted => {
                 last.count += count;

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::administration::{VhostLimits, VhostMetadata};
 use super::announce::{Announcer, Events, Tap};
 use super::committer::Committer;
-use super::counters::QueueTotals;
+use super::counters::{Moved, QueueTotals};
 use super::deduplication::Deduplicators;
 use super::delays::{self, Delays};
 use super::delete_condition::DeleteCondition;
@@ -52,6 +52,7 @@ pub(super) struct VirtualHost {
     pub(super) limits: VhostLimits,
     /// Open connections.
     pub(super) connections: AtomicU32,
+    pub(super) moved: Moved,
     /// It was deleted: nothing in it changes any more.
     closed: AtomicBool,
     pub(super) tap: Arc<Tap>,
@@ -119,6 +120,7 @@ impl VirtualHost {
             metadata: RwLock::new(metadata),
             limits: VhostLimits::default(),
             connections: AtomicU32::new(0),
+            moved: Moved::default(),
             closed: AtomicBool::new(false),
             tap,
             events: Arc::clone(&shared.events),

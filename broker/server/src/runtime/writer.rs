@@ -41,7 +41,7 @@ pub(super) async fn write_outbox(peer: Arc<Peer>, mut writer: Writer, committer:
 async fn write_all(peer: &Peer, writer: &mut Writer, buffers: &mut Buffers) -> io::Result<()> {
     match writer {
         Writer::Plain(socket) => {
-            while !try_write(socket, buffers, &peer.sent_bytes)? {
+            while !try_write(socket, buffers, &peer.written)? {
                 socket.writable().await?;
             }
         }
@@ -53,7 +53,7 @@ async fn write_all(peer: &Peer, writer: &mut Writer, buffers: &mut Buffers) -> i
                 if written == 0 {
                     return Err(io::ErrorKind::WriteZero.into());
                 }
-                peer.sent_bytes.fetch_add(written as u64, Ordering::Relaxed);
+                peer.written.add(written);
                 buffers.advance(written);
             }
             stream.flush().await?;

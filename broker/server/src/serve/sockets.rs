@@ -8,9 +8,6 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::config::Listeners;
 use crate::management::Listener;
 
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
-
 /// Addresses that are ours, where nobody can connect yet.
 pub(super) struct Claimed {
     amqp: Vec<TcpSocket>,
@@ -47,7 +44,7 @@ impl Claimed {
             let listeners = sockets.into_iter().map(|socket| {
                 let address = socket.local_addr()?;
                 socket
-                    .listen(BACKLOG)
+                    .listen(Listener::BACKLOG)
                     .map_err(|error| anyhow::anyhow!(refusal(address, flag, &error)))
             });
             listeners.collect::<anyhow::Result<Vec<_>>>()

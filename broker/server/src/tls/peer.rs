@@ -3,10 +3,11 @@
 use der::Decode;
 use der::asn1::{PrintableStringRef, Utf8StringRef};
 use rustls::ServerConnection;
-use x509_cert::Certificate;
 use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::time::Validity;
+use x509_cert::{Certificate, TbsCertificate};
 
-use crate::management::snapshot::TlsSnapshot;
+use crate::management::snapshot::{PeerCertificateSnapshot, TlsSnapshot};
 
 /// The attribute type of common names.
 const COMMON_NAME: der::oid::ObjectIdentifier = der::oid::ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -22,8 +23,7 @@ pub struct PeerCertificate {
 
 /// Who the client is, if it showed a certificate. To be asked when the handshake is done.
 pub fn peer_identity(connection: &ServerConnection) -> Option<PeerCertificate> {
-    let certificate = Certificate::from_der(connection.peer_certificates()?.first()?).ok()?;
-    let subject = certificate.tbs_certificate.subject;
+    let subject = certificate(connection)?.tbs_certificate.subject;
     let mut attributes = subject.0.iter().flat_map(|name| name.0.iter());
     let common_name = attributes
         .find(|attribute| attribute.oid == COMMON_NAME)
@@ -44,10 +44,32 @@ pub fn describe(connection: &ServerConnection) -> TlsSnapshot {
     let cipher = connection
         .negotiated_cipher_suite()
         .map(|suite| format!("{:?}", suite.suite()));
+    let key_exchange = connection
+        .negotiated_key_exchange_group()
+        .map(|group| format!("{:?}", group.name()));
     TlsSnapshot {
         protocol: protocol.unwrap_or_default(),
         cipher: cipher.unwrap_or_default(),
-        peer_subject: peer_identity(connection).map(|peer| peer.distinguished_name),
+        key_exchange: key_exchange.unwrap_or_default(),
+        peer: certificate(connection).map(|shown| snapshot(&shown.tbs_certificate)),
+    }
+}
+
+fn certificate(connection: &ServerConnection) -> Option<Certificate> {
+    Certificate::from_der(connection.peer_certificates()?.first()?).ok()
+}
+
+fn snapshot(certificate: &TbsCertificate) -> PeerCertificateSnapshot {
+    let Validity {
+        not_before,
+        not_after,
+        ..
+    } = certificate.validity;
+    PeerCertificateSnapshot {
+        subject: certificate.subject.to_string(),
+        issuer: certificate.issuer.to_string(),
+        serial_number: certificate.serial_number.to_string(),
+        validity: format!("{not_before} - {not_after}"),
     }
 }
 

@@ -38,8 +38,7 @@ impl<C> Consumers<C> {
                     group.ring.pop_front();
                     continue;
                 }
-                let limited = !consumer.options.no_ack && consumer.options.prefetch != 0;
-                if limited && consumer.in_flight >= consumer.options.prefetch {
+                if !consumer.has_credit() {
                     consumer.parked = Parked::Credit;
                     group.ring.pop_front();
                     continue;

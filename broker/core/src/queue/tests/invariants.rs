@@ -158,5 +158,11 @@ impl World {
         };
         assert_eq!(contents, expected, "(11) contents");
         assert!(contents.in_memory_count <= self.live.len() as u64);
+        assert!(contents.ready_in_memory_count <= contents.in_memory_count);
+        if contents.in_memory_count == self.live.len() as u64 {
+            let all = (self.queue.ready_count(), sum(&|_, _| true).1);
+            let here = (contents.ready_in_memory_count, contents.in_memory_bytes);
+            assert_eq!(here, all, "(11) in memory");
+        }
     }
 }

@@ -108,6 +108,8 @@ fn no_figure_is_left_out_of_a_sum() {
         exhausted: 12,
         dead_lettered: 13,
         refused: 14,
+        stored: 15,
+        read_back: 16,
     };
     let mut sum = Counters::default();
     sum += all;

@@ -13,10 +13,9 @@ use super::{
 use crate::config::value;
 
 /// A transform at all exchanges, or all queues, with a name like this. Those of one message are applied in the order of the file.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(Serialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "Written")]
-#[cfg_attr(test, serde(into = "Written"))]
+#[serde(into = "Written")]
 pub struct Attachment {
     /// The plugin's name; one of those in the configuration.
     pub plugin: String,
@@ -124,24 +123,23 @@ impl Serialize for NamePattern {
 }
 
 /// An attachment as the file writes it.
-#[derive(Deserialize)]
-#[cfg_attr(test, derive(Serialize))]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Written {
     plugin: String,
     exchange: Option<NamePattern>,
     queue: Option<NamePattern>,
     #[serde(default, deserialize_with = "value::some_name")]
-    #[cfg_attr(test, serde(serialize_with = "value::some_name_out"))]
+    #[serde(serialize_with = "value::some_name_out")]
     vhost: Option<VhostName>,
     #[serde(default, deserialize_with = "value::some_on_error")]
-    #[cfg_attr(test, serde(serialize_with = "value::some_on_error_out"))]
+    #[serde(serialize_with = "value::some_on_error_out")]
     on_error: Option<OnError>,
     #[serde(default, deserialize_with = "value::some_name")]
-    #[cfg_attr(test, serde(serialize_with = "value::some_name_out"))]
+    #[serde(serialize_with = "value::some_name_out")]
     dead_letter_exchange: Option<ExchangeName>,
     #[serde(default, deserialize_with = "value::some_name")]
-    #[cfg_attr(test, serde(serialize_with = "value::some_name_out"))]
+    #[serde(serialize_with = "value::some_name_out")]
     dead_letter_routing_key: Option<RoutingKey>,
 }
 
@@ -172,7 +170,6 @@ impl TryFrom<Written> for Attachment {
     }
 }
 
-#[cfg(test)]
 impl From<Attachment> for Written {
     fn from(attachment: Attachment) -> Self {
         let (exchange, queue) = match attachment.target {

@@ -60,7 +60,6 @@ pub(in crate::config) fn on_error_out<S: Serializer>(
     to.serialize_str(on_error.name())
 }
 
-#[cfg(test)]
 #[expect(
     clippy::ref_option,
     clippy::trivially_copy_pass_by_ref,

@@ -45,10 +45,12 @@ impl<'de> Deserialize<'de> for Maximum {
     }
 }
 
-#[cfg(test)]
 impl serde::Serialize for Maximum {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        match self.0 {
+            Some(bound) => to.serialize_u32(bound),
+            None => to.collect_str(self),
+        }
     }
 }
 

@@ -52,7 +52,6 @@ impl<'de> Deserialize<'de> for MemoryMark {
     }
 }
 
-#[cfg(test)]
 impl serde::Serialize for MemoryMark {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)

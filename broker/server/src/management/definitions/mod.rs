@@ -12,13 +12,15 @@ use anyhow::Context;
 use axum::extract::Path;
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use self::export::Definitions;
 use self::import::import;
 pub(super) use self::progress::Progress;
+use self::progress::ProgressView;
 use self::upload::Upload;
+use super::answer::One;
 use super::backend::Backend;
 use super::caller::Caller;
 use super::listing::Listing;
@@ -65,32 +67,33 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn show_progress(caller: Caller, listing: Listing) -> Result<Response, Refused> {
+async fn show_progress(caller: Caller, listing: Listing) -> Result<One<ProgressView>, Refused> {
     caller.must_administrate()?;
     Ok(listing.one(caller.imports().view()))
 }
 
-async fn show(caller: Caller, headers: HeaderMap) -> Result<Response, Refused> {
+async fn show(caller: Caller, headers: HeaderMap) -> Result<One<Definitions>, Refused> {
     caller.must_administrate()?;
     let node = &caller.about().node;
     let whole = export::whole(caller.backend(), caller.users(), node);
-    Ok(tagged(&headers, &whole))
+    tagged(&headers, &whole)
 }
 
 async fn show_vhost(
     caller: Caller,
     Path(vhost): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Refused> {
+) -> Result<One<Definitions>, Refused> {
     caller.must_administrate()?;
     must_exist(&caller, &vhost)?;
     let definitions = export::of_vhost(caller.backend(), &vhost);
-    Ok(tagged(&headers, &definitions))
+    tagged(&headers, &definitions)
 }
 
 /// Definitions with a tag of their content, or nothing if whoever asks has them already.
-fn tagged(headers: &HeaderMap, definitions: &Value) -> Response {
-    let body = definitions.to_string();
+fn tagged(headers: &HeaderMap, definitions: &Definitions) -> Result<One<Definitions>, Refused> {
+    let value = serde_json::to_value(definitions);
+    let body = value.map_err(|error| Refused::untold(&error))?.to_string();
     let hash = Sha256::digest(body.as_bytes());
     let tag = hash.iter().take(16).fold(String::new(), |mut tag, byte| {
         let _ = write!(tag, "{byte:02x}");
@@ -103,10 +106,10 @@ fn tagged(headers: &HeaderMap, definitions: &Value) -> Response {
         .filter_map(|known| known.to_str().ok());
     let mut known = known.flat_map(|known| known.split(',')).map(str::trim);
     if known.any(|known| known == "*" || known.trim_start_matches("W/") == tag) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
+        return Ok(One::written((StatusCode::NOT_MODIFIED, [(ETAG, tag)])));
     }
     let json = "application/json".to_owned();
-    ([(ETAG, tag), (CONTENT_TYPE, json)], body).into_response()
+    Ok(One::written(([(ETAG, tag), (CONTENT_TYPE, json)], body)))
 }
 
 async fn take(caller: Caller, Upload(body): Upload) -> Result<StatusCode, Refused> {

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// How far the imports are that are under way, all together.
 #[derive(Debug, Default)]
@@ -10,6 +12,18 @@ pub(in crate::management) struct Progress {
     running: AtomicU64,
     total: AtomicU64,
     done: AtomicU64,
+}
+
+/// How far they are.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImportProgress")]
+pub(super) struct ProgressView {
+    /// An import is under way.
+    pub(super) running: bool,
+    /// Items that are taken in.
+    pub(super) done: u64,
+    /// Items in all.
+    pub(super) total: u64,
 }
 
 /// One import, which is over when this is dropped.
@@ -28,13 +42,13 @@ impl Progress {
         Running(self)
     }
 
-    pub(super) fn view(&self) -> Value {
+    pub(super) fn view(&self) -> ProgressView {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        json!({
-            "running": read(&self.running) > 0,
-            "done": read(&self.done),
-            "total": read(&self.total),
-        })
+        ProgressView {
+            running: read(&self.running) > 0,
+            done: read(&self.done),
+            total: read(&self.total),
+        }
     }
 }
 
@@ -53,7 +67,17 @@ impl Drop for Running<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn view(running: bool, done: u64, total: u64) -> ProgressView {
+        ProgressView {
+            running,
+            done,
+            total,
+        }
+    }
 
     #[test]
     fn imports_under_way_are_counted_together() {
@@ -64,23 +88,14 @@ mod tests {
         let progress = Progress::default();
         let first = progress.begin(&file);
         first.advance();
-        assert_eq!(
-            progress.view(),
-            json!({ "running": true, "done": 1, "total": 3 })
-        );
+        assert_eq!(progress.view(), view(true, 1, 3));
         let second = progress.begin(&file);
         second.advance();
         drop(first);
-        assert_eq!(
-            progress.view(),
-            json!({ "running": true, "done": 2, "total": 6 })
-        );
+        assert_eq!(progress.view(), view(true, 2, 6));
         drop(second);
-        assert_eq!(progress.view()["running"], false);
+        assert!(!progress.view().running);
         let _third = progress.begin(&file);
-        assert_eq!(
-            progress.view(),
-            json!({ "running": true, "done": 0, "total": 3 })
-        );
+        assert_eq!(progress.view(), view(true, 0, 3));
     }
 }

@@ -7,7 +7,7 @@ use super::state::Queue;
 use super::vhost;
 use crate::management::backend::DeclareExchange;
 use crate::management::snapshot::{
-    AppliedPolicies, Deaths, ExchangeSnapshot, MessageCounts, MessageStats, QueueFigures,
+    AppliedPolicies, Deaths, ExchangeSnapshot, InMemory, MessageCounts, MessageStats, QueueFigures,
     QueueSnapshot,
 };
 
@@ -34,6 +34,7 @@ pub(super) fn queue_figures(queue: &Queue) -> QueueFigures {
         id: snapshot.id,
         ready_count: snapshot.messages.ready_count,
         unacked_count: snapshot.messages.unacked_count,
+        is_served: snapshot.is_served,
         message_stats: snapshot.message_stats,
     }
 }
@@ -61,7 +62,13 @@ pub(super) fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
         delayed_count: 0,
         dying_count: 0,
         deaths: Deaths::default(),
-        in_memory_count: queue.ready.len() as u64,
+        in_memory: InMemory {
+            count: queue.ready.len() as u64,
+            ready_count: queue.ready.len() as u64,
+            bytes: 0,
+        },
+        is_served: false,
+        oldest_timestamp: None,
         memory: 0,
         consumer_count: 0,
         exclusive_consumer: None,

@@ -7,6 +7,7 @@ use amphora_protocol::exception::{ChannelException, Exception};
 use amphora_protocol::wire::types::QueueName;
 
 use crate::auth::{Access, Resource, VhostAccess};
+use crate::config::Limits;
 use crate::management::backend::{
     Bind, ChangeSettings, DeclareExchange, DeclareQueue, DeleteExchange, DeleteQueue, Get, Got,
     MoveMessages, Moved, Publish, Published, Settings, Settlement,
@@ -38,6 +39,7 @@ type Outcome<T> = Result<T, Exception>;
 
 pub(super) fn settings() -> Settings {
     Settings {
+        limits: Limits::default(),
         log_level: "info".to_owned(),
         memory_mark: 1 << 30,
         disk_free_limit: 1 << 20,

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use serde_json::{Map, Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
 
 use super::series::Series;
 use super::window::{Kind, Window, Windows};
@@ -27,9 +28,34 @@ pub(super) struct Ticks {
     pub(super) last: u64,
 }
 
-/// How the figures of one thing change.
-#[derive(Debug)]
-pub(in crate::management) struct Details(Vec<(&'static str, Value)>);
+/// How the figures of one thing change: `NAME_details` for each.
+#[derive(Debug, Default)]
+pub(in crate::management) struct Details(Vec<(&'static str, Rate)>);
+
+/// How a figure changes.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Rate {
+    /// Per second, of late.
+    rate: f64,
+    /// The mean of the samples, if some were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avg: Option<f64>,
+    /// Per second, over the samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avg_rate: Option<f64>,
+    /// The newest first, if some were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<Vec<Sample>>,
+}
+
+/// What a figure was at a moment.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Sample {
+    /// The figure.
+    sample: u64,
+    /// Milliseconds since 1970.
+    timestamp: u64,
+}
 
 impl<K: Eq + Hash + Clone> Family<K> {
     pub(super) fn new(columns: &'static [Column], long_max: usize) -> Self {
@@ -104,24 +130,35 @@ impl<K: Eq + Hash + Clone> Family<K> {
 }
 
 impl Details {
-    /// Adds `NAME_details` for each figure that the object has.
-    pub(in crate::management) fn join(&self, object: &mut Map<String, Value>) {
-        for (name, detail) in &self.0 {
-            if object.contains_key(*name) {
-                object.insert(format!("{name}_details"), detail.clone());
-            }
-        }
+    /// Takes those of some figures out.
+    pub(in crate::management) fn take(&mut self, names: &[&str]) -> Self {
+        let (taken, left) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|(name, _)| names.contains(name));
+        self.0 = left;
+        Self(taken)
+    }
+}
+
+impl Serialize for Details {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let details = self.0.iter();
+        serializer.collect_map(details.map(|(name, rate)| (format!("{name}_details"), rate)))
+    }
+}
+
+impl JsonSchema for Details {
+    fn inline_schema() -> bool {
+        true
     }
 
-    /// As [`Details::join`].
-    pub(in crate::management) fn beside(&self, object: Value) -> Value {
-        match object {
-            Value::Object(mut object) => {
-                self.join(&mut object);
-                Value::Object(object)
-            }
-            other => other,
-        }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Details".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let rate = schemas.subschema_for::<Rate>();
+        json_schema!({ "type": "object", "patternProperties": { "_details$": rate } })
     }
 }
 
@@ -166,8 +203,13 @@ impl Look<'_> {
         (rise / seconds * 100.0).round() / 100.0
     }
 
-    fn detail(&self, window: Option<Window>) -> Value {
-        let mut detail = json!({ "rate": self.rate() });
+    fn detail(&self, window: Option<Window>) -> Rate {
+        let mut detail = Rate {
+            rate: self.rate(),
+            avg: None,
+            avg_rate: None,
+            samples: None,
+        };
         let Some(window) = window else {
             return detail;
         };
@@ -180,15 +222,14 @@ impl Look<'_> {
             .collect();
         let sum: f64 = known.iter().map(|(_, value)| signed(*value)).sum();
         if let (Some(newest), Some(oldest)) = (known.first(), known.last()) {
-            detail["avg_rate"] = self.per_second(*oldest, *newest).into();
+            detail.avg_rate = Some(self.per_second(*oldest, *newest));
             #[expect(clippy::cast_precision_loss, reason = "at most some hundred")]
             let count = known.len() as f64;
-            detail["avg"] = (sum / count).into();
+            detail.avg = Some(sum / count);
         }
-        detail["samples"] = known
-            .iter()
-            .map(|(moment, value)| json!({ "sample": value, "timestamp": moment }))
-            .collect();
+        let samples = known.iter();
+        let samples = samples.map(|&(timestamp, sample)| Sample { sample, timestamp });
+        detail.samples = Some(samples.collect());
         detail
     }
 }

@@ -1,8 +1,9 @@
 //! What figures were: samples of the broker's counters, for rates and for charts that are full when a page is opened.
 //!
 //! Samples are taken by the API's own thread, of what is counted anyway: a message costs nothing more. All queues have rates; the 500
-//! that did something last have a past, which takes at most 26 MB for all of them.
+//! that did something last have a past, which takes at most 30 MB for all of them.
 
+mod capacities;
 mod family;
 mod series;
 mod window;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, VhostName};
 use parking_lot::Mutex;
 
+use self::capacities::Capacities;
 pub(super) use self::family::Details;
 use self::family::{Column, Family, Ticks};
 use self::window::Kind::{Data, Lengths, Messages, Node};
@@ -88,6 +90,8 @@ pub(super) enum Of<'a> {
     Node,
     /// The messages of a virtual host.
     Vhost(&'a VhostName),
+    /// The bytes of a virtual host's connections.
+    VhostBytes(&'a VhostName),
     /// The messages of the queue with this id.
     Queue(u64),
     /// An exchange's messages.
@@ -113,7 +117,9 @@ struct Known {
     churn: Family<()>,
     node: Family<()>,
     vhosts: Family<VhostName>,
+    vhost_bytes: Family<VhostName>,
     queues: Family<u64>,
+    capacities: Capacities,
     exchanges: Family<(VhostName, ExchangeName)>,
     connections: Family<Arc<str>>,
     channels: Family<(Arc<str>, ChannelNumber)>,
@@ -130,7 +136,9 @@ impl Default for History {
                 churn: Family::new(&CHURN, 1),
                 node: Family::new(&NODE, 1),
                 vhosts: Family::new(&MESSAGES, OTHERS_MAX),
+                vhost_bytes: Family::new(&CONNECTION, OTHERS_MAX),
                 queues: Family::new(&MESSAGES, QUEUES_MAX),
+                capacities: Capacities::default(),
                 exchanges: Family::new(&EXCHANGE, OTHERS_MAX),
                 connections: Family::new(&CONNECTION, OTHERS_MAX),
                 channels: Family::new(&MESSAGES, OTHERS_MAX),
@@ -187,7 +195,9 @@ impl History {
                 .take(now, (channel.connection.name, channel.number), &row);
         }
         known.vhosts.finish(now);
+        known.vhost_bytes.finish(now);
         known.queues.finish(now);
+        known.capacities.finish(now);
         known.exchanges.finish(now);
         known.connections.finish(now);
         known.channels.finish(now);
@@ -203,6 +213,7 @@ impl History {
             Of::Churn => known.churn.details(&(), ticks, windows),
             Of::Node => known.node.details(&(), ticks, windows),
             Of::Vhost(name) => known.vhosts.details(name, ticks, windows),
+            Of::VhostBytes(name) => known.vhost_bytes.details(name, ticks, windows),
             Of::Queue(id) => known.queues.details(&id, ticks, windows),
             Of::Exchange(vhost, name) => {
                 let key = (vhost.clone(), name.clone());
@@ -222,6 +233,11 @@ impl History {
         known.queues.rate(&id, known.ticks, column)
     }
 
+    /// The part of the last minutes in which a queue could have given a message to a consumer at once, from 0 to 1; nothing if it is new.
+    pub(super) fn capacity(&self, id: u64) -> Option<f64> {
+        self.known.lock().capacities.of(id)
+    }
+
     /// Milliseconds since 1970, which only rise.
     fn now(&self) -> u64 {
         stats::millis(self.begun.0 + self.begun.1.elapsed())
@@ -233,7 +249,10 @@ impl Known {
         let lengths = (vhost.messages.ready_count, vhost.messages.unacked_count);
         let row = messages(&vhost.message_stats, lengths);
         self.vhosts.take(now, vhost.name.clone(), &row);
+        let bytes = [vhost.received_bytes, vhost.sent_bytes];
+        self.vhost_bytes.take(now, vhost.name.clone(), &bytes);
         for queue in backend.queue_figures(&vhost.name) {
+            self.capacities.take(now, queue.id, queue.is_served);
             let lengths = (queue.ready_count, queue.unacked_count);
             self.queues
                 .take(now, queue.id, &messages(&queue.message_stats, lengths));

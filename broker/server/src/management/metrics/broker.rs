@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::exposition::{Exposition, Kind};
-use super::figures::{channel_counters, message_gauges};
+use super::figures::{channel_counters, disk_counters, message_gauges};
 use crate::management::Api;
 use crate::management::overview::RABBITMQ_VERSION;
-use crate::management::snapshot::{MessageCounts, MessageStats, Overview};
+use crate::management::snapshot::{Deaths, MessageCounts, MessageStats, Overview};
+use crate::management::stats;
 
 const AMQP: (&str, &str) = ("protocol", "amqp091");
 
@@ -15,7 +16,7 @@ pub(super) fn all(api: &Api, metrics: &mut Exposition) {
     without_totals(api, metrics);
     let overview = api.backend().overview();
     messages(&overview.messages, metrics);
-    happened(&overview.message_stats, metrics);
+    happened(&overview, metrics);
 }
 
 /// As [`all`], without what objects have figures for themselves.
@@ -45,7 +46,7 @@ pub(super) fn without_totals(api: &Api, metrics: &mut Exposition) {
 
 fn of_node(api: &Api, metrics: &mut Exposition) {
     let node = api.backend().node();
-    let gauges: [(&str, &str, u64); 7] = [
+    let gauges: [(&str, &str, u64); 9] = [
         (
             "alarms_memory_used_watermark",
             "is 1 if the memory mark is passed",
@@ -55,6 +56,16 @@ fn of_node(api: &Api, metrics: &mut Exposition) {
             "alarms_free_disk_space_watermark",
             "is 1 if too little of the disk is free",
             node.disk_alarm.into(),
+        ),
+        (
+            "alarms_file_descriptor_limit",
+            "is 1 if no more files can be opened: never, connections wait then",
+            0,
+        ),
+        (
+            "unreachable_cluster_peers_count",
+            "Other nodes that cannot be reached: there are none",
+            0,
         ),
         (
             "process_resident_memory_bytes",
@@ -85,12 +96,27 @@ fn of_node(api: &Api, metrics: &mut Exposition) {
     for (name, help, value) in gauges {
         metrics.single(name, Kind::Gauge, help, value);
     }
+    files(metrics);
     metrics.single(
         "erlang_uptime_seconds",
         Kind::Gauge,
         "Since the broker was started",
         seconds(node.uptime),
     );
+}
+
+fn files(metrics: &mut Exposition) {
+    if let Some(open) = stats::open_files() {
+        let help = "Files that are open";
+        metrics.single("process_open_fds", Kind::Gauge, help, open);
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    if let Some(most) = limit.current {
+        let help = "Files that can be open";
+        metrics.single("process_max_fds", Kind::Gauge, help, most);
+        let help = "Sockets of clients that can be open: sockets are files";
+        metrics.single("process_max_tcp_sockets", Kind::Gauge, help, most);
+    }
 }
 
 fn counted(overview: &Overview, metrics: &mut Exposition) {
@@ -163,6 +189,16 @@ fn global(overview: &Overview, metrics: &mut Exposition) {
             stats.publish,
         ),
         (
+            "received_confirm_total",
+            "Total number of messages received from publishers that want confirms",
+            overview.confirmable,
+        ),
+        (
+            "routed_total",
+            "Total number of messages routed to queues or streams, each counted",
+            overview.routed,
+        ),
+        (
             "confirmed_total",
             "Total number of messages confirmed to publishers",
             stats.confirm,
@@ -183,14 +219,24 @@ fn global(overview: &Overview, metrics: &mut Exposition) {
             .family(&name, Kind::Counter, help)
             .sample(&[AMQP], value);
     }
-    metrics
-        .family(
+    for (name, help, value) in [
+        (
             "global_consumers",
-            Kind::Gauge,
             "Current number of consumers",
-        )
-        .sample(&[AMQP], overview.totals.consumers);
+            overview.totals.consumers,
+        ),
+        (
+            "global_publishers",
+            "Current number of channels that have published",
+            overview.publishers,
+        ),
+    ] {
+        metrics
+            .family(name, Kind::Gauge, help)
+            .sample(&[AMQP], value);
+    }
     global_by_type(stats, metrics);
+    dead_lettered(&overview.deaths, metrics);
 }
 
 /// What RabbitMQ keeps by the type of queue, too.
@@ -245,16 +291,58 @@ fn global_by_type(stats: &MessageStats, metrics: &mut Exposition) {
     }
 }
 
+/// Messages that queues gave up, by reason, whether they have a dead-letter exchange or not.
+fn dead_lettered(deaths: &Deaths, metrics: &mut Exposition) {
+    for (reason, help, value) in [
+        (
+            "confirmed",
+            "Total number of dead letters that were published, or found nobody there",
+            deaths.dead_lettered,
+        ),
+        (
+            "delivery_limit",
+            "Total number of messages given up because they were delivered in vain too often",
+            deaths.exhausted,
+        ),
+        (
+            "expired",
+            "Total number of messages given up because their time was over",
+            deaths.expired,
+        ),
+        (
+            "maxlen",
+            "Total number of messages given up because a queue was too long",
+            deaths.dropped,
+        ),
+        (
+            "rejected",
+            "Total number of messages that consumers rejected",
+            deaths.rejected,
+        ),
+    ] {
+        let name = format!("global_messages_dead_lettered_{reason}_total");
+        let labels = [("queue_type", "rabbit_classic_queue")];
+        metrics
+            .family(&name, Kind::Counter, help)
+            .sample(&labels, value);
+    }
+}
+
 fn messages(counts: &MessageCounts, metrics: &mut Exposition) {
     for (name, help, value) in message_gauges(counts) {
         metrics.single(name, Kind::Gauge, help, value);
     }
 }
 
-fn happened(stats: &MessageStats, metrics: &mut Exposition) {
-    for (name, help, value) in channel_counters(stats) {
+fn happened(overview: &Overview, metrics: &mut Exposition) {
+    let stats = &overview.message_stats;
+    let counters = channel_counters(stats).into_iter();
+    for (name, help, value) in counters.chain(disk_counters(stats)) {
         metrics.single(name, Kind::Counter, help, value);
     }
+    let help = "Consumers on channels";
+    let consumers = overview.totals.consumers;
+    metrics.single("channel_consumers", Kind::Gauge, help, consumers);
 }
 
 /// Nanoseconds in seconds.

@@ -117,6 +117,22 @@ pub(super) fn channel_counters(stats: &MessageStats) -> Figures<11> {
     ]
 }
 
+/// What went to the store and came back.
+pub(super) fn disk_counters(stats: &MessageStats) -> Figures<2> {
+    [
+        (
+            "queue_disk_reads_total",
+            "Total number of messages read back from the store",
+            stats.disk_reads,
+        ),
+        (
+            "queue_disk_writes_total",
+            "Total number of messages written to the store",
+            stats.disk_writes,
+        ),
+    ]
+}
+
 /// What happened to the messages of a queue.
 pub(super) fn queue_counters(stats: &MessageStats) -> Figures<7> {
     [

@@ -1,9 +1,13 @@
 //! Figures of each queue, connection, channel, exchange and virtual host.
 
+use std::iter;
+
 use regex::Regex;
 
 use super::exposition::{Exposition, Kind};
-use super::figures::{COARSE, Figure, channel_counters, message_gauges, queue_counters};
+use super::figures::{
+    COARSE, Figure, channel_counters, disk_counters, message_gauges, queue_counters,
+};
 use crate::management::Api;
 use crate::management::backend::BindingFilter;
 use crate::management::snapshot::{ChannelSnapshot, ConnectionSnapshot, QueueSnapshot};
@@ -89,19 +93,33 @@ impl Objects {
         if self.wants("queue_metrics") {
             write(Kind::Gauge, &|queue| {
                 let mut gauges = message_gauges(&queue.messages)[COARSE..].to_vec();
-                gauges.push((
-                    "queue_process_memory_bytes",
-                    "Memory in bytes used by the queue",
-                    queue.memory,
-                ));
+                gauges.extend([
+                    (
+                        "queue_messages_ram",
+                        "Messages whose bodies are in memory",
+                        queue.in_memory.count,
+                    ),
+                    (
+                        "queue_messages_ram_bytes",
+                        "Size in bytes of the bodies that are in memory",
+                        queue.in_memory.bytes,
+                    ),
+                    (
+                        "queue_process_memory_bytes",
+                        "Memory in bytes used by the queue",
+                        queue.memory,
+                    ),
+                ]);
                 gauges
             });
             write(Kind::Counter, &|queue| {
-                vec![(
+                let published = (
                     "queue_messages_published_total",
                     "Total number of messages published to the queue",
                     queue.message_stats.publish,
-                )]
+                );
+                let disk = disk_counters(&queue.message_stats);
+                iter::once(published).chain(disk).collect()
             });
         }
         if self.wants("queue_metrics") || self.wants("queue_consumer_count") {

@@ -1,10 +1,13 @@
-//! What a handler takes from a request, as its arguments say.
+//! What a handler takes from a request, as its arguments say, and what it answers with.
+
+use std::future::Future;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::HeaderMap;
 
+use crate::management::answer::Answer;
 use crate::management::body::Fields;
 use crate::management::caller::Caller;
 use crate::management::listing::Listing;
@@ -83,9 +86,24 @@ impl<T> Described for State<T> {
     fn describe(_: &mut Inputs) {}
 }
 
+/// A handler with arguments of the types in `T`, as axum knows them.
+pub(in crate::management) trait Answers<T> {
+    /// What it returns.
+    type Answer: Answer;
+}
+
 /// A handler without arguments.
 impl Described for ((),) {
     fn describe(_: &mut Inputs) {}
+}
+
+impl<F, Fut, R> Answers<((),)> for F
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = R>,
+    R: Answer,
+{
+    type Answer = R;
 }
 
 /// The arguments of a handler, behind a type of axum's own.
@@ -95,6 +113,15 @@ macro_rules! arguments {
             fn describe(inputs: &mut Inputs) {
                 $($argument::describe(inputs);)+
             }
+        }
+
+        impl<F, Fut, R, M, $($argument),+> Answers<(M, $($argument),+)> for F
+        where
+            F: FnOnce($($argument),+) -> Fut,
+            Fut: Future<Output = R>,
+            R: Answer,
+        {
+            type Answer = R;
         }
     };
 }

@@ -1,17 +1,27 @@
 //! The document about the API: `OpenAPI` 3.1.
 
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{Field, Kind, Operation};
+use crate::management::answer::{Page, Shape};
+use crate::management::refused::Refusal;
 
 /// The paths and methods of all operations.
 pub(super) fn of(operations: &[Operation]) -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let settings = settings.with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut schemas = settings.into_generator();
     let mut paths = Map::new();
     for operation in operations {
         let path = paths
             .entry(operation.path.clone())
             .or_insert_with(|| json!({}));
-        path[operation.method] = describe(operation);
+        path[operation.method] = describe(operation, &mut schemas);
     }
     let mut groups: Vec<&str> = operations.iter().map(|operation| operation.group).collect();
     groups.sort_unstable();
@@ -31,11 +41,11 @@ pub(super) fn of(operations: &[Operation]) -> Value {
         "servers": [{ "url": "/api" }],
         "tags": tags,
         "paths": paths,
-        "components": components(),
+        "components": components(schemas),
     })
 }
 
-fn describe(operation: &Operation) -> Value {
+fn describe(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
     let Operation {
         group,
         method,
@@ -43,6 +53,7 @@ fn describe(operation: &Operation) -> Value {
         about,
         inputs,
         fields,
+        answer: _,
     } = operation;
     let mut parameters: Vec<Value> = names(path)
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
@@ -58,7 +69,7 @@ fn describe(operation: &Operation) -> Value {
         "summary": about,
         "operationId": id(method, path),
         "parameters": parameters,
-        "responses": responses(operation),
+        "responses": responses(operation, schemas),
     });
     if inputs.login {
         described["security"] = json!([{ "basic": [] }]);
@@ -77,15 +88,20 @@ fn describe(operation: &Operation) -> Value {
     described
 }
 
-fn responses(operation: &Operation) -> Value {
-    let json = json!({ "application/json": {} });
-    let mut responses = match operation.method {
-        "put" => json!({
+fn responses(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
+    let done = |content: Value| json!({ "description": "Done.", "content": content });
+    let of =
+        |schema: Value| json!({ "200": done(json!({ "application/json": { "schema": schema } })) });
+    let mut responses = match (operation.answer, operation.method) {
+        (Shape::One(describe), _) => of(describe(schemas).to_value()),
+        (Shape::Many(describe), _) => of(list(&describe(schemas), schemas)),
+        (Shape::Other, _) => json!({ "2XX": done(json!({ "application/json": {} })) }),
+        (Shape::Empty, "put") => json!({
             "201": { "description": "It was made." },
             "204": { "description": "It was there, and is now as asked." },
         }),
-        "delete" => json!({ "204": { "description": "It is gone." } }),
-        _ => json!({ "2XX": { "description": "Done.", "content": json } }),
+        (Shape::Empty, "delete") => json!({ "204": { "description": "It is gone." } }),
+        (Shape::Empty, _) => json!({ "2XX": { "description": "Done." } }),
     };
     let refused = json!({ "$ref": "#/components/responses/refused" });
     if operation.inputs.login {
@@ -93,6 +109,16 @@ fn responses(operation: &Operation) -> Value {
     }
     responses["default"] = refused;
     responses
+}
+
+/// All items, or a page of them.
+fn list(item: &Schema, schemas: &mut SchemaGenerator) -> Value {
+    let page = schemas.subschema_for::<Page<Value>>().to_value();
+    let items = json!({ "type": "array", "items": item });
+    json!({ "oneOf": [
+        items,
+        { "allOf": [page, { "type": "object", "properties": { "items": items } }] },
+    ] })
 }
 
 /// An object with these fields, and perhaps with others.
@@ -158,11 +184,12 @@ const LISTING: [(&str, &str, &str); 7] = [
     (
         "columns",
         "string",
-        "Only these columns, with commas in between.",
+        "Only these columns, with commas in between. What a schema requires is then there only if it is one of them.",
     ),
 ];
 
-fn components() -> Value {
+fn components(mut schemas: SchemaGenerator) -> Value {
+    let refusal = schemas.subschema_for::<Refusal>();
     let parameters: Map<String, Value> = LISTING
         .iter()
         .map(|(name, kind, about)| {
@@ -176,16 +203,10 @@ fn components() -> Value {
         "responses": {
             "refused": {
                 "description": "It was not done, for this reason.",
-                "content": { "application/json": { "schema": { "$ref": "#/components/schemas/refusal" } } },
+                "content": { "application/json": { "schema": refusal } },
             },
         },
-        "schemas": {
-            "refusal": {
-                "type": "object",
-                "properties": { "error": { "type": "string" }, "reason": { "type": "string" } },
-                "required": ["error", "reason"],
-            },
-        },
+        "schemas": schemas.take_definitions(true),
     })
 }
 

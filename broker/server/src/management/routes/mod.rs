@@ -8,8 +8,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, on};
 
-pub(super) use self::describe::{Described, Inputs};
+pub(super) use self::describe::{Answers, Described, Inputs};
 use super::Api;
+use super::answer::{Answer, Shape};
 
 /// Routes, and what each is for.
 pub(super) struct Routes {
@@ -27,6 +28,7 @@ struct Operation {
     about: &'static str,
     inputs: Inputs,
     fields: Vec<Field>,
+    answer: Shape,
 }
 
 /// A field of a request's JSON body.
@@ -76,7 +78,7 @@ impl Routes {
 
     pub(super) fn get<H, T>(self, path: impl Into<String>, handler: H, about: &'static str) -> Self
     where
-        H: Handler<T, Api>,
+        H: Handler<T, Api> + Answers<T>,
         T: Described + 'static,
     {
         self.route(("get", MethodFilter::GET), path.into(), handler, about)
@@ -84,7 +86,7 @@ impl Routes {
 
     pub(super) fn put<H, T>(self, path: impl Into<String>, handler: H, about: &'static str) -> Self
     where
-        H: Handler<T, Api>,
+        H: Handler<T, Api> + Answers<T>,
         T: Described + 'static,
     {
         self.route(("put", MethodFilter::PUT), path.into(), handler, about)
@@ -92,7 +94,7 @@ impl Routes {
 
     pub(super) fn post<H, T>(self, path: impl Into<String>, handler: H, about: &'static str) -> Self
     where
-        H: Handler<T, Api>,
+        H: Handler<T, Api> + Answers<T>,
         T: Described + 'static,
     {
         self.route(("post", MethodFilter::POST), path.into(), handler, about)
@@ -105,7 +107,7 @@ impl Routes {
         about: &'static str,
     ) -> Self
     where
-        H: Handler<T, Api>,
+        H: Handler<T, Api> + Answers<T>,
         T: Described + 'static,
     {
         self.route(
@@ -151,7 +153,7 @@ impl Routes {
         about: &'static str,
     ) -> Self
     where
-        H: Handler<T, Api>,
+        H: Handler<T, Api> + Answers<T>,
         T: Described + 'static,
     {
         self.router = self.router.route(&path, on(filter, handler));
@@ -164,6 +166,7 @@ impl Routes {
             about,
             inputs,
             fields: Vec::new(),
+            answer: H::Answer::SHAPE,
         });
         self
     }

@@ -49,8 +49,12 @@ pub struct ConnectionSnapshot {
     pub connected_at: SystemTime,
     /// Bytes received.
     pub received_bytes: u64,
+    /// In so many reads.
+    pub received_count: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
+    /// In so many writes.
+    pub sent_count: u64,
     /// Bytes that wait to be sent.
     pub pending_bytes: u64,
 }
@@ -78,8 +82,23 @@ pub struct TlsSnapshot {
     pub protocol: String,
     /// The cipher suite in the words of the standard: `TLS13_AES_256_GCM_SHA384`.
     pub cipher: String,
-    /// The subject of the client's certificate, if it showed one.
-    pub peer_subject: Option<String>,
+    /// How keys were agreed upon: `X25519`.
+    pub key_exchange: String,
+    /// The client's certificate, if it showed one.
+    pub peer: Option<PeerCertificateSnapshot>,
+}
+
+/// A client's certificate.
+#[derive(Clone, Debug)]
+pub struct PeerCertificateSnapshot {
+    /// Whose it is, as RFC 4514 writes it.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// Its serial number, in hexadecimal digits: `0A:1B`.
+    pub serial_number: String,
+    /// From when to when it is valid: `2026-01-01T00:00:00Z - 2027-01-01T00:00:00Z`.
+    pub validity: String,
 }
 
 /// A channel.

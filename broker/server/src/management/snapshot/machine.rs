@@ -69,3 +69,10 @@ pub struct Distribution {
     /// All values together.
     pub sum: u64,
 }
+
+impl Distribution {
+    /// How many values were seen.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.count).sum()
+    }
+}

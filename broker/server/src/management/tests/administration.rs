@@ -173,7 +173,11 @@ async fn metrics_have_rabbitmq_s_names() -> anyhow::Result<()> {
             Some((name, _)) if name.contains("store_commit") || name.contains("allocator") => {
                 format!("  {name} …\n")
             }
-            Some((name, _)) if name.contains("disk_space") || name.contains("process_memory") => {
+            Some((name, _))
+                if ["disk_space", "process_memory", "fds", "max_tcp"]
+                    .iter()
+                    .any(|part| name.contains(part)) =>
+            {
                 format!("  {name} …\n")
             }
             _ => format!("  {line}\n"),

@@ -58,8 +58,10 @@ fn snapshot(connection: &ConnectionInfo, alarm: bool) -> Option<ConnectionSnapsh
         heartbeat: tuned.heartbeat,
         client_properties: details.properties,
         connected_at: connection.connected_at,
-        received_bytes: connection.received_bytes.load(Ordering::Relaxed),
-        sent_bytes: peer.sent_bytes.load(Ordering::Relaxed),
+        received_bytes: connection.received.bytes.get(),
+        received_count: connection.received.calls.get(),
+        sent_bytes: peer.written.bytes.get(),
+        sent_count: peer.written.calls.get(),
         pending_bytes: peer.outbox_size() as u64,
     })
 }
@@ -112,6 +114,7 @@ fn channel(
             get_empty: out.traffic.got_nothing,
             redeliver: out.traffic.redelivered,
             ack: out.traffic.acked,
+            ..MessageStats::default()
         },
     }
 }

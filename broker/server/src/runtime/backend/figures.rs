@@ -48,8 +48,23 @@ pub(super) fn overview(broker: &Broker) -> Overview {
             ack: read(&counters.acked),
             ..queues::stats(&counted)
         },
+        confirmable: read(&counters.confirmable),
+        routed: counted.published,
+        publishers: publishers(broker),
+        deaths: queues::deaths(&counted),
         churn,
     }
+}
+
+/// Channels that have published.
+fn publishers(broker: &Broker) -> u64 {
+    let connections = broker.connections();
+    let channels = connections.iter().map(|connection| {
+        let channels = connection.details().channels;
+        let published = channels.values().filter(|info| info.published.get() > 0);
+        published.count() as u64
+    });
+    channels.sum()
 }
 
 fn churn(broker: &Broker) -> Churn {
@@ -67,7 +82,20 @@ fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
+pub(super) fn vhosts(broker: &Broker) -> Vec<VhostSnapshot> {
+    // Before the connections: one that closes meanwhile is counted late rather than twice.
+    let mut snapshots: Vec<_> = broker.vhosts().iter().map(|known| vhost(known)).collect();
+    for connection in broker.connections() {
+        let name = connection.details().vhost;
+        if let Some(snapshot) = snapshots.iter_mut().find(|known| known.name == name) {
+            snapshot.received_bytes += connection.received.bytes.get();
+            snapshot.sent_bytes += connection.peer.written.bytes.get();
+        }
+    }
+    snapshots
+}
+
+fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
     let mut messages = MessageCounts::default();
     let mut counted = *vhost.totals.buried.lock();
     for (_, queue) in queues::entries(vhost) {
@@ -85,6 +113,8 @@ pub(super) fn vhost(vhost: &VirtualHost) -> VhostSnapshot {
         tracing: vhost.tap.is_on(),
         messages,
         message_stats: queues::stats(&counted),
+        received_bytes: read(&vhost.moved.received),
+        sent_bytes: read(&vhost.moved.sent),
     }
 }
 

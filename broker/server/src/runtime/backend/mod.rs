@@ -6,6 +6,7 @@
 mod browsing;
 mod clients;
 mod commands;
+mod contents;
 mod delayed;
 mod figures;
 mod messages;
@@ -49,8 +50,7 @@ impl Backend for Broker {
     }
 
     fn vhosts(&self) -> Vec<VhostSnapshot> {
-        let vhosts = self.vhosts();
-        vhosts.iter().map(|vhost| figures::vhost(vhost)).collect()
+        figures::vhosts(self)
     }
 
     fn exchanges(&self, vhost: &str) -> Vec<ExchangeSnapshot> {
@@ -176,6 +176,7 @@ impl Backend for Broker {
     fn settings(&self) -> Settings {
         Settings {
             log_level: crate::logging::level(),
+            limits: (**self.limits()).clone(),
             memory_mark: self.alarms.memory_mark(),
             disk_free_limit: self.alarms.disk_mark(),
         }

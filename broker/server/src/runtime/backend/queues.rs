@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amphora_core::definition::QueueDefinition;
-use amphora_core::queue::{ConsumerOptions, Counters};
+use amphora_core::message::Message;
+use amphora_core::queue::{ConsumerOptions, Contents, Counters};
+use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::types::ChannelNumber;
 use amphora_protocol::wire::types::QueueName;
 
 use super::topology;
 use crate::management::snapshot::{
-    ConsumerSnapshot, Deaths, MessageCounts, MessageStats, QueueFigures, QueueSnapshot,
+    ConsumerSnapshot, Deaths, InMemory, MessageCounts, MessageStats, QueueFigures, QueueSnapshot,
 };
 use crate::runtime::broker::Broker;
 use crate::runtime::info::ConnectionInfo;
@@ -38,6 +40,7 @@ pub(super) fn figures(vhost: &VirtualHost) -> Vec<QueueFigures> {
             id: definition.id.0.into(),
             ready_count: state.model.ready_count(),
             unacked_count: state.model.unacked_count(),
+            is_served: state.model.is_served(),
             message_stats: stats(&state.model.counters()),
         }
     };
@@ -78,7 +81,10 @@ pub(super) fn entries(vhost: &VirtualHost) -> Vec<(Arc<QueueDefinition>, Handle)
 
 /// A queue's messages.
 pub(super) fn messages(model: &Model) -> MessageCounts {
-    let contents = model.contents();
+    counts(model, &model.contents())
+}
+
+fn counts(model: &Model, contents: &Contents) -> MessageCounts {
     MessageCounts {
         ready_count: model.ready_count(),
         unacked_count: model.unacked_count(),
@@ -100,7 +106,21 @@ pub(super) fn stats(counters: &Counters) -> MessageStats {
         get_empty: counters.got_nothing,
         redeliver: counters.redelivered,
         ack: counters.acked,
+        disk_reads: counters.read_back,
+        disk_writes: counters.stored,
         ..MessageStats::default()
+    }
+}
+
+/// What a queue, or several, gave up.
+pub(super) fn deaths(counters: &Counters) -> Deaths {
+    Deaths {
+        rejected: counters.rejected,
+        expired: counters.expired,
+        dropped: counters.dropped,
+        exhausted: counters.exhausted,
+        dead_lettered: counters.dead_lettered,
+        refused: counters.refused,
     }
 }
 
@@ -126,7 +146,7 @@ fn snapshot(
     let exclusive = model
         .consumers()
         .find(|consumer| consumer.options.exclusive);
-    let counters = model.counters();
+    let (counters, contents) = (model.counters(), model.contents());
     let active = model
         .consumers()
         .find(|consumer| model.has_single_active_consumer() && model.is_active(consumer.key));
@@ -136,22 +156,21 @@ fn snapshot(
         paused: model.is_paused(),
         delayed_count: model.delayed_count() as u64,
         dying_count: model.dying_count() as u64,
-        deaths: Deaths {
-            rejected: counters.rejected,
-            expired: counters.expired,
-            dropped: counters.dropped,
-            exhausted: counters.exhausted,
-            dead_lettered: counters.dead_lettered,
-            refused: counters.refused,
-        },
+        deaths: deaths(&counters),
         vhost: vhost.name.clone(),
         name: definition.name.clone(),
         durable: definition.durable,
         auto_delete: definition.auto_delete,
         owner,
         arguments: definition.arguments.clone(),
-        messages: messages(model),
-        in_memory_count: model.contents().in_memory_count,
+        messages: counts(model, &contents),
+        in_memory: InMemory {
+            count: contents.in_memory_count,
+            ready_count: contents.ready_in_memory_count,
+            bytes: contents.in_memory_bytes,
+        },
+        is_served: model.is_served(),
+        oldest_timestamp: model.oldest(timestamp).flatten(),
         memory: model.memory() as u64,
         consumer_count: model.consumer_count() as u64,
         exclusive_consumer: exclusive.map(|consumer| consumer.options.tag.clone()),
@@ -161,9 +180,15 @@ fn snapshot(
             .deduplicator
             .as_ref()
             .map_or(0, |deduplicator| deduplicator.dropped()),
-        message_stats: stats(&model.counters()),
+        message_stats: stats(&counters),
         policies: topology::policies(queue.effective().policies.as_ref()),
     }
+}
+
+/// When the publisher says that the message was made, in seconds since 1970.
+fn timestamp(message: Message<'_>) -> Option<u64> {
+    let properties = RawProperties::new(message.properties).ok()?;
+    properties.timestamp().ok()?
 }
 
 pub(super) fn consumers(broker: &Broker, vhost: &VirtualHost) -> Vec<ConsumerSnapshot> {
