@@ -222,6 +222,11 @@ impl Broker {
         self.running()?.log.line(text)
     }
 
+    /// Waits until it has logged so many lines with this text in them, and returns all that it has.
+    pub fn lines_logged(&self, text: &str, count: usize) -> anyhow::Result<Vec<String>> {
+        self.running()?.log.lines(text, count)
+    }
+
     /// How many lines with this text it has logged so far.
     pub fn count_logged(&self, text: &str) -> anyhow::Result<usize> {
         let log = self.running()?.log.text();

@@ -56,6 +56,23 @@ impl Log {
         }
     }
 
+    /// Waits until so many lines have this text in them, and returns all that have.
+    pub(crate) fn lines(&self, wanted: &str, count: usize) -> anyhow::Result<Vec<String>> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.lock();
+        loop {
+            let found = state.lines.iter().filter(|line| line.contains(wanted));
+            let found: Vec<String> = found.cloned().collect();
+            if found.len() >= count {
+                return Ok(found);
+            }
+            if state.ended {
+                bail!("the broker ended without saying '{wanted}' {count} times");
+            }
+            state = self.wait(state, deadline, wanted)?;
+        }
+    }
+
     /// Waits for the end.
     pub(crate) fn end(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;

@@ -37,6 +37,17 @@ const OPERATIONS: &[Operation] = &[
         run: |client| call(client, &declare("new", &[("x-dead-letter-exchange", "x")])),
     },
     Operation {
+        name: "passive queue.declare",
+        needs: &[],
+        run: |client| {
+            let passive = queue::Declare {
+                passive: true,
+                ..declare("q", &[])
+            };
+            call(client, &passive)
+        },
+    },
+    Operation {
         name: "queue.delete",
         needs: &[("configure", "queue", "q")],
         run: |client| {
@@ -97,6 +108,18 @@ const OPERATIONS: &[Operation] = &[
             ("write", "exchange", "x"),
         ],
         run: |client| call(client, &declare_exchange(&[("alternate-exchange", "x")])),
+    },
+    Operation {
+        name: "passive exchange.declare",
+        needs: &[],
+        run: |client| {
+            let passive = exchange::Declare {
+                exchange: name("x"),
+                passive: true,
+                ..declare_exchange(&[])
+            };
+            call(client, &passive)
+        },
     },
     Operation {
         name: "exchange.delete",
