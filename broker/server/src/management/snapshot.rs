@@ -201,8 +201,8 @@ pub struct QueueFigures {
     pub ready_count: u64,
     /// Messages that were delivered and not yet acknowledged.
     pub unacked_count: u64,
-    /// A message that came now would go to a consumer at once.
-    pub is_served: bool,
+    /// Whether a message that came now would go to a consumer at once; nothing if there is no consumer.
+    pub is_served: Option<bool>,
     /// What happened to its messages.
     pub message_stats: MessageStats,
 }

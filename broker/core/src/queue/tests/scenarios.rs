@@ -186,6 +186,45 @@ fn room_that_is_gone_when_it_is_looked_for_leaves_nobody_waiting_for_ever() {
 }
 
 #[test]
+fn a_queue_tells_what_it_stored_and_whether_it_is_served() {
+    let mut world = World::new(QueueArguments::default());
+    assert!(!world.queue.is_served());
+    assert_eq!(world.queue.oldest(|message| message.body.len()), None);
+    world.connections.0.push(Connection {
+        room: 10,
+        ..Connection::default()
+    });
+    let options = ConsumerOptions {
+        tag: ConsumerTag::default(),
+        no_ack: false,
+        exclusive: false,
+        priority: 0,
+        prefetch: 1,
+        arguments: FieldTable::default(),
+    };
+    world.queue.consume(0, options);
+    assert!(world.queue.is_served());
+    let bodies = (0..20).map(|_| (vec![1; 200_000], true, properties(0, None)));
+    let bodies = Bodies(bodies.collect());
+    world.queue.publish(&bodies, &mut world.connections);
+    assert!(!world.queue.is_served(), "the consumer has its one");
+    assert_eq!(
+        world.queue.oldest(|message| message.body.len()),
+        Some(200_000)
+    );
+    world.commit(true);
+    assert_eq!(world.queue.counters().stored, 20);
+    let contents = world.queue.contents();
+    assert!(
+        contents.ready_in_memory_count < world.queue.ready_count(),
+        "{contents:?}"
+    );
+    let bytes = contents.in_memory_count * 200_000;
+    assert_eq!(contents.in_memory_bytes, bytes, "{contents:?}");
+    assert_eq!(world.queue.counters().read_back, 0);
+}
+
+#[test]
 fn levels_are_read_back_one_after_the_other() {
     let mut world = World::new(QueueArguments {
         max_priority: Some(2),

@@ -34,7 +34,7 @@ pub(super) fn queue_figures(queue: &Queue) -> QueueFigures {
         id: snapshot.id,
         ready_count: snapshot.messages.ready_count,
         unacked_count: snapshot.messages.unacked_count,
-        is_served: snapshot.is_served,
+        is_served: None,
         message_stats: snapshot.message_stats,
     }
 }

@@ -16,7 +16,7 @@ struct Capacity {
 }
 
 impl Capacities {
-    /// Takes a sample of one queue.
+    /// Takes a sample of one queue, which has consumers.
     pub(super) fn take(&mut self, now: u64, id: u64, is_served: bool) {
         let sample = f64::from(u8::from(is_served));
         let capacity = self.0.entry(id).or_insert(Capacity {
@@ -27,7 +27,7 @@ impl Capacities {
         capacity.seen = now;
     }
 
-    /// Forgets queues that were not there at the last sample.
+    /// Forgets queues that had no consumer at the last sample.
     pub(super) fn finish(&mut self, now: u64) {
         self.0.retain(|_, capacity| capacity.seen == now);
     }

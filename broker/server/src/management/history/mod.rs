@@ -252,7 +252,9 @@ impl Known {
         let bytes = [vhost.received_bytes, vhost.sent_bytes];
         self.vhost_bytes.take(now, vhost.name.clone(), &bytes);
         for queue in backend.queue_figures(&vhost.name) {
-            self.capacities.take(now, queue.id, queue.is_served);
+            if let Some(is_served) = queue.is_served {
+                self.capacities.take(now, queue.id, is_served);
+            }
             let lengths = (queue.ready_count, queue.unacked_count);
             self.queues
                 .take(now, queue.id, &messages(&queue.message_stats, lengths));

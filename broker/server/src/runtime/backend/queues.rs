@@ -40,7 +40,7 @@ pub(super) fn figures(vhost: &VirtualHost) -> Vec<QueueFigures> {
             id: definition.id.0.into(),
             ready_count: state.model.ready_count(),
             unacked_count: state.model.unacked_count(),
-            is_served: state.model.is_served(),
+            is_served: (state.model.consumer_count() > 0).then(|| state.model.is_served()),
             message_stats: stats(&state.model.counters()),
         }
     };
