@@ -18,7 +18,7 @@ use super::trial::{Trial, origin};
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
-    /// The cases that the exchanges and messages are taken from.
+    /// The cases that the exchange and the messages are taken from, written as for `amphora plugin test`.
     #[arg(long, value_name = "FILE", default_value = "cases.toml")]
     cases: PathBuf,
     /// How long to measure each row.

@@ -18,7 +18,7 @@ use super::trial::{Trial, TriedExchange, origin};
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
-    /// The cases: `amphora plugin new` writes an example, and says how they are written.
+    /// The cases. `amphora plugin new` writes an example, and CASES.md, which says how they are written.
     #[arg(long, value_name = "FILE", default_value = "cases.toml")]
     cases: PathBuf,
 }

@@ -1,53 +1,5 @@
 //! `cases.toml`: messages, and what a plugin is expected to do with them.
-//!
-//! ```toml
-//! grants = ["config"]              # what the plugin is granted; nothing if it is left out
-//!
-//! [config]                         # what [plugin.config] would say
-//! pure = false
-//!
-//! [[exchange]]                     # for types of exchange: what is declared, in this order
-//! name = "prices"
-//! vhost = "/"                      # the default
-//! arguments = { alternate-exchange = "rest" }
-//! # refused = "…"                  # instead: the declaration is refused with a text that contains this
-//!
-//! [[exchange.binding]]
-//! key = "stock.#"
-//! arguments = { x-priority-min = 5 }
-//! destination = "urgent"
-//! # refused = "…"                  # instead: the bind is refused with a text that contains this
-//!
-//! [[message]]                      # in this order
-//! name = "an urgent one"           # what a failure calls it; its number if it has none
-//! exchange = "prices"              # not needed if there is one [[exchange]]
-//! key = "stock.nyse"
-//! headers = { priority = 7 }
-//! properties = { content-type = "text/plain", delivery-mode = 2 }
-//! body = "text"                    # or body-base64 = "…", or body-json = { … }
-//! user = "guest"                   # the default
-//! time = 1700000000000             # milliseconds since 1970; 0 is the default
-//! expect = ["urgent"]              # the destinations, in any order
-//!
-//! [[message]]                      # for transforms
-//! exchange = "orders"
-//! vhost = "/"
-//! queue = "invoices"               # what it is attached to, if that is a queue
-//! key = "new"
-//! body-json = { amount = 1 }
-//! expect = "pass"                  # or "drop", or one of
-//! # expect = { reject = "no customer" }          # with a reason that contains this
-//! # expect = { dead-letter = "no customer" }
-//! # expect = { delay = 5000 }                    # milliseconds
-//! # expect = { replace = [{ key = "other", headers = { a = 1 }, absent = ["b"], body-json = { amount = 2 }, delay = 0 }] }
-//! ```
-//!
-//! Of a message in `replace`, what is named is compared: the routing key, headers that must be there with these values, headers that must be absent,
-//! properties, the body (as JSON if it is given so), the delay. What is not named may be anything.
-//!
-//! Values in `arguments` and `headers` are AMQP's field values: integers, floats, booleans, strings, arrays and tables as TOML has them, a date with
-//! time and offset for a timestamp. A table with one field that begins with `@` stands for what TOML does not have: `{ "@bytes" = "base64…" }`,
-//! `{ "@timestamp" = 1700000000 }`, `{ "@decimal" = "3.14" }`, `{ "@void" = true }`.
+//! How they are written is said in `plugins/CASES.md`, which every new project gets a copy of.
 
 mod check;
 mod expect;

@@ -90,6 +90,21 @@ fn a_file_is_read_whole() {
 }
 
 #[test]
+fn what_the_page_for_authors_shows_is_read() {
+    let page = include_str!("../../../../../plugins/CASES.md");
+    let blocks = page.split("```toml\n").skip(1);
+    let shown: Vec<Cases> = blocks
+        .map(|block| block.split("```").next().unwrap_or_default())
+        .map(|text| Cases::parse(text).unwrap())
+        .collect();
+    let [exchange, transform] = shown.as_slice() else {
+        panic!("one file for each kind of plugin");
+    };
+    assert_eq!((exchange.exchanges.len(), exchange.messages.len()), (2, 1));
+    assert_eq!(transform.messages.len(), 5);
+}
+
+#[test]
 fn a_table_has_every_type_of_amqp() {
     let text = r#"
 [[message]]

@@ -17,6 +17,9 @@ const C_SDK: [(&str, &str); 2] = [
 const JS_SDK: &str = include_str!("../../../../../plugins/sdk/js/amphora.js");
 const PYTHON_SDK: &str = include_str!("../../../../../plugins/sdk/python/amphora.py");
 
+/// How cases are written.
+const CASES: &str = include_str!("../../../../../plugins/CASES.md");
+
 /// A template of this kind of plugin.
 macro_rules! template {
     ($kind:expr, $file:literal) => {
@@ -40,6 +43,7 @@ pub(super) fn all(
     let mut files = vec![
         own("README.md", include_str!("templates/README.md")),
         own("cases.toml", template!(kind, "cases.toml")),
+        plain(("CASES.md", CASES)),
         own(".gitignore", include_str!("templates/gitignore")),
     ];
     match language {

@@ -27,6 +27,8 @@ fn a_project_is_recognised_and_its_cases_are_read() {
             Cases::read(&folder.join("cases.toml")).unwrap();
             let readme = fs::read_to_string(folder.join("README.md")).unwrap();
             assert!(readme.starts_with("# my-plugin\n"), "{readme}");
+            assert!(readme.contains("CASES.md"), "{readme}");
+            assert!(folder.join("CASES.md").is_file());
         }
     }
 }
