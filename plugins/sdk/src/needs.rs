@@ -157,8 +157,9 @@ impl Needs {
         self
     }
 
-    /// The answer is a function of what is asked for here, the exchange's arguments and its bindings, and of nothing else: not of
-    /// earlier messages, the clock, random numbers or the store. The host then may keep answers and use them again.
+    /// The answer is a function of what is asked for here and, for an exchange, its arguments and bindings or, for a transform, the
+    /// queue that it is attached to; and of nothing else: not of earlier messages, the clock, random numbers or the store. The host
+    /// then may keep answers and use them again.
     #[must_use]
     pub fn pure(mut self) -> Self {
         self.pure = true;

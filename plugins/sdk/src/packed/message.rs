@@ -153,14 +153,18 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// The first header with the name that the needs have at this index, if they name headers. Looks at no names, which
-    /// is worth it where each message is asked for the same ones.
+    /// The first header with the name that the needs have at this index, if they name headers: 0 is the name that was given to
+    /// [`Needs::header`] or [`Needs::headers`] first. None also for an index beyond the names. Looks at no names, which is worth it
+    /// where each message is asked for the same ones.
     #[inline]
     pub fn nth(&self, index: usize) -> Option<ValueRef<'a>> {
         match self.0 {
             Kind::Named(_, values) => value(values.get(index)?),
             Kind::None | Kind::All(_) => {
-                debug_assert!(false, "no headers were asked for by name");
+                debug_assert!(
+                    false,
+                    "`Needs::header` or `headers` was not asked for, and only headers with names have a place"
+                );
                 None
             }
         }

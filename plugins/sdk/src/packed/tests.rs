@@ -66,6 +66,29 @@ fn parts_are_those_of_the_message() {
 }
 
 #[test]
+fn named_headers_have_a_place_each() {
+    let needs = Needs::new().header("none").headers(["a", "none", "b"]);
+    let bytes = pack(&needs, &[&full()]);
+    let mut batch = Batch::new(&bytes, &needs).expect("a head");
+    let message = batch.next().expect("sound").expect("a message");
+    let headers = message.headers();
+    assert!(headers.nth(0).is_none());
+    assert_eq!(headers.nth(1).and_then(|a| a.as_integer()), Some(7));
+    assert!(matches!(headers.nth(2), Some(ValueRef::Table(_))));
+    assert!(headers.nth(3).is_none());
+}
+
+#[test]
+#[should_panic(expected = "`Needs::header` or `headers` was not asked for")]
+fn all_headers_have_no_places() {
+    let needs = Needs::new().all_headers();
+    let bytes = pack(&needs, &[&full()]);
+    let mut batch = Batch::new(&bytes, &needs).expect("a head");
+    let message = batch.next().expect("sound").expect("a message");
+    message.headers().nth(0);
+}
+
+#[test]
 fn all_headers_are_there_in_their_order() {
     let needs = Needs::new().all_headers();
     let bytes = pack(&needs, &[&full()]);
