@@ -4,6 +4,7 @@ mod agreement;
 mod beside;
 mod built;
 mod channel;
+mod commands;
 mod curve;
 mod exchange;
 mod harmful;
