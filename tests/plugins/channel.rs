@@ -55,6 +55,15 @@ impl Channel {
         })
     }
 
+    /// What comes to the one exchange goes on to the other.
+    pub(crate) fn chain(&mut self, from: &str, to: &str) -> anyhow::Result<()> {
+        self.done(&exchange::Bind {
+            destination: ExchangeName::new(to)?,
+            source: ExchangeName::new(from)?,
+            ..exchange::Bind::default()
+        })
+    }
+
     fn done(&mut self, method: &impl AnyMethod) -> anyhow::Result<()> {
         match self.0.call(CHANNEL, method)? {
             Method::Exchange(_) | Method::Queue(_) => Ok(()),

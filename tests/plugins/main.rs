@@ -11,6 +11,7 @@ mod harmful;
 mod headers;
 mod hostile;
 mod interleaved;
+mod on_error;
 mod on_the_way;
 mod projects;
 mod refusing;

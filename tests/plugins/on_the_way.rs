@@ -13,10 +13,10 @@ use crate::channel::{Channel, none};
 use crate::exchange::table;
 
 /// Longer than a delayed message that is refused waits before it is tried again.
-const RETRIED: Duration = Duration::from_millis(2500);
+pub(crate) const RETRIED: Duration = Duration::from_millis(2500);
 
 /// A plugin's name, the folder of its project, and more lines for its section.
-type Plugin = (&'static str, &'static str, &'static str);
+pub(crate) type Plugin = (&'static str, &'static str, &'static str);
 
 const DELAYED: Plugin = ("delayed", "delayed", "");
 /// Rejects everything that has no `id`.
@@ -34,7 +34,7 @@ const WITNESS: Plugin = (
 const ROUTER: Plugin = ("router", "content-router", "exchange-type = \"x-content\"");
 
 /// A broker with these plugins, whose components are in the folder.
-fn broker(plugins: &[Plugin]) -> anyhow::Result<(Broker, TempDir)> {
+pub(crate) fn broker(plugins: &[Plugin]) -> anyhow::Result<(Broker, TempDir)> {
     let folder = tempfile::tempdir()?;
     let mut config = String::new();
     for (name, project, more) in plugins {
@@ -56,18 +56,24 @@ fn broker(plugins: &[Plugin]) -> anyhow::Result<(Broker, TempDir)> {
     Ok((broker, folder))
 }
 
-fn request(broker: &Broker, method: &str, path: &str, body: &str) -> anyhow::Result<()> {
+/// Asks the management API, and returns what it says.
+pub(crate) fn request(
+    broker: &Broker,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> anyhow::Result<String> {
     let request = ureq::http::Request::builder()
         .method(method)
         .uri(format!("http://{}/api{path}", broker.http()?))
         .header("authorization", "Basic Z3Vlc3Q6Z3Vlc3Q=")
         .header("content-type", "application/json")
         .body(body.to_owned())?;
-    ureq::run(request).with_context(|| format!("{method} {path}"))?;
-    Ok(())
+    let answer = ureq::run(request).with_context(|| format!("{method} {path}"))?;
+    Ok(answer.into_body().read_to_string()?)
 }
 
-fn delay(ms: i32) -> amphora_protocol::wire::table::FieldTable {
+pub(crate) fn delay(ms: i32) -> amphora_protocol::wire::table::FieldTable {
     table([("x-delay", FieldValue::I32(ms))])
 }
 

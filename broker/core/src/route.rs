@@ -136,6 +136,15 @@ impl<Q: Clone> Topology<Q> {
         self.exchange_at(slot)?.asked(slot)
     }
 
+    /// The exchange that is to be asked; none if it was deleted.
+    pub fn exchange_of(&self, asked: &Asked) -> Option<&Arc<ExchangeDefinition>> {
+        let entry = self.exchange_at(asked.slot)?;
+        let Matcher::Plugin(plugin) = &entry.matcher else {
+            return None;
+        };
+        Arc::ptr_eq(plugin.hook(), &asked.hook).then_some(&entry.definition)
+    }
+
     /// Whether the exchange lets messages wait that ask for it; false if there is none of that name.
     pub fn delays(&self, exchange: &str) -> bool {
         let entry = self.exchange_entry(exchange);

@@ -184,8 +184,14 @@ fn tell_all(
     let Some(exchange_type) = type_of(host, version) else {
         return Ok(());
     };
+    // What is in force stays rather than that a binding matches nothing. Where nothing is in force, one binding must not stop all others.
+    let refusal = if plugin.current.load().is_some() {
+        Refusal::Fail
+    } else {
+        Refusal::Skip
+    };
     for exchange in exchange_type.exchanges() {
-        running.tell(&exchange, Refusal::Fail).map_err(|failure| {
+        running.tell(&exchange, refusal).map_err(|failure| {
             let (name, vhost) = (&exchange.name, &exchange.vhost);
             let step = format!("it does not take exchange '{name}' in vhost '{vhost}'");
             trial(plugin, &step, failure)

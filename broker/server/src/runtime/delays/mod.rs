@@ -31,6 +31,7 @@ use super::timers::now_ms;
 use super::vhost::{Handle, INTERNAL, VirtualHost};
 
 pub(super) use self::listing::Waits;
+pub(super) use self::release::REFUSED_RETRY_MS;
 pub(super) use self::wrapping::{Onward, Source, wrap};
 
 /// The queue's name. Its prefix keeps clients from declaring it otherwise; they may look at it, and delete it to cancel all that waits.

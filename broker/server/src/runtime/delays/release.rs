@@ -19,9 +19,14 @@ use crate::runtime::vhost::VirtualHost;
 /// Messages that are released in one go: between two of them, others may come that are due.
 const RELEASED_MAX: usize = 1024;
 
-/// A message that is refused, because a plugin on its way fails or is not there, is tried again after this time, and given up after that one.
-const REFUSED_RETRY_MS: u64 = 1000;
-const REFUSED_MS_MAX: u64 = 600_000;
+/// A message that is refused, because a plugin on its way fails or is not there, or a queue is full, is tried again after this time...
+pub(in crate::runtime) const REFUSED_RETRY_MS: u64 = 1000;
+
+/// ...and then less and less often, but at least this often. It is never given up: whoever does not want it any more cancels it.
+const REFUSED_RETRY_MS_MAX: u64 = 60_000;
+
+/// The next try comes when the message is late by so much of what it was late by at this one.
+const REFUSED_LATER: u64 = 4;
 
 /// While messages are read back, those that are due and not here are looked for this often.
 const PASSED_MS: u64 = 5;
@@ -182,18 +187,20 @@ fn release(
         };
         ingress.speak_for(wrapped.source);
         let outcome = match wrapped.onward {
-            Onward::Published => ingress.publish_internal(wrapped.message()),
+            Onward::Published => ingress.publish_late(wrapped.message()),
             Onward::Queue(name) => Ok(ingress.put_into(name, wrapped.message())),
             Onward::Exchange(name) => ingress.publish_from(name, wrapped.message()),
         };
         match outcome {
             Ok(Outcome::Routed | Outcome::Taken) => {}
-            Ok(Outcome::Refused(reason)) if now < wrapped.due.saturating_add(REFUSED_MS_MAX) => {
-                tracing::debug!(vhost = %vhost.name, reason, "a delayed message waits longer");
-                kept.push((now + REFUSED_RETRY_MS, position));
+            Ok(refusal @ (Outcome::Refused(_) | Outcome::Full)) => {
+                tracing::debug!(vhost = %vhost.name, ?refusal, "a delayed message waits longer");
+                let late = now.saturating_sub(wrapped.due) / REFUSED_LATER;
+                let wait = late.clamp(REFUSED_RETRY_MS, REFUSED_RETRY_MS_MAX);
+                kept.push((now + wait, position));
                 return;
             }
-            Ok(Outcome::Unroutable | Outcome::Full) => {
+            Ok(Outcome::Unroutable) => {
                 tracing::debug!(vhost = %vhost.name, "a delayed message reaches no queue");
             }
             outcome => {

@@ -8,7 +8,6 @@ use amphora_protocol::wire::error::WireError;
 use amphora_protocol::wire::properties::RawProperties;
 
 use super::asking::{Asking, Place, Waiting};
-use super::one_by_one::Asks;
 use super::routes::Route;
 use super::routes::To;
 use super::{Answered, Ingress, Outcome, Slots, Ticket, names, push};
@@ -252,23 +251,20 @@ impl Ingress {
             .topology()
             .resume(asked, answer, &[key], &headers, routed);
         let fixed = !routed.varies && routed.asked.is_empty() && routed.remembered.is_empty();
-        let asks = led.and_then(|()| {
+        let failures = led.and_then(|()| {
             let origin = (message.target, message.properties, message.body.bytes());
             self.ask_each(routed, &[key], &headers, origin)
         });
-        match asks {
-            Ok(Asks::Found) => {}
-            Ok(Asks::Failed(error, on_error)) => {
-                let message = Owned::from(message);
-                return Err(self.give_up(&error, on_error, message, buffer));
-            }
-            // Headers that cannot be read: the same that a headers exchange would say of the message by itself.
-            Err(exception) => return Err(Outcome::Refused(exception.to_string())),
-        }
+        // Headers that cannot be read: the same that a headers exchange would say of the message by itself.
+        let failures = failures.map_err(|exception| Outcome::Refused(exception.to_string()))?;
         let mut waits = Outcome::Unroutable;
         if !routed.delayed.is_empty() {
             let message = Owned::from(reference.resolve(buffer, &self.owned));
             waits = self.delay_at(&routed.delayed, &message);
+        }
+        if !failures.is_empty() {
+            let message = Owned::from(reference.resolve(buffer, &self.owned));
+            waits = self.give_up_each(&failures, waits, &message, buffer);
         }
         let histories = self.history_slots(&routed.remembered);
         self.put_into_histories(&histories, reference, buffer);

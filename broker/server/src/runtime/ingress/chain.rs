@@ -10,7 +10,6 @@ use amphora_protocol::wire::properties::RawProperties;
 
 use super::letters::Dead;
 use super::made::Refusal;
-use super::one_by_one::Asks;
 use super::outcome::Put;
 use super::{Ingress, Outcome, names};
 use crate::runtime::batch::Owned;
@@ -34,6 +33,21 @@ pub(super) enum By<'a> {
 }
 
 impl By<'_> {
+    /// Takes the queues out that a dead letter has been in. True if there are no others.
+    fn goes_in_a_circle(self, routed: &mut Routed<Handle>) -> bool {
+        let Self::Queue { been_in, .. } = self else {
+            return false;
+        };
+        let before = routed.queues.len();
+        let returns = |queue: &Handle| been_in.iter().any(|name| **name == *queue.name);
+        routed.queues.retain(|queue| !returns(queue));
+        let is_circle = routed.queues.is_empty() && before > 0;
+        if is_circle {
+            tracing::debug!(?been_in, "a dead letter went in a circle, and is dropped");
+        }
+        is_circle
+    }
+
     /// Somebody learns of a refusal, and still has the message then.
     fn is_heard(self) -> bool {
         matches!(self, Self::Client | Self::Queue { whole: true, .. })
@@ -112,7 +126,21 @@ impl Ingress {
         self.route_owned(message, By::Broker, &[])
     }
 
-    /// As [`Ingress::publish_internal`], beginning at another exchange than the one that the message was published to.
+    /// Publishes a message on behalf of the client that published it before, when it has waited: as that did, but without transforms of its
+    /// exchange.
+    ///
+    /// # Errors
+    /// There is no such exchange, or its headers are damaged.
+    pub(in crate::runtime) fn publish_late(
+        &mut self,
+        message: Owned,
+    ) -> Result<Outcome, Exception> {
+        let target = message.target.clone();
+        let (exchange, _) = names(&target)?;
+        self.publish_from(exchange, message)
+    }
+
+    /// As [`Ingress::publish_late`], beginning at another exchange than the one that the message was published to.
     ///
     /// # Errors
     /// As there.
@@ -290,33 +318,28 @@ impl Ingress {
             self.hold();
         }
         let origin = (&*target, &*properties, &*message.body);
-        let asks = self.ask_each(&mut routed, &keys, &headers, origin)?;
+        let failures = self.ask_each(&mut routed, &keys, &headers, origin)?;
         if asks_plugins {
             self.note_time();
         }
-        if let Asks::Failed(error, on_error) = asks {
-            // A dead letter that has no way to go is not dead-lettered again and again.
-            return Ok(match by {
-                By::Client => self.give_up(&error, on_error, message, buffer),
-                By::Broker | By::From(_) | By::Queue { .. } => Outcome::Refused(error.to_string()),
-            });
-        }
         routed.queues.retain(|queue| !queue.is_own);
-        if let By::Queue { been_in, .. } = by {
-            let before = routed.queues.len();
-            let returns = |queue: &Handle| been_in.iter().any(|name| **name == *queue.name);
-            routed.queues.retain(|queue| !returns(queue));
-            if routed.queues.is_empty() && before > 0 {
-                tracing::debug!(?been_in, "a dead letter went in a circle, and is dropped");
-                return Ok(Outcome::Taken);
-            }
+        if by.goes_in_a_circle(&mut routed) {
+            return Ok(Outcome::Taken);
+        }
+        let has_others = !(routed.queues.is_empty()
+            && routed.delayed.is_empty()
+            && routed.remembered.is_empty());
+        if let Some(failed) = failures.first()
+            && by.comes_again(failed.on_error, has_others)
+        {
+            return Ok(Outcome::Refused(failed.error.to_string()));
         }
         let number = self.traffic.number(&self.vhost.exchanges, exchange);
         self.traffic.count(number, 1, routed.queues.len());
         let slots: Vec<u32> = routed.queues.iter().map(|queue| self.slot(queue)).collect();
         let histories = self.history_slots(&routed.remembered);
         // With all its routing keys, which count again then.
-        let delayed = (!routed.delayed.is_empty()).then(|| Owned {
+        let whole = (!routed.delayed.is_empty() || !failures.is_empty()).then(|| Owned {
             properties,
             ..message.clone()
         });
@@ -326,7 +349,14 @@ impl Ingress {
         {
             return Ok(Outcome::Full);
         }
-        let waits = delayed.map(|whole| self.delay_at(&routed.delayed, &whole));
+        let waits = whole.map(|whole| {
+            let waits = if routed.delayed.is_empty() {
+                Outcome::Unroutable
+            } else {
+                self.delay_at(&routed.delayed, &whole)
+            };
+            self.pass_failures(by, &failures, waits, &whole, buffer)
+        });
         self.put_into_histories(&histories, message, buffer);
         self.routes.forget_last();
         self.routed = routed;

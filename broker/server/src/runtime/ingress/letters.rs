@@ -6,6 +6,7 @@ use super::chain::By;
 use super::{Ingress, Outcome};
 use crate::runtime::batch::Owned;
 use crate::runtime::dead_letter::{self, Death};
+use crate::runtime::delays::{Onward, REFUSED_RETRY_MS};
 use crate::runtime::plugins::DeadLetter;
 use crate::runtime::timers::now_ms;
 
@@ -38,7 +39,8 @@ impl Ingress {
         self.route_owned(message, By::Queue { been_in, whole }, buffer)
     }
 
-    /// Publishes dead letters. One whose exchange is missing is lost, as it is in RabbitMQ.
+    /// Publishes dead letters. One whose exchange is missing, or leads to no queue, is lost, which is counted; one that is refused
+    /// comes again.
     pub(super) fn bury(&mut self, dead: Vec<Dead>, queue: Option<&str>, buffer: &[u8]) {
         if dead.is_empty() {
             return;
@@ -46,6 +48,10 @@ impl Ingress {
         if self.begin_burial(queue) {
             self.publish_dead(dead, queue, buffer);
             self.end_burial();
+        } else {
+            for Dead { plugin, reason, .. } in dead {
+                self.vhost.plugins.lose(&plugin, &reason);
+            }
         }
     }
 
@@ -77,13 +83,20 @@ impl Ingress {
                 plugin: Some((&plugin, &reason)),
                 time: now_ms() / 1000,
             };
-            let outcome = dead_letter::letter(&message, &to, &death)
-                .and_then(|letter| self.route_owned(letter.message, By::Broker, buffer));
-            match outcome {
-                Ok(Outcome::Routed) => {}
-                outcome => tracing::debug!(
+            let outcome = dead_letter::letter(&message, &to, &death).and_then(|letter| {
+                let outcome = self.route_owned(letter.message.clone(), By::Broker, buffer)?;
+                Ok(match outcome {
+                    Outcome::Full | Outcome::Refused(_) | Outcome::Rejected(_) => {
+                        self.delay(&letter.message, REFUSED_RETRY_MS, Onward::Published)
+                    }
+                    outcome => outcome,
+                })
+            });
+            if !matches!(outcome, Ok(Outcome::Routed | Outcome::Taken)) {
+                tracing::debug!(
                     exchange = %to.exchange, plugin, reason, ?outcome, "a dead letter reaches no queue"
-                ),
+                );
+                self.vhost.plugins.lose(&plugin, &reason);
             }
         }
     }

@@ -8,6 +8,7 @@ mod asking;
 mod chain;
 mod deduplicating;
 mod delaying;
+mod failing;
 mod flush;
 mod full;
 mod held;
@@ -209,9 +210,10 @@ impl Ingress {
                 let chain = Arc::clone(chain);
                 Ok(self.pass(&chain, content.into(), buffer))
             }
-            To::Failed(error, on_error) => {
-                let (error, on_error) = (error.clone(), *on_error);
-                Ok(self.give_up(&error, on_error, content.into(), buffer))
+            To::Failed(failures) => {
+                let (failures, message) = (Arc::clone(failures), content.clone().into());
+                let outcome = self.collect_each(buffer, content);
+                Ok(self.give_up_each(&failures, outcome, &message, buffer))
             }
         }
     }

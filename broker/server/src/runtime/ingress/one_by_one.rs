@@ -4,31 +4,34 @@ use amphora_core::exchange::LazyHeaders;
 use amphora_core::hook::{ExchangeHook, Fault, HookError, Needs, OnError, Origin, PackedBatch};
 use amphora_core::route::Routed;
 use amphora_protocol::exception::{ConnectionException, Exception};
+use amphora_protocol::wire::types::ExchangeName;
 
 use super::answering::next_answer;
 use super::asking::REPLACED_MAX;
 use super::{Ingress, names};
 use crate::runtime::vhost::Handle;
 
-/// What the plugins behind the first exchange came to.
-#[derive(Debug)]
-pub(super) enum Asks {
-    /// All destinations are found.
-    Found,
-    /// One of them has no answer.
-    Failed(HookError, OnError),
+/// An exchange on the way whose plugin has no answer, and that does not let the message go on all the same. What is bound to
+/// it does not get the message by it; others do.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    pub(super) error: HookError,
+    pub(super) on_error: OnError,
+    /// The exchange.
+    pub(super) exchange: ExchangeName,
 }
 
 impl Ingress {
-    /// Asks the plugins of exchanges that were reached on the way, each for this message alone.
+    /// Asks the plugins of exchanges that were reached on the way, each for this message alone. Returns those that failed.
     pub(super) fn ask_each(
         &self,
         routed: &mut Routed<Handle>,
         routing_keys: &[&str],
         headers: &LazyHeaders<'_>,
         (target, properties, body): (&[u8], &[u8], &[u8]),
-    ) -> Result<Asks, Exception> {
+    ) -> Result<Vec<Failed>, Exception> {
         let (exchange, _) = names(target)?;
+        let mut failures = Vec::new();
         while let Some(asked) = routed.asked.pop() {
             let mut answer = Vec::new();
             let mut failed = None;
@@ -43,13 +46,22 @@ impl Ingress {
                 match self.vhost.plugins.on_error(&error, on_error) {
                     OnError::AlternateExchange | OnError::Pass => answer.clear(),
                     OnError::Drop => continue,
-                    on_error => return Ok(Asks::Failed(error, on_error)),
+                    on_error => {
+                        let topology = self.vhost.topology();
+                        // One that was deleted meanwhile has nothing to fail with.
+                        failures.extend(topology.exchange_of(&asked).map(|exchange| Failed {
+                            error,
+                            on_error,
+                            exchange: exchange.name.clone(),
+                        }));
+                        continue;
+                    }
                 }
             }
             let topology = self.vhost.topology();
             topology.resume(&asked, &answer, routing_keys, headers, routed)?;
         }
-        Ok(Asks::Found)
+        Ok(failures)
     }
 }
 

@@ -18,7 +18,9 @@ impl Ingress {
             .count(self.routes.last.exchange, 1, slots.len());
         // What `routed` holds is this message's only if its route is its own.
         let (histories, delayed) = match &self.routes.last.to {
-            To::PerMessage => (self.histories(), std::mem::take(&mut self.routed.delayed)),
+            To::PerMessage | To::Failed(_) => {
+                (self.histories(), std::mem::take(&mut self.routed.delayed))
+            }
             To::Remembered(_, histories) => (histories.clone(), Vec::new()),
             _ => (Slots::new(), Vec::new()),
         };

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amphora_core::exchange::LazyHeaders;
-use amphora_core::hook::{HookError, OnError};
 use amphora_protocol::connection::Content;
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
 use foldhash::fast::FixedState;
 
 use super::asking::Asking;
-use super::one_by_one::Asks;
+use super::one_by_one::Failed;
 use super::{Ingress, Slots, names};
 use crate::runtime::batch::small;
 use crate::runtime::deduplication::Deduplicator;
@@ -44,8 +43,8 @@ pub(super) enum To {
     Chained(Slots),
     /// Transforms come first, and the message that they make is routed by itself.
     Chain(Arc<Chain>),
-    /// A plugin on the way, behind other exchanges, has no answer to the message in hand.
-    Failed(HookError, OnError),
+    /// As `PerMessage`, and plugins on the way, behind other exchanges, have no answer to the message in hand.
+    Failed(Arc<[Failed]>),
 }
 
 impl Route {
@@ -59,7 +58,7 @@ impl Route {
 
     /// It is the same for all messages with its target, and looked up as often as may be.
     fn is_fixed(&self) -> bool {
-        !matches!(self.to, To::PerMessage | To::Failed(..))
+        !matches!(self.to, To::PerMessage | To::Failed(_))
     }
 
     /// It stays while the topology does. An exchange that is asked may give way to its answer.
@@ -235,13 +234,14 @@ impl Ingress {
         self.hold();
         let mut routed = std::mem::take(&mut self.routed);
         let origin = (content.target(), content.properties(), content.body());
-        let asks = self.ask_each(&mut routed, &[key], &headers, origin);
+        let failures = self.ask_each(&mut routed, &[key], &headers, origin);
         self.note_time();
         self.routed = routed;
         // What a plugin behind other exchanges says may be another thing for each message.
         self.routed.varies = true;
-        if let Asks::Failed(error, on_error) = asks? {
-            self.routes.last.to = To::Failed(error, on_error);
+        let failures = failures?;
+        if !failures.is_empty() {
+            self.routes.last.to = To::Failed(failures.into());
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ use crate::config::{Attachment, Plugin};
 const TRANSFORM_KEY: &str = "transform";
 
 /// What the log says of dead letters that are lost.
-const NO_DEAD_LETTER_EXCHANGE: &str = "dead letters of the plugin are lost: neither its attachment, nor its section of the configuration, nor the queue names a dead-letter-exchange";
+const NO_DEAD_LETTER_EXCHANGE: &str = "dead letters of the plugin are lost: the dead-letter-exchange that its attachment, its section of the configuration or the queue names is missing or leads to no queue, or none of them names one";
 
 /// All plugins of the broker.
 #[derive(Debug)]
@@ -164,33 +164,40 @@ impl Plugins {
         (!attached.is_empty()).then(|| Arc::new(Chain(attached)))
     }
 
-    /// Refuses the argument `x-transform` if it is malformed, or names a plugin that nobody knows.
+    /// Refuses the argument `x-transform` if it is malformed, or names a plugin that nobody knows, or one without a transform.
     ///
     /// # Errors
     /// `PRECONDITION_FAILED`
     pub(super) fn check_transforms(&self, arguments: &FieldTable) -> Result<(), ChannelException> {
         let named =
             transforms(arguments, TRANSFORM).map_err(ChannelException::precondition_failed)?;
-        match self.unknown(&named) {
-            None => Ok(()),
-            Some(unknown) => Err(ChannelException::precondition_failed(format!(
-                "unknown plugin '{unknown}' for arg '{TRANSFORM}'"
-            ))),
-        }
+        self.check_named(&named).map_err(|reason| {
+            ChannelException::precondition_failed(format!("{reason} for arg '{TRANSFORM}'"))
+        })
     }
 
-    /// Refuses a policy whose `transform` is malformed, or names a plugin that nobody knows.
+    /// Refuses a policy whose `transform` is malformed, or names a plugin that nobody knows, or one without a transform.
     pub(super) fn check_policy(&self, definition: &FieldTable) -> Result<(), String> {
         let named = transforms(definition, TRANSFORM_KEY)?;
-        match self.unknown(&named) {
-            None => Ok(()),
-            Some(unknown) => Err(format!("unknown plugin '{unknown}' for '{TRANSFORM_KEY}'")),
-        }
+        self.check_named(&named)
+            .map_err(|reason| format!("{reason} for '{TRANSFORM_KEY}'"))
     }
 
-    fn unknown<'a>(&self, named: &'a [String]) -> Option<&'a String> {
-        let registry = self.registry.read();
-        named.iter().find(|name| registry.settings(name).is_none())
+    /// Refuses a plugin that nobody knows, or that transforms nothing. One that is not loaded may turn out to be such a one.
+    fn check_named(&self, named: &[String]) -> Result<(), String> {
+        for name in named {
+            if self.registry.read().settings(name).is_none() {
+                return Err(format!("unknown plugin '{name}'"));
+            }
+            let snapshot = self.host.snapshot(name);
+            let current = snapshot.and_then(|snapshot| snapshot.version);
+            if current.is_some_and(|version| !version.kinds.transform) {
+                return Err(format!(
+                    "plugin '{name}' supplies a type of exchange and no transform"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Stores what plugins stored on this thread since [`hold`].
