@@ -205,9 +205,12 @@ impl Plugins {
         self.surroundings.let_go();
     }
 
-    /// A dead letter of the plugin, or of the type of exchange, has nowhere to go.
+    /// A dead letter of the plugin, or of the one for the type of exchange, has nowhere to go.
     pub(super) fn lose(&self, plugin: &str, reason: &str) {
-        self.losses.add(plugin, 1, reason);
+        let registry = self.registry.read();
+        let settings = registry.named(plugin);
+        let name = settings.map_or(plugin, |settings| &*settings.name);
+        self.losses.add(name, 1, reason);
     }
 
     /// Where messages go that the plugin, or the one for the type of exchange, gives up.
