@@ -6,6 +6,11 @@ use super::Slots;
 /// Targets that are kept; a power of two.
 const PLACES: usize = 64;
 
+/// Targets that were kept, after which it is looked whether any came again.
+const TRIED: u32 = 512;
+/// Targets that are not kept, if not one in two did, before that is tried again: more take turns than there are places.
+const PAUSE: u32 = 100 * TRIED;
+
 /// Where messages with one target go.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Straight {
@@ -21,16 +26,26 @@ pub(super) struct Straights {
     /// As long as there was no other, there is nothing to keep.
     only: Vec<u8>,
     places: Vec<Straight>,
+    /// Since the last look.
+    kept: u32,
+    found: u32,
+    pause: u32,
 }
 
 impl Straights {
     #[inline]
-    pub(super) fn find(&self, target: &[u8]) -> Option<&Straight> {
+    pub(super) fn find(&mut self, target: &[u8]) -> Option<&Straight> {
         let kept = self.places.get(place(target))?;
-        (*kept.target == *target).then_some(kept)
+        let found = *kept.target == *target;
+        self.found = self.found.saturating_add(found.into());
+        found.then_some(kept)
     }
 
     pub(super) fn keep(&mut self, target: &[u8], exchange: u32, slots: &Slots) {
+        if self.pause > 0 {
+            self.pause -= 1;
+            return;
+        }
         if self.places.is_empty() {
             if self.only.is_empty() {
                 self.only.extend_from_slice(target);
@@ -39,6 +54,16 @@ impl Straights {
                 return;
             }
             self.places.resize(PLACES, Straight::default());
+        }
+        self.kept += 1;
+        if self.kept == TRIED {
+            let in_vain = self.found < TRIED / 2;
+            (self.kept, self.found) = (0, 0);
+            if in_vain {
+                self.clear();
+                self.pause = PAUSE;
+                return;
+            }
         }
         if let Some(kept) = self.places.get_mut(place(target)) {
             kept.target.clear();
@@ -49,8 +74,7 @@ impl Straights {
     }
 
     pub(super) fn clear(&mut self) {
-        self.only.clear();
-        self.places.clear();
+        *self = Self::default();
     }
 }
 
@@ -84,7 +108,7 @@ mod tests {
             straights.keep(b"\0\x01b", 2, &smallvec![2, 3]);
             straights.keep(b"\0\x01a", 1, &smallvec![1]);
         }
-        let found = |target: &[u8]| {
+        let mut found = |target: &[u8]| {
             let found = straights.find(target);
             found.map(|found| (found.exchange, found.slots.to_vec()))
         };
@@ -93,6 +117,25 @@ mod tests {
         assert_eq!(found(b"\0\x01c"), None);
         straights.clear();
         assert!(straights.find(b"\0\x01a").is_none());
+    }
+
+    #[test]
+    fn more_targets_than_there_are_places_are_not_kept() {
+        let mut straights = Straights::default();
+        let mut kept = 0;
+        for number in 0..20_000_u32 {
+            let target = (number % 500).to_be_bytes();
+            if straights.find(&target).is_none() {
+                straights.keep(&target, 1, &smallvec![1]);
+            }
+            kept += u32::from(!straights.places.is_empty());
+        }
+        assert!(kept < 2_000, "{kept}");
+        // Few that take turns are kept again after a while.
+        for number in 0..PAUSE + TRIED {
+            straights.keep(&(number % 4).to_be_bytes(), 1, &smallvec![1]);
+        }
+        assert!(straights.find(&1_u32.to_be_bytes()).is_some());
     }
 
     #[test]
