@@ -28,6 +28,8 @@ const X_MATCH: &str = "x-match";
 /// Bindings with equal arguments are one *rule*. A publish looks only at the rules that it finds under one of its own
 /// headers: a rule for `all` stands under the one of its arguments that the fewest others stand under, a rule for `any`
 /// under each of its arguments. So 10,000 bindings that differ in one header's value cost a publish one lookup per header.
+/// Of headers with one name only the last counts, and the others cost no lookup. A rule is collected once, however many headers it stands
+/// under.
 #[derive(Debug, Default)]
 pub(crate) struct Headers {
     rules: Slab<Rule>,
@@ -140,14 +142,14 @@ impl Headers {
         }
         let message = ByName::new(headers, &self.hasher)?;
         let mut compared = 0;
-        for field in &message.by_hash {
+        for field in message.counting() {
             let value = self.place(field.hash, Some(&field.value));
             let presence = self.place(field.hash, None);
-            for place in [value, presence] {
+            for (place, by_value) in [(value, true), (presence, false)] {
                 for slot in self.candidates.get(&place).into_iter().flatten() {
                     compared += 1;
                     if let Some(rule) = self.rules.get(*slot)
-                        && rule.matches(&message)
+                        && rule.counts_at(field, by_value, &message)
                     {
                         rule.targets.append_to(matched);
                     }
@@ -167,7 +169,10 @@ impl Headers {
                 self.place(name, value.as_ref())
             })
             .collect();
-        if !rule.any {
+        if rule.any {
+            places.sort_unstable();
+            places.dedup();
+        } else {
             let rarest = places
                 .iter()
                 .copied()
@@ -226,18 +231,22 @@ impl Rule {
         !self.any && self.conditions.is_empty()
     }
 
-    fn matches(&self, message: &ByName<'_>) -> bool {
+    /// Whether the rule matches, and is to be collected where it was found: under this field's value or its presence.
+    fn counts_at(&self, field: &Field<'_>, by_value: bool, message: &ByName<'_>) -> bool {
         let holds = |condition: &Condition| match (message.find(&condition.name), &condition.value)
         {
             (Some(_), None) => true,
             (Some(header), Some(value)) => header.is_same(&value.into()),
             (None, _) => false,
         };
-        if self.any {
-            self.conditions.iter().any(holds)
-        } else {
-            self.conditions.iter().all(holds)
+        if !self.any {
+            return self.conditions.iter().all(holds);
         }
+        // It is found under each of its conditions that holds, and counts at the first.
+        let first = self.conditions.iter().find(|condition| holds(condition));
+        first.is_some_and(|first| {
+            first.value.is_some() == by_value && first.name.as_bytes() == field.name
+        })
     }
 }
 
@@ -266,6 +275,22 @@ impl<'a> ByName<'a> {
         }
         by_hash.sort_by_key(|field| field.hash);
         Ok(Self { by_hash, hasher })
+    }
+
+    /// The fields without those that another of the same name follows.
+    fn counting(&self) -> impl Iterator<Item = &Field<'a>> {
+        // The sort kept the order of those with one hash.
+        self.by_hash
+            .iter()
+            .enumerate()
+            .filter_map(|(place, field)| {
+                let mut later = self.by_hash.get(place + 1..)?.iter();
+                let is_hidden = later
+                    .by_ref()
+                    .take_while(|later| later.hash == field.hash)
+                    .any(|later| later.name == field.name);
+                (!is_hidden).then_some(field)
+            })
     }
 
     /// Of a name that occurs several times the last counts.
@@ -417,5 +442,31 @@ mod tests {
         };
         assert_eq!(route(&exchange, &twice([2, 1])).0.len(), 1);
         assert_eq!(route(&exchange, &twice([1, 2])).0.len(), 0);
+    }
+
+    #[test]
+    fn a_rule_is_collected_once() {
+        let mut exchange = Headers::default();
+        let presence: FieldTable = [(name("a"), FieldValue::Void)].into_iter().collect();
+        exchange.bind(&presence.into(), Target::Queue(1));
+        let mut any: FieldTable = (0..100_u32)
+            .map(|number| {
+                let value = match number % 3 {
+                    0 => FieldValue::Void,
+                    _ => FieldValue::I32(7),
+                };
+                (name(&format!("h{number}")), value)
+            })
+            .collect();
+        any.insert(name("x-match"), "any");
+        exchange.bind(&any.into(), Target::Queue(2));
+        let repeated = (0..1000).map(|number| (name("a"), FieldValue::I32(number)));
+        let several = (0..100).map(|number| (name(&format!("h{number}")), FieldValue::I32(7)));
+        let headers: FieldTable = repeated.chain(several).collect();
+        let fields = crate::exchange::MessageHeaders::fields(&headers).expect("whole");
+        let mut matched = Vec::new();
+        let compared = exchange.route(&fields, &mut matched).expect("whole");
+        assert_eq!(matched.len(), 2, "{matched:?}");
+        assert_eq!(compared, 101);
     }
 }

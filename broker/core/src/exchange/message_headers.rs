@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::error::WireError;
@@ -10,6 +11,9 @@ use amphora_protocol::wire::table::{FieldTable, FieldValue};
 
 /// Bytes of the length before a table's fields.
 const LENGTH_BYTES: usize = 4;
+
+/// Routing keys of one message, its own included.
+const KEYS_MAX: usize = 1024;
 
 /// The headers of the message in hand. Most messages are routed without them, so they are decoded when asked for.
 pub trait MessageHeaders {
@@ -85,30 +89,39 @@ pub(super) fn damaged(error: WireError) -> Exception {
 }
 
 /// Appends the routing keys that a message has beside its own: those of its `CC` and `BCC` headers (RabbitMQ's
-/// sender-selected distribution). Elements that are no texts are passed over.
+/// sender-selected distribution), each once. Elements that are no texts are passed over.
 ///
 /// # Errors
-/// `PRECONDITION_FAILED` if one of the headers is no array.
+/// `PRECONDITION_FAILED` if one of the headers is no array, or if there are more than 1,024 keys: each of them is looked up at every
+/// exchange on the way.
 pub fn sender_selected_keys<'a>(
     headers: &'a FieldTable,
     keys: &mut Vec<&'a str>,
 ) -> Result<(), ChannelException> {
+    let invalid = |reason: String| {
+        ChannelException::precondition_failed(format!("invalid message: {reason}"))
+    };
+    let mut known: HashSet<&str> = keys.iter().copied().collect();
     for name in ["CC", "BCC"] {
         match headers.get(name) {
             None => {}
             Some(FieldValue::Array(values)) => {
-                keys.extend(values.iter().filter_map(FieldValue::as_str));
+                let further = values.iter().filter_map(FieldValue::as_str);
+                keys.extend(further.filter(|key| known.insert(key)));
             }
             Some(other) => {
-                let reason = format!(
+                return Err(invalid(format!(
                     "{{unacceptable_type_in_header,\"{name}\",{}}}",
                     other.type_name()
-                );
-                return Err(ChannelException::precondition_failed(format!(
-                    "invalid message: {reason}"
                 )));
             }
         }
+    }
+    if keys.len() > KEYS_MAX {
+        let count = keys.len();
+        return Err(invalid(format!(
+            "it has {count} routing keys, and {KEYS_MAX} are allowed"
+        )));
     }
     Ok(())
 }
@@ -158,12 +171,34 @@ mod tests {
         let mut keys = vec!["own"];
         sender_selected_keys(&headers, &mut keys).expect("an array");
         sender_selected_keys(&hidden, &mut keys).expect("an array");
-        assert_eq!(keys, ["own", "a", "b", "a", "b"]);
+        assert_eq!(keys, ["own", "a", "b"]);
         let error =
             sender_selected_keys(&table("CC", "a".into()), &mut Vec::new()).expect_err("no array");
         assert_eq!(
             error.text,
             "invalid message: {unacceptable_type_in_header,\"CC\",longstr}"
         );
+    }
+
+    #[test]
+    fn keys_are_not_without_number() {
+        let numbered = |count: u32| {
+            let keys = (0..count).map(|number| FieldValue::from(format!("{number}").as_str()));
+            table("CC", FieldValue::Array(keys.collect()))
+        };
+        let (many, more) = (numbered(1023), numbered(1024));
+        let mut keys = vec!["own"];
+        sender_selected_keys(&many, &mut keys).expect("as many as are allowed");
+        assert_eq!(keys.len(), 1024);
+        let error = sender_selected_keys(&more, &mut vec!["own"]).expect_err("too many");
+        assert_eq!(
+            error.text,
+            "invalid message: it has 1025 routing keys, and 1024 are allowed"
+        );
+        // What is said repeatedly is one key.
+        let same = table("CC", FieldValue::Array(vec!["a".into(); 10_000]));
+        let mut keys = vec!["own"];
+        sender_selected_keys(&same, &mut keys).expect("two keys");
+        assert_eq!(keys, ["own", "a"]);
     }
 }

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 /// Where a binding leads: the slot of a queue or of an exchange in the topology's tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Target {
     Queue(u32),
     Exchange(u32),
@@ -19,6 +19,9 @@ pub(crate) fn slot(place: usize) -> u32 {
 
 /// Above this many destinations their places are indexed, so that a removal need not search.
 const UNINDEXED_MAX: usize = 32;
+
+/// Destinations of one message of which no more are held than there are, and as many again.
+const MATCHED_LONG: usize = 16 << 10;
 
 type Places = HashMap<Target, usize, RandomState>;
 
@@ -78,8 +81,13 @@ impl Targets {
         }
     }
 
-    /// Appends each destination once.
+    /// Appends each destination once. A list that has grown long loses what it holds repeatedly before it grows further: a message may have
+    /// thousands of routing keys or headers that each lead to the same thousands of queues.
     pub(crate) fn append_to(&self, matched: &mut Vec<Target>) {
+        if matched.len() > MATCHED_LONG && matched.capacity() - matched.len() < self.entries.len() {
+            matched.sort_unstable();
+            matched.dedup();
+        }
         matched.extend(self.entries.iter().map(|(target, _)| *target));
     }
 
@@ -118,6 +126,22 @@ mod tests {
         targets.remove(Target::Queue(1));
         targets.remove(Target::Exchange(1));
         assert!(targets.is_empty());
+    }
+
+    #[test]
+    fn what_matches_repeatedly_does_not_pile_up() {
+        let mut targets = Targets::default();
+        for slot in 0..10_000 {
+            targets.add(Target::Queue(slot));
+        }
+        let mut matched = Vec::new();
+        for _ in 0..1000 {
+            targets.append_to(&mut matched);
+        }
+        assert!(matched.capacity() < 100_000, "{}", matched.capacity());
+        matched.sort_unstable();
+        matched.dedup();
+        assert_eq!(matched, slots(&targets));
     }
 
     /// Random additions and removals, held against a plain list: below and above the size from which places are indexed.
