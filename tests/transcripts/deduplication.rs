@@ -143,5 +143,9 @@ fn what_means_nothing_is_refused() -> anyhow::Result<()> {
         a2 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-message-deduplication' for exchange 'x' in vhost '/': {unacceptable_type,longstr}" class_id=40 method_id=10
         a3 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-ttl: "soon"}
         a3 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-cache-ttl' for queue 'q' in vhost '/': \"expected integer, got longstr\"" class_id=50 method_id=10
+        a4 > queue.declare queue=q arguments={x-message-deduplication: true, x-deduplication-header: ""}
+        a4 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-deduplication-header' for queue 'q' in vhost '/': the name is empty" class_id=50 method_id=10
+        a5 > exchange.declare exchange=x type=fanout arguments={x-message-deduplication: true, x-deduplication-header: ""}
+        a5 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-deduplication-header' for exchange 'x' in vhost '/': the name is empty" class_id=40 method_id=10
     "#]])
 }

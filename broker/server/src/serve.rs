@@ -72,11 +72,33 @@ async fn serve(
     source: Option<Source>,
     tls: Option<tls::Acceptor>,
 ) -> anyhow::Result<()> {
-    let mut stop = Stop::new()?;
+    let stop = Stop::new()?;
     let claimed = Claimed::all(&config.listeners)?;
     let store = open_store(config).await?;
     let users = Arc::new(Users::none(config.tls.login_from));
-    let mut runtime = Runtime::start(config, node_name(), store, users.clone())?;
+    let runtime = Runtime::start(config, node_name(), store, users.clone())?;
+    let failed = runtime.failed();
+    tokio::select! {
+        ended = live(config, source, tls, stop, claimed, runtime, users) => ended,
+        failed = failed => Err(failure(failed)),
+    }
+}
+
+/// Why the broker ends at once when a task has panicked that it cannot do without.
+fn failure(task: &str) -> anyhow::Error {
+    anyhow::anyhow!("{task} panicked, which is a defect of the broker; what was confirmed is safe")
+}
+
+/// From the start of the runtime to the end of the broker.
+async fn live(
+    config: &Config,
+    source: Option<Source>,
+    tls: Option<tls::Acceptor>,
+    mut stop: Stop,
+    claimed: Claimed,
+    mut runtime: Runtime,
+    users: Arc<Users>,
+) -> anyhow::Result<()> {
     let file = source.as_ref().map(|source| source.file().to_owned());
     let plugins = Plugins::load(&runtime, config, source, tls.clone()).await?;
     runtime.load_definitions(config).await?;

@@ -23,6 +23,7 @@ pub struct LossyStore {
     held: Mutex<bool>,
     released: Condvar,
     is_full: AtomicBool,
+    is_broken: AtomicBool,
     is_unreadable: AtomicBool,
     refused_reads: AtomicU64,
     commits: AtomicU64,
@@ -76,6 +77,11 @@ impl LossyStore {
         self.is_full.store(full, Ordering::Relaxed);
     }
 
+    /// From now on whoever commits panics, as for a defect.
+    pub fn set_broken(&self) {
+        self.is_broken.store(true, Ordering::Relaxed);
+    }
+
     /// From now on nothing can be read, as if no file could be opened, until this is called with `false`.
     pub fn set_unreadable(&self, unreadable: bool) {
         self.is_unreadable.store(unreadable, Ordering::Relaxed);
@@ -102,6 +108,10 @@ impl Store for LossyStore {
     fn commit(&self, group: &CommitGroup, durability: Durability) -> Result<(), StoreError> {
         self.released
             .wait_while(&mut self.held.lock(), |held| *held);
+        assert!(
+            !self.is_broken.load(Ordering::Relaxed),
+            "the test wants a panic"
+        );
         if self.is_full.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
         }

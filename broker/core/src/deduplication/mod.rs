@@ -81,6 +81,9 @@ impl Deduplication {
                 refused(HEADER, &reason)
             })?,
         };
+        if header.is_empty() {
+            return Err(refused(HEADER, "the name is empty"));
+        }
         let header =
             ShortString::new(header).map_err(|_| refused(HEADER, "the name is too long"))?;
         Ok(Some(Self {
@@ -170,6 +173,7 @@ mod tests {
             ),
             ((CACHE_TTL, 0.into()), "0 is not positive"),
             ((HEADER, 1.into()), "{unacceptable_type,signedint}"),
+            ((HEADER, "".into()), "the name is empty"),
         ] {
             let name = field.0;
             let fields = if name == DEDUPLICATION {

@@ -176,8 +176,20 @@ impl Broker {
             shared,
         });
         surroundings.tell(&broker);
-        tokio::spawn(plugins::publish(Arc::clone(&broker), sent));
+        let publishing = plugins::publish(Arc::clone(&broker), sent);
+        broker.spawn_vital("publisher of plugins", publishing);
         Ok((broker, thread))
+    }
+
+    /// Spawns a task without which the broker must not run on: see [`Vital`](super::vital::Vital).
+    pub(super) fn spawn_vital(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        self.committer
+            .vital
+            .spawn(&self.committer.runtime, name, task)
     }
 
     /// Bounds on what clients may ask for, as they are now.

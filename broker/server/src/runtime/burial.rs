@@ -11,7 +11,7 @@ use amphora_protocol::exception::Exception;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::batch::Owned;
 use super::broker::Broker;
@@ -83,12 +83,23 @@ pub(super) async fn run(broker: Arc<Broker>) {
             Some(queue) = queues.recv() => {
                 tasks.spawn(bury(Arc::clone(&broker), queue, over));
             }
-            Some(_) = tasks.join_next() => {}
+            Some(one) = tasks.join_next() => pass_on_panic(one),
             // The sender is the committer's.
             _ = ended.wait_for(|&ended| ended) => break,
         }
     }
-    while tasks.join_next().await.is_some() {}
+    while let Some(one) = tasks.join_next().await {
+        pass_on_panic(one);
+    }
+}
+
+/// A queue whose task has panicked would never bury anything again.
+fn pass_on_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// Letters are published and buried in rounds; the end comes between two of them, so that none is published again after a restart.

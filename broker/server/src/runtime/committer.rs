@@ -24,6 +24,7 @@ use super::peer::{Peer, Touched};
 use super::queue::SharedQueue;
 use super::taking;
 use super::timers::Timers;
+use super::vital::Vital;
 
 /// Acknowledgements alone are not urgent: they are gathered for this long.
 const SETTLE_DELAY: Duration = Duration::from_millis(20);
@@ -67,6 +68,7 @@ pub(crate) struct Committer {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) timers: Timers,
     pub(super) burials: Burials,
+    pub(super) vital: Vital,
     pub(crate) counters: CommitCounters,
 }
 
@@ -107,12 +109,17 @@ impl Committer {
             runtime: tokio::runtime::Handle::current(),
             timers: Timers::default(),
             burials: Burials::default(),
+            vital: Vital::default(),
             counters: CommitCounters::default(),
         });
         let runner = Arc::clone(&committer);
+        let guard = committer.vital.guard("committer");
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || runner.run(records))?;
+            .spawn(move || {
+                let _guard = guard;
+                runner.run(records);
+            })?;
         Ok((committer, thread))
     }
 

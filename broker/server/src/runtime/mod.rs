@@ -58,6 +58,7 @@ mod tests;
 mod timers;
 mod traffic;
 mod vhost;
+mod vital;
 mod writer;
 
 use std::sync::Arc;
@@ -102,10 +103,11 @@ impl Runtime {
         users: Arc<Users>,
     ) -> anyhow::Result<Self> {
         let (broker, committer) = Broker::recover(config, node, store, users)?;
+        let own = || Arc::clone(&broker);
         Ok(Self {
-            timers: tokio::spawn(timers::run(Arc::clone(&broker))),
-            alarms: tokio::spawn(alarms::run(Arc::clone(&broker))),
-            announcer: tokio::spawn(announce::run(Arc::clone(&broker))),
+            timers: broker.spawn_vital("timers", timers::run(own())),
+            alarms: broker.spawn_vital("alarms", alarms::run(own())),
+            announcer: broker.spawn_vital("announcer", announce::run(own())),
             broker,
             committer,
             delays: None,
@@ -144,22 +146,30 @@ impl Runtime {
 
     /// Releases messages that wait for their time, and publishes dead letters, from now on: plugins on their ways are there.
     pub(crate) fn release_delayed(&mut self) {
-        let delays = tokio::spawn(delays::run(Arc::clone(&self.broker)));
+        let own = || Arc::clone(&self.broker);
+        let delays = self.broker.spawn_vital("delays", delays::run(own()));
+        let burials = self.broker.spawn_vital("burials", burial::run(own()));
         self.delays = Some(delays);
-        let burials = tokio::spawn(burial::run(Arc::clone(&self.broker)));
         self.burials = Some(burials);
     }
 
     /// Accepts clients on this listener, with TLS if there is an acceptor.
     pub(crate) fn listen(&mut self, listener: TcpListener, tls: Option<Acceptor>) {
         let broker = Arc::clone(&self.broker);
+        let accepting = listener::accept(broker, listener, tls);
         self.listeners
-            .push(tokio::spawn(listener::accept(broker, listener, tls)));
+            .push(self.broker.spawn_vital("listener", accepting));
     }
 
     /// The broker as the management API sees it.
     pub(crate) fn backend(&self) -> Arc<dyn Backend> {
         Arc::clone(&self.broker) as Arc<dyn Backend>
+    }
+
+    /// Waits until a task has panicked that the broker cannot do without, and returns its name. The process is to end then: what was
+    /// confirmed is on the disk, and what is in memory may be damaged.
+    pub(crate) fn failed(&self) -> impl Future<Output = &'static str> + use<> {
+        self.broker.committer.vital.failed()
     }
 
     /// Stops accepting, closes every connection with 320, commits, ends.

@@ -12,14 +12,17 @@ use super::queue::SharedQueue;
 impl Committer {
     /// Does something that waits for the disk, away from the data path.
     pub(super) fn read_aside(&self, work: impl FnOnce() + Send + 'static) {
-        self.runtime.spawn_blocking(work);
+        let guard = self.vital.guard("reading back");
+        self.runtime.spawn_blocking(move || {
+            let _guard = guard;
+            work();
+        });
     }
 
     /// Reads segments back, away from the data path.
     pub(super) fn page_in(self: &Arc<Self>, queue: &Arc<SharedQueue>, requests: Vec<PageIn>) {
         let (committer, queue) = (Arc::clone(self), Arc::clone(queue));
-        self.runtime
-            .spawn_blocking(move || read_back(&committer, &queue, &requests));
+        self.read_aside(move || read_back(&committer, &queue, &requests));
     }
 }
 
@@ -61,12 +64,13 @@ fn read_back(committer: &Arc<Committer>, queue: &Arc<SharedQueue>, requests: &[P
 /// Delivers what a stream has that is durable now, away from the thread that made it so.
 pub(super) fn dispatch(committer: &Arc<Committer>, queue: &Arc<SharedQueue>) {
     let (committer, queue) = (Arc::clone(committer), Arc::clone(queue));
-    let runtime = committer.runtime.clone();
-    runtime.spawn(async move {
+    let (runtime, vital) = (committer.runtime.clone(), committer.vital.clone());
+    let dispatched = async move {
         let mut touched = Touched::default();
         queue.with(&committer, &mut touched, |model, sink| {
             ((), model.dispatch(sink))
         });
         touched.finish(&committer);
-    });
+    };
+    vital.spawn(&runtime, "streams", dispatched);
 }

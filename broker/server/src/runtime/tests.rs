@@ -117,6 +117,24 @@ fn a_confirm_does_not_come_before_the_commit() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_committer_that_panics_ends_the_broker_and_confirms_nothing() -> anyhow::Result<()> {
+    let world = World::new()?;
+    let mut client = world.client("q")?;
+    confirming(&mut client)?;
+    client.publish("q", b"safe")?;
+    client.expect("basic.ack")?;
+    let failed = world.broker.failed();
+    world.store.set_broken();
+    client.publish("q", b"too late")?;
+    let name = world.tasks.block_on(async {
+        let failed = tokio::time::timeout(Duration::from_secs(10), failed);
+        failed.await
+    })?;
+    ensure!(name == "committer", "{name}");
+    client.nothing_for(Duration::from_millis(300))
+}
+
+#[test]
 fn messages_that_cannot_be_read_for_a_while_are_not_lost() -> anyhow::Result<()> {
     const MESSAGES: u32 = 140;
     let world = World::new()?;
