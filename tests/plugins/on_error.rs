@@ -172,3 +172,28 @@ fn dead_letters_wait_for_a_full_queue_and_those_that_lead_nowhere_are_counted() 
     }
     Ok(())
 }
+
+#[test]
+fn an_exchange_whose_plugin_is_not_there_at_the_start_heals_when_its_file_comes()
+-> anyhow::Result<()> {
+    let (mut broker, folder) = broker(&[REJECTS])?;
+    let mut channel = Channel::open(&broker)?;
+    channel.queue("q", none())?;
+    let exchange = r#"{"type":"x-rejects","durable":true}"#;
+    request(&broker, "PUT", "/exchanges/%2F/x", exchange)?;
+    channel.bind("q", "x")?;
+    ensure!(channel.publish(("x", "k"), none(), "before")?);
+    let (file, aside) = (
+        folder.path().join("rejects.wasm"),
+        folder.path().join("aside"),
+    );
+    std::fs::rename(&file, &aside)?;
+    broker.restart()?;
+    let mut channel = Channel::open(&broker)?;
+    ensure!(!channel.publish(("x", "k"), none(), "without")?);
+    std::fs::rename(&aside, &file)?;
+    broker.logged("loaded a plugin")?;
+    ensure!(channel.publish(("x", "k"), none(), "after")?);
+    assert_eq!(channel.take("q")?, ["before", "after"]);
+    Ok(())
+}

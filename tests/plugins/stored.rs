@@ -6,6 +6,7 @@ use amphora_protocol::wire::properties::BasicProperties;
 use amphora_tests::{Broker, Client, PATIENCE};
 use anyhow::{Context, ensure};
 
+use crate::channel::{Channel, none};
 use crate::harmful::{answers, broker, component_file, connect, publish};
 
 /// A thread stores something, and its messages wait for a slow one behind them. Another one stores something else under the same key meanwhile, and is
@@ -76,6 +77,24 @@ fn dead_letters_that_have_nowhere_to_go_are_counted() -> anyhow::Result<()> {
     let metrics = scrape(&broker, "metrics")?;
     let line = "amphora_plugin_lost_dead_letters_total{plugin=\"harmful\"} 7\n";
     ensure!(metrics.contains(line), "{metrics}");
+    Ok(())
+}
+
+#[test]
+fn what_a_plugin_publishes_arrives_or_is_counted() -> anyhow::Result<()> {
+    let path = component_file()?;
+    let broker = broker(path.path(), "")?;
+    let mut client = connect(&broker)?;
+    let mut channel = Channel::open(&broker)?;
+    channel.queue("told", none())?;
+    for key in ["tell.nobody", "tell.told"] {
+        client.publish(1, &publish(key)?, &BasicProperties::default(), b"!")?;
+    }
+    let reasons = answers(&mut client, 2)?;
+    ensure!(reasons.is_empty(), "{reasons:?}");
+    assert_eq!(channel.one("told")?, "told");
+    let plugin = scrape(&broker, "api/plugins/harmful")?;
+    ensure!(plugin.contains("\"lost_publishes\":1,"), "{plugin}");
     Ok(())
 }
 

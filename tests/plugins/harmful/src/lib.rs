@@ -53,7 +53,8 @@ impl Transform for Harmful {
             },
             "panic" => panic!("as it was told"),
             "bomb" => replaced(bomb(number), Vec::new()),
-            "send" => send(bomb(number)),
+            "send" => send("victim", bomb(number), ""),
+            "tell" => send(rest, many(0), "told"),
             "set" => replaced(many(number), Vec::new()),
             "remove" => replaced(many(0), (0..number).map(name).collect()),
             "large" => large(number),
@@ -159,16 +160,16 @@ fn replacement(
 }
 
 #[cfg(target_arch = "wasm32")]
-fn send(headers: Table) -> Verdict {
+fn send(queue: &str, headers: Table, body: &str) -> Verdict {
     use amphora_sdk::bindings::grants::amphora::plugin::publish::{Outgoing, send};
 
     let message = Outgoing {
         vhost: "/".to_owned(),
         exchange: String::new(),
-        routing_key: "victim".to_owned(),
+        routing_key: queue.to_owned(),
         properties: no_properties(),
         headers,
-        body: Vec::new(),
+        body: body.into(),
     };
     match send(&message) {
         Ok(()) => Verdict::Pass,
@@ -177,7 +178,7 @@ fn send(headers: Table) -> Verdict {
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn send(_: Table) -> Verdict {
+fn send(_: &str, _: Table, _: &str) -> Verdict {
     Verdict::Pass
 }
 
