@@ -27,6 +27,7 @@ const HOT: &[&str] = &[
     "broker/server/src/runtime/encoding.rs",
     "broker/server/src/runtime/ingress/alike.rs",
     "broker/server/src/runtime/ingress/mod.rs",
+    "broker/server/src/runtime/ingress/straight.rs",
     "broker/server/src/runtime/outbox.rs",
     "broker/server/src/runtime/writer.rs",
 ];
