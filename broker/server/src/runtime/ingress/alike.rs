@@ -72,6 +72,7 @@ impl Ingress {
         self.collected += bytes;
         self.traffic
             .count(straight.exchange, 1, straight.slots.len());
+        self.references += straight.slots.len();
         for &slot in &straight.slots {
             push(&mut self.slots, &mut self.active, slot, message, bytes);
         }

@@ -32,6 +32,7 @@ impl Ingress {
         self.expiring = false;
         self.owned.clear();
         self.collected = 0;
+        self.references = 0;
         self.traffic.tell();
         if std::mem::take(&mut self.asked_plugins) {
             self.slow = false;

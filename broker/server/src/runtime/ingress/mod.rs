@@ -54,6 +54,8 @@ use self::straight::Straights;
 const FLUSH_BYTES: usize = 64 << 10;
 /// More queues than this are better served with larger batches.
 const FEW_QUEUES: usize = 4;
+/// References to messages that are collected at most, roughly, however many queues they are for: 3 MB.
+const REFERENCES_MAX: usize = 100_000;
 
 /// Indices of slots.
 type Slots = SmallVec<[u32; 4]>;
@@ -77,6 +79,8 @@ pub(super) struct Ingress {
     owned: Vec<Owned>,
     routed: Routed<Handle>,
     collected: usize,
+    /// References to messages in all slots.
+    references: usize,
     traffic: Gathered,
     /// Some of the messages expire.
     expiring: bool,
@@ -117,6 +121,7 @@ impl Ingress {
             owned: Vec::new(),
             routed: Routed::default(),
             collected: 0,
+            references: 0,
             traffic: Gathered::default(),
             expiring: false,
             asking: Vec::new(),
@@ -167,6 +172,7 @@ impl Ingress {
     /// Whether enough has been collected.
     pub(super) fn is_due(&self) -> bool {
         self.collected >= FLUSH_BYTES && self.active.len() <= FEW_QUEUES
+            || self.references >= REFERENCES_MAX
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -248,6 +254,7 @@ impl Ingress {
         let bytes = message.cost();
         self.collected += bytes;
         if let To::Slots(slots) = &self.routes.last.to {
+            self.references += slots.len();
             for &slot in slots {
                 push(&mut self.slots, &mut self.active, slot, message, bytes);
             }

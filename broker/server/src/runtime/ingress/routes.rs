@@ -19,6 +19,8 @@ use crate::runtime::vhost::VirtualHost;
 
 /// Routes that are remembered.
 pub(super) const ROUTES_MAX: usize = 4096;
+/// Queues that they lead to, all together: targets of a fanout to thousands of queues are not worth that many lists.
+const ROUTED_SLOTS_MAX: usize = 64 << 10;
 
 /// Where messages with one target go.
 #[derive(Clone, Debug)]
@@ -56,6 +58,15 @@ impl Route {
         }
     }
 
+    /// The numbers of slots that it holds.
+    fn size(&self) -> usize {
+        match &self.to {
+            To::Slots(slots) | To::Chained(slots) => slots.len(),
+            To::Remembered(slots, histories) => slots.len() + histories.len(),
+            To::PerMessage | To::Asking(_) | To::Chain(_) | To::Failed(..) => 0,
+        }
+    }
+
     /// It is the same for all messages with its target, and looked up as often as may be.
     fn is_fixed(&self) -> bool {
         !matches!(self.to, To::PerMessage | To::Failed(_))
@@ -73,6 +84,8 @@ pub(super) struct Routes {
     last_target: Vec<u8>,
     pub(super) last: Route,
     known: HashMap<Box<[u8]>, Route, FixedState>,
+    /// The sizes of all that are known.
+    size: usize,
 }
 
 impl Default for Routes {
@@ -81,6 +94,7 @@ impl Default for Routes {
             last_target: Vec::new(),
             last: Route::per_message(0),
             known: HashMap::default(),
+            size: 0,
         }
     }
 }
@@ -88,7 +102,7 @@ impl Default for Routes {
 impl Routes {
     pub(super) fn clear(&mut self) {
         self.forget_last();
-        self.known.clear();
+        self.forget_known();
     }
 
     /// The target that `last` is the route of, or at which each message has its own; nothing if it says nothing of the next message.
@@ -105,10 +119,19 @@ impl Routes {
 
     /// Keeps a route for messages with this target.
     pub(super) fn keep(&mut self, target: &[u8], route: Route) {
-        if self.known.len() >= ROUTES_MAX {
-            self.known.clear();
+        let size = route.size();
+        if self.known.len() >= ROUTES_MAX || self.size + size > ROUTED_SLOTS_MAX {
+            self.forget_known();
         }
-        self.known.insert(target.into(), route);
+        self.size += size;
+        if let Some(before) = self.known.insert(target.into(), route) {
+            self.size -= before.size();
+        }
+    }
+
+    fn forget_known(&mut self) {
+        self.known.clear();
+        self.size = 0;
     }
 }
 
@@ -285,5 +308,35 @@ impl Ingress {
             let slot = self.slots.get(*slot as usize);
             slot.is_some_and(|slot| slot.chain.is_none() && !slot.may_refuse)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(slots: u32) -> Route {
+        Route {
+            to: To::Slots((0..slots).collect()),
+            ..Route::per_message(0)
+        }
+    }
+
+    #[test]
+    fn long_lists_of_queues_do_not_pile_up() {
+        let mut routes = Routes::default();
+        for number in 0..1000_u32 {
+            routes.keep(&number.to_be_bytes(), to(4000));
+            let held: usize = routes.known.values().map(Route::size).sum();
+            assert_eq!(held, routes.size);
+            assert!(held <= ROUTED_SLOTS_MAX, "{held}");
+            assert!(routes.known.contains_key(&number.to_be_bytes()[..]));
+        }
+        // One that takes the place of another is counted once.
+        routes.clear();
+        for slots in [3, 5, 2] {
+            routes.keep(b"same", to(slots));
+        }
+        assert_eq!(routes.size, 2);
     }
 }

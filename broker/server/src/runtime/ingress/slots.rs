@@ -68,6 +68,7 @@ impl Ingress {
     pub(super) fn put(&mut self, slot: u32, message: MessageRef) {
         let bytes = message.cost();
         self.collected += bytes;
+        self.references += 1;
         push(&mut self.slots, &mut self.active, slot, message, bytes);
     }
 

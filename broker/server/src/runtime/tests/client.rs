@@ -8,7 +8,9 @@ use amphora_protocol::wire::frame::{self, PROTOCOL_HEADER, Split};
 use amphora_protocol::wire::method::{AnyMethod, Method, basic, channel, connection};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
-use amphora_protocol::wire::types::{ChannelNumber, RoutingKey, ShortString, VhostName};
+use amphora_protocol::wire::types::{
+    ChannelNumber, ExchangeName, RoutingKey, ShortString, VhostName,
+};
 use anyhow::{Context, bail, ensure};
 
 /// Longer than anything takes, also on a busy machine.
@@ -106,6 +108,32 @@ impl Client {
             self.frame_max,
             &mut bytes,
         );
+        Ok(self.socket.write_all(&bytes)?)
+    }
+
+    /// Publishes messages with these routing keys in one piece.
+    pub(super) fn publish_together(
+        &mut self,
+        exchange: &str,
+        messages: &[(&str, &[u8])],
+    ) -> anyhow::Result<()> {
+        let mut bytes = Vec::new();
+        for (key, body) in messages {
+            let publish = basic::Publish {
+                exchange: ExchangeName::new(exchange)?,
+                routing_key: RoutingKey::new(key)?,
+                ..basic::Publish::default()
+            };
+            let properties = BasicProperties::default().to_bytes();
+            frame::write_method_frame(ChannelNumber(1), &publish, &mut bytes);
+            frame::write_content(
+                ChannelNumber(1),
+                &properties,
+                body,
+                self.frame_max,
+                &mut bytes,
+            );
+        }
         Ok(self.socket.write_all(&bytes)?)
     }
 

@@ -1,0 +1,143 @@
+//! Messages on their way to queues, while the topology changes and when the queues are many.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use amphora_protocol::connection::Content;
+use amphora_protocol::wire::method::queue;
+use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, QueueName, RoutingKey};
+use anyhow::{Context, ensure};
+
+use super::client::Client;
+use super::{World, consume};
+use crate::runtime::batch;
+use crate::runtime::ingress::{Ingress, Ticket};
+use crate::runtime::peer::Touched;
+
+fn bind(client: &mut Client, queue: &str, exchange: &str, key: &str) -> anyhow::Result<()> {
+    client.send(
+        1,
+        &queue::Bind {
+            queue: QueueName::new(queue)?,
+            exchange: ExchangeName::new(exchange)?,
+            routing_key: RoutingKey::new(key)?,
+            ..queue::Bind::default()
+        },
+    )?;
+    client.expect("queue.bind-ok")
+}
+
+#[test]
+fn targets_that_take_turns_follow_changes_of_the_topology() -> anyhow::Result<()> {
+    let world = World::new()?;
+    let mut publisher = world.client("q1")?;
+    let mut operator = world.client("q2")?;
+    world.client("q3")?;
+    for (queue, key) in [("q1", "a"), ("q2", "a"), ("q3", "b")] {
+        bind(&mut operator, queue, "amq.direct", key)?;
+    }
+    let mut publish = |round: &str| {
+        let bodies = ["a1", "b1", "a2", "b2"].map(|name| format!("{name} {round}"));
+        let messages = bodies.each_ref().map(|body| (&body[..1], body.as_bytes()));
+        publisher.publish_together("amq.direct", &messages)?;
+        // It is answered when they are in their queues.
+        publisher.send(
+            1,
+            &queue::Declare {
+                queue: QueueName::new("q3")?,
+                passive: true,
+                ..queue::Declare::default()
+            },
+        )?;
+        publisher.expect("queue.declare-ok")
+    };
+    publish("before")?;
+    operator.send(
+        1,
+        &queue::Unbind {
+            queue: QueueName::new("q2")?,
+            exchange: ExchangeName::new("amq.direct")?,
+            routing_key: RoutingKey::new("a")?,
+            ..queue::Unbind::default()
+        },
+    )?;
+    operator.expect("queue.unbind-ok")?;
+    bind(&mut operator, "q2", "amq.direct", "b")?;
+    publish("bound")?;
+    operator.send(
+        1,
+        &queue::Delete {
+            queue: QueueName::new("q1")?,
+            ..queue::Delete::default()
+        },
+    )?;
+    operator.expect("queue.delete-ok")?;
+    bind(&mut operator, "q3", "amq.direct", "a")?;
+    publish("deleted")?;
+    let mut expected = BTreeMap::new();
+    expected.insert(
+        "q2",
+        "a1 before,a2 before,b1 bound,b2 bound,b1 deleted,b2 deleted",
+    );
+    expected.insert(
+        "q3",
+        "b1 before,b2 before,b1 bound,b2 bound,a1 deleted,b1 deleted,a2 deleted,b2 deleted",
+    );
+    for (queue, expected) in expected {
+        let mut consumer = Client::connect(world.address)?;
+        consume(&mut consumer, queue)?;
+        let mut bodies = Vec::new();
+        while let Some(body) = consumer.body_within(Duration::from_millis(300))? {
+            bodies.push(String::from_utf8(body)?);
+        }
+        ensure!(bodies.join(",") == expected, "{queue}: {bodies:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_collected_for_many_queues_is_handed_on_in_time() -> anyhow::Result<()> {
+    const QUEUES: usize = 10;
+    let world = World::new()?;
+    let mut client = world.client("q0")?;
+    for number in 0..QUEUES {
+        let name = format!("q{number}");
+        world.client(&name)?;
+        bind(&mut client, &name, "amq.fanout", "")?;
+    }
+    let _inside = world.tasks.enter();
+    let vhost = world.broker.broker.vhost("/").context("no vhost")?;
+    let committer = &world.broker.broker.committer;
+    let mut ingress = Ingress::new(vhost, "".into());
+    let mut touched = Touched::default();
+    // A message in the input: its target and its properties, of which it has none.
+    let target = batch::target("amq.fanout", "");
+    let buffer = [&target[..], &[0, 0]].concat();
+    let (target, properties) = buffer.split_at(target.len());
+    let content = Content::Inline {
+        target,
+        properties,
+        body: &[],
+    };
+    let ticket = Ticket {
+        channel: ChannelNumber(1),
+        mandatory: false,
+        confirm: false,
+    };
+    for alike in [false, true] {
+        let mut collected = 0;
+        while !ingress.is_due() {
+            if !alike || !ingress.collect_alike(&buffer, &content) {
+                ingress.collect(&buffer, content.clone(), ticket, |_, _, _| Ok(()))?;
+                ingress.way();
+            }
+            collected += 1;
+            ensure!(collected * QUEUES <= 100_000, "{collected} messages");
+        }
+        ingress.count_alike();
+        ingress.flush(&buffer, &mut touched);
+        touched.finish(committer);
+        ensure!(!ingress.is_due());
+    }
+    Ok(())
+}
