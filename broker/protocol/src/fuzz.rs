@@ -14,7 +14,7 @@ use crate::wire::WireError;
 use crate::wire::frame::{self, PROTOCOL_HEADER, Split};
 use crate::wire::method::{AnyMethod, Method, channel, connection};
 use crate::wire::properties::{BasicProperties, RawProperties};
-use crate::wire::table::FieldTable;
+use crate::wire::table::{FieldTable, FieldValue, RawFields};
 use crate::wire::types::{ChannelNumber, ShortString};
 
 /// Frames are split without loss, and what is wanted is always more than there is.
@@ -45,8 +45,11 @@ pub fn fuzz_methods(data: &[u8]) {
     assert_eq!(Method::decode(&bytes), Ok(method));
 }
 
-/// What is decoded is encoded to as many bytes, which mean the same.
+/// What is decoded is encoded to as many bytes, which mean the same; fields are the same one by one and together.
 pub fn fuzz_tables(data: &[u8]) {
+    compare_fields(data);
+    // Behind the length, if there is one.
+    compare_fields(data.get(4..).unwrap_or_default());
     let Ok(table) = FieldTable::decode(data) else {
         return;
     };
@@ -55,6 +58,26 @@ pub fn fuzz_tables(data: &[u8]) {
     // A boolean may come back as another octet.
     assert_eq!(bytes.len(), data.len());
     assert_eq!(FieldTable::decode(&bytes), Ok(table));
+}
+
+/// Fields as they lie there, and decoded, agree; only the former may have names that are no UTF-8.
+fn compare_fields(inside: &[u8]) {
+    let raw: Result<Vec<_>, _> = RawFields::new(inside).collect();
+    match (raw, FieldTable::decode_fields(inside)) {
+        (Ok(raw), Ok(table)) => {
+            let decoded = raw.into_iter().map(|(name, value)| {
+                let value = FieldValue::decode(value);
+                (name, value.expect("a field that was found is whole"))
+            });
+            let expected = table.iter().map(|(name, value)| (name.as_bytes(), value));
+            let expected: Vec<_> = expected
+                .map(|(name, value)| (name, value.clone()))
+                .collect();
+            assert_eq!(decoded.collect::<Vec<_>>(), expected);
+        }
+        (Ok(_), Err(WireError::MalformedUtf8)) | (Err(_), Err(_)) => {}
+        disagreement => panic!("{disagreement:?}"),
+    }
 }
 
 /// The check, the single properties and the whole agree with each other.

@@ -24,7 +24,8 @@ impl<'a> RawFields<'a> {
     fn field(&mut self) -> Result<(&'a [u8], &'a [u8]), WireError> {
         let name = self.inside.short_bytes()?;
         let value = self.inside.rest();
-        FieldValue::skip(&mut self.inside, TABLE_DEPTH_MAX)?;
+        // The table itself is the first level.
+        FieldValue::skip(&mut self.inside, TABLE_DEPTH_MAX - 1)?;
         let length = value.len() - self.inside.rest().len();
         Ok((name, value.get(..length).unwrap_or_default()))
     }
@@ -51,6 +52,9 @@ impl<'a> Iterator for RawFields<'a> {
 #[cfg(test)]
 mod tests {
     use super::{RawFields, WireError};
+    use crate::limits::TABLE_DEPTH_MAX;
+    use crate::wire::table::{FieldTable, FieldValue};
+    use crate::wire::types::ShortString;
 
     #[test]
     fn fields_are_passed_over_whole() {
@@ -62,6 +66,24 @@ mod tests {
             (b"", b"V"),
         ];
         assert_eq!(fields, Ok(expected));
+    }
+
+    #[test]
+    fn tables_may_be_as_deep_as_when_they_are_decoded() {
+        // The first is the table that the fields are of.
+        let mut table: FieldTable = FieldTable::new();
+        for depth in 1..=TABLE_DEPTH_MAX + 1 {
+            let mut bytes = Vec::new();
+            table.encode(&mut bytes);
+            let fields = &bytes[4..];
+            let is_allowed = depth <= TABLE_DEPTH_MAX;
+            let mut raw = RawFields::new(fields);
+            assert_eq!(raw.all(|field| field.is_ok()), is_allowed, "{depth}");
+            assert_eq!(FieldTable::decode_fields(fields).is_ok(), is_allowed);
+            table = [(ShortString::cut("a"), FieldValue::Table(table))]
+                .into_iter()
+                .collect();
+        }
     }
 
     #[test]
