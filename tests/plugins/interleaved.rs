@@ -1,10 +1,14 @@
 //! Messages for a plugin's exchange between those for others, in one piece of input: each goes where it should, in its order.
 
-use amphora_protocol::wire::method::{Method, basic, confirm, exchange, queue};
+use amphora_protocol::wire::frame::write_method_frame;
+use amphora_protocol::wire::method::{Method, basic, channel, confirm, exchange, queue};
 use amphora_protocol::wire::properties::BasicProperties;
-use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, ShortString};
+use amphora_protocol::wire::types::{
+    ChannelNumber, DeliveryTag, ExchangeName, QueueName, RoutingKey, ShortString,
+};
 use amphora_tests::{Broker, Client, Received, Settings, workspace};
 use anyhow::bail;
+use tempfile::TempDir;
 
 use crate::built::component;
 use crate::exchange::table;
@@ -20,15 +24,7 @@ const EXCHANGES: [(&str, &str); 3] = [
 
 #[test]
 fn what_waits_for_a_plugin_leads_nothing_else_astray() -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("regex.wasm");
-    std::fs::write(&path, component(&workspace().join("plugins/regex-topic"))?)?;
-    let broker = Broker::with(Settings {
-        config: format!(
-            "[[plugin]]\nname = \"regex\"\npath = {path:?}\nexchange-type = \"x-regex\"\ndeadline = \"5s\"\n"
-        ),
-        ..Settings::default()
-    })?;
+    let (broker, _folder) = broker()?;
     let mut client = broker.connect()?;
     client.open(1)?;
     for (name, kind) in EXCHANGES {
@@ -81,6 +77,60 @@ fn what_waits_for_a_plugin_leads_nothing_else_astray() -> anyhow::Result<()> {
         assert_eq!(all(&mut client, name)?, run.expected[place], "{name}");
     }
     Ok(())
+}
+
+#[test]
+fn what_comes_back_does_so_before_a_bad_acknowledgement_costs_the_channel() -> anyhow::Result<()> {
+    let (broker, _folder) = broker()?;
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    let (name, kind) = EXCHANGES[0];
+    declare(&mut client, name, kind)?;
+    let publish = basic::Publish {
+        exchange: ExchangeName::new(name)?,
+        routing_key: RoutingKey::new("nobody's")?,
+        mandatory: true,
+        ..basic::Publish::default()
+    };
+    let mut bytes = Vec::new();
+    client.write_publish(
+        1,
+        &publish,
+        &BasicProperties::default(),
+        b"back",
+        &mut bytes,
+    );
+    let ack = basic::Ack {
+        delivery_tag: DeliveryTag(99),
+        multiple: false,
+    };
+    write_method_frame(ChannelNumber(1), &ack, &mut bytes);
+    client.write(&bytes)?;
+    match client.method(1)? {
+        Method::Basic(method @ basic::Method::Return(_)) => {
+            assert_eq!(client.rest_of_message(1, method)?.body, b"back");
+        }
+        other => bail!("{other:?} where the message belongs"),
+    }
+    match client.method(1)? {
+        Method::Channel(channel::Method::Close(close)) => assert_eq!(close.reply_code, 406),
+        other => bail!("{other:?} where the end of the channel belongs"),
+    }
+    Ok(())
+}
+
+/// A broker with the plugin of the first exchange.
+fn broker() -> anyhow::Result<(Broker, TempDir)> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("regex.wasm");
+    std::fs::write(&path, component(&workspace().join("plugins/regex-topic"))?)?;
+    let broker = Broker::with(Settings {
+        config: format!(
+            "[[plugin]]\nname = \"regex\"\npath = {path:?}\nexchange-type = \"x-regex\"\ndeadline = \"5s\"\n"
+        ),
+        ..Settings::default()
+    })?;
+    Ok((broker, folder))
 }
 
 /// What is written in one piece.

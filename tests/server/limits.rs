@@ -77,6 +77,27 @@ fn a_connection_has_so_many_channels_at_most() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_node_has_so_many_channels_at_most() -> anyhow::Result<()> {
+    let broker = broker("node_channels_max = 2")?;
+    let mut one = broker.connect()?;
+    one.open(1)?;
+    one.open(2)?;
+    let mut other = broker.connect()?;
+    other.send(1, &channel::Open {})?;
+    let Method::Connection(connection::Method::Close(close)) = other.method(0)? else {
+        bail!("no connection.close");
+    };
+    assert_eq!(close.reply_code, 530);
+    // The node is named after the machine.
+    let text = close.reply_text.as_str();
+    let rest = text.strip_prefix("NOT_ALLOWED - number of channels opened on node 'amphora@");
+    let host =
+        rest.and_then(|rest| rest.strip_suffix("' has reached the maximum allowed limit of (2)"));
+    assert!(host.is_some_and(|host| !host.is_empty()), "{text}");
+    Ok(())
+}
+
+#[test]
 fn a_message_is_not_held_for_longer_than_the_node_allows() -> anyhow::Result<()> {
     let broker = broker("consumer_timeout = \"300ms\"")?;
     let mut client = client_with_queue(&broker)?;

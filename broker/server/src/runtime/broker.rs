@@ -349,7 +349,8 @@ impl Broker {
             self.channels.fetch_sub(1, Ordering::Relaxed);
             let limit = limits.node_channels_max.bound().unwrap_or(u32::MAX);
             return Err(ConnectionException::not_allowed(format!(
-                "number of channels opened on node has reached the maximum allowed limit of ({limit})"
+                "number of channels opened on node '{}' has reached the maximum allowed limit of ({limit})",
+                self.node
             )));
         }
         self.counters

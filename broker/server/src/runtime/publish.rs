@@ -382,6 +382,10 @@ impl Session {
             routing_key: RoutingKey::new(key).unwrap_or_default(),
         };
         let mut outbox = self.peer.outbox.lock();
+        // Nothing may follow the last words on a channel.
+        if outbox.channel(number).is_none() {
+            return;
+        }
         outbox.content(number, &method.into(), &special::borrowed(message));
         self.peer.publish_size(&outbox);
         drop(outbox);

@@ -169,7 +169,7 @@ impl Session {
             while self.owed.is_empty()
                 && let Some((channel, ack)) = self.conversation.next_ack(input, &mut used)
             {
-                self.ack(channel, &ack);
+                self.ack(input, channel, &ack);
             }
             let next = self.conversation.next(input, &mut used, &mut self.replies);
             let goes_on = matches!(&next, Ok(Some(event)) if is_definition(event));

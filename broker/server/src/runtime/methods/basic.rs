@@ -25,7 +25,7 @@ impl Session {
             Method::Cancel(cancel) => self.cancel(channel, cancel),
             Method::Get(get) => self.get(channel, get).await,
             Method::Ack(ack) => {
-                self.ack(channel, &ack);
+                self.ack(&[], channel, &ack);
                 Ok(())
             }
             Method::Nack(nack) => self.settle_now(
@@ -84,8 +84,13 @@ impl Session {
         Ok(())
     }
 
-    /// Gathers an acknowledgement, to be settled with the next flush.
-    pub(in crate::runtime) fn ack(&mut self, channel: ChannelNumber, ack: &basic::Ack) {
+    /// Gathers an acknowledgement, to be settled with the next flush. `input` is that of what was collected before.
+    pub(in crate::runtime) fn ack(
+        &mut self,
+        input: &[u8],
+        channel: ChannelNumber,
+        ack: &basic::Ack,
+    ) {
         let settlement = Settlement {
             tag: ack.delivery_tag.0,
             multiple: ack.multiple,
@@ -97,7 +102,8 @@ impl Session {
             Err(exception) => Err(exception),
         };
         if let Err(exception) = result {
-            self.settle();
+            // Messages that were published before, and come back, do so before the channel is closed.
+            self.flush(input);
             self.raise(
                 channel,
                 exception.at(basic::CLASS_ID, basic::Ack::METHOD_ID),
