@@ -126,7 +126,8 @@ fn broker() -> anyhow::Result<(Broker, TempDir)> {
     std::fs::write(&path, component(&workspace().join("plugins/regex-topic"))?)?;
     let broker = Broker::with(Settings {
         config: format!(
-            "[[plugin]]\nname = \"regex\"\npath = {path:?}\nexchange-type = \"x-regex\"\ndeadline = \"5s\"\n"
+            "[[plugin]]\nname = \"regex\"\npath = \"{}\"\nexchange-type = \"x-regex\"\ndeadline = \"5s\"\n",
+            path.display()
         ),
         ..Settings::default()
     })?;
