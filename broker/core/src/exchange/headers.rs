@@ -126,7 +126,7 @@ impl Headers {
     }
 
     /// Appends the destinations of all bindings that match; one that several of them lead to may come repeatedly.
-    /// `headers` are the fields as they lie on the wire: nothing is decoded that no binding is compared with.
+    /// `headers` are the fields as they lie on the wire: texts and numbers are compared where they are.
     /// Returns how many rules were compared.
     ///
     /// # Errors

@@ -48,9 +48,10 @@ impl Ingress {
 }
 
 impl By<'_> {
-    /// The message may become a dead letter on its way. A dead letter that has no way to go is not dead-lettered again and again.
+    /// A message without a publisher who could be told becomes a dead letter here. One that is a dead letter already is not dead-lettered
+    /// again and again.
     fn buries(self, on_error: OnError) -> bool {
-        matches!(self, Self::Client | Self::From(_)) && on_error == OnError::DeadLetter
+        matches!(self, Self::From(_)) && on_error == OnError::DeadLetter
     }
 
     /// Whoever publishes it does so again when an exchange on its way has no answer, and nobody has it meanwhile: all or nothing, or there
