@@ -15,64 +15,15 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 sys.dont_write_bytecode = True
 
+from support import usage  # noqa: E402
 from support.broker import Broker, default_binary  # noqa: E402
 from support.cache import cache_dir  # noqa: E402
-from support.wire import BODY, FRAME_END, HEADER, METHOD, Wire, long, short  # noqa: E402
+from support.client import Client, publish  # noqa: E402
+from support.wire import long, short  # noqa: E402
 
-DELIVER, ACK = (60, 60), (60, 80)
 PERSISTENT = b"\2"
 FLAG_HEADERS, FLAG_MODE, FLAG_EXPIRATION = 1 << 13, 1 << 12, 1 << 8
 BATCH = 1000
-
-
-class Client(Wire):
-    """A connection that sends and receives many messages."""
-
-    def declare(self, queue: str, arguments: bytes = b"") -> None:
-        """A durable queue."""
-        self.call((50, 10), struct.pack(">H", 0) + short(queue) + b"\2" + long(arguments))
-
-    def call(self, method: tuple[int, int], arguments: bytes) -> None:
-        """A method and its answer, whose number is the next one."""
-        self._method(1, *method, arguments)
-        self._expect((method[0], method[1] + 1))
-
-    def confirmed(self, last: int) -> None:
-        """Wait for the confirm of a publish."""
-        while True:
-            kind, payload = self._read()
-            if kind == METHOD and struct.unpack_from(">HH", payload) == ACK:
-                if struct.unpack_from(">Q", payload, 4)[0] == last:
-                    return
-
-    def bodies(self, until: float):  # noqa: ANN201
-        """Delivery tags and bodies, as they come."""
-        tag = 0
-        while time.time() < until:
-            kind, payload = self._read()
-            if kind == METHOD and struct.unpack_from(">HH", payload) == DELIVER:
-                tag = struct.unpack_from(">Q", payload, 5 + payload[4])[0]
-            elif kind == BODY:
-                yield tag, payload
-
-    def consume(self, queue: str, no_ack: bool = True, prefetch: int = 0) -> None:
-        """Begin to consume."""
-        if prefetch:
-            self.call((60, 10), struct.pack(">IHB", 0, prefetch, 0))
-        flags = bytes([2 if no_ack else 0])
-        self.call((60, 20), struct.pack(">H", 0) + short(queue) + short("c") + flags + long(b""))
-
-
-def publish(exchange: str, key: str, properties: bytes, body: bytes) -> bytes:
-    """The frames of one message."""
-    method = struct.pack(">HHH", 60, 40, 0) + short(exchange) + short(key) + b"\0"
-    header = struct.pack(">HHQ", 60, 0, len(body)) + properties
-    return frame(METHOD, method) + frame(HEADER, header) + frame(BODY, body)
-
-
-def frame(kind: int, payload: bytes) -> bytes:
-    """One frame on channel 1."""
-    return struct.pack(">BHI", kind, 1, len(payload)) + payload + FRAME_END
 
 
 def field(name: str, value: int | str) -> bytes:
@@ -98,9 +49,7 @@ def fill(client: Client, count: int, message) -> float:  # noqa: ANN001
 
 def resident(broker: Broker) -> str:
     """Memory of the broker."""
-    status = Path(f"/proc/{broker.process.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return f"{int(line.split()[1]) / 1024:.0f} MiB"
+    return f"{usage.resident(broker.process.pid) / 1024**2:.0f} MiB"
 
 
 def written(broker: Broker) -> int:
@@ -192,18 +141,11 @@ def settled(client: Client, queues: tuple[str, ...], until: float) -> list[int]:
     """Messages of queues, as soon as none is on its way any more."""
     counts, since = [], time.time()
     while time.time() < until and time.time() < since + 3:
-        now = [ready(client, queue) for queue in queues]
+        now = [client.ready(queue) for queue in queues]
         if now != counts:
             counts, since = now, time.time()
         time.sleep(0.1)
     return counts
-
-
-def ready(client: Client, queue: str) -> int:
-    """Messages that a queue has."""
-    client._method(1, 50, 10, struct.pack(">H", 0) + short(queue) + b"\1" + long(b""))
-    _, payload = client._read()
-    return struct.unpack_from(">I", payload, 5 + payload[4])[0]
 
 
 def latency(broker: Broker, options: argparse.Namespace) -> None:

@@ -29,6 +29,7 @@ class Wire:
     """One connection with one channel, on which each method is written as bytes."""
 
     def __init__(self, address: Address) -> None:
+        self.address = address
         self.socket = socket.create_connection((address.host, address.port), timeout=10)
         self.stream = self.socket.makefile("rb")
         self.socket.sendall(PROTOCOL_HEADER)

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""What clients that behave badly do to others: the latency of an innocent pair beside them, and the broker's memory.
+
+The hostile clients run at the lowest priority, as if on another machine: their own work is not to be taken for the broker's.
+"""
+
+import argparse
+import itertools
+import multiprocessing
+import os
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS))
+sys.dont_write_bytecode = True
+
+from support import perf, usage  # noqa: E402
+from support.broker import Address, Broker, default_binary  # noqa: E402
+from support.cache import cache_dir  # noqa: E402
+from support.client import Client, publish  # noqa: E402
+
+MIB = 1 << 20
+NICENESS = 19
+BATCH, BODY_BYTES = 100, 1000
+END_TIMEOUT_S = 120
+NO_PROPERTIES = struct.pack(">H", 0)
+
+
+def batch(queue: str, first: int) -> bytes:
+    """Publishes with numbers in their bodies."""
+    bodies = (struct.pack(">Q", number).ljust(BODY_BYTES, b".") for number in range(first, first + BATCH))
+    return b"".join(publish("", queue, NO_PROPERTIES, body) for body in bodies)
+
+
+def one_thread(address: Address, seconds: float) -> None:
+    """Consumes what it publishes itself, and does not read while it publishes."""
+    with Client(address) as client:
+        client.socket.settimeout(END_TIMEOUT_S)
+        client.declare("own")
+        client.consume("own")
+        published = publish_for(client, "own", seconds)
+        received = client.bodies(time.time() + END_TIMEOUT_S)
+        for number, (_, body) in enumerate(itertools.islice(received, published)):
+            assert struct.unpack_from(">Q", body)[0] == number, f"message {number} is missing"
+        print(f"  one thread: {published} published, then as many received in order", file=sys.stderr)
+
+
+def never_reads(address: Address, seconds: float) -> None:
+    """Consumes without a limit, and never reads what it is sent, while others publish."""
+    with Client(address) as publisher, Client(address) as deaf:
+        publisher.declare("unread")
+        deaf.consume("unread", no_ack=False)
+        publisher.socket.settimeout(END_TIMEOUT_S)
+        published = publish_for(publisher, "unread", seconds)
+        deaf.socket.close()
+        deaf.stream.close()
+        until = time.time() + END_TIMEOUT_S
+        while (ready := publisher.ready("unread")) != published and time.time() < until:
+            time.sleep(0.1)
+        assert ready == published, f"{ready} messages are there, and {published} were published"
+        print(f"  never reads: {published} published, and all there when it had gone", file=sys.stderr)
+
+
+def publish_for(client: Client, queue: str, seconds: float) -> int:
+    """Publish for a while without reading; returns how many it were."""
+    until, published = time.time() + seconds, 0
+    while time.time() < until:
+        client.socket.sendall(batch(queue, published))
+        published += BATCH
+    return published
+
+
+@dataclass(frozen=True)
+class Own:
+    """A hostile client of a few lines, in a process of its own."""
+
+    work: Callable[[Address, float], None]
+
+    def start(self, server: perf.Server, seconds: float) -> Callable[[], None]:
+        """Let it begin; what is returned waits for its good end."""
+        process = multiprocessing.Process(target=self._run, args=(server.address, seconds))
+        process.start()
+
+        def end() -> None:
+            process.join(END_TIMEOUT_S)
+            if process.is_alive():
+                process.kill()
+                raise perf.Refused(f"it does not end: {self.work.__doc__}")
+            if process.exitcode != 0:
+                raise perf.Refused(f"it failed: {self.work.__doc__}")
+
+        return end
+
+    def _run(self, address: Address, seconds: float) -> None:
+        os.nice(NICENESS)
+        self.work(address, seconds)
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load of `amphora perf throughput`, which counts every message."""
+
+    options: tuple[str, ...]
+
+    def start(self, server: perf.Server, seconds: float) -> Callable[[], None]:
+        """Let it begin; what is returned waits for its good end."""
+        load = perf.start(server, "throughput", "-z", str(seconds), "--settle", "60", *self.options, niceness=NICENESS)
+
+        def end() -> None:
+            outcome = perf.report(load)
+            print(f"  {outcome['delivered']['count']} delivered of as many published", file=sys.stderr)
+
+        return end
+
+
+CASES = {
+    "a client that publishes and consumes on one thread": Own(one_thread),
+    "a consumer that never reads": Own(never_reads),
+    "100 publishers on one queue": Load(("-x", "100")),
+    "200 consumers with prefetch 1": Load(("-y", "200", "-q", "1", "-A", "1")),
+}
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of the innocent pair, in microseconds."""
+
+    p50: float
+    p99: float
+
+    @classmethod
+    def measure(cls, server: perf.Server, seconds: float) -> "Latency":
+        """1,000 messages of 100 bytes a second, for so long."""
+        outcome = perf.measure(server, "latency", "--rate", "1000", "--size", "100", "-z", str(seconds))
+        latency = outcome["latency"]
+        return cls(latency["p50_ns"] / 1000, latency["p99_ns"] / 1000)
+
+    def __str__(self) -> str:
+        return f"{self.p50:.0f} / {self.p99:.0f}"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The innocent pair alone and beside hostile clients, and the server's memory in bytes before and at most."""
+
+    alone: Latency
+    beside: Latency
+    before: int
+    peak: int
+
+    @classmethod
+    def measure(cls, hostile: Own | Load, server: perf.Server, seconds: float) -> "Beside":
+        """Measure both, one after the other."""
+        alone = Latency.measure(server, seconds)
+        usage.forget_peak(server.process.pid)
+        before = usage.resident(server.process.pid)
+        # The hostile clients are there before the innocent ones and after them.
+        end = hostile.start(server, seconds + 2)
+        time.sleep(1)
+        beside = Latency.measure(server, seconds)
+        end()
+        return cls(alone, beside, before, usage.resident_peak(server.process.pid))
+
+    def times(self) -> str:
+        """How many times as long it takes beside them."""
+        return f"{self.beside.p50 / self.alone.p50:.1f} / {self.beside.p99 / self.alone.p99:.1f}"
+
+
+def row(name: str, options: argparse.Namespace) -> str:
+    """A line of the table; what `amphora perf` can load, the frame limit bears as well."""
+    binary, hostile = options.binary or default_binary(TESTS.parent), CASES[name]
+    with Broker(binary, cache_dir() / "results" / "hostile.broker.log") as broker:
+        ours = Beside.measure(hostile, broker, options.seconds)
+        complaint = broker.complaint()
+        assert complaint is None, complaint
+    limit = ""
+    if isinstance(hostile, Load):
+        with perf.Limit(binary) as server:
+            limit = Beside.measure(hostile, server, options.seconds).times()
+    memory = f"{ours.before / MIB:.0f}, at most {ours.peak / MIB:.0f}"
+    return "| " + " | ".join([name, str(ours.alone), str(ours.beside), ours.times(), limit, memory]) + " |"
+
+
+def main() -> int:
+    """Let all of them be hostile, one after another, each to a broker of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--case", type=int, action="append", choices=range(1, len(CASES) + 1), help="only this; may be repeated"
+    )
+    parser.add_argument("--binary", type=Path, help="the amphora to measure (default: cargo's newest)")
+    parser.add_argument("--seconds", type=float, default=5, help="how long the innocent pair is measured")
+    options = parser.parse_args()
+    names = list(CASES)
+    print("| hostile clients | alone: p50 / p99, us | beside them | times as long | of the frame limit | memory, MiB |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for number in options.case or range(1, len(CASES) + 1):
+        print(row(names[number - 1], options), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
