@@ -6,3 +6,4 @@ mod delays;
 mod disk;
 mod limits;
 mod process;
+mod routing;

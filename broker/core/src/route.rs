@@ -17,8 +17,8 @@ use crate::topology::{ExchangeEntry, Topology};
 pub struct Routed<Q> {
     /// The queues, each once. None if the message is unroutable.
     pub queues: Vec<Q>,
-    /// The answer may be another for each message: it must not be kept for others with the same routing keys.
-    pub varies: bool,
+    /// For which other messages, published to the same exchange, the queues are these.
+    pub varies: Varies,
     /// The exchanges on the way that remember the message, each once.
     pub remembered: Vec<Arc<ExchangeDefinition>>,
     /// The exchanges on the way at which the message is to wait, each once. It goes on from there with
@@ -27,6 +27,18 @@ pub struct Routed<Q> {
     /// The exchanges on the way whose plugins must be asked, each once: see [`Topology::resume`].
     pub asked: Vec<Asked>,
     scratch: Scratch,
+}
+
+/// What decides where a message goes, beside the exchange and its routing keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Varies {
+    /// Nothing: all messages with the same routing keys have the same answer.
+    #[default]
+    Never,
+    /// Its properties, headers included: messages with the same bytes of them have the same answer.
+    WithProperties,
+    /// More than that: the answer may be another for each message.
+    Always,
 }
 
 /// An exchange that only its plugin can route for.
@@ -69,7 +81,7 @@ impl<Q> Default for Routed<Q> {
     fn default() -> Self {
         Self {
             queues: Vec::new(),
-            varies: false,
+            varies: Varies::Never,
             remembered: Vec::new(),
             delayed: Vec::new(),
             asked: Vec::new(),
@@ -200,7 +212,7 @@ impl<Q: Clone> Topology<Q> {
                 continue;
             };
             if entry.delays {
-                routed.varies = true;
+                routed.varies = Varies::Always;
                 if let Some(delay_ms) = delay_ms(headers.table()?) {
                     let exchange = Arc::clone(&entry.definition);
                     routed.delayed.push(Delayed { exchange, delay_ms });
@@ -221,7 +233,7 @@ impl<Q: Clone> Topology<Q> {
                         .map(Target::Queue),
                 );
             } else {
-                routed.varies |= entry.matcher.varies();
+                routed.varies = routed.varies.max(entry.matcher.varies());
                 if matches!(entry.matcher, Matcher::RecentHistory(_)) {
                     routed.remembered.push(Arc::clone(&entry.definition));
                 }
@@ -280,7 +292,7 @@ impl<Q> Routed<Q> {
         self.asked.clear();
         self.remembered.clear();
         self.delayed.clear();
-        self.varies = false;
+        self.varies = Varies::Never;
         // An error may have left something behind.
         self.scratch.matched.clear();
         self.scratch.reached.clear();

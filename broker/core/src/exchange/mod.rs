@@ -47,6 +47,7 @@ pub(crate) use self::topic::Walk;
 use crate::binding::{Binding, Destination};
 use crate::definition::ExchangeDefinition;
 use crate::hook::ExchangeHook;
+use crate::route::Varies;
 
 /// A type of exchange that can be declared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -217,17 +218,21 @@ impl Matcher {
         }
     }
 
-    /// Whether the answer is no function of the routing keys alone, but may be another for each message.
-    pub(crate) fn varies(&self) -> bool {
+    /// What the answer depends on beside the routing keys.
+    pub(crate) fn varies(&self) -> Varies {
         match self {
-            Self::Headers(_) | Self::Random(_) => true,
-            Self::ConsistentHash(exchange) => exchange.depends_on_headers(),
-            Self::Direct(_)
+            Self::Headers(_) => Varies::WithProperties,
+            Self::ConsistentHash(exchange) if exchange.depends_on_headers() => {
+                Varies::WithProperties
+            }
+            Self::Random(_) => Varies::Always,
+            Self::ConsistentHash(_)
+            | Self::Direct(_)
             | Self::Fanout(_)
             | Self::Topic(_)
             | Self::ModulusHash(_)
             | Self::RecentHistory(_)
-            | Self::Plugin(_) => false,
+            | Self::Plugin(_) => Varies::Never,
         }
     }
 

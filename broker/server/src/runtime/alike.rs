@@ -31,8 +31,37 @@ impl Session {
         });
     }
 
-    /// Collects a publish if it is like the one before. Otherwise nothing has happened.
-    #[inline]
+    /// Reads the publishes that come next. Those that are like the one before, and go straight to queues as that did, are collected;
+    /// the first one that is not is returned.
+    pub(super) fn next_publish<'a>(
+        &mut self,
+        input: &'a [u8],
+        used: &mut usize,
+    ) -> Option<Publish<'a>> {
+        loop {
+            let conversation = &self.conversation;
+            let (Some(alike), Some(entered)) = (&mut self.alike, &mut self.entered) else {
+                return conversation.next_publish(input, used);
+            };
+            let ingress = &mut entered.ingress;
+            // Who listens to the firehose is told of each by itself.
+            if alike.way != Way::Straight || ingress.vhost.tap.is_on() {
+                return conversation.next_publish(input, used);
+            }
+            while !ingress.is_due() {
+                let publish = conversation.next_publish(input, used)?;
+                if alike.channel != publish.channel
+                    || !ingress.collect_alike(input, &publish.content)
+                {
+                    return Some(publish);
+                }
+                alike.count += 1;
+            }
+            self.flush(input);
+        }
+    }
+
+    /// Puts a publish to the plugin that the one before was put to, if it is like that. Otherwise nothing has happened.
     pub(super) fn publish_alike(
         &mut self,
         input: &[u8],
@@ -42,38 +71,31 @@ impl Session {
             return Ok(false);
         };
         let ingress = &mut entered.ingress;
-        // Who listens to the firehose is told of each by itself.
-        if alike.channel != publish.channel || ingress.vhost.tap.is_on() {
+        // One that may come back has to be kept whole.
+        if alike.way != Way::Asking
+            || alike.channel != publish.channel
+            || publish.mandatory
+            || ingress.vhost.tap.is_on()
+        {
             return Ok(false);
         }
-        match alike.way {
-            Way::Straight => {
-                let follows = ingress.collect_alike(input, &publish.content);
-                alike.count += u64::from(follows);
-                Ok(follows)
-            }
-            // One that may come back has to be kept whole.
-            Way::Asking if publish.mandatory => Ok(false),
-            Way::Asking => {
-                let ticket = Ticket {
-                    channel: alike.channel,
-                    mandatory: false,
-                    confirm: alike.confirm,
-                };
-                let Some(outcome) = ingress.ask_alike(input, &publish.content, ticket)? else {
-                    return Ok(false);
-                };
-                alike.count += 1;
-                self.tell_answered();
-                if outcome != Outcome::Waiting {
-                    self.conclude_publishes(ticket, 1, outcome, None);
-                }
-                Ok(true)
-            }
+        let ticket = Ticket {
+            channel: alike.channel,
+            mandatory: false,
+            confirm: alike.confirm,
+        };
+        let Some(outcome) = ingress.ask_alike(input, &publish.content, ticket)? else {
+            return Ok(false);
+        };
+        alike.count += 1;
+        self.tell_answered();
+        if outcome != Outcome::Waiting {
+            self.conclude_publishes(ticket, 1, outcome, None);
         }
+        Ok(true)
     }
 
-    /// Counts what [`Session::publish_alike`] has collected, before anything else is published, and before a flush.
+    /// Counts what [`Session::next_publish`] and [`Session::publish_alike`] have collected, before anything else is published, and before a flush.
     pub(super) fn conclude_alike(&mut self) {
         let Some(alike) = self.alike.take().filter(|alike| alike.count > 0) else {
             return;

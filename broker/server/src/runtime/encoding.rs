@@ -60,8 +60,8 @@ impl Deliveries<'_> {
         flat.reserve(payload + FRAME_OVERHEAD + CONTENT_FRAMES + message.properties.len());
         flat.extend_from_slice(&frame_header(1, self.number, payload));
         flat.extend_from_slice(prefix);
-        flat.extend_from_slice(&tag.to_be_bytes());
-        flat.push(u8::from(redelivered));
+        let [t0, t1, t2, t3, t4, t5, t6, t7] = tag.to_be_bytes();
+        flat.extend_from_slice(&[t0, t1, t2, t3, t4, t5, t6, t7, u8::from(redelivered)]);
         flat.extend_from_slice(target);
         flat.push(FRAME_END);
         *self.size += flat.len() - before;
@@ -81,9 +81,11 @@ pub(super) fn append_content(
     let before = flat.len();
     let (properties, body) = (message.properties, message.body.bytes());
     let [k, n0, n1, s0, s1, s2, s3] = frame_header(2, number, 12 + properties.len());
+    let [b0, b1, b2, b3, b4, b5, b6, b7] = (body.len() as u64).to_be_bytes();
     // Class 60 and weight 0 follow the frame's own header.
-    flat.extend_from_slice(&[k, n0, n1, s0, s1, s2, s3, 0, 60, 0, 0]);
-    flat.extend_from_slice(&(body.len() as u64).to_be_bytes());
+    flat.extend_from_slice(&[
+        k, n0, n1, s0, s1, s2, s3, 0, 60, 0, 0, b0, b1, b2, b3, b4, b5, b6, b7,
+    ]);
     flat.extend_from_slice(properties);
     match message.body {
         Body::Inline(body) if !body.is_empty() && body.len() <= payload_max => {

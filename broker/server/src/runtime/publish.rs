@@ -40,7 +40,7 @@ impl Session {
     /// The publishes that follow, whose plugins take long.
     pub(super) fn publish_all(&mut self, input: &[u8], used: &mut usize, turn: Option<&Turn>) {
         while !turn.is_some_and(Turn::is_over)
-            && let Some(publish) = self.conversation.next_publish(input, used)
+            && let Some(publish) = self.next_publish(input, used)
         {
             self.publish(input, publish);
             self.flush_if_due(input);

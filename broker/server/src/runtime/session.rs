@@ -155,7 +155,7 @@ impl Session {
         loop {
             // What is answered later is answered before anything else happens.
             while self.owed.is_empty()
-                && let Some(publish) = self.conversation.next_publish(input, &mut used)
+                && let Some(publish) = self.next_publish(input, &mut used)
             {
                 if is_crowded() {
                     self.take_turn(input, &publish, &mut turn).await;

@@ -17,8 +17,8 @@ use super::peer::Touched;
 use super::principal;
 use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 
-/// Properties that the broker itself must look at. A message without them is never parsed.
-const WATCHED: u16 = flag::HEADERS | flag::REPLY_TO | flag::EXPIRATION | flag::USER_ID;
+/// Properties that the broker itself must look at, beside the headers.
+const WATCHED: u16 = flag::REPLY_TO | flag::EXPIRATION | flag::USER_ID;
 
 /// RabbitMQ's upper bound of an expiration: ten years.
 const EXPIRATION_MS_MAX: u64 = 315_360_000_000;
@@ -157,10 +157,14 @@ pub(super) fn is_persistent(properties: &[u8]) -> bool {
     }
 }
 
-/// Whether the broker must look at the properties before the message is routed.
+/// Whether the broker must look at the properties before the message is routed. Headers are not decoded for that: they are looked through
+/// for what might be the name of one that counts.
 #[inline]
 pub(super) fn is_watched(properties: &[u8]) -> bool {
     has_any(properties, WATCHED)
+        || has_any(properties, flag::HEADERS)
+            && RawProperties::new(properties)
+                .is_ok_and(|properties| mentions_copies(properties).unwrap_or(true))
 }
 
 /// Whether the message has an expiration.

@@ -106,11 +106,11 @@ fn a_consistent_hash_exchange_has_one_answer_for_a_key() {
             publish x 1,2,3
                 a
             publish y 1 h=1
-                a (varies)
+                a (varies with properties)
             publish y 2 h=1
-                a (varies)
+                a (varies with properties)
             publish y 2
-                a (varies)
+                a (varies with properties)
             unbind x a 1
                 - binding 'x' to queue a by '1'
             publish x 1

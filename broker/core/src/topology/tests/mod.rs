@@ -33,7 +33,7 @@ use crate::binding::{Binding, Destination};
 use crate::definition::{Definition, QueueDefinition};
 use crate::hook::NoHooks;
 use crate::policy::Policies;
-use crate::route::Routed;
+use crate::route::{Routed, Varies};
 use crate::store::{QueueId, Write};
 
 /// Runs a script in a new virtual host `/`; every line is followed by what it changed or why it was refused.
@@ -212,7 +212,11 @@ impl World {
                 } else {
                     self.routed.queues.join(" ")
                 };
-                let varies = if self.routed.varies { " (varies)" } else { "" };
+                let varies = match self.routed.varies {
+                    Varies::Never => "",
+                    Varies::WithProperties => " (varies with properties)",
+                    Varies::Always => " (varies)",
+                };
                 let delayed = self.routed.delayed.iter().map(|delayed| {
                     format!(
                         ", waits {} ms at {}",

@@ -91,13 +91,13 @@ fn each_type_in_its_way() {
             publish amq.topic x.y
                 b
             publish amq.headers k n=1
-                a (varies)
+                a (varies with properties)
             publish amq.headers k n=2
-                unroutable (varies)
+                unroutable (varies with properties)
             publish amq.match k n=5 m=2
-                b (varies)
+                b (varies with properties)
             publish amq.match k
-                unroutable (varies)
+                unroutable (varies with properties)
         "#]],
     );
 }
@@ -283,23 +283,23 @@ fn all_or_any_of_the_headers() {
             bind h present '' c=V:
                 + binding 'h' to queue present by ''
             publish h k
-                unroutable (varies)
+                unroutable (varies with properties)
             publish h k a=1
-                any (varies)
+                any (varies with properties)
             publish h k a=1 b=text
-                all any (varies)
+                all any (varies with properties)
             publish h k a=l:1 b=text
-                all any (varies)
+                all any (varies with properties)
             publish h k a=d:1 b=other
-                unroutable (varies)
+                unroutable (varies with properties)
             publish h k c=V:
-                present (varies)
+                present (varies with properties)
             publish h k c=5
-                present (varies)
+                present (varies with properties)
             unbind h all '' b=text a=1
                 - binding 'h' to queue all by ''
             publish h k a=1 b=text
-                any (varies)
+                any (varies with properties)
         "#]],
     );
 }
@@ -341,17 +341,17 @@ fn bindings_to_headers_without_arguments_and_with_those_that_do_not_count() {
             bind h with-x '' x-a=1 x-match=all-with-x
                 + binding 'h' to queue with-x by ''
             publish h k
-                everything (varies)
+                everything (varies with properties)
             publish h k x-a=1
-                everything with-x (varies)
+                everything with-x (varies with properties)
             publish h k x-a=2
-                everything (varies)
+                everything (varies with properties)
             unbind h everything ''
                 - binding 'h' to queue everything by ''
             bind h everything '' x-a=1
                 + binding 'h' to queue everything by ''
             publish h k
-                everything (varies)
+                everything (varies with properties)
         "#]],
     );
 }
@@ -397,19 +397,19 @@ fn the_kind_of_number_does_not_matter_but_number_and_text_differ() {
             bind h zero '' v=d:0
                 + binding 'h' to queue zero by ''
             publish h k v=f:-0
-                zero (varies)
+                zero (varies with properties)
             publish h k v=b:1
-                one (varies)
+                one (varies with properties)
             publish h k v=l:1
-                one (varies)
+                one (varies with properties)
             publish h k v=d:1
-                unroutable (varies)
+                unroutable (varies with properties)
             publish h k v=S:1
-                unroutable (varies)
+                unroutable (varies with properties)
             publish h k v=t:true
-                true (varies)
+                true (varies with properties)
             publish h k v=d:0.5
-                half (varies)
+                half (varies with properties)
         "#]],
     );
 }
@@ -436,9 +436,9 @@ fn headers_behind_another_exchange() {
             bind h q '' a=1
                 + binding 'h' to queue q by ''
             publish amq.topic k a=1
-                q (varies)
+                q (varies with properties)
             publish amq.topic k a=2
-                unroutable (varies)
+                unroutable (varies with properties)
             publish amq.direct k a=1
                 unroutable
         "#]],

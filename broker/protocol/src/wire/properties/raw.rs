@@ -40,7 +40,10 @@ impl<'a> RawProperties<'a> {
         if self.flags == 0 && self.list.is_empty() {
             return Ok(());
         }
-        self.walk(flag::END).and_then(Cursor::finish)
+        self.walk(flag::END, |cursor| {
+            FieldTable::skip(cursor, TABLE_DEPTH_MAX)
+        })
+        .and_then(Cursor::finish)
     }
 
     /// Decodes all of them.
@@ -94,7 +97,7 @@ impl<'a> RawProperties<'a> {
         if !self.has_headers() {
             return Ok((self.flags, self.list, &[]));
         }
-        let mut cursor = self.walk(flag::HEADERS)?;
+        let mut cursor = self.walk_to(flag::HEADERS)?;
         let before = self.list.len() - cursor.rest().len();
         FieldTable::skip(&mut cursor, TABLE_DEPTH_MAX)?;
         let before = self.list.get(..before).unwrap_or_default();
@@ -172,11 +175,21 @@ impl<'a> RawProperties<'a> {
         if self.flags & flag == 0 {
             return Ok(None);
         }
-        read(&mut self.walk(flag)?).map(Some)
+        read(&mut self.walk_to(flag)?).map(Some)
     }
 
-    /// The list from the property `until` on.
-    fn walk(self, until: u16) -> Result<Cursor<'a>, WireError> {
+    /// The list from the property `until` on. Headers before it are passed over by their length.
+    #[inline]
+    fn walk_to(self, until: u16) -> Result<Cursor<'a>, WireError> {
+        self.walk(until, |cursor| cursor.long_bytes().map(drop))
+    }
+
+    #[inline]
+    fn walk(
+        self,
+        until: u16,
+        pass_headers: impl Fn(&mut Cursor<'a>) -> Result<(), WireError>,
+    ) -> Result<Cursor<'a>, WireError> {
         let mut cursor = Cursor::new(self.list);
         // The properties before it are those with the higher flags.
         let mut before = self.flags & !(until | (until - 1));
@@ -184,7 +197,7 @@ impl<'a> RawProperties<'a> {
             let next = 1 << before.ilog2();
             before &= !next;
             match next {
-                flag::HEADERS => FieldTable::skip(&mut cursor, TABLE_DEPTH_MAX)?,
+                flag::HEADERS => pass_headers(&mut cursor)?,
                 flag::DELIVERY_MODE | flag::PRIORITY => drop(cursor.u8()?),
                 flag::TIMESTAMP => drop(cursor.u64()?),
                 _ => drop(cursor.short_bytes()?),

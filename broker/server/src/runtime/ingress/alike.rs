@@ -19,8 +19,10 @@ impl Ingress {
         }
         match &last.to {
             To::Slots(slots) if !slots.is_empty() && self.waiting.is_none() => {
-                let target = self.routes.last_target();
-                self.straights.keep(target, last.exchange, slots);
+                if !self.routes.depends() {
+                    let target = self.routes.last_target();
+                    self.straights.keep(target, last.exchange, slots);
+                }
                 Some(Way::Straight)
             }
             To::Asking(_) => Some(Way::Asking),
@@ -56,6 +58,9 @@ impl Ingress {
             MessageRef::within(buffer, target, properties, body, persistent)
         };
         if *self.routes.last_target() == *target {
+            if !self.routes.leads(properties) {
+                return false;
+            }
             debug_assert!(
                 self.is_straight(),
                 "the target of a route to queues is kept with it"

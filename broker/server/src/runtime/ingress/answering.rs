@@ -2,6 +2,7 @@
 
 use amphora_core::exchange::LazyHeaders;
 use amphora_core::hook::{HookError, Needs, OnError, Origin, project};
+use amphora_core::route::Varies;
 use amphora_protocol::connection::Content;
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::error::WireError;
@@ -250,7 +251,9 @@ impl Ingress {
             .vhost
             .topology()
             .resume(asked, answer, &[key], &headers, routed);
-        let fixed = !routed.varies && routed.asked.is_empty() && routed.remembered.is_empty();
+        let fixed = routed.varies == Varies::Never
+            && routed.asked.is_empty()
+            && routed.remembered.is_empty();
         let failures = led.and_then(|()| {
             let origin = (message.target, message.properties, message.body.bytes());
             self.ask_each(routed, &[key], &headers, origin)

@@ -39,6 +39,11 @@ impl Ingress {
         if let To::Chained(slots) | To::Remembered(slots, _) = &self.routes.last.to {
             return slots.clone();
         }
+        self.routed_slots()
+    }
+
+    /// The slots of the queues in `routed`.
+    pub(super) fn routed_slots(&mut self) -> Slots {
         let queues = std::mem::take(&mut self.routed.queues);
         let slots = queues.iter().map(|queue| self.slot(queue)).collect();
         self.routed.queues = queues;

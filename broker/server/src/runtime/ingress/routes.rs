@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use amphora_core::exchange::LazyHeaders;
+use amphora_core::route::Varies;
 use amphora_protocol::connection::Content;
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
@@ -83,6 +84,9 @@ impl Route {
 pub(super) struct Routes {
     last_target: Vec<u8>,
     pub(super) last: Route,
+    /// `last` is the route of messages with `last_properties` only.
+    depends: bool,
+    last_properties: Vec<u8>,
     known: HashMap<Box<[u8]>, Route, FixedState>,
     /// The sizes of all that are known.
     size: usize,
@@ -93,6 +97,8 @@ impl Default for Routes {
         Self {
             last_target: Vec::new(),
             last: Route::per_message(0),
+            depends: false,
+            last_properties: Vec::new(),
             known: HashMap::default(),
             size: 0,
         }
@@ -111,9 +117,21 @@ impl Routes {
         &self.last_target
     }
 
+    /// Whether `last` is the route of a message with the last target and these properties.
+    #[inline]
+    pub(super) fn leads(&self, properties: &[u8]) -> bool {
+        !self.depends || *self.last_properties == *properties
+    }
+
+    /// Whether `last` is the route of some messages with its target, and not of others.
+    pub(super) fn depends(&self) -> bool {
+        self.depends
+    }
+
     /// The next message is looked up, whatever its target.
     pub(super) fn forget_last(&mut self) {
         self.last_target.clear();
+        self.depends = false;
         self.last = Route::per_message(0);
     }
 
@@ -146,6 +164,7 @@ impl Ingress {
         if self.routes.last_target == target {
             match &self.routes.last.to {
                 To::PerMessage => return self.route_again(content),
+                _ if !self.routes.leads(content.properties()) => return self.route_again(content),
                 _ if self.routes.last.is_final() => return Ok(()),
                 _ => {}
             }
@@ -154,6 +173,7 @@ impl Ingress {
             return Ok(());
         }
         self.routes.last_target.clear();
+        self.routes.depends = false;
         let known = self.routes.known.get(target);
         if let Some(route) = known.filter(|route| route.is_fixed()) {
             self.routes.last_target.extend_from_slice(target);
@@ -179,7 +199,7 @@ impl Ingress {
         if number.is_none() {
             self.routes.last.exchange = self.traffic.number(&self.vhost.exchanges, exchange);
         }
-        self.remember(target);
+        self.remember(content, number.is_some());
         Ok(())
     }
 
@@ -235,12 +255,31 @@ impl Ingress {
     /// The message has the target of the last one, and a route of its own.
     fn route_again(&mut self, content: &Content<'_>) -> Result<(), Exception> {
         let (exchange, key) = names(content.target())?;
+        self.routes.last.to = To::PerMessage;
+        self.routes.depends = false;
         self.route(exchange, key, content)?;
         self.routed.queues.retain(|queue| !queue.is_own);
-        if !matches!(self.routes.last.to, To::PerMessage) {
+        if matches!(self.routes.last.to, To::PerMessage) {
+            self.expect_properties(content.properties());
+        } else {
             self.routes.last_target.clear();
         }
         Ok(())
+    }
+
+    /// Messages that follow with the same target and properties go where this one goes, if nothing else decides that: many publishers send
+    /// runs of them.
+    fn expect_properties(&mut self, properties: &[u8]) {
+        if self.routed.varies != Varies::WithProperties || !self.routed.remembered.is_empty() {
+            return;
+        }
+        let slots = self.routed_slots();
+        if self.are_plain(&slots) {
+            self.routes.last.to = To::Slots(slots);
+            self.routes.depends = true;
+            self.routes.last_properties.clear();
+            self.routes.last_properties.extend_from_slice(properties);
+        }
     }
 
     /// Finds the message's queues, asking the plugins on its way.
@@ -261,7 +300,7 @@ impl Ingress {
         self.note_time();
         self.routed = routed;
         // What a plugin behind other exchanges says may be another thing for each message.
-        self.routed.varies = true;
+        self.routed.varies = Varies::Always;
         let failures = failures?;
         if !failures.is_empty() {
             self.routes.last.to = To::Failed(failures.into());
@@ -269,21 +308,24 @@ impl Ingress {
         Ok(())
     }
 
-    fn remember(&mut self, target: &[u8]) {
-        if self.routed.varies {
-            let route = Route {
-                to: To::PerMessage,
-                ..self.routes.last.clone()
-            };
-            self.routes.keep(target, route);
+    /// Keeps the message's route for those that follow. `known`: that the messages with its target have their own is kept already.
+    fn remember(&mut self, content: &Content<'_>, known: bool) {
+        let target = content.target();
+        if self.routed.varies != Varies::Never {
+            if !known {
+                let route = Route {
+                    to: To::PerMessage,
+                    ..self.routes.last.clone()
+                };
+                self.routes.keep(target, route);
+            }
             if matches!(self.routes.last.to, To::PerMessage) {
                 self.routes.last_target.extend_from_slice(target);
+                self.expect_properties(content.properties());
             }
             return;
         }
-        let queues = std::mem::take(&mut self.routed.queues);
-        let slots: Slots = queues.iter().map(|queue| self.slot(queue)).collect();
-        self.routed.queues = queues;
+        let slots = self.routed_slots();
         self.routes.last.to = if self.routed.remembered.is_empty() {
             self.to_slots(slots)
         } else {
