@@ -19,7 +19,8 @@ from support import usage  # noqa: E402
 from support.broker import Broker, default_binary  # noqa: E402
 from support.cache import cache_dir  # noqa: E402
 from support.client import Client, publish  # noqa: E402
-from support.perf import measure  # noqa: E402
+from support.perf import Limit, measure  # noqa: E402
+from support.plot import decimal  # noqa: E402
 
 KIB, MIB = 1 << 10, 1 << 20
 # The allocator gives back what is free after two seconds, and the store writes what it has gathered.
@@ -42,7 +43,8 @@ class Figure:
         """A line of a table in Markdown."""
         bound = f"at most {self.most:g}" if self.most is not None else ""
         bound = f"at least {self.least:g}" if self.least is not None else bound
-        return f"| {self.name} | {self.value:.4g} {self.unit} | {bound} |{'' if self.kept() else ' **over**'}"
+        unit = self.unit if self.unit.startswith("/") else f" {self.unit}"
+        return f"| {self.name} | {decimal(self.value)}{unit} | {bound}{'' if self.kept() else ': **not kept**'} |"
 
     def kept(self) -> bool:
         """Whether it is within its bound, if it has one."""
@@ -100,16 +102,20 @@ def queues(broker: Broker, _: argparse.Namespace) -> Iterator[Figure]:
 
 
 def messages(broker: Broker, _: argparse.Namespace) -> Iterator[Figure]:
-    """A million messages of 100 bytes that wait."""
-    count, size = 1_000_000, 100
+    """Messages of 100 bytes that wait: half a million, which stay in memory, and a million, of which some are on the disk only."""
+    size = 100
     with Client(broker.address) as client:
         client.declare_many(["q"], durable=True)
-        for kind, persistent in (("transient", False), ("persistent", True)):
+        for kind, persistent, count in (
+            ("transient, all in memory", False, 500_000),
+            ("transient", False, 1_000_000),
+            ("persistent", True, 1_000_000),
+        ):
             before = settled(broker)
             fill(client, "q", count, size, persistent)
-            growth = settled(broker) - before
+            over = settled(broker) - before - count * size
             name = f"a million messages of 100 bytes over their bytes, {kind}"
-            yield Figure(name, (growth - count * size) / MIB, "MiB", most=40)
+            yield Figure(name, over / MIB * (1_000_000 / count), "MiB", most=40)
             client.call((50, 30), struct.pack(">HB", 0, 1) + b"q\0")
 
 
@@ -141,13 +147,19 @@ def restart(broker: Broker, queue: str, expected: int) -> float:
 
 
 def churn(broker: Broker, options: argparse.Namespace) -> Iterator[Figure]:
-    """Connections that are opened, get a channel, and are closed."""
-    outcome = measure(broker, "connections", "--open", "1", "--hold", "0", "--churn", str(options.seconds))
+    """Connections that are opened, get a channel, and are closed; the frame limit's say what sockets allow."""
+    load = ("connections", "--open", "1", "--hold", "0", "--churn", str(options.seconds))
+    outcome = measure(broker, *load)
     yield Figure("connections opened and closed", outcome["churned"]["per_second"], "/s", least=10_000)
-    yield Figure("of which one takes, p50", outcome["churn_latency"]["p50_ns"] / 1000, "us")
-    yield Figure("of which one takes, p99", outcome["churn_latency"]["p99_ns"] / 1000, "us")
     cpu = usage.cpu_seconds(broker.process.pid) / outcome["churned"]["count"]
     yield Figure("CPU time of the broker for each", cpu * 1e6, "us")
+    yield Figure("what a client waits for one: p50", outcome["churn_latency"]["p50_ns"] / 1000, "us")
+    yield Figure("p99", outcome["churn_latency"]["p99_ns"] / 1e6, "ms")
+    with Limit(broker.binary) as limit:
+        outcome = measure(limit, *load)
+        yield Figure("connections of the frame limit, a thread each", outcome["churned"]["per_second"], "/s")
+        cpu = usage.cpu_seconds(limit.process.pid) / outcome["churned"]["count"]
+        yield Figure("CPU time of the frame limit for each", cpu * 1e6, "us")
 
 
 def settled(broker: Broker) -> int:

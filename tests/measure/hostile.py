@@ -8,6 +8,7 @@ import argparse
 import itertools
 import multiprocessing
 import os
+import statistics
 import struct
 import sys
 import time
@@ -122,7 +123,7 @@ CASES = {
     "a client that publishes and consumes on one thread": Own(one_thread),
     "a consumer that never reads": Own(never_reads),
     "100 publishers on one queue": Load(("-x", "100")),
-    "200 consumers with prefetch 1": Load(("-y", "200", "-q", "1", "-A", "1")),
+    "200 consumers with prefetch 1": Load(("-y", "200", "-q", "1", "-A", "1", "-r", "100000")),
 }
 
 
@@ -134,11 +135,12 @@ class Latency:
     p99: float
 
     @classmethod
-    def measure(cls, server: perf.Server, seconds: float) -> "Latency":
-        """1,000 messages of 100 bytes a second, for so long."""
-        outcome = perf.measure(server, "latency", "--rate", "1000", "--size", "100", "-z", str(seconds))
-        latency = outcome["latency"]
-        return cls(latency["p50_ns"] / 1000, latency["p99_ns"] / 1000)
+    def measure(cls, server: perf.Server, options: argparse.Namespace) -> "Latency":
+        """The medians of several rounds of 1,000 messages of 100 bytes a second."""
+        load = ("--rate", "1000", "--size", "100", "-z", str(options.seconds))
+        rounds = [perf.measure(server, "latency", *load)["latency"] for _ in range(options.rounds)]
+        p50, p99 = (statistics.median(each[name] for each in rounds) / 1000 for name in ("p50_ns", "p99_ns"))
+        return cls(p50, p99)
 
     def __str__(self) -> str:
         return f"{self.p50:.0f} / {self.p99:.0f}"
@@ -154,15 +156,15 @@ class Beside:
     peak: int
 
     @classmethod
-    def measure(cls, hostile: Own | Load, server: perf.Server, seconds: float) -> "Beside":
+    def measure(cls, hostile: Own | Load, server: perf.Server, options: argparse.Namespace) -> "Beside":
         """Measure both, one after the other."""
-        alone = Latency.measure(server, seconds)
+        alone = Latency.measure(server, options)
         usage.forget_peak(server.process.pid)
         before = usage.resident(server.process.pid)
-        # The hostile clients are there before the innocent ones and after them.
-        end = hostile.start(server, seconds + 2)
+        # The hostile clients are there before the innocent ones and after them, which need some time to connect.
+        end = hostile.start(server, 1 + options.rounds * (options.seconds + 1))
         time.sleep(1)
-        beside = Latency.measure(server, seconds)
+        beside = Latency.measure(server, options)
         end()
         return cls(alone, beside, before, usage.resident_peak(server.process.pid))
 
@@ -175,13 +177,13 @@ def row(name: str, options: argparse.Namespace) -> str:
     """A line of the table; what `amphora perf` can load, the frame limit bears as well."""
     binary, hostile = options.binary or default_binary(TESTS.parent), CASES[name]
     with Broker(binary, cache_dir() / "results" / "hostile.broker.log") as broker:
-        ours = Beside.measure(hostile, broker, options.seconds)
+        ours = Beside.measure(hostile, broker, options)
         complaint = broker.complaint()
         assert complaint is None, complaint
     limit = ""
     if isinstance(hostile, Load):
         with perf.Limit(binary) as server:
-            limit = Beside.measure(hostile, server, options.seconds).times()
+            limit = Beside.measure(hostile, server, options).times()
     memory = f"{ours.before / MIB:.0f}, at most {ours.peak / MIB:.0f}"
     return "| " + " | ".join([name, str(ours.alone), str(ours.beside), ours.times(), limit, memory]) + " |"
 
@@ -193,7 +195,8 @@ def main() -> int:
         "--case", type=int, action="append", choices=range(1, len(CASES) + 1), help="only this; may be repeated"
     )
     parser.add_argument("--binary", type=Path, help="the amphora to measure (default: cargo's newest)")
-    parser.add_argument("--seconds", type=float, default=5, help="how long the innocent pair is measured")
+    parser.add_argument("--seconds", type=float, default=2, help="how long each round of the innocent pair is")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken")
     options = parser.parse_args()
     names = list(CASES)
     print("| hostile clients | alone: p50 / p99, us | beside them | times as long | of the frame limit | memory, MiB |")

@@ -9,7 +9,7 @@ WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 56, 48
 # A hue for each line that stands out from white and from black, and a mark for who cannot tell the hues.
 COLOURS = ("#3b82f6", "#e0760a", "#12a150", "#c13fb5")
-MARKS = ("circle", "square", "diamond", "circle")
+MARKS = ("circle", "square", "diamond", "ring")
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #333 }
 .title { font-weight: 600; font-size: 14px }
@@ -52,9 +52,9 @@ class Plot:
             f"<title>{escape(self.title)}</title><style>{STYLE}</style>",
             _text(LEFT, 18, self.title, "title"),
             _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, self.x, anchor="middle"),
-            _text(LEFT - 8, TOP - 8, self.y, anchor="end"),
+            _text(LEFT - 8, TOP - 18, self.y, anchor="end"),
             *self._grid(across, up, sorted(set(xs))),
-            *(part for number, line in enumerate(self.lines) for part in _curve(number, line, across, up)),
+            *(part for number, line in enumerate(self.lines) for part in self._curve(number, line, across, up)),
             "</svg>",
         ]
         return "\n".join(parts) + "\n"
@@ -71,6 +71,18 @@ class Plot:
             parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
             parts.append(_text(LEFT - 8, at + 4, decimal(10**exponent), anchor="end"))
         return parts
+
+    def _curve(self, number: int, line: Line, across: "_Axis", up: "_Axis") -> list[str]:
+        colour = COLOURS[number % len(COLOURS)]
+        places = [(across.place(x), up.place(y)) for x, y in line.points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        legend = LEFT + number * (WIDTH - LEFT - RIGHT) / max(len(self.lines), 3)
+        return [
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
+            *(_mark(number, x, y, colour) for x, y in places),
+            _mark(number, legend + 4, 34, colour),
+            _text(legend + 14, 38, line.name),
+        ]
 
 
 @dataclass(frozen=True)
@@ -95,25 +107,14 @@ def _decades(low: float, high: float) -> tuple[float, float]:
     return 10**first, 10 ** max(last, first + 1)
 
 
-def _curve(number: int, line: Line, across: _Axis, up: _Axis) -> list[str]:
-    colour = COLOURS[number % len(COLOURS)]
-    places = [(across.place(x), up.place(y)) for x, y in line.points]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    legend = LEFT + number * (WIDTH - LEFT - RIGHT) / 3
-    return [
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
-        *(_mark(number, x, y, colour) for x, y in places),
-        _mark(number, legend + 4, 34, colour),
-        _text(legend + 14, 38, line.name),
-    ]
-
-
 def _mark(number: int, x: float, y: float, colour: str) -> str:
     match MARKS[number % len(MARKS)]:
         case "circle":
             return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
         case "square":
             return f'<rect x="{x - 3.5:.1f}" y="{y - 3.5:.1f}" width="7" height="7" fill="{colour}"/>'
+        case "ring":
+            return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="none" stroke="{colour}" stroke-width="2"/>'
         case _:
             return f'<path d="M{x:.1f} {y - 5:.1f}l5 5-5 5-5-5z" fill="{colour}"/>'
 
