@@ -352,3 +352,34 @@ fn a_get_tells_how_many_are_left() -> anyhow::Result<()> {
         a1 < basic.get-empty
     "#]])
 }
+
+#[test]
+fn a_prefetch_of_consumers_takes_the_place_of_the_channels() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "1"
+        a1 > basic.publish routing_key=q "2"
+        a1 > basic.publish routing_key=q "3"
+        b1 > basic.qos prefetch_count=1 global
+        b1 < basic.qos-ok
+        b1 > basic.consume queue=q consumer_tag=c
+        b1 < basic.consume-ok consumer_tag=c
+        b1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "1"
+        b < nothing
+        b1 > basic.qos prefetch_count=1
+        b1 < basic.qos-ok
+        b1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "2"
+        b1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=q "3"
+    "#]])
+}
+
+#[test]
+fn a_consumers_priority_has_no_bounds() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        a1 > basic.consume queue=q consumer_tag=c no_ack arguments={x-priority: 1099511627776l}
+        a1 < basic.consume-ok consumer_tag=c
+    "#]])
+}

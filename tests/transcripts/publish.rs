@@ -226,3 +226,12 @@ fn a_message_arrives_as_it_was_sent() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=q "" headers={}
     "#]])
 }
+
+/// Whom else a message was to go to is seen by nobody, its publisher included.
+#[test]
+fn what_comes_back_has_no_bcc() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > basic.publish exchange=amq.direct routing_key=nowhere mandatory "hello" headers={CC: ["cc"], BCC: ["bcc"], n: 1}
+        a1 < basic.return reply_code=312 reply_text=NO_ROUTE exchange=amq.direct routing_key=nowhere "hello" headers={CC: ["cc"], n: 1}
+    "#]])
+}

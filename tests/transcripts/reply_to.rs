@@ -95,3 +95,16 @@ fn the_queue_of_answers_is_no_queue() -> anyhow::Result<()> {
         a1 < channel.close reply_code=404 reply_text="NOT_FOUND - no queue 'amq.rabbitmq.reply-to' in vhost '/'" class_id=50 method_id=20
     "#]])
 }
+
+/// Spring asks with a passive declaration, and does without direct replies if that is refused.
+#[test]
+fn whether_there_are_answers_is_asked_by_a_declaration() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=amq.rabbitmq.reply-to passive
+        a1 < queue.declare-ok queue=amq.rabbitmq.reply-to consumer_count=1
+        a1 > queue.declare queue=amq.rabbitmq.reply-to
+        a1 < queue.declare-ok queue=amq.rabbitmq.reply-to consumer_count=1
+        a1 > queue.declare queue=amq.rabbitmq.reply-to.nobody passive
+        a1 < channel.close reply_code=404 reply_text="NOT_FOUND - no queue 'amq.rabbitmq.reply-to.$1' in vhost '/'" class_id=50 method_id=10
+    "#]])
+}

@@ -93,6 +93,7 @@ fn a_headers_exchange_compares_headers() -> anyhow::Result<()> {
         a1 < basic.return reply_code=312 reply_text=NO_ROUTE exchange=amq.headers "not all" headers={a: 1}
         # Numbers are compared as numbers.
         a1 > basic.publish exchange=amq.headers mandatory "wide" headers={a: 1l, b: "two"}
+        a1 > basic.publish exchange=amq.headers mandatory "a time" headers={a: 1T, b: "two"}
         a1 > basic.publish exchange=amq.headers mandatory "not a number" headers={a: "1", b: "two"}
         a1 < basic.return reply_code=312 reply_text=NO_ROUTE exchange=amq.headers "not a number" headers={a: "1", b: "two"}
         a1 > basic.publish exchange=amq.match mandatory "one of them" headers={a: 1}
@@ -106,13 +107,14 @@ fn a_headers_exchange_compares_headers() -> anyhow::Result<()> {
         a1 < basic.consume-ok consumer_tag=all
         a1 < basic.deliver consumer_tag=all delivery_tag=1 exchange=amq.headers "all" headers={a: 1, b: "two", c: 3}
         a1 < basic.deliver consumer_tag=all delivery_tag=2 exchange=amq.headers "wide" headers={a: 1l, b: "two"}
+        a1 < basic.deliver consumer_tag=all delivery_tag=3 exchange=amq.headers "a time" headers={a: 1T, b: "two"}
         a1 > basic.consume queue=any consumer_tag=any no_ack
         a1 < basic.consume-ok consumer_tag=any
-        a1 < basic.deliver consumer_tag=any delivery_tag=3 exchange=amq.match "one of them" headers={a: 1}
-        a1 < basic.deliver consumer_tag=any delivery_tag=4 exchange=amq.match "it is there" headers={b: 7}
+        a1 < basic.deliver consumer_tag=any delivery_tag=4 exchange=amq.match "one of them" headers={a: 1}
+        a1 < basic.deliver consumer_tag=any delivery_tag=5 exchange=amq.match "it is there" headers={b: 7}
         a1 > basic.consume queue=x consumer_tag=x no_ack
         a1 < basic.consume-ok consumer_tag=x
-        a1 < basic.deliver consumer_tag=x delivery_tag=5 exchange=amq.headers "x" headers={x-a: 1}
+        a1 < basic.deliver consumer_tag=x delivery_tag=6 exchange=amq.headers "x" headers={x-a: 1}
     "#]])
 }
 

@@ -127,9 +127,9 @@ fn what_a_stream_does_not_have_is_refused() -> anyhow::Result<()> {
         a1 < basic.qos-ok
         a1 > basic.consume queue=s consumer_tag=c
         a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - consumer prefetch count is not set for stream queue 's' in vhost '/'" class_id=60 method_id=20
-        a1 > basic.qos prefetch_count=1 global
-        a1 < basic.qos-ok
         a1 > basic.qos prefetch_count=1
+        a1 < basic.qos-ok
+        a1 > basic.qos prefetch_count=1 global
         a1 < basic.qos-ok
         a1 > basic.consume queue=s consumer_tag=c
         a < connection.close reply_code=540 reply_text="NOT_IMPLEMENTED - queue 's' in vhost '/' does not support global qos" class_id=60 method_id=20

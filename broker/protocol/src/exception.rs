@@ -3,8 +3,12 @@
 
 use std::fmt;
 
+use crate::limits::SHORT_STRING_MAX;
 use crate::wire::reply_code::ReplyCode;
 use crate::wire::types::ShortString;
+
+/// The end of a reply text that was cut.
+const CUT: &str = "...";
 
 macro_rules! exception {
     (
@@ -45,10 +49,15 @@ macro_rules! exception {
                 self
             }
 
-            /// The reply text as it is sent: `NAME - explanation`, cut to 255 bytes at a
-            /// character's boundary.
+            /// The reply text as it is sent: `NAME - explanation`. One of more than 255 bytes
+            /// is cut at a character's boundary and ends with `...`, as RabbitMQ's do.
             pub fn reply_text(&self) -> ShortString {
-                ShortString::cut(&format!("{} - {}", self.code.name(), self.text))
+                let mut text = format!("{} - {}", self.code.name(), self.text);
+                if text.len() > SHORT_STRING_MAX {
+                    text.truncate(text.floor_char_boundary(SHORT_STRING_MAX - CUT.len()));
+                    text.push_str(CUT);
+                }
+                ShortString::cut(&text)
             }
         }
 
@@ -170,8 +179,12 @@ mod tests {
     #[test]
     fn a_long_reply_text_is_cut_between_characters() {
         let text = ConnectionException::not_allowed("é".repeat(200)).reply_text();
-        assert_eq!(text.len(), 254);
-        assert!(text.ends_with('é'));
+        // 14 bytes come before the first character of two, so that 238 of the 252 are theirs.
+        assert_eq!(text.len(), 255);
+        assert!(text.ends_with("éé..."));
+        let fits = ConnectionException::not_allowed("x".repeat(241)).reply_text();
+        assert_eq!(fits.len(), 255);
+        assert!(fits.ends_with('x'));
     }
 
     #[test]

@@ -67,9 +67,7 @@ pub(super) fn check_same_argument(
     let (current, received) = (current.get(name), received.get(name));
     let (current, received) = match (current, received) {
         (None, None) => return Ok(()),
-        (Some(current), Some(received)) if crate::exchange::same_value(current, received) => {
-            return Ok(());
-        }
+        (Some(current), Some(received)) if is_equivalent(current, received) => return Ok(()),
         (Some(current), Some(received)) => (
             format!("'{}'", Plain(current)),
             format!("'{}'", Plain(received)),
@@ -77,6 +75,21 @@ pub(super) fn check_same_argument(
         (current, received) => (value_and_type(current), value_and_type(received)),
     };
     Err(inequivalent(of, name, &received, &current))
+}
+
+/// Whether two arguments are of one class and equal.
+fn is_equivalent(a: &FieldValue, b: &FieldValue) -> bool {
+    let float = |value: &FieldValue| match *value {
+        FieldValue::F32(float) => Some(f64::from(float)),
+        FieldValue::F64(float) => Some(float),
+        _ => None,
+    };
+    match (a.as_integer(), b.as_integer(), float(a), float(b)) {
+        (Some(a), Some(b), ..) => a == b,
+        #[expect(clippy::float_cmp, reason = "equivalent arguments are exactly equal")]
+        (_, _, Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
 }
 
 pub(crate) fn inequivalent(

@@ -3,6 +3,15 @@
 use super::{Config, ConfigError, Tls};
 use crate::nearest::nearest;
 
+/// The tags that say what a user may do in the management API.
+const TAGS: [&str; 5] = [
+    "administrator",
+    "impersonator",
+    "management",
+    "monitoring",
+    "policymaker",
+];
+
 impl Config {
     /// Refuses settings that contradict each other.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -19,8 +28,59 @@ impl Config {
                 "no client could connect; give an address here or in amqps",
             ));
         }
+        if self.limits.handshake_timeout.is_zero() {
+            return Err(ConfigError::new(
+                "limits.handshake_timeout",
+                "no client could log in; give a duration such as \"10s\"",
+            ));
+        }
+        self.check_users()?;
         self.check_plugins()?;
-        self.check_attachments()
+        self.check_attachments()?;
+        self.check_files()
+    }
+
+    fn check_users(&self) -> Result<(), ConfigError> {
+        for (index, user) in self.users.iter().enumerate() {
+            let refuse = |key: &str, text: String| {
+                Err(ConfigError::new(format!("users.{index}.{key}"), text))
+            };
+            if user.name.is_empty() {
+                return refuse("name", "a user's name is not empty".to_owned());
+            }
+            let before = self.users.get(..index).unwrap_or_default();
+            if before.iter().any(|other| other.name == user.name) {
+                return refuse("name", format!("there are two users {:?}", user.name));
+            }
+            // Other tags than the broker's own are allowed: applications have theirs.
+            for tag in &user.tags {
+                if !TAGS.contains(&tag.as_str())
+                    && let Some(meant) = nearest(tag, &TAGS)
+                {
+                    return refuse("tags", format!("{tag:?}; did you mean {meant:?}?"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is read later must be there now, while it can be said which line names it.
+    fn check_files(&self) -> Result<(), ConfigError> {
+        let files = [
+            ("tls.certificate", &self.tls.certificate),
+            ("tls.key", &self.tls.key),
+            ("tls.client_ca", &self.tls.client_ca),
+            ("load_definitions", &self.load_definitions),
+        ];
+        for (key, file) in files {
+            if let Some(file) = file
+                && let Err(error) = std::fs::File::open(file)
+            {
+                let text = format!("{} cannot be read: {error}", file.display());
+                return Err(ConfigError::new(key, text));
+            }
+        }
+        Ok(())
     }
 
     fn check_plugins(&self) -> Result<(), ConfigError> {

@@ -215,10 +215,14 @@ fn memory_mark(words: &[String]) -> Result<String, Exit> {
     match words {
         [kind, amount] if kind == "absolute" => Ok(amount.clone()),
         [share] => {
-            let share: f64 = share
-                .parse()
-                .map_err(|_| Exit::Usage(format!("{share}: give a share such as 0.6")))?;
-            Ok(format!("{:.0}%", share * 100.0))
+            let percent = share
+                .parse::<f64>()
+                .ok()
+                .map(|share| share * 100.0)
+                .filter(|percent| (0.5..=100.0).contains(percent));
+            percent
+                .map(|percent| format!("{percent:.0}%"))
+                .ok_or_else(|| Exit::Usage(format!("{share}: give a share from 0.01 to 1")))
         }
         _ => Err(Exit::Usage(
             "give a share such as 0.6, or `absolute 2GiB`".to_owned(),

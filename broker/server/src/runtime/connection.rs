@@ -346,8 +346,13 @@ impl Session {
         let ticked = self
             .conversation
             .on_timer(Instant::now(), received, sent, &mut self.replies);
+        let beats = !self.replies.is_empty();
         self.send_replies();
         self.finish();
+        if beats {
+            // A heartbeat is no reason to leave out the next one. At worst, one is sent that need not be.
+            self.peer.sent.store(false, Ordering::Relaxed);
+        }
         ticked.map_err(|failure| End::Dropped(failure.to_string()))
     }
 }

@@ -375,6 +375,7 @@ impl Session {
     /// basic.return: nobody takes the message, for this reason.
     fn give_back(&mut self, number: ChannelNumber, message: &Owned, code: ReplyCode, text: &str) {
         let (exchange, key) = names(&message.target).unwrap_or_default();
+        let returned = special::returned(message);
         let method = basic::Return {
             reply_code: code.code(),
             reply_text: ShortString::cut(text),
@@ -386,7 +387,7 @@ impl Session {
         if outbox.channel(number).is_none() {
             return;
         }
-        outbox.content(number, &method.into(), &special::borrowed(message));
+        outbox.content(number, &method.into(), &special::borrowed(&returned));
         self.peer.publish_size(&outbox);
         drop(outbox);
         self.touched.add(&self.peer);

@@ -1,6 +1,8 @@
 //! Messages that ask for more than to be routed by their key: several keys, direct replies, and properties that the broker
 //! vouches for.
 
+use std::borrow::Cow;
+
 use amphora_core::message::{Body, Message};
 use amphora_core::queue::Attempts;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
@@ -119,6 +121,23 @@ pub(super) fn without_bcc(properties: RawProperties<'_>) -> Result<Bytes, Except
         headers.remove("BCC");
     }
     Ok(decoded.to_bytes())
+}
+
+/// The message as it goes back to its publisher: as in RabbitMQ without its BCC.
+pub(super) fn returned(message: &Owned) -> Cow<'_, Owned> {
+    let properties = RawProperties::new(&message.properties);
+    // They were checked when the message was read.
+    let stripped = properties
+        .ok()
+        .filter(|properties| mentions_copies(*properties).unwrap_or(false))
+        .and_then(|properties| without_bcc(properties).ok());
+    match stripped {
+        None => Cow::Borrowed(message),
+        Some(properties) => Cow::Owned(Owned {
+            properties,
+            ..message.clone()
+        }),
+    }
 }
 
 /// The properties with how often the message came back: in RabbitMQ's headers `x-delivery-count` and `x-acquired-count`. None if they

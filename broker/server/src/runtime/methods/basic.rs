@@ -60,27 +60,29 @@ impl Session {
             return Err(ConnectionException::not_implemented(text).into());
         }
         let count = u32::from(qos.prefetch_count);
-        if qos.global {
-            self.windows = true;
-            let state = self.channel(channel)?;
-            state.info.window.set(count.into());
-            let mut outbox = self.peer.outbox.lock();
-            let starved = outbox.channel(channel).map(|out| {
-                out.window = count;
-                std::mem::take(&mut out.starved)
-            });
-            drop(outbox);
-            for queue in starved.unwrap_or_default() {
-                queue.with(&self.broker.committer, &mut self.touched, |model, sink| {
-                    ((), model.dispatch(sink))
-                });
-            }
+        let state = self.channel(channel)?;
+        let window = if qos.global {
+            count
         } else {
-            let state = self.channel(channel)?;
             state.prefetch = count;
             state.info.prefetch.set(count.into());
-        }
+            // As in RabbitMQ, a limit for each consumer takes the place of one for all of them.
+            0
+        };
+        state.info.window.set(window.into());
+        self.windows |= qos.global;
         self.send(channel, basic::QosOk {});
+        let mut outbox = self.peer.outbox.lock();
+        let starved = outbox.channel(channel).map(|out| {
+            out.window = window;
+            std::mem::take(&mut out.starved)
+        });
+        drop(outbox);
+        for queue in starved.unwrap_or_default() {
+            queue.with(&self.broker.committer, &mut self.touched, |model, sink| {
+                ((), model.dispatch(sink))
+            });
+        }
         Ok(())
     }
 

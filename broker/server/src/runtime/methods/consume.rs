@@ -235,9 +235,11 @@ impl Session {
     }
 }
 
-/// `x-priority`
+/// `x-priority`; what is beyond 32 bits counts as the highest or lowest that there is.
 fn priority(consume: &basic::Consume, vhost: &str) -> Result<i32, Exception> {
-    Ok(integer(consume, "x-priority", vhost)?.unwrap_or(0))
+    let priority: i64 = integer(consume, "x-priority", vhost)?.unwrap_or(0);
+    let bounded = priority.clamp(i32::MIN.into(), i32::MAX.into());
+    Ok(i32::try_from(bounded).unwrap_or(0))
 }
 
 /// `x-consumer-timeout`, in milliseconds; 0 is no timeout.

@@ -10,7 +10,7 @@ use amphora_protocol::wire::types::{ChannelNumber, QueueName, RoutingKey};
 
 use super::exchange::unexpected;
 use crate::runtime::delete_condition::DeleteCondition;
-use crate::runtime::reply_to::REPLY_TO_PREFIX;
+use crate::runtime::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 use crate::runtime::session::Session;
 use crate::runtime::vhost::{Handle, SERVER_NAMED, VirtualHost};
 
@@ -63,8 +63,8 @@ impl Session {
         let no_wait = declare.no_wait;
         let mut declaration = QueueDeclaration::from(declare);
         let name = declaration.name.clone();
-        if name.starts_with(REPLY_TO_PREFIX) {
-            return self.ask_for_reply_queue(channel, name, declaration.passive);
+        if name.as_str() == REPLY_TO || name.starts_with(REPLY_TO_PREFIX) {
+            return self.ask_for_reply_queue(channel, name, declaration.passive, no_wait);
         }
         // Here, an empty name never stands for the queue that was declared last.
         declaration.server_named = name.as_str().is_empty() && !declaration.passive;
@@ -106,9 +106,13 @@ impl Session {
         channel: ChannelNumber,
         name: QueueName,
         passive: bool,
+        no_wait: bool,
     ) -> Result<(), Exception> {
         let vhost = &self.entered()?.ingress.vhost;
-        if !passive || !vhost.reply_consumers.contains(&name) {
+        // The name without a token is how clients find out whether there are direct replies.
+        let is_there =
+            name.as_str() == REPLY_TO || passive && vhost.reply_consumers.contains(&name);
+        if !is_there {
             let text = format!("no queue '{name}' in vhost '{}'", vhost.name);
             return Err(ChannelException::not_found(text).into());
         }
@@ -117,7 +121,7 @@ impl Session {
             message_count: 0,
             consumer_count: 1,
         };
-        self.owe(channel, 0, Some(ok));
+        self.owe(channel, 0, (!no_wait).then_some(ok));
         Ok(())
     }
 
