@@ -211,6 +211,26 @@ fn a_client_that_waits_for_the_disk_gets_heartbeats() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A heartbeat is no reason to leave out the next one.
+#[test]
+fn an_idle_client_gets_two_heartbeats_in_each_interval() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let mut client = broker.login(&Login::with_heartbeat(2))?;
+    let begun = Instant::now();
+    for _ in 0..4 {
+        assert_eq!(client.receive()?, Received::Heartbeat);
+        // The client says something, too.
+        client.write(b"\x08\0\0\0\0\0\0\xce")?;
+    }
+    // One in each interval would have taken seven seconds at least.
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        begun.elapsed()
+    );
+    Ok(())
+}
+
 fn consume(name: &str) -> anyhow::Result<basic::Consume> {
     Ok(basic::Consume {
         queue: QueueName::new(name)?,

@@ -102,6 +102,29 @@ fn a_bad_configuration_is_refused_by_line() -> anyhow::Result<()> {
 }
 
 #[test]
+fn the_environment_says_what_the_flags_say() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("broken.toml");
+    std::fs::write(&file, "[limits]\nframe_max = 1\n")?;
+    let refused = |name: &str, value: &std::ffi::OsStr| {
+        let mut serve = std::process::Command::new(amphora_tests::binary()?);
+        serve.arg("serve").current_dir(folder.path());
+        let output = serve.env(name, value).output()?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        anyhow::Ok((output.status.code(), text))
+    };
+    let (code, text) = refused("AMPHORA_CONFIG", file.as_os_str())?;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("broken.toml:2: limits.frame_max"), "{text}");
+    let (code, text) = refused("AMPHORA_AMQP_LISTEN", "somewhere".as_ref())?;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("somewhere"), "{text}");
+    // Nothing was left behind where it was started.
+    assert_eq!(std::fs::read_dir(folder.path())?.count(), 1);
+    Ok(())
+}
+
+#[test]
 fn the_log_level_of_a_changed_file_is_in_force_without_a_restart() -> anyhow::Result<()> {
     let mut broker = Broker::start()?;
     broker.configure("[logging]\nlevel = \"debug\"")?;

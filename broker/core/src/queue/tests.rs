@@ -1,4 +1,4 @@
-//! Random operations on a queue against a naive model, with the invariants of the architecture page.
+//! Random operations on a queue against a naive model, with the invariants that `ARCHITECTURE.md` lists by number.
 
 mod connections;
 mod disk;

@@ -17,7 +17,7 @@ impl World {
         assert_eq!(known.number, number, "content of {position}");
         assert!(
             known.expires_at.is_none_or(|at| at >= self.now),
-            "(12) {position} was delivered after its time"
+            "(13) {position} was delivered after its time"
         );
         self.redelivered += u64::from(redelivered);
         if !redelivered {
@@ -62,7 +62,7 @@ impl World {
                 continue;
             }
             let over = known.expires_at.is_some_and(|at| at <= self.now);
-            assert!(over || limited, "(12) {position} went without a reason");
+            assert!(over || limited, "(13) {position} went without a reason");
             self.given_up += 1;
             if settled_there {
                 settled.push(position);
@@ -77,17 +77,17 @@ impl World {
         assert_eq!(
             counters.expired + counters.dropped,
             self.given_up,
-            "(12) given up"
+            "(13) given up"
         );
         let first = self.first_ready().and_then(|(_, known)| known.expires_at);
         if self.queue.expiry.messages {
             assert!(
                 first.is_none_or(|at| at > self.now),
-                "(12) an expired head stays"
+                "(13) an expired head stays"
             );
             let due = self.queue.returns.deadline();
             let next = first.into_iter().chain(due).min();
-            assert_eq!(self.queue.deadline(), next, "(12) nobody wakes the queue");
+            assert_eq!(self.queue.deadline(), next, "(13) nobody wakes the queue");
         }
     }
 
