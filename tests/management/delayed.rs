@@ -2,14 +2,26 @@
 
 use std::time::{Duration, Instant};
 
+use amphora_protocol::wire::method::{Method, basic, confirm};
+use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::table::FieldValue;
+use amphora_protocol::wire::types::{ExchangeName, RoutingKey, ShortString};
 use amphora_tests::{Broker, PATIENCE};
-use anyhow::ensure;
+use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::api::Api;
 
 /// An hour, in milliseconds.
 const LONG: i64 = 3_600_000;
+
+/// Messages that are too large for many of them to be in memory at the same time: 256 MiB.
+const LARGE_MESSAGES: u64 = 64;
+const LARGE_BODY: usize = 4 << 20;
+const LARGE_LEAD: Duration = Duration::from_secs(12);
+
+/// What the broker may have more of while they are released: what is read ahead, and a portion of what is due, in each place on its way.
+const RISE_MAX: u64 = 128 << 20;
 
 fn publish(api: &Api, key: &str, delay: i64) -> anyhow::Result<()> {
     let message = json!({
@@ -99,5 +111,81 @@ fn what_waits_is_listed_counted_and_cancelled_also_after_a_restart() -> anyhow::
     publish(&api, "third", 50)?;
     eventually(&api, "/queues/%2F/q", |queue| queue["messages_ready"] == 1)?;
     assert_eq!(waiting(&api, 0)?.len(), 0);
+    Ok(())
+}
+
+/// A line of the process's status, in bytes.
+fn memory(pid: u32, name: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(kib.context("no such line")?.trim().parse::<u64>()? << 10)
+}
+
+/// Publishes large messages that are due at the same moment, where nobody is bound, so that they are in no queue afterwards.
+fn publish_large(broker: &Broker, due: Instant) -> anyhow::Result<()> {
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    client.call(1, &confirm::Select { no_wait: false })?;
+    let publish = basic::Publish {
+        exchange: ExchangeName::new("later")?,
+        routing_key: RoutingKey::new("nowhere")?,
+        ..basic::Publish::default()
+    };
+    for _ in 0..LARGE_MESSAGES {
+        let left = due.saturating_duration_since(Instant::now()).as_millis();
+        let delay = FieldValue::I64(i64::try_from(left)?);
+        let properties = BasicProperties {
+            headers: Some(
+                [(ShortString::new("x-delay")?, delay)]
+                    .into_iter()
+                    .collect(),
+            ),
+            delivery_mode: Some(2),
+            ..BasicProperties::default()
+        };
+        client.publish(1, &publish, &properties, &vec![b'x'; LARGE_BODY])?;
+    }
+    loop {
+        match client.method(1)? {
+            Method::Basic(basic::Method::Ack(ack)) if ack.delivery_tag.0 == LARGE_MESSAGES => {
+                return Ok(());
+            }
+            Method::Basic(basic::Method::Ack(_)) => {}
+            other => bail!("{other:?} where a confirm belongs"),
+        }
+    }
+}
+
+#[test]
+fn large_messages_are_read_back_in_portions() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    let exchange = json!({
+        "type": "x-delayed-message",
+        "durable": true,
+        "arguments": { "x-delayed-type": "direct" },
+    });
+    api.run("PUT", "/exchanges/%2F/later", &exchange)?;
+    let due = Instant::now() + LARGE_LEAD;
+    publish_large(&broker, due)?;
+    ensure!(Instant::now() < due, "they are due already");
+    let messages = usize::try_from(LARGE_MESSAGES)?;
+    let items = waiting(&api, messages)?;
+    assert_eq!(items[messages - 1]["payload_bytes"], LARGE_BODY);
+    assert_eq!(items[messages - 1]["payload"], "x".repeat(1024));
+    // What is read ahead is there by then.
+    let left = due.saturating_duration_since(Instant::now());
+    std::thread::sleep(left.saturating_sub(Duration::from_millis(500)));
+    let pid = broker.pid()?;
+    let before = memory(pid, "VmRSS:")?;
+    // From here on, the peak is counted anew.
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+    eventually(&api, "/delayed/%2F?page_size=1", |all| {
+        all["total_count"] == 0
+    })?;
+    let rise = memory(pid, "VmHWM:")?.saturating_sub(before);
+    println!("{rise} bytes more than {before}");
+    ensure!(rise < RISE_MAX, "{rise} bytes more");
     Ok(())
 }

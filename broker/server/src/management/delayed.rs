@@ -58,7 +58,7 @@ async fn list(
     let truncate = number("truncate", SHOWN_BYTES)?;
     let skip = (page - 1).saturating_mul(page_size);
     let found = caller.backend().delayed();
-    let found = found.list(&access, skip, page_size).await?;
+    let found = found.list(&access, skip, page_size, truncate).await?;
     let items = found.messages.iter();
     let items: Vec<_> = items.map(|message| view(message, truncate)).collect();
     Ok(One::new(Waiting {
@@ -134,12 +134,13 @@ struct CancelledCount {
 }
 
 fn view(message: &DelayedSnapshot, truncate: usize) -> Delayed {
+    let shown = message.body.get(..truncate).unwrap_or(&message.body);
     Delayed {
         id: message.id.to_string(),
         due: message.id.due,
         exchange: message.exchange.to_string(),
         routing_key: message.routing_key.to_string(),
         properties: properties::to_json(&message.properties),
-        payload: Payload::of(&message.body, Encoding::Auto, truncate),
+        payload: Payload::beginning(shown, message.body_bytes, Encoding::Auto),
     }
 }

@@ -236,12 +236,18 @@ impl Payload {
     /// The first so many bytes of a body.
     pub(super) fn of(body: &[u8], encoding: Encoding, truncate: usize) -> Self {
         let shown = body.get(..truncate).unwrap_or(body);
-        let (payload, payload_encoding) = match (encoding, as_text(body, shown)) {
+        Self::beginning(shown, body.len(), encoding)
+    }
+
+    /// The beginning of a body of so many bytes.
+    pub(super) fn beginning(shown: &[u8], bytes: usize, encoding: Encoding) -> Self {
+        let is_cut = shown.len() < bytes;
+        let (payload, payload_encoding) = match (encoding, as_text(shown, is_cut)) {
             (Encoding::Auto, Some(text)) => (text.to_owned(), "string"),
             _ => (BASE64.encode(shown), "base64"),
         };
         Self {
-            payload_bytes: body.len(),
+            payload_bytes: bytes,
             payload,
             payload_encoding,
         }
@@ -249,10 +255,10 @@ impl Payload {
 }
 
 /// The beginning of a text, without a character that was cut in two.
-fn as_text<'a>(body: &[u8], shown: &'a [u8]) -> Option<&'a str> {
+fn as_text(shown: &[u8], is_cut: bool) -> Option<&str> {
     match std::str::from_utf8(shown) {
         Ok(text) => Some(text),
-        Err(error) if error.error_len().is_none() && shown.len() < body.len() => {
+        Err(error) if error.error_len().is_none() && is_cut => {
             std::str::from_utf8(shown.get(..error.valid_up_to())?).ok()
         }
         Err(_) => None,

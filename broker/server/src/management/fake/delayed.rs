@@ -16,6 +16,7 @@ fn messages() -> Vec<DelayedSnapshot> {
         routing_key: RoutingKey::new("key").unwrap_or_default(),
         properties: BasicProperties::default(),
         body: body.into(),
+        body_bytes: body.len(),
     };
     vec![
         message(1_700_000_000_000, 7, "first"),
@@ -24,7 +25,13 @@ fn messages() -> Vec<DelayedSnapshot> {
 }
 
 impl DelayedMessages for FakeBroker {
-    fn list<'a>(&'a self, _: &'a VhostAccess, skip: usize, count: usize) -> Reply<'a, DelayedPage> {
+    fn list<'a>(
+        &'a self,
+        _: &'a VhostAccess,
+        skip: usize,
+        count: usize,
+        _: usize,
+    ) -> Reply<'a, DelayedPage> {
         let all = messages();
         let page = DelayedPage {
             total: all.len(),

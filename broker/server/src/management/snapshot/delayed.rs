@@ -45,8 +45,10 @@ pub struct DelayedSnapshot {
     pub routing_key: RoutingKey,
     /// Its properties, as consumers will see them.
     pub properties: BasicProperties,
-    /// Its body.
+    /// The beginning of its body, or all of it.
     pub body: Bytes,
+    /// Bytes that its body has.
+    pub body_bytes: usize,
 }
 
 /// A stretch of all that waits.

@@ -21,11 +21,14 @@ impl DelayedMessages for Broker {
         by: &'a VhostAccess,
         skip: usize,
         count: usize,
+        shown: usize,
     ) -> Reply<'a, DelayedPage> {
         Box::pin(async move {
             by.check(Access::Read, Resource::Queue(QUEUE))?;
-            let (total, waits) =
-                aside(self, by, move |vhost| vhost.delays.list(vhost, skip, count)).await?;
+            let (total, waits) = aside(self, by, move |vhost| {
+                vhost.delays.list(vhost, skip, count, shown)
+            })
+            .await?;
             Ok(DelayedPage {
                 total,
                 messages: waits.into_iter().map(snapshot).collect(),
@@ -81,5 +84,6 @@ fn snapshot(waits: Waits) -> DelayedSnapshot {
             .and_then(RawProperties::decode)
             .unwrap_or_default(),
         body: waits.message.body,
+        body_bytes: waits.body_bytes,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use amphora_core::queue::Found;
 use amphora_core::store::{Position, RecordRef};
 
-use super::reading::{self, Wanted};
+use super::reading::{self, Read, Wanted};
 use super::{Handle, Waiting};
 use crate::runtime::batch::Owned;
 use crate::runtime::vhost::VirtualHost;
@@ -20,7 +20,7 @@ const SHORT_MS: u64 = 5_000;
 /// Messages that are read back at one time, at most.
 const MESSAGES_MAX: usize = 100_000;
 
-/// Bytes that are read back at one time, at most, roughly.
+/// Bytes that are read back at one time, at most, but for the last message.
 const BYTES_MAX: usize = 48 << 20;
 
 /// What was read back.
@@ -55,7 +55,8 @@ impl Ahead {
 /// A map of this size is kept for the next time.
 const MESSAGES_KEPT_MAX: usize = 1024;
 
-fn cost(message: &Owned) -> usize {
+/// Bytes that a message takes.
+pub(super) fn cost(message: &Owned) -> usize {
     message.target.len() + message.properties.len() + message.body.len() + 128
 }
 
@@ -94,18 +95,33 @@ impl Waiting {
         }
         drop(state);
         self.ahead.until = until;
-        self.load(vhost, queue, wanted);
+        self.load(vhost, queue, wanted, BYTES_MAX);
     }
 
-    /// Has messages read back that are due and are not here.
-    pub(super) fn load(&mut self, vhost: &Arc<VirtualHost>, queue: &Handle, wanted: Vec<Wanted>) {
+    /// Has messages read back that are not here, as far as they have so many bytes.
+    pub(super) fn load(
+        &mut self,
+        vhost: &Arc<VirtualHost>,
+        queue: &Handle,
+        wanted: Vec<Wanted>,
+        bytes_max: usize,
+    ) {
         if wanted.is_empty() {
             return;
         }
         self.ahead.loading = true;
         let (vhost, queue) = (Arc::clone(vhost), Arc::clone(queue));
         vhost.committer.clone().read_aside(move || {
-            let Some(read) = reading::messages(&vhost, &queue, &wanted) else {
+            let mut bytes = 0;
+            let read = reading::messages(&vhost, &queue, &wanted, |message| {
+                let has_room = bytes < bytes_max;
+                has_room.then(|| {
+                    let message = reading::compact(message);
+                    bytes += cost(&message);
+                    message
+                })
+            });
+            let Some(read) = read else {
                 return;
             };
             let mut waiting = vhost.delays.waiting.lock();
@@ -120,7 +136,7 @@ impl Waiting {
         });
     }
 
-    fn arrive(&mut self, wanted: &Wanted, message: Option<Owned>) {
+    fn arrive(&mut self, wanted: &Wanted, message: Read<Owned>) {
         let key = (wanted.due, wanted.position);
         if wanted.taken {
             self.due.insert(key);
@@ -128,11 +144,15 @@ impl Waiting {
             // It has gone on meanwhile, or was cancelled.
             return;
         }
-        if let Some(message) = message {
-            self.ahead.put(wanted.position, message);
-        } else {
-            self.due.remove(&key);
-            self.fresh.positions.push((wanted.position, 0));
+        match message {
+            Read::Here(message) => self.ahead.put(wanted.position, message),
+            Read::NotYet => {
+                self.ahead.until = self.ahead.until.min(wanted.due.saturating_sub(1));
+            }
+            Read::Lost => {
+                self.due.remove(&key);
+                self.fresh.positions.push((wanted.position, 0));
+            }
         }
     }
 
@@ -148,6 +168,9 @@ impl Waiting {
 }
 
 /// What a message of the record has, on an average.
-fn mean(record: &RecordRef) -> usize {
-    (record.bytes / record.count.max(1)) as usize + 128
+pub(super) fn mean(record: &RecordRef) -> usize {
+    let mean = record.bytes_read() / u64::from(record.count.max(1));
+    usize::try_from(mean)
+        .unwrap_or(usize::MAX)
+        .saturating_add(128)
 }

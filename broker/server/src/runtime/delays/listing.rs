@@ -1,18 +1,22 @@
 //! What waits, for those who ask, and who want some of it gone.
 
+use amphora_core::message::Message;
 use amphora_core::queue::Found;
 use amphora_core::store::Position;
 use amphora_core::topology::ConnectionId;
 use amphora_protocol::exception::ChannelException;
+use bytes::Bytes;
 
-use super::reading::{self, Wanted};
+use super::reading::{self, Read, Wanted};
 use super::wrapping::Wrapped;
 use super::{Delays, Handle, QUEUE, Waiting};
 use crate::runtime::batch::{Owned, small};
 use crate::runtime::delete_condition::DeleteCondition;
 use crate::runtime::peer::Touched;
-use crate::runtime::special::borrowed;
 use crate::runtime::vhost::{Changed, INTERNAL, VirtualHost};
+
+/// Bytes of bodies that are shown at one time, at most.
+const SHOWN_MAX: usize = 16 << 20;
 
 /// A message that waits.
 #[derive(Debug)]
@@ -22,16 +26,23 @@ pub(in crate::runtime) struct Waits {
     pub(in crate::runtime) position: Position,
     /// The exchange that it waits at.
     pub(in crate::runtime) exchange: String,
+    /// With as much of the body as is shown.
     pub(in crate::runtime) message: Owned,
+    /// Of the whole body.
+    pub(in crate::runtime) body_bytes: usize,
+    /// Of the body as it is in the queue.
+    stored_bytes: usize,
 }
 
 impl Delays {
-    /// So many messages after the first `skip`, in the order of their times, and how many there are. Blocks while it reads.
+    /// So many messages after the first `skip`, in the order of their times, and how many there are. Of each body, so many bytes are shown, as long as
+    /// all together are not too much. Blocks while it reads.
     pub(in crate::runtime) fn list(
         &self,
         vhost: &VirtualHost,
         skip: usize,
         count: usize,
+        shown: usize,
     ) -> (usize, Vec<Waits>) {
         let waiting = self.waiting.lock();
         let Some(queue) = waiting.queue.clone() else {
@@ -43,7 +54,7 @@ impl Delays {
         let total = waiting.due.len();
         let keys = waiting.due.iter().skip(skip).take(count).copied().collect();
         drop(waiting);
-        (total, read(vhost, &queue, keys))
+        (total, read(vhost, &queue, keys, shown))
     }
 
     /// Lets a message that waits go nowhere. False if it does not wait, or not any more. Blocks while it reads.
@@ -57,14 +68,14 @@ impl Delays {
         let Some(queue) = queue else {
             return false;
         };
-        let cancelled = read(vhost, &queue, vec![(due, position)]);
+        let cancelled = read(vhost, &queue, vec![(due, position)], 0);
         let mut waiting = self.waiting.lock();
         if !waiting.is_of(&queue) || !waiting.due.remove(&(due, position)) {
             return false;
         }
         let bytes = cancelled.first().map_or(0, |waits| {
             waiting.uncount(&waits.exchange);
-            small(waits.message.body.len())
+            small(waits.stored_bytes)
         });
         waiting.ahead.take(position);
         drop(waiting);
@@ -97,17 +108,29 @@ impl Delays {
     }
 }
 
-/// The messages with these keys, as far as they still wait.
-fn read(vhost: &VirtualHost, queue: &Handle, keys: Vec<(u64, Position)>) -> Vec<Waits> {
-    let mut found: Vec<((u64, Position), Option<Owned>)> = Vec::with_capacity(keys.len());
+/// The messages with these keys, as far as they still wait, with so many bytes of each body.
+fn read(
+    vhost: &VirtualHost,
+    queue: &Handle,
+    keys: Vec<(u64, Position)>,
+    shown: usize,
+) -> Vec<Waits> {
+    let mut left = SHOWN_MAX;
+    let mut look = |key, message: &Message<'_>| {
+        let waits = Waits::of(key, message, shown.min(left))?;
+        left -= waits.message.body.len();
+        Some(waits)
+    };
+    let mut found: Vec<((u64, Position), Option<Waits>)> = Vec::with_capacity(keys.len());
     let mut wanted = Vec::new();
     let state = queue.state.lock();
-    for (due, position) in keys {
-        match state.model.find(position, |message| Owned::from(message)) {
-            Found::Here(message) => found.push(((due, position), Some(message))),
-            Found::Settled => {}
+    for key in keys {
+        let (due, position) = key;
+        match state.model.find(position, |message| look(key, &message)) {
+            Found::Here(Some(waits)) => found.push((key, Some(waits))),
+            Found::Here(None) | Found::Settled => {}
             Found::Stored(records) => {
-                found.push(((due, position), None));
+                found.push((key, None));
                 wanted.push(Wanted {
                     due,
                     position,
@@ -118,20 +141,45 @@ fn read(vhost: &VirtualHost, queue: &Handle, keys: Vec<(u64, Position)>) -> Vec<
         }
     }
     drop(state);
-    let stored = reading::messages(vhost, queue, &wanted);
+    // What it is called is known only when it is read.
+    let unnamed = (0, 0);
+    let stored = reading::messages(vhost, queue, &wanted, |message| {
+        Some(look(unnamed, message))
+    });
     let mut stored = stored.into_iter().flatten();
-    let messages = found.into_iter().filter_map(|((due, position), message)| {
-        let message = message.or_else(|| stored.next().flatten())?;
-        let wrapped = borrowed(&message);
-        let wrapped = Wrapped::read(&wrapped)?;
+    let messages = found.into_iter().filter_map(|(key, here)| {
+        let waits = here.or_else(|| match stored.next()? {
+            Read::Here(waits) => waits,
+            Read::NotYet | Read::Lost => None,
+        })?;
+        let (due, position) = key;
         Some(Waits {
             due,
             position,
-            exchange: wrapped.exchange().to_owned(),
-            message: wrapped.message(),
+            ..waits
         })
     });
     messages.collect()
+}
+
+impl Waits {
+    /// Nothing if the message is damaged.
+    fn of((due, position): (u64, Position), message: &Message<'_>, shown: usize) -> Option<Self> {
+        let wrapped = Wrapped::read(message)?;
+        let body = wrapped.body.get(..shown).unwrap_or(wrapped.body);
+        Some(Self {
+            due,
+            position,
+            exchange: wrapped.exchange().to_owned(),
+            message: Owned {
+                target: Bytes::copy_from_slice(wrapped.target),
+                properties: Bytes::copy_from_slice(wrapped.properties),
+                body: Bytes::copy_from_slice(body),
+            },
+            body_bytes: wrapped.body.len(),
+            stored_bytes: message.body.bytes().len(),
+        })
+    }
 }
 
 impl Waiting {

@@ -24,36 +24,62 @@ pub(super) struct Wanted {
     pub(super) taken: bool,
 }
 
-/// Reads messages back as they are in the queue, each record once. Nothing for one that is lost, which is told in the log;
-/// nothing at all if the broker stops before the store can be read. Blocks.
-pub(super) fn messages(
+/// What came of reading a message back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Read<T> {
+    /// What was taken of it.
+    Here(T),
+    /// It was not looked at, as there was no more room.
+    NotYet,
+    /// It is not there.
+    Lost,
+}
+
+/// Reads messages back as they are in the queue, each record once. What is lost is told in the log. `take` is shown each of them as long as it has
+/// room. Nothing at all if the broker stops before the store can be read. Blocks.
+pub(super) fn messages<T>(
     vhost: &VirtualHost,
     queue: &Handle,
     wanted: &[Wanted],
-) -> Option<Vec<Option<Owned>>> {
+    mut take: impl FnMut(&Message<'_>) -> Option<T>,
+) -> Option<Vec<Read<T>>> {
     let mut records: BTreeMap<RecordId, RecordRef> = BTreeMap::new();
     let mut places: HashMap<Position, usize> = HashMap::new();
     for (place, want) in wanted.iter().enumerate() {
         places.insert(want.position, place);
         records.extend(want.records.iter().map(|record| (record.id, *record)));
     }
-    let mut found: Vec<Option<Owned>> = wanted.iter().map(|_| None).collect();
-    let mut failure = None;
+    let mut found: Vec<Read<T>> = wanted.iter().map(|_| Read::Lost).collect();
+    let (mut failure, mut has_room) = (None, true);
     for record in records.values() {
         let read = walk(vhost, queue, record, |position, message| {
             let place = places
                 .get(&position)
                 .and_then(|&place| found.get_mut(place));
-            if let Some(place) = place {
-                *place = Some(compact(&message));
+            if let Some(place) = place
+                && has_room
+            {
+                match take(&message) {
+                    Some(taken) => *place = Read::Here(taken),
+                    None => has_room = false,
+                }
             }
         });
         failure = match read {
             Err(StoreError::Unavailable(_)) => return None,
             read => read.err().or(failure),
         };
+        if !has_room {
+            for place in &mut found {
+                if matches!(place, Read::Lost) {
+                    *place = Read::NotYet;
+                }
+            }
+            return Some(found);
+        }
     }
-    let lost = found.iter().filter(|message| message.is_none()).count();
+    let is_lost = |message: &&Read<T>| matches!(message, Read::Lost);
+    let lost = found.iter().filter(is_lost).count();
     // What was settled meanwhile, with its records, is not lost.
     if lost > 0
         && let Some(error) = failure
@@ -64,7 +90,7 @@ pub(super) fn messages(
 }
 
 /// One allocation for all parts: there may be many.
-fn compact(message: &Message<'_>) -> Owned {
+pub(super) fn compact(message: &Message<'_>) -> Owned {
     let (target, properties) = (message.target, message.properties);
     let whole = Bytes::from([target, properties, message.body.bytes()].concat());
     let (first, second) = (target.len(), target.len() + properties.len());

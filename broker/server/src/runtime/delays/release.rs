@@ -5,6 +5,7 @@ use std::sync::Arc;
 use amphora_core::queue::Found;
 use amphora_core::store::Position;
 
+use super::ahead::{cost, mean};
 use super::reading::Wanted;
 use super::wrapping::{Onward, Wrapped};
 use super::{Handle, Waiting};
@@ -18,6 +19,9 @@ use crate::runtime::vhost::VirtualHost;
 
 /// Messages that are released in one go: between two of them, others may come that are due.
 const RELEASED_MAX: usize = 1024;
+
+/// Bytes that are released in one go, at most, but for the last message; likewise those that are read back because they are due.
+const RELEASED_BYTES_MAX: usize = 8 << 20;
 
 /// A message that is refused, because a plugin on its way fails or is not there, or a queue is full, is tried again after this time...
 pub(in crate::runtime) const REFUSED_RETRY_MS: u64 = 1000;
@@ -115,11 +119,14 @@ fn take_due(
     now: u64,
 ) -> (Vec<Due>, bool) {
     let (mut due, mut wanted) = (Vec::new(), Vec::new());
+    let (mut due_bytes, mut wanted_bytes) = (0, 0);
     let mut passed = Vec::new();
     let loading = waiting.is_loading();
     let state = queue.state.lock();
     while due.len() < RELEASED_MAX
+        && due_bytes < RELEASED_BYTES_MAX
         && wanted.len() < RELEASED_MAX
+        && wanted_bytes < RELEASED_BYTES_MAX
         && let Some(&(at, position)) = waiting.due.first()
         && at <= now
     {
@@ -129,7 +136,10 @@ fn take_due(
             None => state.model.find(position, |message| Owned::from(message)),
         };
         match found {
-            Found::Here(message) => due.push(Due { position, message }),
+            Found::Here(message) => {
+                due_bytes += cost(&message);
+                due.push(Due { position, message });
+            }
             Found::Settled => {}
             // What is being read may be this one, and if not, it is the next.
             Found::Stored(_) if loading => {
@@ -138,12 +148,15 @@ fn take_due(
                     break;
                 }
             }
-            Found::Stored(records) => wanted.push(Wanted {
-                due: at,
-                position,
-                records,
-                taken: true,
-            }),
+            Found::Stored(records) => {
+                wanted_bytes += records.first().map_or(0, mean);
+                wanted.push(Wanted {
+                    due: at,
+                    position,
+                    records,
+                    taken: true,
+                });
+            }
         }
     }
     drop(state);
@@ -152,7 +165,7 @@ fn take_due(
     if is_passed || !wanted.is_empty() {
         waiting.look_ahead_again();
     }
-    waiting.load(vhost, queue, wanted);
+    waiting.load(vhost, queue, wanted, RELEASED_BYTES_MAX);
     (due, is_passed)
 }
 
