@@ -24,7 +24,9 @@ enum Served {
 impl<C> Stream<C> {
     /// Delivers all that can be delivered.
     pub fn dispatch<S: Sink<C>>(&mut self, sink: &mut S) -> Effects {
-        if !self.readers.is_empty() && !self.paused {
+        if self.paused {
+            self.begin_all();
+        } else if !self.readers.is_empty() {
             self.turn = self.turn.wrapping_add(1);
             let mut slots: Vec<usize> = self.readers.iter().map(|(slot, _)| slot).collect();
             let first = self.turn % slots.len();
@@ -53,14 +55,12 @@ impl<C> Stream<C> {
         if reader.gone || reader.credit() == 0 {
             return Served::Nothing;
         }
-        if let Some(start) = reader.start {
-            let Some(next) = self.resolve(start) else {
-                return Served::Nothing;
+        if reader.start.is_some() {
+            return if self.begin(slot) {
+                Served::Some
+            } else {
+                Served::Nothing
             };
-            if let Some(reader) = self.readers.get_mut(slot) {
-                (reader.next, reader.start) = (next, None);
-            }
-            return Served::Some;
         }
         let at = self.find(reader.next);
         let Some(chunk) = self.chunks.get(at) else {
@@ -144,6 +144,30 @@ impl<C> Stream<C> {
             Accepted::First(_) => starve(sink.starve(&reader.consumer)),
             _ => Served::Some,
         }
+    }
+
+    /// Finds out where the consumers begin of which that is not known yet: also while they get nothing.
+    fn begin_all(&mut self) {
+        let unknown = self
+            .readers
+            .iter()
+            .filter(|(_, reader)| reader.start.is_some());
+        let unknown: Vec<usize> = unknown.map(|(slot, _)| slot).collect();
+        for slot in unknown {
+            self.begin(slot);
+        }
+    }
+
+    /// Finds out where a consumer begins; false as long as a chunk must be read to know. What is published after it came does not count.
+    pub(super) fn begin(&mut self, slot: usize) -> bool {
+        let start = self.readers.get(slot).and_then(|reader| reader.start);
+        let Some(next) = start.and_then(|start| self.resolve(start)) else {
+            return false;
+        };
+        if let Some(reader) = self.readers.get_mut(slot) {
+            (reader.next, reader.start) = (next, None);
+        }
+        true
     }
 
     /// The offset at which a consumer begins; nothing as long as a chunk must be read to know.

@@ -223,7 +223,7 @@ impl<C> Stream<C> {
         }
     }
 
-    /// Admits a consumer. Messages follow with the next dispatch.
+    /// Admits a consumer. Messages follow with the next dispatch, which is due, also while the stream is paused.
     ///
     /// It begins where its arguments say. If they say nothing and the client chose the tag itself, it goes on behind what a consumer of
     /// that tag acknowledged before; else it gets what is published from now on.
@@ -233,7 +233,8 @@ impl<C> Stream<C> {
         let entry = self.readers.vacant_entry();
         let consumer = Consumer::new(entry.key(), self.serial, connection, options);
         let key = consumer.key;
-        entry.insert(Reader::new(consumer, tracked));
+        entry.insert(Reader::new(consumer, tracked, self.now));
+        self.begin(key.slot());
         key
     }
 
@@ -295,7 +296,8 @@ impl<C> Stream<C> {
     fn roll(&mut self) {
         let active = self.chunks.iter().rev();
         let active = active.take_while(|chunk| chunk.base >= self.retention.active);
-        let chunk_bytes = usize::try_from(self.retention.segment_bytes).unwrap_or(usize::MAX);
+        let segment_bytes = self.retention.segment_bytes(self.bytes);
+        let chunk_bytes = usize::try_from(segment_bytes).unwrap_or(usize::MAX);
         let is_open = self.chunks.back().is_some_and(|last| {
             let block = last.block.as_ref().filter(|_| last.end() == self.tail);
             block.is_some_and(|block| !block.is_full(CHUNK_BYTES.min(chunk_bytes)))
@@ -303,7 +305,7 @@ impl<C> Stream<C> {
         if is_open {
             return;
         }
-        if active.map(|chunk| chunk.bytes).sum::<u64>() >= self.retention.segment_bytes {
+        if active.map(|chunk| chunk.bytes).sum::<u64>() >= segment_bytes {
             self.retention.active = self.tail;
         }
         self.resident += self.chunks.back().map_or(0, Chunk::memory);

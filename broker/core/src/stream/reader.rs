@@ -26,8 +26,8 @@ pub(super) struct Reader<C> {
 }
 
 impl<C> Reader<C> {
-    /// `tracked`: what a consumer of that tag would get next.
-    pub(super) fn new(consumer: Consumer<C>, tracked: Option<Position>) -> Self {
+    /// `tracked`: what a consumer of that tag would get next. `now` is in milliseconds since the Unix epoch.
+    pub(super) fn new(consumer: Consumer<C>, tracked: Option<Position>, now: u64) -> Self {
         // Whoever admits it has told the client what makes no sense.
         let subscription =
             Subscription::read(&consumer.options.arguments).unwrap_or(Subscription {
@@ -41,7 +41,10 @@ impl<C> Reader<C> {
         let tracked = tracked
             .filter(|_| tracks && subscription.start.is_none())
             .map(|next| Start::Offset(i64::try_from(next).unwrap_or(i64::MAX)));
-        let start = subscription.start.or(tracked).unwrap_or(Start::Next);
+        let start = match subscription.start.or(tracked).unwrap_or(Start::Next) {
+            Start::Ago(age) => Start::Time(now.saturating_sub(age)),
+            start => start,
+        };
         Self {
             consumer,
             start: Some(start),

@@ -5,7 +5,7 @@ use crate::queue::RecoveryError;
 use crate::queue::log::SEGMENT_BYTES as CHUNK_BYTES;
 use crate::queue::recovery::grouped;
 use crate::queue_arguments::QueueArguments;
-use crate::store::{Part, RecoveredQueue};
+use crate::store::{Part, RecordRef, RecoveredQueue};
 
 use super::Stream;
 use super::chunk::Chunk;
@@ -29,7 +29,9 @@ pub fn recover<C>(
         None => State::default(),
     };
     let mut stream = Stream::new(queue, arguments);
-    let segment_bytes = usize::try_from(stream.retention.segment_bytes).unwrap_or(usize::MAX);
+    let bytes = recovered.records.iter().map(RecordRef::bytes_read).sum();
+    let segment_bytes = stream.retention.segment_bytes(bytes);
+    let segment_bytes = usize::try_from(segment_bytes).unwrap_or(usize::MAX);
     let groups = grouped(recovered.records, CHUNK_BYTES.min(segment_bytes))
         .map_err(|reason| error(reason.to_owned()))?;
     for records in groups {

@@ -14,13 +14,16 @@ use super::Stream;
 /// What a segment may hold if the arguments do not say.
 const SEGMENT_BYTES: u64 = 500_000_000;
 
+/// Each segment takes memory, so one is at least this part of a stream, whatever the arguments say.
+const SEGMENTS_MAX: u64 = 1024;
+
 #[derive(Debug)]
 pub(super) struct Retention {
     /// `x-max-age`, in milliseconds.
     age: Option<u64>,
     /// `x-max-length-bytes`
     bytes: Option<u64>,
-    pub(super) segment_bytes: u64,
+    segment_bytes: u64,
     /// Where the active segment begins.
     pub(super) active: Position,
 }
@@ -51,6 +54,11 @@ impl Retention {
             active: self.active,
             ..Self::new(arguments)
         };
+    }
+
+    /// What a segment holds, in a stream that has so many bytes.
+    pub(super) fn segment_bytes(&self, stream: u64) -> u64 {
+        self.segment_bytes.max(stream / SEGMENTS_MAX)
     }
 
     fn is_limited(&self) -> bool {
@@ -93,6 +101,7 @@ impl<C> Stream<C> {
     }
 
     fn oldest_segment(&self) -> Option<Oldest> {
+        let segment_bytes = self.retention.segment_bytes(self.bytes);
         let mut bytes = 0;
         let mut chunks: usize = 0;
         let closed = self
@@ -101,7 +110,7 @@ impl<C> Stream<C> {
             .take_while(|chunk| chunk.end() <= self.retention.active);
         for chunk in closed {
             bytes += chunk.bytes;
-            if chunks > 0 && bytes > self.retention.segment_bytes {
+            if chunks > 0 && bytes > segment_bytes {
                 break;
             }
             chunks += 1;

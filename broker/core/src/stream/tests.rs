@@ -77,7 +77,7 @@ impl World {
     fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         self.now += u.int_in_range(0..=300)?;
         self.stream.tell_time(self.now);
-        match u.int_in_range(0..=14)? {
+        match u.int_in_range(0..=15)? {
             0..=3 => self.publish(u)?,
             4 | 5 => self.consume(u)?,
             6 if !self.consumers.is_empty() => {
@@ -90,6 +90,10 @@ impl World {
             9..=11 => self.commit(),
             12 if u.ratio(1, 4)? => self.crash(),
             13 => self.browse(u)?,
+            14 => {
+                let paused = u.arbitrary()?;
+                assert!(self.stream.set_paused(paused).settle);
+            }
             _ => self.connections.room = u.int_in_range(0..=2000)?,
         }
         self.stream.expire();
@@ -195,7 +199,9 @@ impl World {
             );
             assert!(consumer.held.is_sorted(), "out of order");
             // What could be delivered was.
-            let room = self.connections.room > 0 && consumer.held.len() < consumer.prefetch;
+            let room = self.connections.room > 0
+                && consumer.held.len() < consumer.prefetch
+                && !self.stream.is_paused();
             let left = (consumer.next.max(first)..self.durable).find(|&position| {
                 let known = self.published[usize::try_from(position).expect("small")];
                 wants(consumer.wants, known.value)

@@ -94,3 +94,30 @@ fn last_is_the_batch_that_was_stored_last() {
     let offsets: Vec<_> = world.connections.got.iter().map(|got| got.1).collect();
     assert_eq!(offsets, (20..30).collect::<Vec<_>>());
 }
+
+#[test]
+fn tiny_segments_are_not_as_many_as_messages() {
+    const MESSAGES: u64 = 100_000;
+    let mut world = World::new(QueueArguments {
+        stream_max_segment_bytes: Some(1),
+        ..QueueArguments::default()
+    });
+    let message = vec![(properties(None), vec![1; 100])];
+    for _ in 0..MESSAGES {
+        world.stream.publish(&Framed(&message));
+    }
+    let chunks = world.stream.chunks.len();
+    assert!((1024..10_000).contains(&chunks), "{chunks}");
+    world.published = (0..MESSAGES)
+        .map(|_| Known {
+            number: 0,
+            value: None,
+            time: world.now,
+        })
+        .collect();
+    world.commit();
+    world.crash();
+    assert_eq!(world.stream.message_count(), MESSAGES);
+    let chunks = world.stream.chunks.len();
+    assert!(chunks <= 2 * 1024 + 1, "{chunks}");
+}
