@@ -200,3 +200,24 @@ fn now_ms() -> anyhow::Result<u64> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     Ok(u64::try_from(since.as_millis())?)
 }
+
+#[test]
+fn what_is_replayed_to_a_queue_goes_through_its_transforms() -> anyhow::Result<()> {
+    let (broker, _folder) = broker(&[SCHEMA])?;
+    let mut channel = Channel::open(&broker)?;
+    channel.exchange("x", "x-recent-history", none())?;
+    for body in ["{\"id\":1}", "{}", "{\"id\":2}"] {
+        ensure!(channel.publish(("x", "k"), none(), body)?);
+    }
+    channel.queue("dead", none())?;
+    let looked_at = table([
+        ("x-transform", "schema".into()),
+        ("x-dead-letter-exchange", "".into()),
+        ("x-dead-letter-routing-key", "dead".into()),
+    ]);
+    channel.queue("q", looked_at)?;
+    channel.bind("q", "x")?;
+    assert_eq!(channel.take("q")?, ["{\"id\":1}", "{\"id\":2}"]);
+    assert_eq!(channel.take("dead")?, ["{}"]);
+    Ok(())
+}

@@ -18,7 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
 use super::batch::Owned;
 use super::delete_condition::DeleteCondition;
-use super::ingress::Ingress;
+use super::ingress::{Ingress, Outcome};
 use super::peer::Touched;
 use super::queue::OWN_PREFIX;
 use super::vhost::{Handle, INTERNAL, VirtualHost};
@@ -118,15 +118,22 @@ fn try_replay(vhost: &Arc<VirtualHost>, binding: &Binding) -> bool {
         return false;
     };
     let mut ingress = Ingress::new(Arc::clone(vhost), "".into());
-    for message in messages {
+    ingress.for_each(messages, |ingress, message| {
+        if ingress.is_due() {
+            ingress.flush(&[], &mut touched);
+        }
         let outcome = match &binding.destination {
-            Destination::Queue(name) => Ok(ingress.put_into(name, message)),
+            Destination::Queue(name) => Ok(ingress.give_to(name, message)),
             Destination::Exchange(name) => ingress.publish_from(name, message),
         };
-        if let Err(error) = outcome {
-            tracing::warn!(vhost = %vhost.name, exchange = %binding.source, %error, "a part of the history was not delivered");
-        }
-    }
+        let error = match outcome {
+            Err(error) => error.to_string(),
+            Ok(Outcome::Refused(reason) | Outcome::Rejected(reason)) => reason,
+            Ok(Outcome::Full) => "a queue is full".to_owned(),
+            Ok(_) => return,
+        };
+        tracing::warn!(vhost = %vhost.name, exchange = %binding.source, %error, "a part of the history was not delivered");
+    });
     ingress.flush(&[], &mut touched);
     touched.finish(&vhost.committer);
     true

@@ -166,6 +166,20 @@ impl Ingress {
         Outcome::Routed
     }
 
+    /// Collects a message for one queue, as if it had been routed there. Nobody learns of a refusal, and nothing that lies in a connection's input may
+    /// be collected.
+    pub(in crate::runtime) fn give_to(&mut self, queue: &str, message: Owned) -> Outcome {
+        let topology = self.vhost.topology();
+        let queue = topology.queue(queue).map(|entry| Arc::clone(&entry.handle));
+        drop(topology);
+        let Some(queue) = queue else {
+            return Outcome::Unroutable;
+        };
+        let slot = self.slot(&queue);
+        let message = self.own(message);
+        self.put_all(&[slot], message, &[], false).outcome
+    }
+
     /// Collects a message for one queue with transforms. `heard`: somebody learns of a refusal.
     pub(super) fn enqueue(
         &mut self,
