@@ -13,6 +13,7 @@ mod hostile;
 mod interleaved;
 mod on_error;
 mod on_the_way;
+mod pending;
 mod projects;
 mod refusing;
 mod route;

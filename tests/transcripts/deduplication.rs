@@ -135,6 +135,71 @@ fn what_was_confirmed_is_a_duplicate_after_a_crash() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_a_full_queue_has_refused_may_come_again() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > exchange.declare exchange=x type=fanout arguments={x-message-deduplication: true}
+        a1 < exchange.declare-ok
+        a1 > queue.declare queue=full arguments={x-max-length: 1, x-overflow: "reject-publish"}
+        a1 < queue.declare-ok queue=full
+        a1 > queue.declare queue=once arguments={x-message-deduplication: true}
+        a1 < queue.declare-ok queue=once
+        a1 > queue.declare queue=twice
+        a1 < queue.declare-ok queue=twice
+        a1 > queue.bind queue=full exchange=x
+        a1 < queue.bind-ok
+        a1 > queue.bind queue=once exchange=x
+        a1 < queue.bind-ok
+        a1 > queue.bind queue=twice exchange=x
+        a1 < queue.bind-ok
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish exchange=x "one" headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish exchange=x "two" headers={x-deduplication-header: "2"}
+        a1 < basic.nack delivery_tag=2
+        a1 > basic.get queue=full no_ack
+        a1 < basic.get-ok delivery_tag=1 exchange=x "one" headers={x-deduplication-header: "1"}
+        # It is routed to all of them once more, and the one that takes each id once takes it only once.
+        a1 > basic.publish exchange=x "two" headers={x-deduplication-header: "2"}
+        a1 < basic.ack delivery_tag=3
+        a1 > basic.publish exchange=x "two" headers={x-deduplication-header: "2"}
+        a1 < basic.ack delivery_tag=4
+        a1 > basic.get queue=full no_ack
+        a1 < basic.get-ok delivery_tag=2 exchange=x "two" headers={x-deduplication-header: "2"}
+        a1 > queue.purge queue=full
+        a1 < queue.purge-ok
+        a1 > queue.purge queue=once
+        a1 < queue.purge-ok message_count=2
+        a1 > queue.purge queue=twice
+        a1 < queue.purge-ok message_count=3
+    "#]])
+}
+
+#[test]
+fn who_declares_again_says_the_same_of_duplicates() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-size: 5}
+        a1 < queue.declare-ok queue=q
+        a1 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-size: 5l}
+        a1 < queue.declare-ok queue=q
+        a1 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-size: 6}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - inequivalent arg 'x-cache-size' for queue 'q' in vhost '/': received '6' but current is '5'" class_id=50 method_id=10
+        a2 > queue.declare queue=q
+        a2 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - inequivalent arg 'x-message-deduplication' for queue 'q' in vhost '/': received none but current is the value 'true' of type 'bool'" class_id=50 method_id=10
+        a3 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-size: 5, x-cache-ttl: 1000}
+        a3 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - inequivalent arg 'x-cache-ttl' for queue 'q' in vhost '/': received the value '1000' of type 'signedint' but current is none" class_id=50 method_id=10
+        a4 > exchange.declare exchange=x type=fanout arguments={x-message-deduplication: true, x-deduplication-header: "id"}
+        a4 < exchange.declare-ok
+        a4 > exchange.declare exchange=x type=fanout arguments={x-message-deduplication: true, x-deduplication-header: "id"}
+        a4 < exchange.declare-ok
+        a4 > exchange.declare exchange=x type=fanout arguments={x-message-deduplication: true, x-deduplication-header: "other"}
+        a4 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - inequivalent arg 'x-deduplication-header' for exchange 'x' in vhost '/': received 'other' but current is 'id'" class_id=40 method_id=10
+        a5 > exchange.declare exchange=x type=fanout
+        a5 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - inequivalent arg 'x-message-deduplication' for exchange 'x' in vhost '/': received none but current is the value 'true' of type 'bool'" class_id=40 method_id=10
+    "#]])
+}
+
+#[test]
 fn what_means_nothing_is_refused() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > exchange.declare exchange=x type=direct arguments={x-message-deduplication: true, x-cache-size: 0}
@@ -145,6 +210,8 @@ fn what_means_nothing_is_refused() -> anyhow::Result<()> {
         a3 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-cache-ttl' for queue 'q' in vhost '/': \"expected integer, got longstr\"" class_id=50 method_id=10
         a4 > queue.declare queue=q arguments={x-message-deduplication: true, x-deduplication-header: ""}
         a4 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-deduplication-header' for queue 'q' in vhost '/': the name is empty" class_id=50 method_id=10
+        a6 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-size: 10000001}
+        a6 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-cache-size' for queue 'q' in vhost '/': {value_too_large,10000001}" class_id=50 method_id=10
         a5 > exchange.declare exchange=x type=fanout arguments={x-message-deduplication: true, x-deduplication-header: ""}
         a5 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-deduplication-header' for exchange 'x' in vhost '/': the name is empty" class_id=40 method_id=10
     "#]])

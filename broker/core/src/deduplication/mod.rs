@@ -24,7 +24,7 @@ const HEADER: &str = "x-deduplication-header";
 const CACHE_SIZE_DEFAULT: u64 = 128;
 
 /// More ids than this are not kept: each of them takes some 80 bytes of memory.
-const CACHE_SIZE_MAX: u64 = 100_000_000;
+const CACHE_SIZE_MAX: u64 = 10_000_000;
 
 /// What an id is compared as.
 pub type IdHash = u128;
@@ -41,6 +41,9 @@ pub struct Deduplication {
 }
 
 impl Deduplication {
+    /// The arguments that an exchange or queue is declared again with only if they are the same.
+    pub(crate) const ARGUMENTS: [&str; 4] = [DEDUPLICATION, CACHE_SIZE, CACHE_TTL, HEADER];
+
     /// Parses the arguments; nothing if they do not ask for it. `of` is how texts name whose they are: `queue 'q' in vhost '/'`.
     ///
     /// # Errors
@@ -168,8 +171,8 @@ mod tests {
                 "\"expected integer, got longstr\"",
             ),
             (
-                (CACHE_SIZE, FieldValue::I64(1 << 40)),
-                "{value_too_large,1099511627776}",
+                (CACHE_SIZE, FieldValue::I64(10_000_001)),
+                "{value_too_large,10000001}",
             ),
             ((CACHE_TTL, 0.into()), "0 is not positive"),
             ((HEADER, 1.into()), "{unacceptable_type,signedint}"),

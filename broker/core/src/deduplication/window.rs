@@ -78,9 +78,11 @@ impl Window {
         self.admit(id, at);
     }
 
-    /// The id was admitted and is to be as if it never came.
-    pub fn forget(&mut self, id: IdHash) {
-        self.numbers.remove(&id);
+    /// The id was admitted under this number, and is to be as if it never came.
+    pub fn forget(&mut self, id: IdHash, number: u64) {
+        if self.numbers.get(&id) == Some(&number) {
+            self.numbers.remove(&id);
+        }
     }
 
     /// The number that the next id gets.
@@ -168,8 +170,11 @@ mod tests {
     fn a_forgotten_id_may_come_again() {
         let mut window = window(2, None);
         window.admit(1, 0);
-        window.forget(1);
+        window.forget(1, 0);
         assert_eq!(window.admit(1, 0), Admission::New(1));
+        // The first one is not there to be forgotten any more.
+        window.forget(1, 0);
+        assert_eq!(window.admit(1, 0), Admission::Duplicate);
         // The first one's turn to go does not take the second one along.
         assert_eq!(window.admit(2, 0), Admission::New(2));
         assert_eq!(window.admit(1, 0), Admission::Duplicate);

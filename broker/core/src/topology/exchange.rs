@@ -19,7 +19,7 @@ const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
 const RESERVED_PREFIX: &str = "amq.";
 
 impl<Q: Clone> Topology<Q> {
-    /// `exchange.declare`: creates the exchange unless one exists that is the same in type, flags and alternate exchange.
+    /// `exchange.declare`: creates the exchange unless one exists that is the same in type, flags, alternate exchange, transforms and deduplication.
     ///
     /// # Errors
     /// * `ACCESS_REFUSED` for the default exchange, and for a new exchange whose name begins with `amq.`.
@@ -217,7 +217,8 @@ impl<Q: Clone> Topology<Q> {
             declaration.auto_delete,
         )?;
         check_same_flag(&of, "internal", current.internal, declaration.internal)?;
-        for name in [ALTERNATE_EXCHANGE, TRANSFORM] {
+        let compared = [ALTERNATE_EXCHANGE, TRANSFORM].into_iter();
+        for name in compared.chain(Deduplication::ARGUMENTS) {
             check_same_argument(&of, name, &current.arguments, &declaration.arguments)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use amphora_protocol::exception::ChannelException;
 
 use super::reply_text::{check_same_argument, check_same_flag};
 use super::{Change, Changes, ConnectionId, QueueDeclaration, QueueEntry, Topology};
+use crate::deduplication::Deduplication;
 use crate::definition::QueueDefinition;
 use crate::exchange::slot;
 use crate::hook::TRANSFORM;
@@ -147,6 +148,7 @@ impl<Q: Clone> Topology<Q> {
             .compared_arguments()
             .filter(|name| *name != QUEUE_TYPE)
             .chain([TRANSFORM])
+            .chain(Deduplication::ARGUMENTS)
         {
             check_same_argument(&of, name, &current.arguments, &declaration.arguments)?;
         }

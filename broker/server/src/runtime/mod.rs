@@ -59,6 +59,7 @@ mod timers;
 mod traffic;
 mod vhost;
 mod vital;
+mod whole;
 mod writer;
 
 use std::sync::Arc;

@@ -70,6 +70,8 @@ pub(super) struct Outbox {
     pub(super) frame_max: usize,
     /// Publishes that were confirmed on all channels, closed ones too.
     pub(super) confirmed: u64,
+    /// Channels whose publishers wait for confirms, and some of those that have been closed since.
+    confirming: Vec<ChannelNumber>,
     channels: Vec<Option<Box<ChannelOut>>>,
 }
 
@@ -85,6 +87,7 @@ impl Default for Outbox {
             starved: Vec::new(),
             frame_max: 4096,
             confirmed: 0,
+            confirming: Vec::new(),
             channels: Vec::new(),
         }
     }
@@ -161,6 +164,27 @@ impl Outbox {
         })
     }
 
+    /// Publishes on a channel are answered when the epoch is durable, or, without one, with a nack after those before them.
+    pub(super) fn expect_confirms(
+        &mut self,
+        number: ChannelNumber,
+        count: u64,
+        accepted: Option<u64>,
+    ) {
+        let Some(channel) = self.channel(number) else {
+            return;
+        };
+        let first = channel.confirms.next_epoch().is_none();
+        match accepted {
+            Some(epoch) => channel.confirms.published(count, epoch),
+            None => channel.confirms.refused(count),
+        }
+        // One that was opened again since may be there.
+        if first && !self.confirming.contains(&number) {
+            self.confirming.push(number);
+        }
+    }
+
     /// Appends the confirms that `durable` covers. Returns whether some still wait.
     pub(super) fn release_confirms(&mut self, durable: u64) -> bool {
         self.each_confirms(|confirms, answer| confirms.release(durable, answer))
@@ -175,23 +199,23 @@ impl Outbox {
         &mut self,
         mut release: impl FnMut(&mut Confirms, &mut dyn FnMut(Release)),
     ) -> bool {
-        let mut waits = false;
         let flat = &mut self.buffers.flat;
         let before = flat.len();
-        for (channel, number) in self.channels.iter_mut().zip(0..) {
-            let Some(channel) = channel else { continue };
-            if channel.confirms.next_epoch().is_none() {
-                continue;
-            }
+        let (channels, sum) = (&mut self.channels, &mut self.confirmed);
+        self.confirming.retain(|&number| {
+            let channel = channels.get_mut(usize::from(number.0));
+            let Some(Some(channel)) = channel else {
+                return false;
+            };
             let confirmed = channel.confirms.confirmed();
             release(&mut channel.confirms, &mut |answer| {
-                write_method_frame(ChannelNumber(number), &confirm(answer), flat);
+                write_method_frame(number, &confirm(answer), flat);
             });
-            self.confirmed += channel.confirms.confirmed() - confirmed;
-            waits |= channel.confirms.next_epoch().is_some();
-        }
+            *sum += channel.confirms.confirmed() - confirmed;
+            channel.confirms.next_epoch().is_some()
+        });
         self.size += flat.len() - before;
-        waits
+        !self.confirming.is_empty()
     }
 }
 

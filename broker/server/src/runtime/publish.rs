@@ -39,7 +39,8 @@ impl Session {
 
     /// The publishes that follow, whose plugins take long.
     pub(super) fn publish_all(&mut self, input: &[u8], used: &mut usize, turn: Option<&Turn>) {
-        while !turn.is_some_and(Turn::is_over)
+        while self.held_back.is_none()
+            && !turn.is_some_and(Turn::is_over)
             && let Some(publish) = self.next_publish(input, used)
         {
             self.publish(input, publish);
@@ -71,14 +72,8 @@ impl Session {
         let epoch = if commit { committer.open_epoch() } else { 0 };
         let mut outbox = self.peer.outbox.lock();
         for publishes in self.unconfirmed.drain(..) {
-            let Some(channel) = outbox.channel(publishes.channel) else {
-                continue;
-            };
-            if publishes.accepted {
-                channel.confirms.published(publishes.count, epoch);
-            } else {
-                channel.confirms.refused(publishes.count);
-            }
+            let accepted = publishes.accepted.then_some(epoch);
+            outbox.expect_confirms(publishes.channel, publishes.count, accepted);
         }
         let waits = outbox.release_confirms(committer.durable_epoch());
         self.peer.publish_size(&outbox);
@@ -142,17 +137,16 @@ impl Session {
             let message = self.rewritten(number, &content, asks)?;
             // What waits for a plugin was published before.
             self.conclude_answered(input);
-            let outcome = self.route_special(&message, input)?;
-            if self.is_traced() {
-                self.trace(number, Some(message.clone()));
-            }
-            self.conclude_publishes(ticket, 1, outcome, Some(message));
-            return Ok(());
+            return self.publish_whole(ticket, message, input);
         }
         let traced = self.is_traced();
         let again = (mandatory || traced).then(|| content.clone());
         let outcome = self.collect(input, content, ticket);
         self.tell_answered();
+        if let Ok(Outcome::Later(later)) = outcome {
+            self.held_back = Some((ticket, later));
+            return Ok(());
+        }
         if traced {
             self.trace(number, again.clone().map(Owned::from));
         }
@@ -168,13 +162,13 @@ impl Session {
         Ok(())
     }
 
-    fn is_traced(&self) -> bool {
+    pub(super) fn is_traced(&self) -> bool {
         let entered = self.entered.as_ref();
         entered.is_some_and(|entered| entered.ingress.vhost.tap.is_on())
     }
 
     /// Lets who listens to the firehose know of a publish.
-    fn trace(&self, number: ChannelNumber, message: Option<Owned>) {
+    pub(super) fn trace(&self, number: ChannelNumber, message: Option<Owned>) {
         if let (Some(entered), Some(message)) = (&self.entered, message) {
             let queues = entered.ingress.routed_names();
             let tap = &entered.ingress.vhost.tap;
@@ -246,7 +240,7 @@ impl Session {
         self.count_publishes(channel, count, &outcome, mandatory);
         let back = message.filter(|_| mandatory);
         let accepted = match outcome {
-            Outcome::Routed | Outcome::Taken | Outcome::Waiting => true,
+            Outcome::Routed | Outcome::Taken | Outcome::Waiting | Outcome::Later(_) => true,
             Outcome::Unroutable => {
                 if let Some(message) = back {
                     let code = ReplyCode::NoRoute;
@@ -284,25 +278,6 @@ impl Session {
         }
     }
 
-    /// Publishes what a transaction held back. Returns whether it is accepted.
-    pub(super) fn publish_owned(
-        &mut self,
-        number: ChannelNumber,
-        message: Owned,
-        mandatory: bool,
-    ) -> Result<bool, Exception> {
-        let outcome = self.route_special(&message, &[])?;
-        if self.is_traced() {
-            self.trace(number, Some(message.clone()));
-        }
-        let ticket = Ticket {
-            channel: number,
-            mandatory,
-            confirm: false,
-        };
-        Ok(self.conclude_publishes(ticket, 1, outcome, Some(message)))
-    }
-
     fn count_publishes(
         &mut self,
         number: ChannelNumber,
@@ -312,7 +287,7 @@ impl Session {
     ) {
         let routed = matches!(
             outcome,
-            Outcome::Routed | Outcome::Waiting | Outcome::Taken | Outcome::Full
+            Outcome::Routed | Outcome::Waiting | Outcome::Later(_) | Outcome::Taken | Outcome::Full
         );
         self.tally.publish(count, routed, mandatory);
         if !routed && let Ok(channel) = self.channel(number) {
@@ -324,21 +299,6 @@ impl Session {
             };
             unroutable.add(count);
         }
-    }
-
-    /// The general way: several routing keys, direct replies.
-    fn route_special(&mut self, message: &Owned, input: &[u8]) -> Result<Outcome, Exception> {
-        let Self {
-            entered, touched, ..
-        } = self;
-        let entered = entered.as_mut().ok_or_else(not_entered)?;
-        special::publish(
-            &entered.access,
-            &mut entered.ingress,
-            message.clone(),
-            input,
-            touched,
-        )
     }
 
     /// Checks that the target exists and may be written to, as a transaction does when the message comes.

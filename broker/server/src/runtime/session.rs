@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use amphora_core::channel::Settling;
-use amphora_core::queue::ConsumerKey;
 use amphora_core::topology::ConnectionId;
 use amphora_protocol::connection::{Connection, Event, Failure};
 use amphora_protocol::exception::{ConnectionException, Exception};
-use amphora_protocol::wire::method::{Method, basic};
+use amphora_protocol::wire::method::Method;
 use amphora_protocol::wire::reply_code::ReplyCode;
-use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag};
+use amphora_protocol::wire::types::ChannelNumber;
 use foldhash::fast::FixedState;
 
 use crate::auth::{Identity, PeerInfo, VhostAccess};
@@ -20,10 +19,10 @@ use super::administration::Admission;
 use super::alike::Alike;
 use super::blocking::{block, is_crowded};
 use super::broker::Broker;
-use super::channel::{Channel, ChannelConsumer};
+use super::channel::Channel;
 use super::counters::Tally;
 use super::info::ConnectionInfo;
-use super::ingress::Ingress;
+use super::ingress::{Ingress, Later, Ticket};
 use super::overdue::Patience;
 use super::owed::{Owed, is_definition};
 use super::peer::{Letter, Peer, Touched};
@@ -55,6 +54,8 @@ pub(super) struct Session {
     pub(super) unconfirmed: Vec<Unconfirmed>,
     /// What the next publish may be like.
     pub(super) alike: Option<Alike>,
+    /// The last publish, if it cannot be decided yet whether it is a duplicate.
+    pub(super) held_back: Option<(Ticket, Box<Later>)>,
     /// Answers that wait for the disk: see [`super::owed`].
     pub(super) owed: Owed,
     /// Since the session began, something was published.
@@ -128,6 +129,7 @@ impl Session {
             touched: Touched::default(),
             unconfirmed: Vec::new(),
             alike: None,
+            held_back: None,
             owed: Owed::default(),
             publishes: false,
             over: None,
@@ -155,6 +157,7 @@ impl Session {
         loop {
             // What is answered later is answered before anything else happens.
             while self.owed.is_empty()
+                && self.held_back.is_none()
                 && let Some(publish) = self.next_publish(input, &mut used)
             {
                 if is_crowded() {
@@ -165,6 +168,12 @@ impl Session {
                 if self.is_slow() {
                     block(|| self.publish_all(input, &mut used, turn.as_ref()));
                 }
+            }
+            if self.held_back.is_some() {
+                // Who has it may wait for a turn.
+                turn = None;
+                self.publish_held_back(input).await;
+                continue;
             }
             while self.owed.is_empty()
                 && let Some((channel, ack)) = self.conversation.next_ack(input, &mut used)
@@ -343,33 +352,6 @@ impl Session {
         }
         self.finish();
         Ok(())
-    }
-
-    /// The server has cancelled a consumer, because its queue is gone.
-    fn consumer_cancelled(
-        &mut self,
-        number: ChannelNumber,
-        tag: ConsumerTag,
-        (queue, key): (&Handle, ConsumerKey),
-        told: bool,
-    ) {
-        let Some(channel) = self.channels.get_mut(&number) else {
-            return;
-        };
-        let is_meant =
-            |known: &ChannelConsumer| known.key == key && Arc::ptr_eq(&known.queue, queue);
-        if !channel.consumers.get(&tag).is_some_and(is_meant) {
-            return;
-        }
-        channel.consumers.remove(&tag);
-        channel.info.consumers.set(channel.consumers.len() as u64);
-        if !told && self.peer.cancel_notify.load(Ordering::Relaxed) {
-            let cancel = basic::Cancel {
-                consumer_tag: tag,
-                no_wait: true,
-            };
-            self.send(number, cancel);
-        }
     }
 
     /// Lets go of everything that the connection holds.

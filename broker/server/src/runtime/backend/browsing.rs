@@ -49,7 +49,7 @@ impl Browsing for Broker {
                     properties: got.properties.to_bytes(),
                     body: got.body,
                 };
-                match send(self, by, message) {
+                match send(self, by, message).await {
                     Ok((Published::Routed, _)) => _ = moved.insert(position),
                     Ok((published, _)) => {
                         refusal = Some(refused(published, &command, moved.len()));

@@ -77,7 +77,7 @@ pub(super) async fn publish(
     if special::check(by, &message.properties)?.reply_address {
         return Err(special::no_reply_consumer());
     }
-    let (published, commit) = send(broker, by, message)?;
+    let (published, commit) = send(broker, by, message).await?;
     if commit && !confirm(broker).await {
         return Ok(Published::Refused);
     }
@@ -85,36 +85,54 @@ pub(super) async fn publish(
 }
 
 /// Publishes a message whose properties are in order, and says whether its confirm is to be waited for.
-pub(super) fn send(
+pub(super) async fn send(
     broker: &Broker,
     by: &VhostAccess,
-    message: Owned,
+    mut message: Owned,
 ) -> Result<(Published, bool), Exception> {
     if let Some(reason) = broker.alarm() {
         let text = format!("publishers are blocked: {reason}");
         return Err(ConnectionException::resource_error(text).into());
     }
-    let mut ingress = Ingress::new(enter(broker, by)?, Arc::clone(by.user()));
-    let mut touched = Touched::default();
-    let outcome = special::publish(by, &mut ingress, message, &[], &mut touched);
-    let flushed = ingress.flush(&[], &mut touched);
-    touched.finish(&broker.committer);
-    let routed = match outcome? {
+    let (outcome, commit) = loop {
+        let (outcome, commit) = try_send(broker, by, message)?;
+        match outcome {
+            ingress::Outcome::Later(later) => message = later.decided().await,
+            outcome => break (outcome, commit),
+        }
+    };
+    let routed = match outcome {
         ingress::Outcome::Routed | ingress::Outcome::Taken => true,
         ingress::Outcome::Refused(reason) | ingress::Outcome::Rejected(reason) => {
             return Err(ChannelException::precondition_failed(reason).into());
         }
         ingress::Outcome::Full => return Ok((Published::Refused, false)),
-        ingress::Outcome::Unroutable | ingress::Outcome::Waiting => false,
+        ingress::Outcome::Unroutable | ingress::Outcome::Waiting | ingress::Outcome::Later(_) => {
+            false
+        }
     };
     let mut tally = Tally::default();
     tally.publish(1, routed, true);
     broker.counters.take(&mut tally);
     Ok(if routed {
-        (Published::Routed, flushed.commit)
+        (Published::Routed, commit)
     } else {
         (Published::Unroutable, false)
     })
+}
+
+/// As [`send`], unless somebody else has published one with the same id, and it is not decided what becomes of that one.
+fn try_send(
+    broker: &Broker,
+    by: &VhostAccess,
+    message: Owned,
+) -> Result<(ingress::Outcome, bool), Exception> {
+    let mut ingress = Ingress::new(enter(broker, by)?, Arc::clone(by.user()));
+    let mut touched = Touched::default();
+    let outcome = special::publish(by, &mut ingress, message, &[], &mut touched);
+    let flushed = ingress.flush(&[], &mut touched);
+    touched.finish(&broker.committer);
+    Ok((outcome?, flushed.commit))
 }
 
 /// Waits until all that was sent is as durable as a confirm promises; false if that takes too long.

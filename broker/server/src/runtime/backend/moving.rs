@@ -127,6 +127,9 @@ fn publish(
         Ok(ingress::Outcome::Unroutable | ingress::Outcome::Waiting) => {
             Err("the message reaches no queue".to_owned())
         }
+        Ok(ingress::Outcome::Later(_)) => {
+            Err("another message with the same id is on its way".to_owned())
+        }
         Ok(ingress::Outcome::Full) => Err("a queue is full".to_owned()),
         Ok(ingress::Outcome::Refused(reason) | ingress::Outcome::Rejected(reason)) => Err(reason),
         Err(exception) => Err(exception.text().to_owned()),

@@ -6,10 +6,9 @@
 mod exchanges;
 mod runs;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use amphora_core::deduplication::{Admission, Deduplication, IdHash, Window};
 use amphora_core::definition::{ExchangeDefinition, QueueDefinition};
@@ -17,7 +16,8 @@ use amphora_core::store::Write;
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::types::VhostName;
 use foldhash::fast::RandomState;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::committer::Committer;
 use super::timers::now_ms;
@@ -26,26 +26,34 @@ pub(super) use self::exchanges::{Deduplicators, restore};
 use self::runs::{Entry, Runs};
 pub(super) use self::runs::{Owner, Stored};
 
-/// Nobody waits longer for an id that somebody else has admitted.
-const PENDING_MAX: Duration = Duration::from_millis(200);
-
 /// The ids of one exchange or queue. A leaf in the order of locks, except that what is admitted may be published before it is noted.
 #[derive(Debug)]
 pub(super) struct Deduplicator {
     arguments: Deduplication,
     seen: Mutex<Seen>,
-    /// Ids that were pending are noted.
-    noted: Condvar,
+    /// Ids that were pending are noted, or forgotten.
+    decided: Notify,
     dropped: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Seen {
     window: Window,
-    /// Ids of messages that are not noted for the committer yet.
-    pending: HashSet<IdHash, RandomState>,
+    /// Ids that are neither noted nor forgotten yet.
+    pending: HashMap<IdHash, Admitted, RandomState>,
     /// What the store has; nothing if the owner does not outlive a restart.
     runs: Option<Runs>,
+}
+
+impl Seen {
+    /// Whether it was pending. If the window has let it go meanwhile, another one may have the id.
+    fn take_pending(&mut self, admitted: &Admitted) -> bool {
+        let same = self.pending.get(&admitted.id) == Some(admitted);
+        if same {
+            self.pending.remove(&admitted.id);
+        }
+        same
+    }
 }
 
 /// What becomes of a message with an id.
@@ -53,8 +61,10 @@ struct Seen {
 pub(super) enum Verdict {
     /// It goes on, and its id is to be [noted](Deduplicator::note) with it or [forgotten](Deduplicator::forget).
     New(Admitted),
-    /// It goes nowhere. `pending`: the one before it is not noted yet.
-    Duplicate { pending: bool },
+    /// It goes nowhere: one before it is noted.
+    Duplicate,
+    /// One before it was admitted, and is neither noted nor forgotten yet.
+    Pending(Admitted),
 }
 
 /// An id that goes on.
@@ -92,11 +102,11 @@ impl Deduplicator {
         Arc::new(Self {
             seen: Mutex::new(Seen {
                 window: Window::new(&arguments),
-                pending: HashSet::default(),
+                pending: HashMap::default(),
                 runs: owner.map(Runs::new),
             }),
             arguments,
-            noted: Condvar::new(),
+            decided: Notify::new(),
             dropped: AtomicU64::new(0),
         })
     }
@@ -124,20 +134,28 @@ impl Deduplicator {
         let at = now_ms();
         match seen.window.admit(id, at) {
             Admission::New(number) => {
-                seen.pending.insert(id);
-                Verdict::New(Admitted {
+                let admitted = Admitted {
                     id,
                     number,
                     at,
                     persistent,
-                })
+                };
+                seen.pending.insert(id, admitted);
+                Verdict::New(admitted)
             }
             Admission::Duplicate => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-                let pending = seen.pending.contains(&id);
-                Verdict::Duplicate { pending }
+                if let Some(before) = seen.pending.get(&id) {
+                    return Verdict::Pending(*before);
+                }
+                self.count_dropped();
+                Verdict::Duplicate
             }
         }
+    }
+
+    /// One goes nowhere because the one before it, which was pending, will be noted.
+    pub(super) fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether a message with this id would be a duplicate now.
@@ -148,21 +166,23 @@ impl Deduplicator {
     /// The message reached nobody: it may come again.
     pub(super) fn forget(&self, admitted: &Admitted) {
         let mut seen = self.seen.lock();
-        seen.window.forget(admitted.id);
-        seen.pending.remove(&admitted.id);
+        seen.window.forget(admitted.id, admitted.number);
+        seen.take_pending(admitted);
         drop(seen);
-        self.noted.notify_all();
+        self.decided.notify_waiters();
     }
 
-    /// The messages are noted for the committer, and now the ids are.
+    /// The messages are noted for the committer, and now the ids are, unless somebody has done so already.
     pub(super) fn note(&self, admitted: &[Admitted], committer: &Committer) {
         let mut seen = self.seen.lock();
         let seen = &mut *seen;
-        for admitted in admitted {
-            seen.pending.remove(&admitted.id);
-        }
+        let noted: Vec<Admitted> = admitted
+            .iter()
+            .filter(|admitted| seen.take_pending(admitted))
+            .copied()
+            .collect();
         if let Some(runs) = &mut seen.runs {
-            let stored = admitted.iter().filter(|admitted| admitted.persistent);
+            let stored = noted.iter().filter(|admitted| admitted.persistent);
             let entries: Vec<Entry> = stored
                 .map(|admitted| Entry {
                     id: admitted.id,
@@ -176,17 +196,18 @@ impl Deduplicator {
                 committer.define(writes);
             }
         }
-        self.noted.notify_all();
+        self.decided.notify_waiters();
     }
 
-    /// Waits until an id is noted that somebody else has admitted: never long, as nobody waits for anything between the two.
-    pub(super) fn wait_for(&self, id: IdHash) {
-        let until = Instant::now() + PENDING_MAX;
-        let mut seen = self.seen.lock();
-        while seen.pending.contains(&id) {
-            if self.noted.wait_until(&mut seen, until).timed_out() {
+    /// Waits until it is known what became of the one that has the id. It ends with its connection, if nothing else comes before.
+    pub(super) async fn decided(&self, id: IdHash) {
+        loop {
+            // From here on, nothing that happens is missed.
+            let decided = self.decided.notified();
+            if !self.seen.lock().pending.contains_key(&id) {
                 return;
             }
+            decided.await;
         }
     }
 

@@ -17,6 +17,31 @@ use crate::runtime::vhost::{Handle, VirtualHost};
 /// An id that an exchange has admitted.
 type Own = (Arc<Deduplicator>, Admitted);
 
+/// A message whose id somebody else has admitted: what becomes of that one decides whether this one is a duplicate.
+#[derive(Clone, Debug)]
+pub(in crate::runtime) struct Later {
+    pub(in crate::runtime) message: Owned,
+    deduplicator: Arc<Deduplicator>,
+    id: IdHash,
+}
+
+impl Later {
+    /// Waits until the message may be published again, and is a duplicate or takes the other one's place. Who waits must have flushed what it
+    /// has collected itself, so that no two wait for one another.
+    pub(in crate::runtime) async fn decided(self) -> Owned {
+        self.deduplicator.decided(self.id).await;
+        self.message
+    }
+}
+
+impl PartialEq for Later {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && Arc::ptr_eq(&self.deduplicator, &other.deduplicator)
+    }
+}
+
+impl Eq for Later {}
+
 /// What a flush has to do about the ids of the messages that were collected.
 #[derive(Debug, Default)]
 pub(super) struct Deduplicating {
@@ -26,26 +51,25 @@ pub(super) struct Deduplicating {
     in_hand: Option<Own>,
     /// Those of messages that wait for a plugin, with their places among these.
     waiting: VecDeque<(usize, Own)>,
-    /// Ids that others have admitted and not noted yet: the confirms of duplicates wait for them.
-    awaited: Vec<(Arc<Deduplicator>, IdHash)>,
     /// Something was noted, or was a duplicate: confirms wait for the open group.
     commit: bool,
 }
 
 impl Deduplicating {
     pub(super) fn is_empty(&self) -> bool {
-        self.admitted.is_empty() && self.awaited.is_empty() && !self.commit
+        self.admitted.is_empty() && !self.commit
     }
 
-    /// Takes duplicates out of what goes into a queue. Returns the ids that are to be noted with the others.
+    /// Takes duplicates out of what goes into a queue. Returns the ids that are to be [noted](Self::note_queue) with the others. To be called
+    /// under the queue's lock, as the messages go in: so what is pending is in the queue, and the committer knows.
     pub(super) fn filter(
         &mut self,
         queue: &Handle,
         messages: &mut Vec<MessageRef>,
-        input: &[u8],
-        owned: &[Owned],
+        (input, owned): (&[u8], &[Owned]),
+        committer: &Committer,
     ) -> Vec<Admitted> {
-        let mut fresh = Vec::new();
+        let mut fresh: Vec<Admitted> = Vec::new();
         let Some(deduplicator) = &queue.deduplicator else {
             return fresh;
         };
@@ -54,23 +78,27 @@ impl Deduplicating {
             let Some(id) = deduplicator.id(properties) else {
                 return true;
             };
-            let verdict = deduplicator.admit(id, special::is_persistent(properties));
-            match verdict {
-                Verdict::New(admitted) => fresh.push(admitted),
-                Verdict::Duplicate { pending } => {
-                    self.commit = true;
-                    // One that comes twice in this batch is noted with it.
-                    if pending && !fresh.iter().any(|own| own.id == id) {
-                        self.awaited.push((Arc::clone(deduplicator), id));
+            match deduplicator.admit(id, special::is_persistent(properties)) {
+                Verdict::New(admitted) => {
+                    fresh.push(admitted);
+                    return true;
+                }
+                Verdict::Duplicate => {}
+                Verdict::Pending(before) => {
+                    deduplicator.count_dropped();
+                    // The confirm of this one says that the id is durable. One that comes twice in this batch is noted with it.
+                    if !fresh.contains(&before) {
+                        deduplicator.note(&[before], committer);
                     }
                 }
             }
-            matches!(verdict, Verdict::New(_))
+            self.commit = true;
+            false
         });
         fresh
     }
 
-    /// The messages are in the queue.
+    /// The messages are in the queue, and the committer knows.
     pub(super) fn note_queue(&mut self, queue: &Handle, fresh: &[Admitted], committer: &Committer) {
         if let Some(deduplicator) = &queue.deduplicator
             && !fresh.is_empty()
@@ -93,10 +121,6 @@ impl Deduplicating {
             });
             deduplicator.note(&admitted, committer);
             self.commit = true;
-        }
-        // One's own are noted by now, so that no two wait for one another.
-        for (deduplicator, id) in self.awaited.drain(..) {
-            deduplicator.wait_for(id);
         }
         std::mem::take(&mut self.commit)
     }
@@ -187,12 +211,18 @@ impl Ingress {
         let persistent = special::is_persistent(content.properties());
         let admitted = match deduplicator.admit(id, persistent) {
             Verdict::New(admitted) => admitted,
-            Verdict::Duplicate { pending } => {
-                self.deduplicating.commit = true;
-                if pending && !self.deduplicating.is_own(deduplicator, id) {
-                    let awaited = (Arc::clone(deduplicator), id);
-                    self.deduplicating.awaited.push(awaited);
+            Verdict::Pending(_) if !self.deduplicating.is_own(deduplicator, id) => {
+                return Ok(Outcome::Later(Box::new(Later {
+                    message: content.into(),
+                    deduplicator: Arc::clone(deduplicator),
+                    id,
+                })));
+            }
+            verdict => {
+                if verdict != Verdict::Duplicate {
+                    deduplicator.count_dropped();
                 }
+                self.deduplicating.commit = true;
                 return Ok(Outcome::Taken);
             }
         };

@@ -56,28 +56,29 @@ impl Ingress {
         };
         let committer = &self.vhost.committer;
         let now = self.expiring.then(now_ms);
-        let fresh = self
-            .deduplicating
-            .filter(&slot.queue, &mut slot.messages, buffer, &self.owned);
-        let batch = Collected {
-            input: buffer,
-            owned: &self.owned,
-            messages: &slot.messages,
-        };
-        let effects = slot
+        let deduplicating = &mut self.deduplicating;
+        let published = slot
             .queue
             .with(committer, &mut self.touched, |model, sink| {
                 if let Some(now) = now {
                     model.tell_time(now);
                 }
-                ((), model.publish(&batch, sink))
+                let (queue, messages) = (&slot.queue, &mut slot.messages);
+                let fresh = deduplicating.filter(queue, messages, (buffer, &self.owned), committer);
+                let batch = Collected {
+                    input: buffer,
+                    owned: &self.owned,
+                    messages,
+                };
+                (fresh, model.publish(&batch, sink))
             });
-        if effects.is_some_and(|((), effects)| effects.commit) {
-            self.flushed.commit = true;
-            committer.published(slot.bytes);
+        if let Some((fresh, effects)) = published {
+            if effects.commit {
+                self.flushed.commit = true;
+                committer.published(slot.bytes);
+            }
+            deduplicating.note_queue(&slot.queue, &fresh, committer);
         }
-        self.deduplicating
-            .note_queue(&slot.queue, &fresh, committer);
         if slot.queue.is_over() {
             self.flushed.over = Some(Arc::clone(&slot.queue));
         }

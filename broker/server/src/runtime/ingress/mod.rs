@@ -43,6 +43,7 @@ use super::vhost::{Handle, VirtualHost};
 
 use self::asking::Asking;
 use self::deduplicating::Deduplicating;
+pub(super) use self::deduplicating::Later;
 use self::flush::Flushed;
 pub(super) use self::outcome::{Answered, Outcome, Ticket, Way};
 use self::routes::{Routes, To};

@@ -3,6 +3,7 @@
 use amphora_protocol::wire::types::ChannelNumber;
 
 use super::Owned;
+use super::deduplicating::Later;
 
 /// Who waits for what becomes of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(in crate::runtime) enum Outcome {
     Unroutable,
     /// A plugin is to be asked, together with messages that follow: see [`Ingress::take_answered`](super::Ingress::take_answered).
     Waiting,
+    /// Nothing yet: somebody else has published one with the same id. It is to be published again [when it is known](Later::decided) what became of that one.
+    Later(Box<Later>),
     /// A plugin took it out of the way. The publisher need not know.
     Taken,
     /// A queue is full and refuses it, whatever others do. The publisher must know, and the message is not returned.
@@ -43,7 +46,7 @@ impl Outcome {
     pub(super) fn and(self, other: Self) -> Self {
         let weight = |outcome: &Self| match outcome {
             Self::Unroutable => 0,
-            Self::Waiting | Self::Taken => 1,
+            Self::Waiting | Self::Later(_) | Self::Taken => 1,
             Self::Routed => 2,
             Self::Rejected(_) => 3,
             Self::Full => 4,

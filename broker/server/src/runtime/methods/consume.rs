@@ -1,9 +1,10 @@
 //! Consumers: basic.consume, basic.cancel.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use amphora_core::queue::{ConsumerOptions, Effects};
+use amphora_core::queue::{ConsumerKey, ConsumerOptions, Effects};
 use amphora_core::stream::Subscription;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
 use amphora_protocol::wire::method::basic;
@@ -232,6 +233,34 @@ impl Session {
             self.send(number, ok);
         }
         Ok(())
+    }
+
+    /// The server has cancelled a consumer, because its queue is gone.
+    pub(in crate::runtime) fn consumer_cancelled(
+        &mut self,
+        number: ChannelNumber,
+        tag: ConsumerTag,
+        (queue, key): (&Handle, ConsumerKey),
+        told: bool,
+    ) {
+        let Some(channel) = self.channels.get_mut(&number) else {
+            return;
+        };
+        let is_meant =
+            |known: &ChannelConsumer| known.key == key && Arc::ptr_eq(&known.queue, queue);
+        if !channel.consumers.get(&tag).is_some_and(is_meant) {
+            return;
+        }
+        channel.consumers.remove(&tag);
+        channel.info.consumers.set(channel.consumers.len() as u64);
+        self.tell_of_consumer("consumer.deleted", number, &tag, queue);
+        if !told && self.peer.cancel_notify.load(Ordering::Relaxed) {
+            let cancel = basic::Cancel {
+                consumer_tag: tag,
+                no_wait: true,
+            };
+            self.send(number, cancel);
+        }
     }
 }
 

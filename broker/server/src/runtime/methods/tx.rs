@@ -57,7 +57,7 @@ impl Session {
         let transaction = self.next_transaction(channel)?;
         let mut accepted = true;
         for (message, mandatory) in transaction.publishes {
-            accepted &= self.publish_owned(channel, message, mandatory)?;
+            accepted &= self.publish_owned(channel, message, mandatory).await?;
         }
         for withheld in transaction.settlements {
             self.apply(channel, &withheld);

@@ -255,7 +255,7 @@ fn publish_one(ingress: &mut Ingress, message: &Outgoing) -> Result<(), String> 
         body: message.body.clone(),
     };
     match ingress.publish_internal(message) {
-        Ok(Outcome::Routed | Outcome::Waiting | Outcome::Taken) => Ok(()),
+        Ok(Outcome::Routed | Outcome::Waiting | Outcome::Later(_) | Outcome::Taken) => Ok(()),
         Ok(Outcome::Unroutable) => Err("no queue is bound for it".to_owned()),
         Ok(Outcome::Full) => Err("a queue is full".to_owned()),
         Ok(Outcome::Refused(error) | Outcome::Rejected(error)) => Err(error),
