@@ -1,6 +1,7 @@
 //! What the broker itself publishes: events, and the firehose.
 
 mod changes;
+mod consumers;
 mod firehose;
 
 use std::time::{Duration, Instant};

@@ -128,6 +128,7 @@ impl Session {
             return;
         };
         channel.info.consumers.set(channel.consumers.len() as u64);
+        self.tell_of_consumer("consumer.deleted", number, tag, &consumer.queue);
         consumer
             .queue
             .with(&self.broker.committer, &mut self.touched, |model, sink| {

@@ -70,13 +70,17 @@ impl Events {
         let Some(vhost) = self.vhost.clone() else {
             return;
         };
+        let Fields(headers) = fields();
+        let mut encoded = Vec::new();
+        headers.encode(&mut encoded);
+        let bytes = key.len() + encoded.len();
         let event = Announcement::Event {
             vhost,
             key: key.to_owned(),
-            headers: fields().0,
+            headers,
             time_ms: now_ms(),
         };
-        self.announcer.send(event, 0);
+        self.announcer.send(event, bytes);
     }
 
     /// Takes note of why publishers are blocked now, and tells of a change.
