@@ -121,7 +121,7 @@ fn one_that_was_killed_in_the_middle_has_failed_too() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=dead durable
         a1 < queue.declare-ok queue=dead
-        a1 > queue.declare queue=q durable arguments={x-retry-max-attempts: 2, x-retry-delay: 400, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
+        a1 > queue.declare queue=q durable arguments={x-retry-max-attempts: 2, x-retry-delay: 1500, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
         a1 < queue.declare-ok queue=q
         a1 > confirm.select
         a1 < confirm.select-ok
