@@ -1,12 +1,14 @@
 //! From an exchange to queues.
 
 mod explain;
+mod varies;
 
 use std::sync::Arc;
 
 use amphora_protocol::exception::{ChannelException, Exception};
 
 pub use self::explain::{Alternate, AskedStep, Explained, Reached, Step, Why};
+pub use self::varies::Varies;
 use crate::definition::ExchangeDefinition;
 use crate::exchange::{Lookup, Marks, Matcher, MessageHeaders, Target, Walk, delay_ms};
 use crate::hook::ExchangeHook;
@@ -27,18 +29,6 @@ pub struct Routed<Q> {
     /// The exchanges on the way whose plugins must be asked, each once: see [`Topology::resume`].
     pub asked: Vec<Asked>,
     scratch: Scratch,
-}
-
-/// What decides where a message goes, beside the exchange and its routing keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Varies {
-    /// Nothing: all messages with the same routing keys have the same answer.
-    #[default]
-    Never,
-    /// Its properties, headers included: messages with the same bytes of them have the same answer.
-    WithProperties,
-    /// More than that: the answer may be another for each message.
-    Always,
 }
 
 /// An exchange that only its plugin can route for.
