@@ -91,7 +91,7 @@ def _retry_flaky(verdict: Verdict, known: Expectations, run: Run) -> None:
 def _broker(options: argparse.Namespace, suite: Suite) -> Iterator[tuple[Address, Broker | None]]:
     """The running broker that was named, or a fresh one for the suite."""
     if options.broker:
-        yield replace(options.broker, tls_port=options.tls_port), None
+        yield replace(options.broker, tls_port=options.tls_port, http_port=options.http_port), None
         return
     log = cache_dir() / "results" / f"{suite.name}.broker.log"
     with Broker(options.start, log, _configuration(suite), tls=suite.tls is not None) as broker:
@@ -129,6 +129,12 @@ def _options() -> argparse.Namespace:
         type=int,
         metavar="PORT",
         help="where the running broker listens for TLS, with the certificates of aiormq's tests",
+    )
+    parser.add_argument(
+        "--http-port",
+        type=int,
+        metavar="PORT",
+        help="where the running broker has its management API",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--suites", type=lambda text: text.split(","), metavar="NAME,NAME")

@@ -1,10 +1,12 @@
 """Of the runner itself: `python3 -m unittest discover --start-directory tests/clients/runner`."""
 
+import os
 import socket
 import sys
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -75,6 +77,28 @@ test hangs ...
             },
         )
 
+    def test_java(self):
+        output = """
+test QueueTest.works
+passed QueueTest.works
+test QueueTest.breaks
+java.lang.AssertionError: expected <1>, but it is <2>
+failed QueueTest.breaks: java.lang.AssertionError: expected <1>, but it is <2>
+test QueueTest.waits
+skipped QueueTest.waits: for a reason
+passed by: a line that a test prints
+test QueueTest.hangs
+"""
+        self.assertEqual(
+            tools.read_java(output),
+            {
+                "QueueTest.works": "passed",
+                "QueueTest.breaks": "failed",
+                "QueueTest.waits": "skipped",
+                "QueueTest.hangs": "failed",
+            },
+        )
+
     def test_node(self):
         report = ElementTree.fromstring(
             """<testsuites>
@@ -102,6 +126,18 @@ test hangs ...
                 "test/x.test.js": "failed",
             },
         )
+
+
+class Missing(unittest.TestCase):
+    """What is said of a tool that is not there."""
+
+    def test_jdk(self):
+        run = tools.Run(suite.load("java"), Path("sources"), Address("127.0.0.1", 1), Path("log"))
+        with (
+            mock.patch.dict(os.environ, PATH=""),
+            self.assertRaisesRegex(RuntimeError, "^no javac: .*openjdk-17-jdk-headless"),
+        ):
+            run.tests()
 
 
 class Slowing(unittest.TestCase):

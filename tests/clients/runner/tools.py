@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -46,6 +47,7 @@ class Run:
             "user": self.address.user,
             "password": self.address.password,
             "tls_port": self.address.tls_port or 0,
+            "http_port": self.address.http_port or 0,
             "suite": self.suite.folder,
             "sources": self.sources,
         }
@@ -211,9 +213,43 @@ def _go(run: Run) -> tuple[Results, str | None]:
     return results, complaint
 
 
+def _java(run: Run) -> tuple[Results, str | None]:
+    """A program of our own, compiled anew: it takes tests' names, and prints what became of each."""
+    for program in ("javac", "java"):
+        if shutil.which(program) is None:
+            raise RuntimeError(
+                f"no {program}: a JDK of version 17 or newer is missing"
+                " (Debian's package is openjdk-17-jdk-headless)"
+            )
+    classes = run.sources / "classes"
+    jars = [run.sources / jar for jar in run.suite.source["class_path"]]
+    class_path = os.pathsep.join(str(path) for path in [classes, *jars])
+    compiler = ["javac", "--release=17", "-encoding", "UTF-8", "-cp", class_path, "-d", classes]
+    subprocess.run([*compiler, *sorted(run.sources.glob("*.java"))], check=True)
+    command = ["java", "-cp", class_path, *run.suite.arguments, *run.only]
+    output, complaint = run.execute(command, run.sources, {})
+    results = read_java(output)
+    if not results:
+        complaint = complaint or f"java ran no test: {output[-500:]}"
+    return results, complaint
+
+
+JAVA_LINE = re.compile(r"(test|passed|failed|skipped) (\w+\.\w+)(?=:|$)")
+
+
+def read_java(output: str) -> Results:
+    """Tests by their class and name; one that never said how it ended has failed."""
+    results: Results = {}
+    for line in output.splitlines():
+        if match := JAVA_LINE.match(line):
+            results[match[2]] = FAILED if match[1] == "test" else match[1]
+    return results
+
+
 TOOLS: dict[str, Callable[[Run], tuple[Results, str | None]]] = {
     "pytest": _pytest,
     "node": _node,
     "cargo": _cargo,
     "go": _go,
+    "java": _java,
 }
