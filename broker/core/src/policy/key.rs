@@ -26,7 +26,9 @@ pub(super) enum Meaning {
     Rule,
     /// A limit: the smaller one wins.
     Limit,
-    /// Likewise, and an operator policy may set it.
+    /// Likewise, and 0 stands for no limit.
+    Timeout,
+    /// A limit that an operator policy may set, too.
     OperatorLimit,
     /// None here: it is kept and shown.
     Kept,
@@ -111,6 +113,7 @@ impl Key {
     ) -> &'a FieldValue {
         match self.meaning {
             Meaning::Limit | Meaning::OperatorLimit => smaller(argument, policy),
+            Meaning::Timeout => sooner(argument, policy),
             _ => argument,
         }
     }
@@ -123,6 +126,7 @@ impl Key {
     ) -> &'a FieldValue {
         match self.meaning {
             Meaning::Limit | Meaning::OperatorLimit => smaller(policy, operator),
+            Meaning::Timeout => sooner(policy, operator),
             _ => operator,
         }
     }
@@ -170,6 +174,15 @@ fn is_name(text: &str) -> bool {
 /// The smaller of two limits, which are numbers or ages. A negative number stands for no limit.
 fn smaller<'a>(a: &'a FieldValue, b: &'a FieldValue) -> &'a FieldValue {
     if limit(b) < limit(a) { b } else { a }
+}
+
+/// The smaller of two numbers of which 0 stands for no limit.
+fn sooner<'a>(a: &'a FieldValue, b: &'a FieldValue) -> &'a FieldValue {
+    match (a.as_integer(), b.as_integer()) {
+        (Some(0), _) => b,
+        (_, Some(0)) => a,
+        _ => smaller(a, b),
+    }
 }
 
 fn limit(value: &FieldValue) -> u64 {

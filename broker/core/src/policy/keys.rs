@@ -86,7 +86,7 @@ pub(super) const KEYS: &[Key] = &[
         "consumer-timeout",
         "consumer timeout",
         COUNT,
-        Meaning::Limit,
+        Meaning::Timeout,
     ),
     key(
         "delayed-retry-type",

@@ -256,6 +256,19 @@ fn an_operator_may_only_narrow_and_a_negative_limit_is_none() {
 }
 
 #[test]
+fn no_timeout_is_longer_than_any() {
+    let timeout = |argument: i32, policy: i32| {
+        let declared = queue("classic", &[("x-consumer-timeout", argument.into())]);
+        let (arguments, _) = merged(&declared, &[("consumer-timeout", policy.into())], &[]);
+        arguments.consumer_timeout
+    };
+    assert_eq!(
+        [timeout(0, 5), timeout(5, 0), timeout(7, 5), timeout(0, 0)],
+        [5, 5, 5, 0].map(|ms| (ms > 0).then(|| Duration::from_millis(ms)))
+    );
+}
+
+#[test]
 fn a_routing_key_without_an_exchange_changes_nothing() {
     let declared = queue("classic", &[]);
     let (arguments, _) = merged(
