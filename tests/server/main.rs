@@ -1,6 +1,7 @@
 //! The broker as its users meet it: its process, its sockets, its bytes.
 
 mod clients;
+mod dead_letters;
 mod definitions;
 mod delays;
 mod disk;

@@ -136,3 +136,38 @@ fn at_least_once_needs_a_queue_that_refuses() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=dead delivery_tag=3 exchange=amq.fanout routing_key=q "two" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"} delivery_mode=2
     "#]])
 }
+
+#[test]
+fn a_queue_that_has_a_letter_does_not_get_it_again_because_another_is_full() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=open durable
+        a1 < queue.declare-ok queue=open
+        a1 > queue.bind queue=open exchange=amq.fanout
+        a1 < queue.bind-ok
+        a1 > queue.declare queue=full durable arguments={x-max-length: 1, x-overflow: "reject-publish"}
+        a1 < queue.declare-ok queue=full
+        a1 > queue.bind queue=full exchange=amq.fanout
+        a1 < queue.bind-ok
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-overflow: "reject-publish", x-dead-letter-exchange: "amq.fanout", x-dead-letter-strategy: "at-least-once"}
+        a1 < queue.declare-ok queue=q
+        b1 > basic.consume queue=open consumer_tag=open no_ack
+        b1 < basic.consume-ok consumer_tag=open
+        a1 > basic.publish routing_key=q "one"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "one"
+        a1 > basic.reject delivery_tag=1
+        b1 < basic.deliver consumer_tag=open delivery_tag=1 exchange=amq.fanout routing_key=q "one" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+        a1 > basic.publish routing_key=q "two"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=2 routing_key=q "two"
+        a1 > basic.reject delivery_tag=2
+        # It does not wait for the other one.
+        b1 < basic.deliver consumer_tag=open delivery_tag=2 exchange=amq.fanout routing_key=q "two" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+        c1 > basic.consume queue=full consumer_tag=full no_ack
+        c1 < basic.consume-ok consumer_tag=full
+        c1 < basic.deliver consumer_tag=full delivery_tag=1 exchange=amq.fanout routing_key=q "one" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+        c1 < basic.deliver consumer_tag=full delivery_tag=2 exchange=amq.fanout routing_key=q "two" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+        a1 > basic.publish routing_key=open "the next"
+        b1 < basic.deliver consumer_tag=open delivery_tag=3 routing_key=open "the next"
+    "#]])
+}

@@ -191,3 +191,21 @@ fn a_durable_queue_and_its_messages_age_while_the_broker_is_away() -> anyhow::Re
         a1 < basic.get-empty
     "#]])
 }
+
+#[test]
+fn what_expires_by_itself_does_so_after_a_crash_though_nobody_looks() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=dead durable
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.declare queue=q durable arguments={x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
+        a1 < queue.declare-ok queue=q
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish routing_key=q "one" delivery_mode=2 expiration=1500
+        a1 < basic.ack delivery_tag=1
+        the broker crashes
+        b1 > basic.consume queue=dead consumer_tag=dead no_ack
+        b1 < basic.consume-ok consumer_tag=dead
+        b1 < basic.deliver consumer_tag=dead delivery_tag=1 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "expired", queue: "q", time: nowT, exchange: "", routing-keys: ["q"], original-expiration: "1500"}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "expired", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "expired"} delivery_mode=2
+    "#]])
+}

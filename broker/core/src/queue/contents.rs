@@ -60,13 +60,19 @@ impl<C> Queue<C> {
     fn ready_away(&self) -> u64 {
         let away = |segment: &Segment| {
             let away = u64::from(segment.live).saturating_sub(segment.in_memory());
-            if away == 0 || self.levels.is_some() || segment.base >= self.head {
+            let all_ready = segment.base >= self.head.max(self.aside_to);
+            if away == 0 || self.levels.is_some() || all_ready {
                 return away;
             }
-            let came_back = self.returned.range(segment.base..segment.end()).count() as u64;
-            let ahead = (self.head.min(segment.end())..segment.end())
-                .filter(|position| segment.flags(segment.index(*position)) & SETTLED == 0);
-            came_back + ahead.count() as u64
+            let mut positions = segment.base..segment.end();
+            if segment.unread {
+                // Which positions its records have is not known yet, but how many.
+                positions.end = positions.end.min(self.aside_to);
+                let aside = positions.filter(|&position| self.is_aside(position));
+                return away.saturating_sub(aside.count() as u64);
+            }
+            let came_back = self.returned.range(positions.clone()).count() as u64;
+            came_back + self.ready_ahead(positions).count() as u64
         };
         self.log.segments.iter().map(away).sum()
     }

@@ -64,14 +64,14 @@ impl DeathReason {
 pub enum Burial {
     /// It is where dead letters go, or nobody wants it.
     Done,
-    /// It could not be published now, and must not be lost.
+    /// It could not be published now, and must not be lost: it is held up.
     Later,
 }
 
 /// Why a look at the dying ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// There are no more, or these were enough.
+    /// There are no more that are not held up, or these were enough.
     End,
     /// The next one must be read back first: look again when [`Queue::page_in`] has been called.
     Away,
@@ -83,8 +83,10 @@ pub(super) struct Deaths {
     wanted: bool,
     /// Dead letters that cannot be published stay, and count as what the queue holds.
     pub(super) lasting: bool,
-    /// In the order in which they are to be buried.
+    /// In the order of their deaths.
     dying: VecDeque<Position>,
+    /// The first so many were tried, and could not be published.
+    held_up: usize,
     reasons: BTreeMap<Position, DeathReason>,
 }
 
@@ -108,7 +110,7 @@ impl Deaths {
         self.dying.len()
     }
 
-    /// All that are dying, in the order in which they are to be buried.
+    /// All that are dying, in the order of their deaths.
     #[cfg(test)]
     pub(super) fn positions(&self) -> impl Iterator<Item = Position> {
         self.dying.iter().copied()
@@ -117,6 +119,8 @@ impl Deaths {
     /// How many of the dying are in a stretch of the log that is lost; they are forgotten.
     pub(super) fn forget(&mut self, positions: &Range<Position>) -> u64 {
         let before = self.dying.len();
+        let held_up = self.dying.iter().take(self.held_up);
+        self.held_up = held_up.filter(|at| !positions.contains(at)).count();
         self.dying.retain(|position| !positions.contains(position));
         self.reasons
             .retain(|position, _| !positions.contains(position));
@@ -148,22 +152,27 @@ impl<C> Queue<C> {
         self.deaths.count()
     }
 
-    /// Shows the first of the dying, at most `max`, in the order of their deaths, to `look`: each is to be published, and
+    /// Those of them that could not be published when it was tried last.
+    pub fn held_up_count(&self) -> usize {
+        self.deaths.held_up
+    }
+
+    /// Shows the first of the dying that are not held up, at most `max`, in the order of their deaths, to `look`: each is to be published, and
     /// [buried](Queue::bury) then. Stops before one that must be read back first, and says whether it did. One that is not there any
     /// more is shown as nothing.
     pub fn dying(
         &mut self,
         max: usize,
-        mut look: impl FnMut(DeathReason, Option<Message<'_>>),
+        mut look: impl FnMut(Position, DeathReason, Option<Message<'_>>),
     ) -> (Stop, Effects) {
         let mut shown = 0;
         while shown < max
-            && let Some(&position) = self.deaths.dying.get(shown)
+            && let Some(&position) = self.deaths.dying.get(self.deaths.held_up + shown)
             && let Some(reason) = self.deaths.reason(position)
         {
             match self.log.at(position) {
-                At::Message { message, .. } => look(reason, Some(message)),
-                At::Settled => look(reason, None),
+                At::Message { message, .. } => look(position, reason, Some(message)),
+                At::Settled => look(position, reason, None),
                 At::Away => return (Stop::Away, self.want(position)),
             }
             shown += 1;
@@ -171,26 +180,34 @@ impl<C> Queue<C> {
         (Stop::End, Effects::default())
     }
 
-    /// Says what became of the first of the dying, in their order. Those that come later go to the end.
-    pub fn bury(&mut self, burials: impl IntoIterator<Item = Burial>) -> Effects {
-        for burial in burials {
-            let Some(position) = self.deaths.dying.pop_front() else {
-                break;
-            };
+    /// Says what became of those that were shown last, or of the first of them, in their order. One that was lost meanwhile is passed
+    /// over. Those that come later keep their places, and are not shown before [`Queue::try_again`].
+    pub fn bury(&mut self, burials: impl IntoIterator<Item = (Position, Burial)>) -> Effects {
+        for (position, burial) in burials {
+            let deaths = &mut self.deaths;
+            if deaths.dying.get(deaths.held_up) != Some(&position) {
+                continue;
+            }
             match burial {
                 Burial::Done => {
-                    self.deaths.reasons.remove(&position);
+                    deaths.dying.remove(deaths.held_up);
+                    deaths.reasons.remove(&position);
                     self.forget_attempts(position);
                     self.log.settle(position);
                     self.counters.dead_lettered += 1;
                 }
-                Burial::Later => self.deaths.dying.push_back(position),
+                Burial::Later => deaths.held_up += 1,
             }
         }
         Effects {
             settle: self.durable,
             ..Effects::default()
         }
+    }
+
+    /// What is held up is shown again: it may be published now.
+    pub fn try_again(&mut self) {
+        self.deaths.held_up = 0;
     }
 
     /// Gives up the ready message at `position`, of `bytes`.

@@ -11,7 +11,7 @@ use super::block::REDELIVERED;
 use super::death::DeathReason;
 use super::log::{At, Log};
 use super::returns::Attempts;
-use super::{Accepted, Effects, Queue, Sink};
+use super::{Accepted, Effects, GIVEN_UP_MAX, Queue, Sink};
 
 /// Messages assigned before they are encoded: bounds the work under one hold of the queue's lock.
 const ASSIGNED_MAX: usize = 4096;
@@ -22,6 +22,8 @@ struct Assigned {
     count: usize,
     /// The position that stopped it because it is not in memory.
     away: Option<Position>,
+    /// Messages that had expired.
+    given_up: usize,
     effects: Effects,
 }
 
@@ -38,6 +40,7 @@ impl<C> Queue<C> {
             return effects;
         }
         self.consumers.refresh(|consumer| sink.room(consumer));
+        let mut given_up = 0;
         while self.ready > 0 {
             if !self.consumers.any_available() {
                 if self.ask_again(sink) {
@@ -45,13 +48,17 @@ impl<C> Queue<C> {
                 }
                 break;
             }
-            let assigned = self.assign();
+            let assigned = self.assign(GIVEN_UP_MAX - given_up);
+            given_up += assigned.given_up;
             effects = effects.and(assigned.effects);
             if assigned.count > 0 {
                 effects = effects.and(self.encode(sink));
             }
             if let Some(position) = assigned.away {
                 return effects.and(self.want(position));
+            }
+            if effects.more {
+                break;
             }
         }
         effects
@@ -110,8 +117,8 @@ impl<C> Queue<C> {
         direct
     }
 
-    /// Assigns ready messages to consumers.
-    fn assign(&mut self) -> Assigned {
+    /// Assigns ready messages to consumers, and gives up what has expired among them, but not more than so many.
+    fn assign(&mut self, given_up_max: usize) -> Assigned {
         let mut assigned = Assigned::default();
         while assigned.count < ASSIGNED_MAX {
             let Some(position) = self.next_ready() else {
@@ -138,6 +145,11 @@ impl<C> Queue<C> {
                 }
             };
             if self.expiry.is_over(expires_at) {
+                if assigned.given_up == given_up_max {
+                    assigned.effects.more = true;
+                    break;
+                }
+                assigned.given_up += 1;
                 let died = self.discard(position, bytes, DeathReason::Expired);
                 assigned.effects = assigned.effects.and(died);
                 continue;

@@ -9,10 +9,7 @@ use crate::store::Position;
 
 use super::death::DeathReason;
 use super::log::{At, Log};
-use super::{Effects, Queue};
-
-/// Messages that expire in one go: a million of them must not keep the queue's lock.
-const EXPIRED_MAX: usize = 4096;
+use super::{Effects, GIVEN_UP_MAX, Queue};
 
 /// Times are in milliseconds since the Unix epoch.
 #[derive(Debug, Default)]
@@ -66,10 +63,8 @@ impl<C> Queue<C> {
     /// whose time to live is 0 has had its chance when `dispatch` has run.
     pub fn expire(&mut self) -> Effects {
         let mut effects = Effects::default();
-        for _ in 0..EXPIRED_MAX {
-            let Some(position) = self.expiring_head() else {
-                break;
-            };
+        let mut given_up = 0;
+        while let Some(position) = self.expiring_head() {
             let (bytes, expires_at) = match self.log.at(position) {
                 At::Message {
                     message,
@@ -79,9 +74,11 @@ impl<C> Queue<C> {
                 At::Away => return effects.and(self.want(position)),
                 At::Settled => break,
             };
-            if expires_at.is_none_or(|at| at > self.expiry.now) {
+            let is_over = expires_at.is_some_and(|at| at <= self.expiry.now);
+            if !is_over || given_up == GIVEN_UP_MAX {
                 break;
             }
+            given_up += 1;
             effects = effects.and(self.discard(position, bytes, DeathReason::Expired));
         }
         effects

@@ -1,9 +1,7 @@
 //! basic.get: messages out of turn.
 
 use crate::message::Delivery;
-use crate::store::Position;
 
-use super::death::DeathReason;
 use super::log;
 use super::{Effects, Queue};
 
@@ -14,6 +12,8 @@ pub enum Get<R> {
     Empty,
     /// The next message must be read back first: ask again when [`Queue::page_in`] has been called.
     Away,
+    /// More has expired than is given up in one go: ask again, after others had their turn.
+    Later,
     /// What the caller made of the message.
     Message(R),
 }
@@ -27,9 +27,7 @@ impl<C> Queue<C> {
     ) -> (Get<R>, Effects) {
         self.renew();
         let expired = self.expire();
-        let (next, more) = self.next_in_time();
-        let expired = expired.and(more);
-        let Some(position) = next else {
+        let Some(position) = self.next_ready() else {
             self.counters.got_nothing += 1;
             return (Get::Empty, expired);
         };
@@ -37,11 +35,14 @@ impl<C> Queue<C> {
         let log::At::Message {
             message,
             redelivered,
-            ..
+            expires_at,
         } = self.log.at(position)
         else {
             return (Get::Away, expired.and(self.want(position)));
         };
+        if self.expiry.is_over(expires_at) {
+            return (Get::Later, expired);
+        }
         self.counters.redelivered += u64::from(redelivered);
         let bytes = message.body.len();
         let result = take(
@@ -67,26 +68,5 @@ impl<C> Queue<C> {
             ..expired
         };
         (Get::Message(result), effects)
-    }
-
-    /// The next message to go out whose time is not over: more may have expired than [`Queue::expire`] lets go at once.
-    fn next_in_time(&mut self) -> (Option<Position>, Effects) {
-        let mut effects = Effects::default();
-        while let Some(position) = self.next_ready() {
-            let log::At::Message {
-                message,
-                expires_at,
-                ..
-            } = self.log.at(position)
-            else {
-                return (Some(position), effects);
-            };
-            let bytes = message.body.len();
-            if !self.expiry.is_over(expires_at) {
-                return (Some(position), effects);
-            }
-            effects = effects.and(self.discard(position, bytes, DeathReason::Expired));
-        }
-        (None, effects)
     }
 }

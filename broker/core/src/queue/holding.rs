@@ -50,6 +50,7 @@ impl<C> Queue<C> {
                 let position = segment.base + index as Position;
                 let is_ready = position >= self.head || self.returned.contains(&position);
                 if is_ready
+                    && !(position < self.aside_to && self.is_aside(position))
                     && segment.flags(index) & SETTLED == 0
                     && let Some(message) = block.message(index)
                 {
@@ -74,11 +75,7 @@ impl<C> Queue<C> {
     /// is asked for. Not for queues with priorities.
     pub fn browse(&mut self, mut see: impl FnMut(Message<'_>)) -> (bool, Effects) {
         let mut ready: Vec<Position> = self.returned.iter().copied().collect();
-        let mut next = self.log.next_live(self.head);
-        while next < self.log.tail() {
-            ready.push(next);
-            next = self.log.next_live(next + 1);
-        }
+        ready.extend(self.ready_ahead(self.head..self.log.tail()));
         for position in ready {
             match self.log.at(position) {
                 At::Message { message, .. } => see(message),

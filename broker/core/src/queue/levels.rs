@@ -212,7 +212,10 @@ impl<C> Queue<C> {
     /// A message that is not settled is ready again.
     pub(super) fn relist(&mut self, position: Position) {
         let Some(levels) = &mut self.levels else {
-            self.returned.insert(position);
+            // All that is live ahead of the head is ready.
+            if position < self.head {
+                self.returned.insert(position);
+            }
             return;
         };
         if let Some(segment) = self.log.segment_of(position)

@@ -6,7 +6,7 @@ use crate::queue_arguments::{Overflow, QueueArguments};
 
 use super::death::DeathReason;
 use super::log::At;
-use super::{Effects, Queue};
+use super::{Effects, GIVEN_UP_MAX, Queue};
 
 #[derive(Debug, Default)]
 pub(super) struct Limits {
@@ -70,13 +70,20 @@ impl<C> Queue<C> {
         self.counters.refused += count;
     }
 
-    /// Lets messages at the head go until the queue is as short as it may be. One that is away goes when it is back.
+    /// Lets messages at the head go until the queue is as short as it may be; if that is much, only some of them. One that is away goes
+    /// when it is back.
     pub(super) fn trim(&mut self) -> Effects {
         let mut effects = Effects::default();
         if self.limits.is_none() || self.limits.overflow != Overflow::DropHead {
             return effects;
         }
+        let mut given_up = 0;
         while self.is_too_long() {
+            if given_up == GIVEN_UP_MAX {
+                effects.more = true;
+                break;
+            }
+            given_up += 1;
             let Some(position) = self.next_ready() else {
                 break;
             };

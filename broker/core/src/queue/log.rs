@@ -116,13 +116,13 @@ impl Log {
         self.segments.push_back(segment);
     }
 
-    /// Lets a segment's block go if it can be read back, unless it is the last. Messages from `head` on are held by nobody.
-    pub(super) fn page_out(&mut self, at: usize, head: Position) {
+    /// Lets a segment's block go if it can be read back, unless it is the last. All from `known_from` on are ready.
+    pub(super) fn page_out(&mut self, at: usize, known_from: Position) {
         if at + 1 < self.segments.len()
             && let Some(segment) = self.segments.get_mut(at)
         {
             let before = segment.memory();
-            if segment.page_out(segment.base < head) {
+            if segment.page_out(segment.base < known_from) {
                 self.resident -= before;
             }
         }

@@ -31,6 +31,7 @@ mod settlement;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::message::{Batch, Delivery, Message};
 use crate::store::{Position, QueueId};
@@ -81,6 +82,8 @@ pub struct Effects {
     pub page_in: bool,
     /// Messages died and are to be published: see [`Queue::dying`].
     pub bury: bool,
+    /// There is more to be given up than in one go: [`Queue::dispatch`] is due again, after others had their turn.
+    pub more: bool,
 }
 
 impl Effects {
@@ -92,9 +95,13 @@ impl Effects {
             settle: self.settle | other.settle,
             page_in: self.page_in | other.page_in,
             bury: self.bury | other.bury,
+            more: self.more | other.more,
         }
     }
 }
+
+/// Messages that are given up in one go: a million of them must not keep the queue's lock.
+const GIVEN_UP_MAX: usize = if cfg!(test) { 5 } else { 4096 };
 
 /// One queue's state, for consumers on connections `C`.
 #[derive(Debug)]
@@ -102,8 +109,11 @@ pub struct Queue<C> {
     id: QueueId,
     durable: bool,
     log: Log,
-    /// Everything below was delivered at least once, or is settled, or is in `returned`.
+    /// Everything below was delivered at least once, or is settled, or is in `returned`. From here on, all that is live is ready, but for
+    /// what is [set aside](Self::is_aside).
     head: Position,
+    /// Nothing is set aside from here on: only a restart sets aside what is ahead of the head.
+    aside_to: Position,
     /// Delivered before and ready again.
     returned: BTreeSet<Position>,
     /// Only if the queue has priorities; `returned` is empty then.
@@ -135,6 +145,7 @@ impl<C> Queue<C> {
             durable,
             log: Log::new(durable),
             head: 0,
+            aside_to: 0,
             returned: BTreeSet::new(),
             levels: None,
             ready: 0,
@@ -305,7 +316,24 @@ impl<C> Queue<C> {
             return Some(position);
         }
         self.head = self.log.next_live(self.head);
+        while self.head < self.aside_to && self.is_aside(self.head) {
+            self.head = self.log.next_live(self.head + 1);
+        }
         (self.head < self.log.tail()).then_some(self.head)
+    }
+
+    /// Whether a live message is ready for nobody, and held by nobody: it is dying, or waits for its next attempt.
+    fn is_aside(&self, position: Position) -> bool {
+        self.deaths.reason(position).is_some() || self.returns.waits(position)
+    }
+
+    /// What is ready from the head on, in a stretch of the log.
+    fn ready_ahead(&self, positions: Range<Position>) -> impl Iterator<Item = Position> {
+        let ahead = positions.start.max(self.head)..positions.end;
+        ahead.filter(|&position| {
+            let aside = position < self.aside_to && self.is_aside(position);
+            !aside && !matches!(self.log.at(position), log::At::Settled)
+        })
     }
 
     /// A ready message with a body of `bytes` is ready no more.

@@ -1,7 +1,5 @@
 //! How segments that left memory come back, or are given up.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 
 use crate::codec::Malformed;
@@ -9,7 +7,7 @@ use crate::message::Message;
 use crate::store::{Position, QueueId, RecordRef};
 
 use super::block::{Block, PERSISTENT, SPILLED, STORED};
-use super::log::{At, Log};
+use super::log::Log;
 use super::record::read_record;
 use super::segment::Segment;
 use super::{Effects, Queue};
@@ -145,7 +143,6 @@ impl<C> Queue<C> {
         let (unread, purged, end) = (segment.unread, segment.purged, segment.end());
         self.log.page_in(base, block);
         if unread {
-            self.forget_absent(base..end);
             self.enlist_segment(base);
         }
         if purged {
@@ -158,40 +155,26 @@ impl<C> Queue<C> {
         Ok(())
     }
 
-    /// A segment was read for the first time since the restart: what its records do not have is not ready.
-    fn forget_absent(&mut self, positions: Range<Position>) {
-        let came_back: Vec<Position> = self.returned.range(positions).copied().collect();
-        for position in came_back {
-            if matches!(self.log.at(position), At::Settled) {
-                self.returned.remove(&position);
-            }
-        }
-    }
-
     /// A segment cannot be read back: its messages are given up. Returns the positions from first to last.
     pub fn lose(&mut self, base: Position) -> Option<(Position, Position)> {
         let segment = self.log.segment_of(base).filter(|s| s.base == base)?;
         let (first, end, live) = (segment.base, segment.end(), u64::from(segment.live));
         let unread = segment.unread;
+        let all_ready = first >= self.head.max(self.aside_to);
         let came_back: Vec<Position> = match &self.levels {
             Some(levels) => levels.range(first..end),
             None => self.returned.range(first..end).copied().collect(),
         };
         let before = self.log.live_bytes();
+        let known = (!unread && !all_ready).then(|| {
+            let ready = self
+                .ready_ahead(first..end)
+                .chain(came_back.iter().copied());
+            let lengths = ready.map(|position| self.log.body_len(position));
+            lengths.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes))
+        });
         let aside = self.deaths.forget(&(first..end)) + self.returns.forget(&(first..end));
-        let (ready, ready_bytes) = if unread {
-            (live.saturating_sub(aside), None)
-        } else if first >= self.head {
-            (live, None)
-        } else {
-            let ahead =
-                (self.head..end).filter(|&position| !matches!(self.log.at(position), At::Settled));
-            let lengths: Vec<u64> = ahead
-                .chain(came_back.iter().copied())
-                .map(|position| self.log.body_len(position))
-                .collect();
-            (lengths.len() as u64, Some(lengths.iter().sum()))
-        };
+        let ready = known.map_or(live.saturating_sub(aside), |(count, _)| count);
         for position in came_back {
             match &mut self.levels {
                 Some(levels) => levels.remove(position),
@@ -205,7 +188,7 @@ impl<C> Queue<C> {
         }
         self.log.drop_segment(base);
         // All of a segment that nobody has come to is ready.
-        let ready_bytes = ready_bytes.unwrap_or_else(|| before - self.log.live_bytes());
+        let ready_bytes = known.map_or_else(|| before - self.log.live_bytes(), |(_, sum)| sum);
         self.ready = self.ready.saturating_sub(ready);
         self.ready_bytes = self.ready_bytes.saturating_sub(ready_bytes);
         self.unacked = self

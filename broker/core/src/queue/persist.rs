@@ -127,6 +127,7 @@ impl<C> Queue<C> {
         let next = self.next_ready().unwrap_or(self.log.tail());
         let end = |segment: &Segment| segment.end();
         let head = self.log.segments.partition_point(|s| end(s) <= next);
+        let known_from = self.head.max(self.aside_to);
         let spilled_to = self.persist.spilled_to;
         let stored = self.log.segments.partition_point(|s| end(s) <= spilled_to);
         for index in 0..stored {
@@ -136,7 +137,7 @@ impl<C> Queue<C> {
                 segment.is_some_and(|segment| segment.is_near(ahead))
             });
             if !near {
-                self.log.page_out(index, self.head);
+                self.log.page_out(index, known_from);
             }
         }
     }

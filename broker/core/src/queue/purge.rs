@@ -18,7 +18,11 @@ impl<C> Queue<C> {
         if let Some(levels) = &mut self.levels {
             levels.purge(&mut self.log);
         }
-        self.log.settle_from(self.head);
+        let among_asides: Vec<Position> = self.ready_ahead(self.head..self.aside_to).collect();
+        for position in among_asides {
+            self.log.settle(position);
+        }
+        self.log.settle_from(self.head.max(self.aside_to));
         self.head = self.log.tail();
         self.ready = 0;
         self.ready_bytes = 0;

@@ -70,12 +70,13 @@ pub fn recover<C>(recovered: RecoveredQueue) -> Result<Queue<C>, RecoveryError> 
     };
     queue.resume(settlement, &parts);
     queue.paused = settlement.paused;
+    queue.expiry.messages = settlement.may_expire;
     queue.make_ready(&stored);
     Ok(queue)
 }
 
 impl<C> Queue<C> {
-    /// All that is live is ready, but for what was dying or waited for its time.
+    /// All that is live is ready from the head on, but for what was dying or waited for its time.
     fn make_ready(&mut self, stored: &Stored) {
         let segments = &self.log.segments;
         self.head = segments.front().map_or(self.log.tail(), |s| s.base);
@@ -96,16 +97,7 @@ impl<C> Queue<C> {
             if mark.is_aside() {
                 self.ready = self.ready.saturating_sub(1);
                 self.ready_bytes = self.ready_bytes.saturating_sub(mark.bytes.into());
-                self.head = position + 1;
-            }
-        }
-        // What is ready below the head came back, as it were. Positions that a record does not have are found out when it is read.
-        for segment in &self.log.segments {
-            for position in segment.base..segment.end().min(self.head) {
-                let is_live = segment.flags(segment.index(position)) & SETTLED == 0;
-                if is_live && stored.marks.get(&position).is_none_or(|m| !m.is_aside()) {
-                    self.returned.insert(position);
-                }
+                self.aside_to = position + 1;
             }
         }
     }
@@ -153,7 +145,11 @@ impl Stored {
     fn decode(parts: &mut BTreeMap<Part, Bytes>) -> Result<Self, Malformed> {
         let settlement = match parts.remove(&Part::WHOLE) {
             Some(bytes) => Settlement::decode(&bytes)?,
-            None => Settlement::default(),
+            None => Settlement {
+                // Nothing is known.
+                may_expire: true,
+                ..Settlement::default()
+            },
         };
         let mut stored = Self {
             settlement,

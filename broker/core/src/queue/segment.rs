@@ -181,8 +181,8 @@ impl Segment {
         }
     }
 
-    /// Lets the block go, if everything that is live in it is in the store. Returns whether it went. `held`: consumers
-    /// hold some of the messages, which may be settled before the block is back.
+    /// Lets the block go, if everything that is live in it is in the store. Returns whether it went. `held`: some of the
+    /// messages may be held by consumers, or set aside, and so be settled before the block is back.
     pub(super) fn page_out(&mut self, held: bool) -> bool {
         let Some(block) = &self.block else {
             return false;

@@ -1,9 +1,9 @@
 //! What of a queue's stored messages is done with, as the store keeps it: what concerns the whole queue, and [parts](super::parts).
 //!
-//! Layout of what concerns the whole queue, version 4, numbers of variable length:
+//! Layout of what concerns the whole queue, version 5, numbers of variable length:
 //! ```text
-//! u8 version = 4
-//! u8 1 if the queue is paused, else 0
+//! u8 version = 5
+//! u8 1 if the queue is paused; 2 if some of the messages may expire: only then, the head is looked at after a restart
 //! floor: every position below is settled
 //! below: positions below the floor that the record has within which the floor is
 //! head: positions below were delivered before
@@ -12,6 +12,7 @@
 //! count of stretches that were purged, each: distance from the end of the one before, length. All that is in their records is
 //!   settled, but for what is dying.
 //! ```
+//! Version 4 does not say whether messages may expire, and is read as if some may.
 
 use std::ops::Range;
 
@@ -25,11 +26,18 @@ use super::block::{SETTLED, STORED};
 use super::parts::{Mark, Stretch, part_of, positions};
 use super::segment::Segment;
 
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
+/// The one before.
+const VERSION_WITHOUT_EXPIRY: u8 = 4;
+
+const PAUSED: u8 = 1;
+const MAY_EXPIRE: u8 = 2;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settlement {
     pub(super) paused: bool,
+    /// Some of the messages may expire.
+    pub(super) may_expire: bool,
     pub(super) floor: Position,
     pub(super) below: u64,
     pub(super) head: Position,
@@ -45,9 +53,14 @@ impl<C> Queue<C> {
         let floor = self.log.next_live(self.persist.floor);
         let below = self.stored_below(floor);
         (self.persist.floor, self.persist.below) = (floor, below);
+        if floor == self.log.tail() {
+            // There is nothing left that could.
+            self.expiry.messages = self.expiry.ttl.is_some();
+        }
         let purged = self.log.segments.iter().filter(|segment| segment.purged);
         let settlement = Settlement {
             paused: self.paused,
+            may_expire: self.expiry.messages,
             floor,
             below,
             head: self.persist.delivered_to,
@@ -166,7 +179,9 @@ fn stored(segment: &Segment, positions: Range<Position>) -> u64 {
 
 impl Settlement {
     fn to_bytes(&self) -> Bytes {
-        let mut out = vec![VERSION, u8::from(self.paused)];
+        let paused = if self.paused { PAUSED } else { 0 };
+        let may_expire = if self.may_expire { MAY_EXPIRE } else { 0 };
+        let mut out = vec![VERSION, paused | may_expire];
         put_varint(&mut out, self.floor);
         put_varint(&mut out, self.below);
         put_varint(&mut out, self.head);
@@ -184,16 +199,18 @@ impl Settlement {
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        if reader.byte()? != VERSION {
-            return Err(Malformed("unknown version of a settlement"));
-        }
-        let paused = match reader.byte()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Malformed("a queue is paused or it is not")),
+        let (version, flags) = (reader.byte()?, reader.byte()?);
+        let known = match version {
+            VERSION => PAUSED | MAY_EXPIRE,
+            VERSION_WITHOUT_EXPIRY => PAUSED,
+            _ => return Err(Malformed("unknown version of a settlement")),
         };
+        if flags & !known != 0 {
+            return Err(Malformed("unknown flags of a settlement"));
+        }
         let mut settlement = Self {
-            paused,
+            paused: flags & PAUSED != 0,
+            may_expire: version == VERSION_WITHOUT_EXPIRY || flags & MAY_EXPIRE != 0,
             floor: reader.varint()?,
             below: reader.varint()?,
             head: reader.varint()?,
@@ -225,6 +242,7 @@ mod tests {
         arbtest::arbtest(|u| {
             let mut settlement = Settlement {
                 paused: u.arbitrary()?,
+                may_expire: u.arbitrary()?,
                 floor: u.arbitrary()?,
                 below: u.arbitrary()?,
                 head: u.arbitrary()?,
@@ -245,5 +263,27 @@ mod tests {
             }
             Ok(())
         });
+    }
+
+    #[test]
+    fn one_of_the_version_before_is_read_as_if_its_messages_may_expire() {
+        let settlement = Settlement {
+            paused: true,
+            floor: 5,
+            head: 6,
+            tail: 7,
+            bytes: 80,
+            ..Settlement::default()
+        };
+        let mut bytes = settlement.to_bytes().to_vec();
+        bytes[0] = VERSION_WITHOUT_EXPIRY;
+        let expected = Settlement {
+            may_expire: true,
+            ..settlement
+        };
+        assert_eq!(Settlement::decode(&bytes), Ok(expected));
+        bytes[1] |= MAY_EXPIRE;
+        let unknown = Malformed("unknown flags of a settlement");
+        assert_eq!(Settlement::decode(&bytes), Err(unknown));
     }
 }

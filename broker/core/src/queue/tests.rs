@@ -49,8 +49,9 @@ struct World {
     refused: u64,
     /// Deliveries of what had been delivered before.
     redelivered: u64,
-    /// On their way to the dead-letter exchange.
+    /// On their way to the dead-letter exchange. The first so many were tried in vain.
     dying: VecDeque<Position>,
+    held_up: usize,
     attempts: BTreeMap<Position, Attempts>,
     connections: Connections,
     consumers: Vec<(ConsumerKey, usize, bool, u32)>,
@@ -82,6 +83,7 @@ impl World {
             refused: 0,
             redelivered: 0,
             dying: VecDeque::new(),
+            held_up: 0,
             attempts: BTreeMap::new(),
             connections: Connections::default(),
             consumers: Vec::new(),
@@ -103,7 +105,7 @@ impl World {
         self.now += u.int_in_range(0..=2)?;
         self.queue.tell_time(self.now);
         if self.queue.wake() {
-            self.queue.dispatch(&mut self.connections);
+            self.dispatch();
             self.drain();
             self.expire();
         }
@@ -127,6 +129,11 @@ impl World {
         self.expire();
         self.check();
         Ok(())
+    }
+
+    /// Dispatches, in as many turns as that takes.
+    fn dispatch(&mut self) {
+        while self.queue.dispatch(&mut self.connections).more {}
     }
 
     fn all_held(&self) -> BTreeSet<Position> {

@@ -3,10 +3,12 @@
 //! A queue keeps a dying message until its letter is durable in the queues that it goes to, as far as these are durable; so a crash loses none. What
 //! is dying is still dying after a restart; one whose letter was durable when the broker crashed, and the queue did not know yet, is published twice.
 
+mod patience;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use amphora_core::queue::{Burial, DeathReason, Stop};
+use amphora_core::store::Position;
 use amphora_protocol::exception::Exception;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -22,16 +24,12 @@ use super::plugins::DeadLetter;
 use super::timers::now_ms;
 use super::vhost::{Handle, VirtualHost};
 
+use self::patience::Patience;
+
 /// Letters that are published in one go.
 const LETTERS_MAX: usize = 1024;
 /// Bytes of their bodies, roughly: what is on its way is in memory twice.
 const LETTERS_BYTES: usize = 8 << 20;
-
-/// Letters that cannot be published now are tried again after this time.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// A queue whose letters a plugin on their way refuses gives them up after this time.
-const REFUSED_MAX: Duration = Duration::from_mins(10);
 
 /// Queues that have something to bury, and nobody who is at it.
 #[derive(Debug)]
@@ -39,6 +37,8 @@ pub(super) struct Burials {
     due: UnboundedSender<Handle>,
     /// Until somebody [runs](run) who takes care of them.
     queues: Mutex<Option<UnboundedReceiver<Handle>>>,
+    /// Letters that could not be published may be published now.
+    changed: watch::Sender<()>,
     /// No further letter is to be published.
     ended: watch::Sender<bool>,
 }
@@ -49,6 +49,7 @@ impl Default for Burials {
         Self {
             due,
             queues: Mutex::new(Some(queues)),
+            changed: watch::Sender::new(()),
             ended: watch::Sender::new(false),
         }
     }
@@ -59,6 +60,11 @@ impl Burials {
     pub(super) fn add(&self, queue: &Handle) {
         // It is refused only at the very end, and what is not buried then is still dying after the restart.
         let _ = self.due.send(Arc::clone(queue));
+    }
+
+    /// A queue that had no room for a letter has some, or what is declared, bound or in force has changed.
+    pub(super) fn try_again(&self) {
+        self.changed.send_replace(());
     }
 
     /// No further letter is published; [`run`] ends when those that were are buried.
@@ -104,20 +110,27 @@ fn pass_on_panic(ended: Result<(), JoinError>) {
 
 /// Letters are published and buried in rounds; the end comes between two of them, so that none is published again after a restart.
 async fn bury(broker: Arc<Broker>, queue: Handle, mut ended: watch::Receiver<bool>) {
-    let mut patience = Patience::default();
+    let mut patience = Patience::new(&broker.committer.burials);
     while !*ended.borrow() {
-        // Registered before the look, so that a segment that comes back in between is not missed.
-        let paged = queue.paged.notified();
+        // Registered before the look, so that what comes in between is not missed.
+        let (paged, died) = (queue.paged.notified(), queue.died.notified());
         let Some(vhost) = broker.vhost(&queue.vhost) else {
             return;
         };
         let mut touched = Touched::default();
-        let dying = match next_dying(&vhost, &queue, &mut touched) {
+        let dying = match next_dying(&vhost, &queue, &mut patience, &mut touched) {
             Look::Dying(dying) => dying,
             Look::Away => {
                 tokio::select! {
                     () = paged => {}
                     _ = ended.wait_for(|&ended| ended) => {}
+                }
+                continue;
+            }
+            Look::HeldUp => {
+                if patience.pause(died, &mut ended).await {
+                    patience.try_again();
+                    queue.state.lock().model.try_again();
                 }
                 continue;
             }
@@ -129,63 +142,47 @@ async fn bury(broker: Arc<Broker>, queue: Handle, mut ended: watch::Receiver<boo
             // What the queue forgets may be on the disk before what is noted elsewhere: a group is gathered queue by queue.
             vhost.committer.all_durable().await;
         }
-        let in_vain = patience.after(&published.burials);
-        let left = queue.with(&vhost.committer, &mut touched, |model, sink| {
+        let buried = queue.with(&vhost.committer, &mut touched, |model, sink| {
             let buried = model.bury(published.burials);
-            (model.dying_count(), buried.and(model.dispatch(sink)))
+            ((), buried.and(model.dispatch(sink)))
         });
         touched.finish(&vhost.committer);
-        let Some((left, _)) = left else {
+        if buried.is_none() {
             return;
-        };
-        if in_vain >= left && left > 0 {
-            patience.seen = 0;
-            let end = ended.wait_for(|&ended| ended);
-            // Whether it is time or over, the next round sees.
-            let _ = tokio::time::timeout(RETRY, end).await;
         }
     }
 }
 
-/// How a task bears with letters that cannot be published now.
-#[derive(Debug, Default)]
-struct Patience {
-    /// Letters that were tried since one could be published.
-    seen: usize,
-    /// Since when a plugin on their way refuses them.
-    refused_since: Option<Instant>,
-}
-
-impl Patience {
-    /// Takes note of what became of some letters. Returns how many were tried in vain since one was not: when these are all that
-    /// there are, it is time for a pause.
-    fn after(&mut self, burials: &[Burial]) -> usize {
-        if burials.contains(&Burial::Done) {
-            self.seen = 0;
-            return 0;
-        }
-        self.seen += burials.len();
-        self.seen
-    }
-}
+/// A message that is dying; nothing, if it is not there any more.
+type Dying = (Position, Option<(DeathReason, Owned)>);
 
 enum Look {
-    Dying(Vec<Option<(DeathReason, Owned)>>),
+    Dying(Vec<Dying>),
     /// The next must be read back first.
     Away,
+    /// All that may be tried were.
+    HeldUp,
     /// There is nothing more to bury, and whoever has something next says so.
     Over,
 }
 
-fn next_dying(vhost: &VirtualHost, queue: &Handle, touched: &mut Touched) -> Look {
+fn next_dying(
+    vhost: &VirtualHost,
+    queue: &Handle,
+    patience: &mut Patience,
+    touched: &mut Touched,
+) -> Look {
     loop {
         let mut dying = Vec::new();
         let looked = queue.with(&vhost.committer, touched, |model, _| {
+            patience.held_up = model.held_up_count();
+            let max = if patience.is_full() { 0 } else { LETTERS_MAX };
             let mut bytes = 0;
-            model.dying(LETTERS_MAX, |reason, message| {
+            model.dying(max, |position, reason, message| {
                 // What is too much is shown again in the next round.
                 if bytes <= LETTERS_BYTES {
-                    dying.push(message.map(|message| (reason, Owned::from(message))));
+                    let message = message.map(|message| (reason, Owned::from(message)));
+                    dying.push((position, message));
                 }
                 bytes += message.map_or(0, |message| message.body.len());
             })
@@ -200,9 +197,13 @@ fn next_dying(vhost: &VirtualHost, queue: &Handle, touched: &mut Touched) -> Loo
             return Look::Away;
         }
         let mut state = queue.state.lock();
-        if state.model.dying_count() == 0 {
+        let count = state.model.dying_count();
+        if count == 0 {
             state.burying = false;
             return Look::Over;
+        }
+        if patience.is_full() || count == state.model.held_up_count() {
+            return Look::HeldUp;
         }
         // One has died since the look.
     }
@@ -210,56 +211,69 @@ fn next_dying(vhost: &VirtualHost, queue: &Handle, touched: &mut Touched) -> Loo
 
 #[derive(Debug, Default)]
 struct Published {
-    burials: Vec<Burial>,
+    burials: Vec<(Position, Burial)>,
     /// Something must become durable.
     commit: bool,
 }
 
-/// Publishes letters, in their order.
+/// Publishes letters, in their order, until too many are held up.
 fn publish(
     vhost: &Arc<VirtualHost>,
     queue: &Handle,
-    dying: Vec<Option<(DeathReason, Owned)>>,
+    dying: Vec<Dying>,
     patience: &mut Patience,
     touched: &mut Touched,
 ) -> Published {
     let to = queue.dead_letter();
     let lasting = queue.keeps_dead_letters();
     let mut ingress = Ingress::new(Arc::clone(vhost), "".into());
-    let mut is_refused = false;
+    ingress.journey = std::mem::take(&mut patience.journey);
     let mut burials = Vec::with_capacity(dying.len());
-    ingress.for_each(dying, |ingress, message| {
-        let (Some((reason, message)), Some(to)) = (message, &to) else {
-            burials.push(Burial::Done);
+    ingress.for_each(dying, |ingress, (position, message)| {
+        if patience.is_full() {
             return;
-        };
-        let outcome = send(ingress, queue, &message, to, reason, lasting);
-        let arrived = matches!(outcome, Ok(Outcome::Routed | Outcome::Taken));
-        let patient = if let Ok(Outcome::Refused(_)) = &outcome {
-            is_refused = true;
-            let since = patience.refused_since.get_or_insert_with(Instant::now);
-            lasting || since.elapsed() < REFUSED_MAX
-        } else {
-            lasting
-        };
-        let burial = if !arrived && patient {
-            Burial::Later
-        } else {
-            Burial::Done
-        };
-        if !arrived {
-            tracing::debug!(
-                queue = %queue.name, vhost = %queue.vhost, exchange = %to.exchange, ?outcome, ?burial,
-                "a dead letter reaches no queue"
-            );
         }
-        burials.push(burial);
+        ingress.journey.arrived = patience.take_up(position);
+        let later = match (message, &to) {
+            (Some((reason, message)), Some(to)) => {
+                let outcome = send(ingress, queue, &message, to, reason, lasting);
+                comes_later(queue, to, &outcome, lasting, patience)
+            }
+            _ => false,
+        };
+        if later {
+            let arrived = std::mem::take(&mut ingress.journey.arrived);
+            patience.hold_up(position, arrived);
+            burials.push((position, Burial::Later));
+        } else {
+            patience.is_done_with_one();
+            burials.push((position, Burial::Done));
+        }
     });
-    if !is_refused {
-        patience.refused_since = None;
-    }
+    patience.end_round();
     let commit = ingress.flush(&[], touched).commit;
+    patience.journey = std::mem::take(&mut ingress.journey);
     Published { burials, commit }
+}
+
+/// Whether a letter is to be published again.
+fn comes_later(
+    queue: &Handle,
+    to: &DeadLetter,
+    outcome: &Result<Outcome, Exception>,
+    lasting: bool,
+    patience: &mut Patience,
+) -> bool {
+    if matches!(outcome, Ok(Outcome::Routed | Outcome::Taken)) {
+        return false;
+    }
+    let is_refused = matches!(outcome, Ok(Outcome::Refused(_)));
+    let later = is_refused && patience.bears_refusal() || lasting;
+    tracing::debug!(
+        queue = %queue.name, vhost = %queue.vhost, exchange = %to.exchange, ?outcome, later,
+        "a dead letter does not reach all of its queues"
+    );
+    later
 }
 
 fn send(

@@ -102,17 +102,11 @@ impl Model {
     }
 
     pub(super) fn has_exclusive_consumer(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.has_exclusive_consumer(),
-            Self::Stream(_) => false,
-        }
+        self.queue().is_some_and(Queue::has_exclusive_consumer)
     }
 
     pub(super) fn has_single_active_consumer(&self) -> bool {
-        match self {
-            Self::Queue(queue) => queue.has_single_active_consumer(),
-            Self::Stream(_) => false,
-        }
+        self.queue().is_some_and(Queue::has_single_active_consumer)
     }
 
     pub(super) fn is_active(&self, key: ConsumerKey) -> bool {
@@ -173,24 +167,29 @@ impl Model {
         }
     }
 
-    pub(super) fn delayed_count(&self) -> usize {
+    fn queue(&self) -> Option<&Queue<Subscriber>> {
         match self {
-            Self::Queue(queue) => queue.delayed_count(),
-            Self::Stream(_) => 0,
+            Self::Queue(queue) => Some(queue),
+            Self::Stream(_) => None,
         }
     }
 
+    pub(super) fn delayed_count(&self) -> usize {
+        self.queue().map_or(0, Queue::delayed_count)
+    }
+
     pub(super) fn dying_count(&self) -> usize {
-        match self {
-            Self::Queue(queue) => queue.dying_count(),
-            Self::Stream(_) => 0,
-        }
+        self.queue().map_or(0, Queue::dying_count)
+    }
+
+    pub(super) fn held_up_count(&self) -> usize {
+        self.queue().map_or(0, Queue::held_up_count)
     }
 
     pub(super) fn dying(
         &mut self,
         max: usize,
-        look: impl FnMut(DeathReason, Option<Message<'_>>),
+        look: impl FnMut(Position, DeathReason, Option<Message<'_>>),
     ) -> (Stop, Effects) {
         match self {
             Self::Queue(queue) => queue.dying(max, look),
@@ -198,10 +197,19 @@ impl Model {
         }
     }
 
-    pub(super) fn bury(&mut self, burials: impl IntoIterator<Item = Burial>) -> Effects {
+    pub(super) fn bury(
+        &mut self,
+        burials: impl IntoIterator<Item = (Position, Burial)>,
+    ) -> Effects {
         match self {
             Self::Queue(queue) => queue.bury(burials),
             Self::Stream(_) => Effects::default(),
+        }
+    }
+
+    pub(super) fn try_again(&mut self) {
+        if let Self::Queue(queue) = self {
+            queue.try_again();
         }
     }
 

@@ -51,6 +51,8 @@ pub(super) struct QueueState {
     pub(super) alarm: Option<u64>,
     /// A task publishes what has died: see [`super::burial`].
     pub(super) burying: bool,
+    /// A dead letter found no room here, and waits for some.
+    room_awaited: bool,
 }
 
 /// What the names of the queues begin with in which the broker itself keeps messages.
@@ -83,6 +85,8 @@ pub(super) struct SharedQueue {
     pub(super) low: Notify,
     /// A segment came back.
     pub(super) paged: Notify,
+    /// Something died while a task [buries](super::burial).
+    pub(super) died: Notify,
     /// [`Queue::space`], readable without the lock.
     space_messages: AtomicU64,
     space_bytes: AtomicU64,
@@ -127,10 +131,12 @@ impl SharedQueue {
                 memory: 0,
                 alarm: None,
                 burying: false,
+                room_awaited: false,
             }),
             over: AtomicBool::new(false),
             low: Notify::new(),
             paged: Notify::new(),
+            died: Notify::new(),
             space_messages: AtomicU64::new(space.messages),
             space_bytes: AtomicU64::new(space.bytes),
         })
@@ -160,6 +166,7 @@ impl SharedQueue {
             model.configure(&effective.arguments);
             ((), model.dispatch(sink))
         });
+        committer.burials.try_again();
     }
 
     /// Where its dead letters go.
@@ -297,6 +304,8 @@ impl SharedQueue {
         // One that is due has rung, or rings in vain.
         state.alarm = state.alarm.filter(|&at| at > now);
         if let Some(deadline) = state.model.deadline() {
+            // One that is long over is not due before others that are.
+            let deadline = deadline.max(now);
             committer.timers.set(self, &mut state.alarm, deadline);
         }
         effects
@@ -312,10 +321,24 @@ impl SharedQueue {
         if effects.commit || effects.settle {
             committer.note(self, &mut state.dirty, effects.commit);
         }
-        if effects.bury && !std::mem::replace(&mut state.burying, true) {
-            committer.burials.add(self);
+        if effects.bury {
+            if std::mem::replace(&mut state.burying, true) {
+                self.died.notify_waiters();
+            } else {
+                committer.burials.add(self);
+            }
         }
-        self.tell_space(state.model.space());
+        if effects.more {
+            if !state.model.keeps_time() {
+                // Nobody else looks after it.
+                state.alarm = None;
+            }
+            committer.timers.set(self, &mut state.alarm, now_ms());
+        }
+        let has_more = self.tell_space(state.model.space());
+        if has_more && std::mem::take(&mut state.room_awaited) {
+            committer.burials.try_again();
+        }
         if effects.page_in {
             committer.page_in(self, state.model.take_wanted());
         }
@@ -335,12 +358,19 @@ impl SharedQueue {
 }
 
 impl SharedQueue {
-    fn tell_space(&self, space: Space) {
+    /// Returns whether it is more than before.
+    fn tell_space(&self, space: Space) -> bool {
         let before = self.space();
         if before != space {
             self.space_messages.store(space.messages, Ordering::Relaxed);
             self.space_bytes.store(space.bytes, Ordering::Relaxed);
         }
+        space.messages > before.messages || space.bytes > before.bytes
+    }
+
+    /// A dead letter waits for room here: [`Burials`](super::burial::Burials) hear of it when there is more. To be called before the last look.
+    pub(super) fn await_room(&self) {
+        self.state.lock().room_awaited = true;
     }
 }
 

@@ -1,10 +1,9 @@
-//! Wakes queues whose head expires, or that nobody uses any more. Nothing is looked at before it is due.
+//! Wakes queues whose head expires, that nobody uses any more, or that have more to give up than one turn is for. Nothing is looked at before it is due.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use amphora_core::queue::Effects;
 use amphora_core::store::QueueId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -90,9 +89,9 @@ pub(super) async fn run(broker: Arc<Broker>) {
 
 fn ring(broker: &Broker, queue: &Arc<SharedQueue>) {
     let mut touched = Touched::default();
-    // What has expired goes with every change.
-    let abandoned = queue.with(&broker.committer, &mut touched, |model, _| {
-        (model.is_abandoned(), Effects::default())
+    // What has expired goes with every change. If it was too much for one, what is behind it could not be delivered yet.
+    let abandoned = queue.with(&broker.committer, &mut touched, |model, sink| {
+        (model.is_abandoned(), model.dispatch(sink))
     });
     if abandoned.is_some_and(|(abandoned, _)| abandoned)
         && let Some(vhost) = broker.vhost(&queue.vhost)

@@ -172,6 +172,7 @@ impl VirtualHost {
         };
         self.events.follow(&topology, &changes, by);
         drop(topology);
+        self.committer.burials.try_again();
         histories::follow(self, &changes);
         Ok(Changed { result, epoch })
     }

@@ -11,6 +11,19 @@ pub(super) struct Disk {
 }
 
 impl Disk {
+    /// What it has of the queue after a crash.
+    pub(super) fn recovered(&mut self) -> RecoveredQueue {
+        self.records.retain(|_, (record, _)| !record.transient);
+        let records = self.records.values().map(|(record, _)| *record);
+        let mut records: Vec<RecordRef> = records.collect();
+        records.sort_by_key(|record| record.first);
+        RecoveredQueue {
+            queue: QueueId(1),
+            records,
+            settlement: self.settlement.clone(),
+        }
+    }
+
     pub(super) fn apply(&mut self, group: CommitGroup) {
         for write in group.writes {
             match write {
@@ -69,23 +82,11 @@ impl World {
         if commit {
             self.commit(false);
         }
-        let recovered = RecoveredQueue {
-            queue: QueueId(1),
-            records: self
-                .disk
-                .records
-                .values()
-                .map(|(record, _)| *record)
-                .filter(|record| !record.transient)
-                .collect(),
-            settlement: self.disk.settlement.clone(),
-        };
-        self.disk.records.retain(|_, (record, _)| !record.transient);
-        let mut recovered = recovered;
-        recovered.records.sort_by_key(|record| record.first);
+        let recovered = self.disk.recovered();
         let committed = &self.committed;
         self.live = committed.live.clone();
         self.dying = committed.dying.iter().copied().collect();
+        self.held_up = 0;
         self.attempts = committed.attempts.clone();
         self.published = committed.published;
         self.settled = self.published - self.live.len() as u64;
@@ -106,7 +107,7 @@ impl World {
             (self.live.len() - self.dying.len() - waiting) as u64,
             "after the crash"
         );
-        self.queue.dispatch(&mut self.connections);
+        self.dispatch();
     }
 
     pub(super) fn page_in(&mut self) {
@@ -120,7 +121,7 @@ impl World {
         for request in &requests {
             self.answer(request);
         }
-        self.queue.dispatch(&mut self.connections);
+        self.dispatch();
     }
 
     /// Brings what was asked for.

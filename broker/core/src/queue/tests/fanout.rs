@@ -99,7 +99,7 @@ impl Fanout {
                 (delivery.position, number, body.len())
             });
             match got {
-                Get::Empty => return false,
+                Get::Empty | Get::Later => return false,
                 Get::Message((position, number, size)) => {
                     let known = self.live.remove(&(id, position)).expect("is live");
                     assert_eq!((number, size), (known.0, known.1));

@@ -42,11 +42,16 @@ impl World {
     pub(super) fn expire(&mut self) {
         loop {
             self.queue.expire();
-            if self.queue.wanted.is_empty() {
+            if !self.queue.wanted.is_empty() {
+                self.page_in();
+                self.drain();
+            } else if self.queue.deadline().is_some_and(|at| at <= self.now) {
+                // There was too much for one turn.
+                self.dispatch();
+                self.drain();
+            } else {
                 break;
             }
-            self.page_in();
-            self.drain();
         }
         let held = self.all_held();
         let limited = self.arguments.overflow == Overflow::DropHead
@@ -80,6 +85,10 @@ impl World {
             "(13) given up"
         );
         let first = self.first_ready().and_then(|(_, known)| known.expires_at);
+        assert!(
+            first.is_none() || self.queue.expiry.messages,
+            "(12) nobody looks at the head"
+        );
         if self.queue.expiry.messages {
             assert!(
                 first.is_none_or(|at| at > self.now),

@@ -74,7 +74,7 @@ impl World {
         let (no_ack, prefetch) = (options.no_ack, options.prefetch);
         let key = self.queue.consume(connection, options);
         self.consumers.push((key, connection, no_ack, prefetch));
-        self.queue.dispatch(&mut self.connections);
+        self.dispatch();
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl World {
             .into_iter()
             .collect();
         self.put_back(Some(key), &positions, Return::Lost);
-        self.queue.dispatch(&mut self.connections);
+        self.dispatch();
     }
 
     pub(super) fn ack(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
@@ -123,7 +123,7 @@ impl World {
             consumer: Some(key),
             positions: &positions,
         });
-        self.queue.dispatch(&mut self.connections);
+        self.dispatch();
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl World {
             ];
             let why = *u.choose(&whys)?;
             self.put_back(Some(key), &positions, why);
-            self.queue.dispatch(&mut self.connections);
+            self.dispatch();
         }
         Ok(())
     }
@@ -178,6 +178,7 @@ impl World {
         match got {
             Get::Empty => assert_eq!(self.queue.ready_count(), 0),
             Get::Away => self.page_in(),
+            Get::Later => panic!("what has expired was given up before"),
             Get::Message((seen, remaining)) => {
                 assert_eq!(remaining, self.queue.ready_count());
                 assert_eq!(Some(seen.0), first, "(13) out of order");
@@ -191,7 +192,7 @@ impl World {
             }
         }
         self.settle_one_got(u)?;
-        self.queue.dispatch(&mut self.connections);
+        self.dispatch();
         Ok(())
     }
 
@@ -222,7 +223,7 @@ impl World {
             }
         }
         if starved {
-            self.queue.dispatch(&mut self.connections);
+            self.dispatch();
         }
         Ok(())
     }

@@ -76,14 +76,16 @@ impl World {
             self.arguments.delivery_limit = u.ratio(1, 4)?.then_some(limit);
         }
         self.queue.configure(&self.arguments);
-        self.queue.dispatch(&mut self.connections);
+        self.dispatch();
         Ok(())
     }
 
     /// Gives the queue what a publisher has collected for it.
     pub(super) fn hand_on(&mut self, bodies: &mut Bodies) {
         let bodies = std::mem::take(bodies);
-        self.queue.publish(&bodies, &mut self.connections);
+        if self.queue.publish(&bodies, &mut self.connections).more {
+            self.dispatch();
+        }
     }
 
     /// Whether a publisher that has collected these may not add one more.
@@ -239,35 +241,41 @@ impl World {
             positions: &positions,
         });
         self.follow_deaths();
-        self.queue.dispatch(&mut self.connections);
+        self.dispatch();
         Ok(())
     }
 
     /// Somebody publishes dead letters, as far as that can be done now.
     pub(super) fn bury(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        if u.ratio(1, 4)? {
+            self.queue.try_again();
+            self.held_up = 0;
+        }
         let max = u.int_in_range(1..=10)?;
         let mut seen = Vec::new();
-        let (stop, _) = self.queue.dying(max, |_, message| {
+        let (stop, _) = self.queue.dying(max, |position, _, message| {
             let body = message.expect("a dying message is there").body;
-            seen.push(u64::from_be_bytes(
-                *body.bytes().first_chunk().expect("8 bytes"),
-            ));
+            let number = u64::from_be_bytes(*body.bytes().first_chunk().expect("8 bytes"));
+            seen.push((position, number));
         });
-        assert!(stop == Stop::Away || seen.len() == max.min(self.dying.len()));
+        let fresh = self.dying.len() - self.held_up;
+        assert!(stop == Stop::Away || seen.len() == max.min(fresh));
         let mut burials = Vec::new();
-        for number in seen {
-            let position = self.dying.pop_front().expect("is dying");
+        for (position, number) in seen {
+            assert_eq!(self.dying.get(self.held_up), Some(&position));
             assert_eq!(self.live[&position].number, number);
             let later = u.ratio(1, 4)?;
             if later {
-                self.dying.push_back(position);
-                burials.push(Burial::Later);
+                self.held_up += 1;
+                burials.push((position, Burial::Later));
             } else {
+                self.dying.remove(self.held_up);
                 self.settled(position);
-                burials.push(Burial::Done);
+                burials.push((position, Burial::Done));
             }
         }
         self.queue.bury(burials);
+        assert_eq!(self.queue.held_up_count(), self.held_up);
         Ok(())
     }
 

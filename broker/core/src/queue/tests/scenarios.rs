@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::CommitGroup;
+use amphora_protocol::wire::types::ExchangeName;
 
 #[test]
 fn what_is_lost_counts_no_more() {
@@ -258,11 +259,205 @@ fn levels_are_read_back_one_after_the_other() {
                 world.page_in();
                 assert!(world.queue.contents().in_memory_count <= world.queue.ready_count());
             }
-            Get::Empty => panic!("{} are left", world.queue.ready_count()),
+            Get::Empty | Get::Later => panic!("{} are left", world.queue.ready_count()),
         }
     }
     let order = (0..3).rev();
     let order = order.flat_map(|level| (0..60).filter(move |position| position % 3 == level));
     assert_eq!(seen, order.collect::<Vec<_>>());
     assert_eq!(world.queue.memory(), world.queue.log.walked_memory());
+}
+
+/// `count` messages of the same length, persistent, with a time to live of one digit if there is one.
+fn persistent(count: u64, ttl: Option<u8>) -> Bodies {
+    let bodies = (0..count).map(|number| {
+        let mut body = number.to_be_bytes().to_vec();
+        body.resize(20, 1);
+        (body, true, properties(0, ttl))
+    });
+    Bodies(bodies.collect())
+}
+
+/// What comes back after a crash.
+fn restarted(mut world: World) -> World {
+    let mut again = World::new(world.arguments);
+    again.queue = recover(world.disk.recovered()).expect("recovers");
+    again.queue.configure(&again.arguments);
+    again.queue.tell_time(world.now);
+    World {
+        disk: world.disk,
+        records: world.records,
+        now: world.now,
+        ..again
+    }
+}
+
+fn publish(world: &mut World, bodies: &Bodies) {
+    world.queue.tell_time(world.now);
+    world.queue.publish(bodies, &mut world.connections);
+}
+
+#[test]
+fn a_message_that_expires_is_looked_at_after_a_restart() {
+    let mut world = World::new(QueueArguments::default());
+    publish(&mut world, &persistent(3, Some(9)));
+    world.commit(false);
+    let mut world = restarted(world);
+    assert!(world.queue.keeps_time());
+    assert!(world.queue.expire().page_in, "the head is asked for");
+    world.page_in();
+    assert_eq!(world.queue.deadline(), Some(world.now + 9));
+    world.queue.tell_time(world.now + 9);
+    world.queue.expire();
+    assert_eq!(world.queue.ready_count(), 0);
+}
+
+#[test]
+fn a_queue_whose_messages_do_not_expire_is_not_read_at_the_start() {
+    let mut world = World::new(QueueArguments::default());
+    publish(&mut world, &persistent(2, Some(0)));
+    assert!(world.queue.keeps_time());
+    world.queue.expire();
+    publish(&mut world, &persistent(1, None));
+    world.commit(false);
+    assert!(world.queue.keeps_time(), "there may be another one");
+    let (got, _) = world.queue.get(true, |_, _| ());
+    assert_eq!(got, Get::Message(()));
+    world.commit(false);
+    assert!(!world.queue.keeps_time(), "there is none at all");
+    publish(&mut world, &persistent(1, None));
+    world.commit(false);
+    let mut world = restarted(world);
+    assert!(!world.queue.keeps_time());
+    assert!(!world.queue.expire().page_in);
+}
+
+#[test]
+fn one_dying_message_at_the_tail_leaves_all_others_where_they_are() {
+    let mut world = World::new(QueueArguments {
+        dead_letter_exchange: Some(ExchangeName::default()),
+        ..QueueArguments::default()
+    });
+    publish(&mut world, &persistent(40, None));
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        let (got, _) = world.queue.get(false, |delivery, _| delivery.position);
+        let Get::Message(position) = got else {
+            panic!("{got:?}")
+        };
+        held.push(position);
+    }
+    let consumer = None;
+    let dies = [7, 39];
+    let positions = &dies;
+    world.queue.reject(Held {
+        consumer,
+        positions,
+    });
+    held.retain(|position| !dies.contains(position));
+    let positions = &held;
+    world.queue.requeue(
+        Held {
+            consumer,
+            positions,
+        },
+        Return::Peeked,
+    );
+    world.commit(false);
+    let mut world = restarted(world);
+    assert!(world.queue.returned.is_empty(), "nothing is listed");
+    assert_eq!(world.queue.ready_count(), 38);
+    let mut seen = Vec::new();
+    while world.queue.ready_count() > 0 {
+        match world.queue.get(true, |delivery, _| delivery.position).0 {
+            Get::Message(position) => seen.push(position),
+            Get::Away => world.page_in(),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, held);
+    assert_eq!(world.queue.contents().ready_bytes, 0);
+    assert_eq!(world.queue.dying_count(), 2);
+}
+
+#[test]
+fn much_that_has_expired_goes_in_turns() {
+    let many = GIVEN_UP_MAX as u64 * 3;
+    let mut world = World::new(QueueArguments::default());
+    publish(&mut world, &persistent(many, Some(1)));
+    publish(&mut world, &persistent(1, None));
+    world.queue.tell_time(world.now + 5);
+    let (got, _) = world.queue.get(true, |delivery, _| delivery.position);
+    assert_eq!(got, Get::Later);
+    assert_eq!(world.queue.ready_count(), many + 1 - GIVEN_UP_MAX as u64);
+    world.connections.0.push(Connection {
+        room: 10,
+        ..Connection::default()
+    });
+    let options = ConsumerOptions {
+        tag: ConsumerTag::default(),
+        no_ack: true,
+        exclusive: false,
+        priority: 0,
+        prefetch: 0,
+        arguments: FieldTable::default(),
+    };
+    world.queue.consume(0, options);
+    assert!(world.queue.dispatch(&mut world.connections).more);
+    assert_eq!(
+        world.queue.ready_count(),
+        many + 1 - 2 * GIVEN_UP_MAX as u64
+    );
+    assert!(world.connections.0[0].inbox.is_empty());
+    world.dispatch();
+    assert_eq!(world.queue.ready_count(), 0);
+    assert_eq!(world.connections.0[0].inbox.len(), 1);
+    assert_eq!(world.queue.counters().expired, many);
+}
+
+#[test]
+fn what_is_too_much_goes_in_turns() {
+    let many = GIVEN_UP_MAX as u64 * 3;
+    let mut world = World::new(QueueArguments::default());
+    publish(&mut world, &persistent(many, None));
+    let limited = QueueArguments {
+        max_length: Some(1),
+        ..QueueArguments::default()
+    };
+    world.queue.configure(&limited);
+    assert!(world.queue.dispatch(&mut world.connections).more);
+    assert_eq!(world.queue.ready_count(), many - GIVEN_UP_MAX as u64);
+    world.dispatch();
+    assert_eq!(world.queue.ready_count(), 1);
+}
+
+#[test]
+fn what_is_lost_while_it_is_published_takes_no_other_along() {
+    let mut world = World::new(QueueArguments {
+        dead_letter_exchange: Some(ExchangeName::default()),
+        ..QueueArguments::default()
+    });
+    let bodies = (0..12).map(|_| (vec![1; 200_000], true, properties(0, None)));
+    let bodies = Bodies(bodies.collect());
+    world.queue.publish(&bodies, &mut world.connections);
+    for _ in 0..12 {
+        let (got, _) = world.queue.get(false, |delivery, _| delivery.position);
+        let Get::Message(position) = got else {
+            panic!("{got:?}")
+        };
+        world.queue.reject(Held {
+            consumer: None,
+            positions: &[position],
+        });
+    }
+    let mut shown = Vec::new();
+    world.queue.dying(8, |position, _, _| shown.push(position));
+    assert_eq!(shown, (0..8).collect::<Vec<_>>());
+    let first = world.queue.log.segments[0].len;
+    world.queue.lose(0).expect("is there");
+    assert!((1..8).contains(&first), "{first}");
+    let burials = shown.into_iter().map(|position| (position, Burial::Done));
+    world.queue.bury(burials);
+    let left: Vec<Position> = world.queue.deaths.positions().collect();
+    assert_eq!(left, (8..12).collect::<Vec<_>>());
 }

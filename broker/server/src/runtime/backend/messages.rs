@@ -222,6 +222,7 @@ impl Fetched {
                 queue::Get::Message(got) => return Ok(Some(got)),
                 queue::Get::Empty => return Ok(None),
                 queue::Get::Away => paged.await,
+                queue::Get::Later => tokio::task::yield_now().await,
             }
         }
     }
@@ -239,6 +240,7 @@ impl Fetched {
         Ok(match got {
             None | Some((queue::Get::Empty, _)) => queue::Get::Empty,
             Some((queue::Get::Away, _)) => queue::Get::Away,
+            Some((queue::Get::Later, _)) => queue::Get::Later,
             Some((queue::Get::Message(got), _)) => queue::Get::Message(got?),
         })
     }

@@ -26,7 +26,7 @@ pub(super) enum By<'a> {
     /// A queue has given it up: see [`Ingress::publish_letter`].
     Queue {
         been_in: &'a [String],
-        whole: bool,
+        kept: bool,
     },
     /// By the broker, from this exchange on.
     From(&'a str),
@@ -48,9 +48,9 @@ impl By<'_> {
         is_circle
     }
 
-    /// Somebody learns of a refusal, and still has the message then.
-    fn is_heard(self) -> bool {
-        matches!(self, Self::Client | Self::Queue { whole: true, .. })
+    /// It is kept, and published again, until all of its queues have it.
+    pub(super) fn is_kept(self) -> bool {
+        matches!(self, Self::Queue { kept: true, .. })
     }
 }
 
@@ -340,6 +340,7 @@ impl Ingress {
         if by.goes_in_a_circle(&mut routed) {
             return Ok(Outcome::Taken);
         }
+        self.shorten(by, &mut routed);
         let has_others = !(routed.queues.is_empty()
             && routed.delayed.is_empty()
             && routed.remembered.is_empty());
@@ -358,11 +359,6 @@ impl Ingress {
             ..message.clone()
         });
         let message = self.own(message);
-        if let By::Queue { whole: true, .. } = by
-            && !self.all_have_space(&slots, message, buffer)
-        {
-            return Ok(Outcome::Full);
-        }
         let waits = whole.map(|whole| {
             let waits = if routed.delayed.is_empty() {
                 Outcome::Unroutable
@@ -371,10 +367,13 @@ impl Ingress {
             };
             self.pass_failures(by, &failures, waits, &whole, buffer)
         });
-        self.put_into_histories(&histories, message, buffer);
         self.routes.forget_last();
         self.routed = routed;
-        let put = self.put_all(&slots, message, buffer, by.is_heard());
+        if by.is_kept() {
+            return Ok(self.put_missing((&slots, &histories), waits, message, buffer));
+        }
+        self.put_into_histories(&histories, message, buffer);
+        let put = self.put_all(&slots, message, buffer, by == By::Client);
         Ok(taken_together(by, waits, put))
     }
 }

@@ -54,12 +54,12 @@ impl By<'_> {
         matches!(self, Self::From(_)) && on_error == OnError::DeadLetter
     }
 
-    /// Whoever publishes it does so again when an exchange on its way has no answer, and nobody has it meanwhile: all or nothing, or there
-    /// is nobody else.
+    /// Whoever publishes it does so again when an exchange on its way has no answer, and nobody gets it twice: it is kept, or there is
+    /// nobody else.
     pub(super) fn comes_again(self, on_error: OnError, has_others: bool) -> bool {
         match self {
             Self::Client => false,
-            Self::Queue { whole: true, .. } => true,
+            Self::Queue { kept: true, .. } => true,
             Self::Broker | Self::From(_) | Self::Queue { .. } => {
                 !has_others && !self.buries(on_error)
             }

@@ -52,25 +52,22 @@ impl Ingress {
         true
     }
 
-    /// Whether all of these queues take the message. What is collected for them is handed on first where they seem full.
-    pub(super) fn all_have_space(
-        &mut self,
-        slots: &[u32],
-        message: MessageRef,
-        buffer: &[u8],
-    ) -> bool {
+    /// Whether the queue of a slot has room for a dead letter. What is collected for it is handed on first if it seems full. If it has none, who
+    /// waits for that hears of it when there is more.
+    pub(super) fn has_room(&mut self, index: u32, message: MessageRef, buffer: &[u8]) -> bool {
         let bytes = message.body_len().into();
-        slots.iter().all(|&index| {
-            let has_space = |ingress: &Self| {
-                let slot = ingress.slots.get(index as usize);
-                slot.is_none_or(|slot| !slot.may_refuse || slot.has_space(bytes))
-            };
-            if has_space(self) {
-                return true;
-            }
-            self.hand_on(index, buffer);
-            has_space(self)
-        })
+        let has_space = |ingress: &Self| {
+            let slot = ingress.slots.get(index as usize);
+            slot.is_none_or(|slot| slot.has_space(bytes))
+        };
+        if has_space(self) {
+            return true;
+        }
+        self.hand_on(index, buffer);
+        if let Some(slot) = self.slots.get(index as usize) {
+            slot.queue.await_room();
+        }
+        has_space(self)
     }
 
     /// Whether what the queue of a slot refuses is published as a dead letter.

@@ -23,9 +23,9 @@ pub(in crate::runtime) struct Dead {
 }
 
 impl Ingress {
-    /// Publishes a dead letter, but not into queues that it [has been in](dead_letter::Letter::been_in). `whole`: if one of the
-    /// queues that it goes to is full, it goes to none of them, so that it can be published again. `buffer` is that of what was
-    /// collected before.
+    /// Publishes a dead letter, but not into queues that it [has been in](dead_letter::Letter::been_in). `kept`: a refusal means
+    /// that not all of its queues have it, and it is to be published again; [`Journey`](super::Journey) says which do, and they do not get it
+    /// again. `buffer` is that of what was collected before.
     ///
     /// # Errors
     /// There is no such exchange, or its headers are damaged.
@@ -33,10 +33,10 @@ impl Ingress {
         &mut self,
         message: Owned,
         been_in: &[String],
-        whole: bool,
+        kept: bool,
         buffer: &[u8],
     ) -> Result<Outcome, Exception> {
-        self.route_owned(message, By::Queue { been_in, whole }, buffer)
+        self.route_owned(message, By::Queue { been_in, kept }, buffer)
     }
 
     /// Publishes dead letters. One whose exchange is missing, or leads to no queue, is lost, which is counted; one that is refused

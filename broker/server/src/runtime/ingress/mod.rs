@@ -12,6 +12,7 @@ mod failing;
 mod flush;
 mod full;
 mod held;
+mod journey;
 mod letters;
 pub(super) mod made;
 mod one_by_one;
@@ -45,6 +46,7 @@ use self::asking::Asking;
 use self::deduplicating::Deduplicating;
 pub(super) use self::deduplicating::Later;
 use self::flush::Flushed;
+pub(super) use self::journey::{Arrived, Journey};
 pub(super) use self::outcome::{Answered, Outcome, Ticket, Way};
 use self::routes::{Routes, To};
 use self::slots::{Slot, push};
@@ -98,6 +100,8 @@ pub(super) struct Ingress {
     slow: bool,
     /// Dead letters that are on their way because of one another.
     deaths: u32,
+    /// What is known of the way of dead letters of which none may be lost.
+    pub(super) journey: Journey,
     /// Slots of queues that refused messages and do not know of it yet.
     refusing: Vec<u32>,
     /// What was handed on before the flush.
@@ -132,6 +136,7 @@ impl Ingress {
             asked_plugins: false,
             slow: false,
             deaths: 0,
+            journey: Journey::default(),
             refusing: Vec::new(),
             touched: Touched::default(),
             flushed: Flushed::default(),

@@ -9,6 +9,7 @@ use amphora_core::queue::Get;
 use amphora_protocol::exception::Exception;
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::types::{ChannelNumber, DeliveryTag, ExchangeName, RoutingKey};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::runtime::ingress::names;
@@ -41,6 +42,7 @@ impl Session {
                     return Ok(());
                 }
                 Get::Away => self.wait_for_disk(paged).await?,
+                Get::Later => yield_now().await,
             }
         }
     }
