@@ -181,6 +181,11 @@ fn copies_are_named_and_go_with_the_own_keys() -> anyhow::Result<()> {
         a1 < queue.bind-ok
         a1 > queue.bind queue=copy exchange=amq.direct routing_key=two
         a1 < queue.bind-ok
+        # Keys that nobody may see count, too.
+        a1 > queue.declare queue=hidden
+        a1 < queue.declare-ok queue=hidden
+        a1 > queue.bind queue=hidden exchange=amq.direct routing_key=three
+        a1 < queue.bind-ok
         a1 > basic.publish routing_key=one "message" headers={CC: ["two"], BCC: ["three"]}
         a1 > basic.get queue=one
         a1 < basic.get-ok delivery_tag=1 routing_key=one "message" headers={CC: ["two"]}
@@ -190,6 +195,8 @@ fn copies_are_named_and_go_with_the_own_keys() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=dead delivery_tag=2 exchange=amq.direct routing_key=one "message" headers={CC: ["two"], x-death: [{count: 1l, reason: "rejected", queue: "one", time: nowT, exchange: "", routing-keys: ["one", "two"]}], x-first-death-exchange: "", x-first-death-queue: "one", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "one", x-last-death-reason: "rejected"}
         a1 > basic.get queue=copy no_ack
         a1 < basic.get-ok delivery_tag=3 exchange=amq.direct routing_key=one "message" headers={CC: ["two"], x-death: [{count: 1l, reason: "rejected", queue: "one", time: nowT, exchange: "", routing-keys: ["one", "two"]}], x-first-death-exchange: "", x-first-death-queue: "one", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "one", x-last-death-reason: "rejected"}
+        a1 > basic.get queue=hidden no_ack
+        a1 < basic.get-ok delivery_tag=4 exchange=amq.direct routing_key=one "message" headers={CC: ["two"], x-death: [{count: 1l, reason: "rejected", queue: "one", time: nowT, exchange: "", routing-keys: ["one", "two"]}], x-first-death-exchange: "", x-first-death-queue: "one", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "one", x-last-death-reason: "rejected"}
     "#]])
 }
 

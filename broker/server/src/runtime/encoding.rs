@@ -6,7 +6,7 @@ use amphora_protocol::wire::types::ChannelNumber;
 
 use super::buffers::Buffers;
 use super::outbox::ChannelOut;
-use super::special::with_attempts;
+use super::special::{hides_copies, shown};
 
 /// Appends deliveries of one consumer to its connection's outbox.
 #[derive(Debug)]
@@ -31,17 +31,17 @@ impl Deliveries<'_> {
             Some(source) => self.channel.unacked.push(source, delivery.position),
             None => self.channel.unacked.next_tag(),
         };
-        if delivery.attempts.is_some() {
-            self.push_counted(tag, delivery);
+        if delivery.attempts.is_some() || hides_copies(delivery.message.properties) {
+            self.push_changed(tag, delivery);
         } else {
             self.append(tag, delivery.redelivered, &delivery.message);
         }
     }
 
-    /// Appends a delivery that tells how often it came back.
-    fn push_counted(&mut self, tag: u64, delivery: &Delivery<'_>) {
-        let counted = with_attempts(delivery.message.properties, delivery.attempts);
-        let message = match &counted {
+    /// Appends a delivery that tells how often it came back, or hides something.
+    fn push_changed(&mut self, tag: u64, delivery: &Delivery<'_>) {
+        let shown = shown(delivery.message.properties, delivery.attempts);
+        let message = match &shown {
             Some(properties) => Message {
                 properties,
                 ..delivery.message

@@ -140,17 +140,46 @@ pub(super) fn returned(message: &Owned) -> Cow<'_, Owned> {
     }
 }
 
-/// The properties with how often the message came back: in RabbitMQ's headers `x-delivery-count` and `x-acquired-count`. None if they
-/// are as they are.
-pub(super) fn with_attempts(properties: &[u8], attempts: Option<Attempts>) -> Option<Bytes> {
-    let Attempts {
-        failed, acquired, ..
-    } = attempts?;
+/// In the lower byte of the flags that properties begin with, one that means nothing on the wire. Within the broker: the header `BCC` is
+/// only there for dead letters, which go to its keys, too.
+const HIDES_COPIES: u8 = 1 << 1;
+
+/// The properties of a message in a queue, with a `BCC` header that nobody may see.
+pub(super) fn with_hidden_copies(properties: &[u8]) -> Bytes {
+    let mut marked = properties.to_vec();
+    if let Some(flags) = marked.get_mut(1) {
+        *flags |= HIDES_COPIES;
+    }
+    marked.into()
+}
+
+/// Whether the properties have a header that nobody may see.
+#[inline]
+pub(super) fn hides_copies(properties: &[u8]) -> bool {
+    let flags = properties.get(1);
+    flags.is_some_and(|flags| flags & HIDES_COPIES != 0)
+}
+
+/// The properties as others see them: without what is hidden, and with how often the message came back, in RabbitMQ's headers
+/// `x-delivery-count` and `x-acquired-count`. None if they are as they are.
+pub(super) fn shown(properties: &[u8], attempts: Option<Attempts>) -> Option<Bytes> {
+    let hides_copies = hides_copies(properties);
+    if attempts.is_none() && !hides_copies {
+        return None;
+    }
     // They were checked when the message was published.
     let mut decoded = RawProperties::new(properties).ok()?.decode().ok()?;
     let headers = decoded.headers.get_or_insert_default();
-    for (name, count) in [("x-delivery-count", failed), ("x-acquired-count", acquired)] {
-        headers.insert(ShortString::cut(name), FieldValue::I64(count.into()));
+    if hides_copies {
+        headers.remove("BCC");
+    }
+    if let Some(Attempts {
+        failed, acquired, ..
+    }) = attempts
+    {
+        for (name, count) in [("x-delivery-count", failed), ("x-acquired-count", acquired)] {
+            headers.insert(ShortString::cut(name), FieldValue::I64(count.into()));
+        }
     }
     Some(decoded.to_bytes())
 }

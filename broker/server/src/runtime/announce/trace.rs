@@ -13,6 +13,7 @@ use super::{Announcement, Announcer, owned};
 use crate::runtime::batch::Owned;
 use crate::runtime::broker::Broker;
 use crate::runtime::ingress::names;
+use crate::runtime::special;
 
 const TRACE_EXCHANGE: &str = "amq.rabbitmq.trace";
 
@@ -120,7 +121,9 @@ impl Traced {
             |connection| (Arc::clone(&connection.name), connection.user()),
         );
         let (exchange, key) = names(&self.message.target).unwrap_or_default();
-        let raw = RawProperties::new(&self.message.properties).unwrap_or_default();
+        let own = &self.message.properties;
+        let seen = special::shown(own, None);
+        let raw = RawProperties::new(seen.as_ref().unwrap_or(own)).unwrap_or_default();
         let properties = raw.decode().unwrap_or_default();
         let mut headers = Headers::default();
         headers.set("exchange_name", exchange.into());

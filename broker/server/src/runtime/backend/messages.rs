@@ -271,7 +271,8 @@ pub(super) fn copy(
     ready_count: u64,
 ) -> Result<Got, Exception> {
     let (exchange, routing_key) = names(message.target)?;
-    let properties = BasicProperties::decode(message.properties);
+    let shown = special::shown(message.properties, None);
+    let properties = BasicProperties::decode(shown.as_deref().unwrap_or(message.properties));
     Ok(Got {
         exchange: ExchangeName::new(exchange).unwrap_or_default(),
         routing_key: RoutingKey::new(routing_key).unwrap_or_default(),

@@ -122,6 +122,9 @@ fn publish(
         return Err("the message would come back to this queue".to_owned());
     }
     message.target = target(&exchange, key);
+    if let Some(shown) = special::shown(&message.properties, None) {
+        message.properties = shown;
+    }
     match special::publish(by, ingress, message, &[], touched) {
         Ok(ingress::Outcome::Routed | ingress::Outcome::Taken) => Ok(()),
         Ok(ingress::Outcome::Unroutable | ingress::Outcome::Waiting) => {

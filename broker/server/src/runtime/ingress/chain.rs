@@ -185,10 +185,13 @@ impl Ingress {
         &mut self,
         index: u32,
         chain: &Chain,
-        message: Owned,
+        mut message: Owned,
         buffer: &[u8],
         heard: bool,
     ) -> Put {
+        if let Some(shown) = special::shown(&message.properties, None) {
+            message.properties = shown;
+        }
         let (mut outcome, mut taken) = (Outcome::Unroutable, false);
         let Some(slot) = self.slots.get(index as usize) else {
             return Put { outcome, taken };
@@ -314,7 +317,7 @@ impl Ingress {
             let table = headers.table()?;
             sender_selected_keys(table, &mut keys)?;
             if table.get("BCC").is_some() {
-                message.properties = special::without_bcc(raw)?;
+                message.properties = special::with_hidden_copies(&properties);
             }
         }
         let mut routed = Routed::default();

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::runtime::ingress::names;
 use crate::runtime::session::Session;
-use crate::runtime::special::with_attempts;
+use crate::runtime::special::shown;
 use crate::runtime::timers::now_ms;
 use crate::runtime::vhost::Handle;
 
@@ -101,8 +101,8 @@ impl Session {
                     routing_key: RoutingKey::new(key).unwrap_or_default(),
                     message_count: u32::try_from(remaining).unwrap_or(u32::MAX),
                 };
-                let counted = with_attempts(delivery.message.properties, delivery.attempts);
-                let message = counted
+                let shown = shown(delivery.message.properties, delivery.attempts);
+                let message = shown
                     .as_ref()
                     .map_or(delivery.message, |properties| Message {
                         properties,
