@@ -264,7 +264,7 @@ fn no_timeout_is_longer_than_any() {
     };
     assert_eq!(
         [timeout(0, 5), timeout(5, 0), timeout(7, 5), timeout(0, 0)],
-        [5, 5, 5, 0].map(|ms| (ms > 0).then(|| Duration::from_millis(ms)))
+        [5, 5, 5, 0].map(|ms| Some(Duration::from_millis(ms)))
     );
 }
 
