@@ -26,7 +26,7 @@ export const RANGES: readonly Range[] = [
 export const range = signal<Range>(TEN_MINUTES)
 
 /** Asks for the past that the charts show. */
-export function past(...kinds: readonly ('lengths' | 'msg_rates' | 'node_stats')[]): string {
+export function past(...kinds: readonly ('lengths' | 'msg_rates' | 'data_rates' | 'node_stats')[]): string {
   const { age, apart } = range.value
   return kinds.map((kind) => `${kind}_age=${String(age)}&${kind}_incr=${String(apart)}`).join('&')
 }

@@ -139,6 +139,7 @@ interface Governed {
 
 export interface Exchange extends Governed {
   vhost: string
+  user_who_performed_action: string
   name: string
   type: string
   durable: boolean

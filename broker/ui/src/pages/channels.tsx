@@ -3,8 +3,9 @@ import { path } from '../api/client'
 import { Badge, Empty, ErrorNote, Heading, Section, Tile, Tiles } from '../components/bits'
 import { type Column, PagedTable, Table } from '../components/table'
 import { Chart } from '../charts/chart'
+import { Ranges } from '../charts/ranges'
 import { count, rate } from '../format'
-import { rates, record } from '../history'
+import { fill, past, rates } from '../history'
 import { useResource } from '../resource'
 import { to } from '../router'
 import { vhost } from '../session'
@@ -76,10 +77,9 @@ const FLOW = [
 export function Channel({ args: [name = ''] }: { args: string[] }) {
   const series = `channel ${name}`
   const { data, error } = useResource<ChannelOf>(
-    path`/channels/${name}`,
+    `${path`/channels/${name}`}?${past('msg_rates')}`,
     undefined,
-    ({ message_stats: stats }) =>
-      record(series, { publish: stats.publish, deliver_get: stats.deliver_get, ack: stats.ack }),
+    ({ message_stats }) => fill(series, message_stats),
   )
   return (
     <>
@@ -107,6 +107,7 @@ export function Channel({ args: [name = ''] }: { args: string[] }) {
             <Tile label="Returned" value={count(data.message_stats.return_unroutable)} />
             <Tile label="Redelivered" value={count(data.message_stats.redeliver)} />
           </Tiles>
+          <Ranges />
           <div class="charts">
             <Chart
               title="Messages per second"

@@ -5,8 +5,9 @@ import { ask } from '../components/dialog'
 import { PagedTable, Table } from '../components/table'
 import { tell } from '../components/toasts'
 import { Chart } from '../charts/chart'
+import { Ranges } from '../charts/ranges'
 import { bytes, count, time, yesNo } from '../format'
-import { rates, record } from '../history'
+import { fill, past, rates } from '../history'
 import { useResource } from '../resource'
 import { go, to } from '../router'
 import { vhost } from '../session'
@@ -61,8 +62,9 @@ const perSecond = (value: number) => `${bytes(value)}/s`
 
 export function Connection({ args: [name = ''] }: { args: string[] }) {
   const series = `connection ${name}`
-  const { data, error } = useResource<ConnectionOf>(path`/connections/${name}`, undefined, (connection) =>
-    record(series, { recv_oct: connection.recv_oct, send_oct: connection.send_oct }),
+  const asked = `${path`/connections/${name}`}?${past('data_rates')}`
+  const { data, error } = useResource<ConnectionOf>(asked, undefined, (connection) =>
+    fill(series, connection),
   )
   const channels = useResource<ChannelOf[]>(path`/connections/${name}/channels`)
   const close = () =>
@@ -98,6 +100,7 @@ export function Connection({ args: [name = ''] }: { args: string[] }) {
             <Tile label="Waiting to be sent" value={bytes(data.send_pend)} />
             <Tile label="Channels" value={count(data.channels)} hint={`of ${count(data.channel_max)}`} />
           </Tiles>
+          <Ranges />
           <div class="charts">
             <Chart
               title="Traffic"

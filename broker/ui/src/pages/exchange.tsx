@@ -122,6 +122,7 @@ export function ExchangePage({ args: [vhost = '', segment = ''] }: { args: strin
             <Facts
               facts={[
                 ['Arguments', <Arguments key="arguments" table={data.arguments} />],
+                ['Declared by', data.user_who_performed_action],
                 ['Policy', data.policy ?? 'none'],
                 ['Operator policy', data.operator_policy ?? 'none'],
                 [

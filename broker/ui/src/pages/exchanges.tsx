@@ -48,8 +48,11 @@ export function Exchanges() {
           {
             title: 'Name',
             sort: 'name',
-            cell: ({ vhost, name }) => (
-              <a href={to('exchanges', vhost, exchangeName(name))}>{name || 'default exchange'}</a>
+            cell: ({ vhost: place, name }) => (
+              <>
+                <a href={to('exchanges', place, exchangeName(name))}>{name || 'default exchange'}</a>
+                {vhost.value === '' && <span class="below quiet narrow">in {place}</span>}
+              </>
             ),
           },
           { title: 'Virtual host', sort: 'vhost', cell: ({ vhost }) => vhost, minor: true },

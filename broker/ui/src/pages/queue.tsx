@@ -100,7 +100,13 @@ export function QueuePage({ args: [vhost = '', name = ''] }: { args: string[] })
   )
 }
 
-function Actions({ of: { vhost, name, state, messages_ready }, reload }: { of: Queue; reload: () => void }) {
+function Actions({
+  of: { vhost, name, type, state, messages_ready },
+  reload,
+}: {
+  of: Queue
+  reload: () => void
+}) {
   const isPaused = state === 'paused'
   const pause = () =>
     void attempt(
@@ -134,9 +140,12 @@ function Actions({ of: { vhost, name, state, messages_ready }, reload }: { of: Q
       <button type="button" onClick={pause}>
         {isPaused ? 'Resume' : 'Pause'}
       </button>
-      <button type="button" onClick={purge}>
-        Purge
-      </button>
+      {/* Retention alone lets go of what is in a stream. */}
+      {type !== 'stream' && (
+        <button type="button" onClick={purge}>
+          Purge
+        </button>
+      )}
       <button type="button" class="danger" onClick={drop}>
         Delete
       </button>

@@ -79,7 +79,12 @@ export function Queues() {
           {
             title: 'Name',
             sort: 'name',
-            cell: ({ vhost, name }) => <a href={to('queues', vhost, name)}>{name}</a>,
+            cell: ({ vhost: place, name }) => (
+              <>
+                <a href={to('queues', place, name)}>{name}</a>
+                {vhost.value === '' && <span class="below quiet narrow">in {place}</span>}
+              </>
+            ),
           },
           { title: 'Virtual host', sort: 'vhost', cell: ({ vhost }) => vhost, minor: true },
           { title: 'Features', cell: (queue) => <Features of={queue} />, minor: true },
