@@ -1,6 +1,9 @@
 //! Every operation of the management API against every permission that it needs, as [`permissions`](super::permissions) does for AMQP.
 
-use amphora_tests::Broker;
+use std::time::{Duration, Instant};
+
+use amphora_tests::{Broker, PATIENCE};
+use anyhow::ensure;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -34,7 +37,7 @@ const fn operation(
 const MESSAGE: &str =
     r#"{"routing_key": "bound", "payload": "", "payload_encoding": "string", "properties": {}}"#;
 
-const OPERATIONS: [Operation; 24] = [
+const OPERATIONS: [Operation; 30] = [
     operation(
         "PUT",
         "/queues/v/new",
@@ -146,6 +149,37 @@ const OPERATIONS: [Operation; 24] = [
         "",
         &[("configure", "queue", "amq.amphora.delayed")],
     ),
+    operation(
+        "DELETE",
+        "/delayed/v/DELAYED",
+        "",
+        &[("configure", "queue", "amq.amphora.delayed")],
+    ),
+    operation(
+        "POST",
+        "/queues/v/q/move",
+        r#"{"exchange": "x", "routing_key": "bound"}"#,
+        &[("read", "queue", "q"), ("write", "exchange", "x")],
+    ),
+    operation(
+        "POST",
+        "/queues/v/q/move",
+        r#"{"exchange": "amq.default", "routing_key": "q"}"#,
+        &[("read", "queue", "q"), ("write", "exchange", "amq.default")],
+    ),
+    operation(
+        "POST",
+        "/queues/v/q/messages/move",
+        r#"{"positions": [0], "exchange": "x", "routing_key": "bound"}"#,
+        &[("read", "queue", "q"), ("write", "exchange", "x")],
+    ),
+    operation(
+        "POST",
+        "/queues/v/q/messages/delete",
+        r#"{"positions": [0]}"#,
+        &[("read", "queue", "q")],
+    ),
+    operation("GET", "/queues/v/q/messages", "", &[("read", "queue", "q")]),
     // Whoever may enter the virtual host may look around.
     operation("GET", "/queues/v/q", "", &[]),
     operation("GET", "/exchanges/v/x", "", &[]),
@@ -166,6 +200,32 @@ fn refusal(operation: &Operation, missing: &Needed) -> (u16, Value) {
     (401, json!({ "error": "not_authorised", "reason": text }))
 }
 
+/// A message in `q`, and one that waits at an exchange, whose id is returned.
+fn fill(api: &Api) -> anyhow::Result<String> {
+    let later = json!({ "type": "x-delayed-message", "arguments": { "x-delayed-type": "fanout" } });
+    api.run("PUT", "/exchanges/v/later", &later)?;
+    let message = |key: &str, delay: i64| {
+        let headers = json!({ "headers": { "x-delay": delay } });
+        json!({ "routing_key": key, "payload": "", "payload_encoding": "string", "properties": headers })
+    };
+    api.run("POST", "/exchanges/v/amq.default/publish", &message("q", 0))?;
+    api.run(
+        "POST",
+        "/exchanges/v/later/publish",
+        &message("q", 3_600_000),
+    )?;
+    let begun = Instant::now();
+    loop {
+        // What waits is noted by a task of its own.
+        let waiting = api.get("/delayed/v")?;
+        if let Some(id) = waiting["items"][0]["id"].as_str() {
+            return Ok(id.to_owned());
+        }
+        ensure!(begun.elapsed() < PATIENCE, "{waiting}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn every_request_needs_what_it_needs_and_no_more() -> anyhow::Result<()> {
     let broker = Broker::start()?;
@@ -181,6 +241,7 @@ fn every_request_needs_what_it_needs_and_no_more() -> anyhow::Result<()> {
             needs,
         } = operation;
         prepare(&api)?;
+        let path = &path.replace("DELAYED", &fill(&api)?);
         let body: Value = match *body {
             "" => Value::Null,
             body => serde_json::from_str(body)?,

@@ -12,7 +12,7 @@ use amphora_protocol::wire::types::ShortString;
 
 use super::commands::{enter, principal};
 use super::messages::{Fetched, confirm, copy, placed, send};
-use crate::auth::VhostAccess;
+use crate::auth::{Access, Resource, VhostAccess};
 use crate::management::backend::{
     Browse, Browsed, BrowsedMessage, Browsing, Got, MovePicked, Picked, Published, REACH, Reply,
 };
@@ -39,6 +39,7 @@ impl Browsing for Broker {
 
     fn move_picked<'a>(&'a self, by: &'a VhostAccess, command: MovePicked) -> Reply<'a, u64> {
         Box::pin(async move {
+            by.check(Access::Write, Resource::Exchange(&command.exchange))?;
             let (mut fetched, found) = pick(self, by, &command.picked).await?;
             let mut moved = BTreeSet::new();
             let mut refusal = None;

@@ -10,7 +10,7 @@ use amphora_protocol::wire::table::{FieldTable, FieldValue};
 
 use super::commands::{self, enter};
 use super::messages::Fetched;
-use crate::auth::VhostAccess;
+use crate::auth::{Access, Resource, VhostAccess};
 use crate::management::backend::{MoveMessages, Moved};
 use crate::runtime::batch::{Owned, target};
 use crate::runtime::broker::Broker;
@@ -38,6 +38,9 @@ pub(super) async fn move_messages(
     let vhost = enter(broker, by)?;
     let queue = commands::principal(by, &vhost).readable_queue(&command.queue)?;
     queue.refuse_stream("basic.get")?;
+    if let Some(exchange) = &command.exchange {
+        by.check(Access::Write, Resource::Exchange(exchange))?;
+    }
     if let Some(reason) = broker.alarm() {
         let text = format!("publishers are blocked: {reason}");
         return Err(ConnectionException::resource_error(text).into());
