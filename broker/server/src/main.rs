@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tikv_jemallocator::Jemalloc;
 
 /// Gives memory back to the system when a backlog has gone: the alarm looks at what the process uses.
@@ -10,5 +9,5 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    amphora::cli::Cli::parse().run()
+    amphora::cli::Cli::run_arguments()
 }

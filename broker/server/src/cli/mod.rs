@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use self::exit::Exit;
+use self::exit::{Codes, Exit};
 pub use self::serve::ServeArgs;
 use crate::{ctl, perf, plugin};
 
@@ -35,8 +35,26 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what was asked for. Exit codes: see [`exit`].
-    pub fn run(self) -> ExitCode {
+    /// Does what the process' arguments ask for. Exit codes: see [`exit`].
+    pub fn run_arguments() -> ExitCode {
+        match Self::try_parse() {
+            Ok(cli) => cli.run(),
+            Err(error) => {
+                // What cannot be shown can be told to nobody.
+                let _ = error.print();
+                let is_ctl = std::env::args().nth(1).is_some_and(|word| word == "ctl");
+                let codes = if is_ctl { Codes::Ctl } else { Codes::Other };
+                // Help and the version are no errors.
+                ExitCode::from(if error.use_stderr() { codes.usage() } else { 0 })
+            }
+        }
+    }
+
+    fn run(self) -> ExitCode {
+        let codes = match self.command {
+            Command::Ctl(_) => Codes::Ctl,
+            _ => Codes::Other,
+        };
         let done = match self.command {
             Command::Serve(args) => args.run(),
             Command::Ctl(args) => ctl::run(&args).map(|()| ExitCode::SUCCESS),
@@ -50,6 +68,6 @@ impl Cli {
                 Ok(ExitCode::SUCCESS)
             }
         };
-        done.unwrap_or_else(Exit::report)
+        done.unwrap_or_else(|exit| exit.report(codes))
     }
 }

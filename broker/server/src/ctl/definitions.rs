@@ -19,6 +19,7 @@ pub(super) fn declare_exchange(
     const KEYS: Keys = Keys {
         required: &["name"],
         optional: &["type", "durable", "auto_delete", "internal", "arguments"],
+        keyless: 1,
     };
     let given = settings.read(&KEYS)?;
     let body = json!({
@@ -40,6 +41,7 @@ pub(super) fn declare_queue(client: &Client, settings: &Settings, output: &mut O
     const KEYS: Keys = Keys {
         required: &["name"],
         optional: &["durable", "auto_delete", "arguments"],
+        keyless: 1,
     };
     let given = settings.read(&KEYS)?;
     let body = json!({
@@ -63,6 +65,7 @@ pub(super) fn delete_exchange(
     const KEYS: Keys = Keys {
         required: &["name"],
         optional: &["if_unused"],
+        keyless: 1,
     };
     let given = settings.read(&KEYS)?;
     let path = format!(
@@ -74,15 +77,22 @@ pub(super) fn delete_exchange(
     output.done("exchange deleted")
 }
 
-pub(super) fn delete_queue(client: &Client, settings: &Settings, output: &mut Output<'_>) -> Done {
+/// `only_if` it is unused, and only if it is empty: that may be said in settings, too.
+pub(super) fn delete_queue(
+    client: &Client,
+    settings: &Settings,
+    only_if: (bool, bool),
+    output: &mut Output<'_>,
+) -> Done {
     const KEYS: Keys = Keys {
         required: &["name"],
         optional: &["if_unused", "if_empty"],
+        keyless: 1,
     };
     let given = settings.read(&KEYS)?;
     let (if_unused, if_empty) = (
-        given.flag("if_unused", false)?,
-        given.flag("if_empty", false)?,
+        given.flag("if_unused", only_if.0)?,
+        given.flag("if_empty", only_if.1)?,
     );
     let path = format!(
         "{}?if-unused={if_unused}&if-empty={if_empty}",
@@ -96,6 +106,7 @@ pub(super) fn purge_queue(client: &Client, settings: &Settings, output: &mut Out
     const KEYS: Keys = Keys {
         required: &["name"],
         optional: &[],
+        keyless: 1,
     };
     let given = settings.read(&KEYS)?;
     let path = format!("{}/contents", queue_path(client, &given)?);
@@ -112,6 +123,7 @@ pub(super) fn close_connection(
     const KEYS: Keys = Keys {
         required: &["name"],
         optional: &["reason"],
+        keyless: 2,
     };
     let given = settings.read(&KEYS)?;
     let path = format!("/connections/{}", segment(given.text("name")));
@@ -165,6 +177,7 @@ impl Ends {
         keys: Keys {
             required: &["queue", "exchange"],
             optional: &["routing_key", "arguments"],
+            keyless: 1,
         },
     };
 
@@ -175,6 +188,7 @@ impl Ends {
         keys: Keys {
             required: &["source", "destination"],
             optional: &["routing_key", "arguments"],
+            keyless: 1,
         },
     };
 

@@ -14,6 +14,7 @@ pub(super) fn list(
     const KEYS: Keys = Keys {
         required: &[],
         optional: &["page", "page_size", "truncate"],
+        keyless: 1,
     };
     const COLUMNS: [&str; 6] = [
         "id",
@@ -43,6 +44,7 @@ pub(super) fn cancel(
     const KEYS: Keys = Keys {
         required: &["id"],
         optional: &[],
+        keyless: 1,
     };
     let given = settings.read(&KEYS)?;
     let id = given.text("id");

@@ -119,7 +119,7 @@ fn read(file: &str) -> Result<Value, Exit> {
     } else {
         std::fs::read_to_string(file).map(|found| text = found)
     };
-    read.map_err(|error| Exit::Failed(format!("{file}: {error}")))?;
+    read.map_err(|error| Exit::Data(format!("{file}: {error}")))?;
     serde_json::from_str(&text)
-        .map_err(|error| Exit::Failed(format!("{file}: the file is no JSON ({error})")))
+        .map_err(|error| Exit::Data(format!("{file}: the file is no JSON ({error})")))
 }

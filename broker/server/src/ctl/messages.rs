@@ -18,6 +18,7 @@ pub(super) fn publish(
     const KEYS: Keys = Keys {
         required: &["routing_key"],
         optional: &["exchange", "payload", "properties", "payload_encoding"],
+        keyless: 1,
     };
     let given = settings.read(&KEYS)?;
     let body = json!({
@@ -49,6 +50,7 @@ pub(super) fn get(
     const KEYS: Keys = Keys {
         required: &["queue"],
         optional: &["count", "ackmode", "encoding", "truncate"],
+        keyless: 1,
     };
     const COLUMNS: [&str; 8] = [
         "routing_key",

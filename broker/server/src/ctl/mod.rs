@@ -5,6 +5,7 @@
 mod client;
 mod definitions;
 mod delayed;
+mod diagnostics;
 mod files;
 mod lists;
 mod messages;
@@ -34,7 +35,7 @@ use crate::cli::exit::Exit;
 /// Looks at a running broker and changes what is in it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 refused by the broker, 2 wrong usage, 69 broker not reachable, 77 login refused."
+    after_help = "Exit codes: 0 done, 64 wrong usage, 65 a file or value that cannot be read, 69 broker not reachable, 70 refused by the broker, 77 login refused."
 )]
 pub struct Args {
     #[command(flatten)]
@@ -82,8 +83,17 @@ struct Connection {
     )]
     vhost: String,
     /// How results are shown: as columns for people, or as JSON for programs.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "table|json", hide_possible_values = true)]
+    #[arg(long, global = true, value_enum, alias = "formatter", default_value_t = Format::Table, value_name = "table|json", hide_possible_values = true)]
     format: Format,
+    /// Say nothing when something was done; the exit code tells.
+    #[arg(short = 'q', long, global = true)]
+    quiet: bool,
+    /// As --quiet, and tables without their headers.
+    #[arg(short = 's', long, global = true)]
+    silent: bool,
+    /// Tables without their headers.
+    #[arg(long, global = true)]
+    no_table_headers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -114,7 +124,16 @@ enum Command {
     /// name= [if_unused=false].
     DeleteExchange(Settings),
     /// name= [if_unused=false] [if_empty=false].
-    DeleteQueue(Settings),
+    DeleteQueue {
+        #[command(flatten)]
+        settings: Settings,
+        /// As if_empty=true.
+        #[arg(short = 'e', long)]
+        if_empty: bool,
+        /// As if_unused=true.
+        #[arg(short = 'u', long)]
+        if_unused: bool,
+    },
     /// name=: removes the messages that are ready.
     PurgeQueue(Settings),
     /// name=: stops deliveries to the queue's consumers.
@@ -139,7 +158,7 @@ enum Command {
     TraceOn,
     /// Turns the firehose of the virtual host off.
     TraceOff,
-    /// name= [reason=].
+    /// name= [reason=]: the reason may be given without its key, too.
     CloseConnection(Settings),
     /// [COLUMN…]: the queues of the virtual host.
     ListQueues(Columns),
@@ -178,6 +197,8 @@ enum Command {
     Files(files::Command),
     #[command(flatten)]
     Node(node::Command),
+    #[command(flatten)]
+    Diagnostics(diagnostics::Command),
     /// What the queues of all virtual hosts are doing: rates, again and again, the busiest queues first.
     Top(top::Args),
     /// The broker: version, addresses, memory, alarms, totals.
@@ -217,9 +238,13 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
         password,
         vhost,
         format,
+        quiet,
+        silent,
+        no_table_headers,
     } = &args.connection;
     let client = Client::new(url, username, password, vhost)?;
     let output = &mut Output::new(*format, out);
+    output.hide(*quiet || *silent, *no_table_headers || *silent);
     match &args.command {
         Command::DeclareExchange(settings) => {
             definitions::declare_exchange(&client, settings, output)
@@ -234,7 +259,14 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
         Command::DeleteExchange(settings) => {
             definitions::delete_exchange(&client, settings, output)
         }
-        Command::DeleteQueue(settings) => definitions::delete_queue(&client, settings, output),
+        Command::DeleteQueue {
+            settings,
+            if_empty,
+            if_unused,
+        } => {
+            let only_if = (*if_unused, *if_empty);
+            definitions::delete_queue(&client, settings, only_if, output)
+        }
         Command::PurgeQueue(settings) => definitions::purge_queue(&client, settings, output),
         Command::PauseQueue(settings) => queues::pause(&client, settings, output),
         Command::ResumeQueue(settings) => queues::resume(&client, settings, output),
@@ -265,6 +297,7 @@ fn run_to(args: &Args, out: &mut dyn Write) -> Result<(), Exit> {
         Command::Vhosts(command) => vhosts::run(command, &client, output),
         Command::Files(command) => files::run(command, &client, output),
         Command::Node(command) => node::run(command, &client, output),
+        Command::Diagnostics(command) => diagnostics::run(command, &client, output),
         Command::Top(args) => top::run(&client, args, output),
         Command::MoveMessages(settings) => moving::run(&client, settings, output),
         Command::Status => status::show(&client, output),

@@ -15,6 +15,7 @@ const PART: u64 = 1000;
 const KEYS: Keys = Keys {
     required: &["source"],
     optional: &["destination", "exchange", "routing_key", "count"],
+    keyless: 1,
 };
 
 pub(super) fn run(

@@ -12,18 +12,32 @@ use crate::nearest::nearest;
 pub(super) struct Output<'a> {
     format: Format,
     out: &'a mut dyn Write,
+    /// Nothing is said of what was done.
+    quiet: bool,
+    /// Tables have no line of names.
+    headless: bool,
 }
 
 impl<'a> Output<'a> {
     pub(super) fn new(format: Format, out: &'a mut dyn Write) -> Self {
-        Self { format, out }
+        Self {
+            format,
+            out,
+            quiet: false,
+            headless: false,
+        }
+    }
+
+    /// Leaves out what was done, and the headers of tables.
+    pub(super) fn hide(&mut self, quiet: bool, headless: bool) {
+        (self.quiet, self.headless) = (quiet, headless);
     }
 
     /// Says that something was done. Programs have the exit code.
     pub(super) fn done(&mut self, text: &str) -> Result<(), Exit> {
         match self.format {
-            Format::Table => self.write(&format!("{text}\n")),
-            Format::Json => Ok(()),
+            Format::Table if !self.quiet => self.write(&format!("{text}\n")),
+            _ => Ok(()),
         }
     }
 
@@ -47,7 +61,15 @@ impl<'a> Output<'a> {
             check_column(rows, column)?;
         }
         match self.format {
-            Format::Table => self.write(&table(rows, if asked.is_empty() { usual } else { asked })),
+            Format::Table => {
+                let table = table(rows, if asked.is_empty() { usual } else { asked });
+                let header = table.find('\n').map_or(0, |end| end + 1);
+                self.write(
+                    table
+                        .get(if self.headless { header } else { 0 }..)
+                        .unwrap_or(&table),
+                )
+            }
             Format::Json if asked.is_empty() => self.json(items),
             Format::Json => self.json(&rows.iter().map(|row| cut(row, asked)).collect()),
         }

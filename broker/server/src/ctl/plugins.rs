@@ -17,6 +17,7 @@ const LOAD_TIMEOUT: Duration = Duration::from_mins(10);
 const NAME: Keys = Keys {
     required: &["name"],
     optional: &[],
+    keyless: 1,
 };
 
 pub(super) fn show(
@@ -55,6 +56,7 @@ pub(super) fn load(
             "dead-letter-routing-key",
             "config",
         ],
+        keyless: 1,
     };
     let settings = with_file(settings);
     let given = settings.read(&KEYS)?;
@@ -67,7 +69,7 @@ pub(super) fn load(
     match given.get("file") {
         Some(file) => {
             let component = std::fs::read(file)
-                .map_err(|error| Exit::Usage(format!("{file}: cannot be read: {error}")))?;
+                .map_err(|error| Exit::Data(format!("{file}: cannot be read: {error}")))?;
             let path = format!("{}?{}", path(name), query.join("&"));
             patient.put_component(&path, component, &about(name))?;
         }
@@ -104,6 +106,7 @@ pub(super) fn unload(
     const KEYS: Keys = Keys {
         required: &["name"],
         optional: &["force"],
+        keyless: 1,
     };
     let given = settings.read(&KEYS)?;
     let name = given.text("name");

@@ -11,6 +11,7 @@ use super::settings::Keys;
 const NAME: Keys = Keys {
     required: &["name"],
     optional: &[],
+    keyless: 1,
 };
 
 const UNACKED: [&str; 5] = [

@@ -13,6 +13,7 @@ use crate::cli::exit::Exit;
 const KEYS: Keys = Keys {
     required: &["exchange"],
     optional: &["routing_key", "payload", "properties", "payload_encoding"],
+    keyless: 1,
 };
 
 pub(super) fn show(

@@ -10,6 +10,8 @@ use crate::nearest::nearest;
 pub(super) struct Keys {
     pub(super) required: &'static [&'static str],
     pub(super) optional: &'static [&'static str],
+    /// How many of them, in this order, may be given without their key, as rabbitmqctl has it.
+    pub(super) keyless: usize,
 }
 
 /// The settings of a command, each known and given once.
@@ -17,7 +19,7 @@ pub(super) struct Keys {
 pub(super) struct Given<'a>(Vec<(&'static str, &'a str)>);
 
 impl Settings {
-    /// Takes the words apart. A word without a known key before its `=` is the first required setting.
+    /// Takes the words apart. A word without an `=` is the first setting that may be given so and is not.
     pub(super) fn read(&self, keys: &Keys) -> Result<Given<'_>, Exit> {
         let mut given = Given(Vec::new());
         for word in &self.words {
@@ -43,9 +45,10 @@ impl Keys {
         let all = self.all();
         let Some((key, value)) = word.split_once('=') else {
             // `purge_queue orders` is clear enough.
-            return match self.required.first() {
-                Some(first) if given.get(first).is_none() => Ok((first, word)),
-                _ => Err(Exit::Usage(format!(
+            let mut keyless = all.iter().take(self.keyless);
+            return match keyless.find(|key| given.get(key).is_none()) {
+                Some(next) => Ok((next, word)),
+                None => Err(Exit::Usage(format!(
                     "{word:?} has no key; the keys are {}",
                     all.join(", ")
                 ))),
@@ -102,7 +105,7 @@ impl<'a> Given<'a> {
 /// A JSON object.
 pub(super) fn object(key: &str, text: &str) -> Result<Map<String, Value>, Exit> {
     serde_json::from_str(text).map_err(|error| {
-        Exit::Usage(format!(
+        Exit::Data(format!(
             "{key}={text}: give a JSON object such as '{{\"x-max-length\": 1000}}' ({error})"
         ))
     })
@@ -115,6 +118,7 @@ mod tests {
     const KEYS: Keys = Keys {
         required: &["name"],
         optional: &["durable", "arguments"],
+        keyless: 1,
     };
 
     fn read(words: &[&str]) -> Result<Vec<(String, String)>, Exit> {

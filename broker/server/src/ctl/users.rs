@@ -123,6 +123,9 @@ pub(super) enum Command {
     ListUserLimits {
         #[arg(long)]
         user: Option<String>,
+        /// Those of all, as without --user.
+        #[arg(long, conflicts_with = "user")]
+        global: bool,
     },
 }
 
@@ -170,7 +173,7 @@ pub(super) fn run(command: &Command, client: &Client, output: &mut Output<'_>) -
             let hash = client.get(&path, &About("password".to_owned()))?;
             output.answer(&hash, hash["ok"].as_str().unwrap_or_default())
         }
-        Command::ListUserLimits { user } => {
+        Command::ListUserLimits { user, global: _ } => {
             let path = match user {
                 None => "/user-limits".to_owned(),
                 Some(user) => format!("/user-limits/{}", segment(user)),

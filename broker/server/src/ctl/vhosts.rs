@@ -308,5 +308,5 @@ fn about(name: &str) -> About {
 
 fn json_of(text: &str) -> Result<Value, Exit> {
     serde_json::from_str(text)
-        .map_err(|error| Exit::Usage(format!("{text}: the value is no JSON ({error})")))
+        .map_err(|error| Exit::Data(format!("{text}: the value is no JSON ({error})")))
 }
