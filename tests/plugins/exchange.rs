@@ -18,6 +18,7 @@ pub(crate) fn exchange(name: &str) -> anyhow::Result<ExchangeDefinition> {
         auto_delete: false,
         internal: false,
         arguments: FieldTable::new(),
+        declared_by: Box::default(),
     })
 }
 

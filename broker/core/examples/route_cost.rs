@@ -130,6 +130,7 @@ fn topology(
         exclusive: false,
         auto_delete: false,
         arguments: FieldTable::new(),
+        by: Box::default(),
     };
     let queue = QueueDefinition::new(QueueId(1), declaration, QueueArguments::default(), nobody);
     let _changes = topology.insert_queue(Arc::new(queue), Arc::new(1));

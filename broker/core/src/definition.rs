@@ -60,6 +60,8 @@ pub struct ExchangeDefinition {
     pub internal: bool,
     /// Its arguments.
     pub arguments: FieldTable,
+    /// The user who declared it; empty if that is not known.
+    pub declared_by: Box<str>,
 }
 
 /// A queue, as it was declared.
@@ -79,6 +81,8 @@ pub struct QueueDefinition {
     pub arguments: FieldTable,
     /// What they mean.
     pub parsed: QueueArguments,
+    /// The user who declared it; empty if that is not known.
+    pub declared_by: Box<str>,
 }
 
 impl QueueDefinition {
@@ -95,6 +99,7 @@ impl QueueDefinition {
             exclusive,
             auto_delete,
             arguments,
+            by,
             ..
         } = declaration;
         let owner = exclusive.then_some(asker);
@@ -106,6 +111,7 @@ impl QueueDefinition {
             owner,
             arguments,
             parsed,
+            declared_by: by,
         }
     }
 }

@@ -60,6 +60,7 @@ fn exchange(
         auto_delete: false,
         internal: false,
         arguments: FieldTable::new(),
+        declared_by: Box::default(),
     };
     let exchange = host.exchange(TYPE, &VhostName::new("/")?, &definition);
     for id in 0..bindings {

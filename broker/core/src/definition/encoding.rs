@@ -4,11 +4,11 @@
 //! Numbers are big endian; a *name* is its length in one byte and that many bytes of UTF-8; a *table* is a field table as
 //! on the wire, with its length. Families and versions are never given a second meaning.
 //!
-//! | Family | Key, after the family's byte | Value, after the version's byte (1) |
+//! | Family | Key, after the family's byte | Value, after the version's byte (1; of exchanges and queues 2) |
 //! | --- | --- | --- |
 //! | 1 virtual host | name | table of metadata |
-//! | 2 exchange | virtual host (name), exchange (bytes to the end) | type (name), flags, table of arguments |
-//! | 3 queue | virtual host (name), queue (bytes to the end) | queue id (u32), flags, table of arguments |
+//! | 2 exchange | virtual host (name), exchange (bytes to the end) | type (name), flags, who declared it (name; not in version 1), table of arguments |
+//! | 3 queue | virtual host (name), queue (bytes to the end) | queue id (u32), flags, who declared it (name; not in version 1), table of arguments |
 //! | 4 binding | virtual host (name), number (u64) | source (name), kind of destination (0 queue, 1 exchange), destination (name), routing key (name), table of arguments |
 //! | 16 to 255 | whatever the server chooses | likewise, without a version's byte |
 //!
@@ -28,6 +28,8 @@ use crate::queue_arguments::QueueArguments;
 use crate::store::QueueId;
 
 const VERSION: u8 = 1;
+/// Of exchanges and queues, which say who declared them.
+const DECLARED_VERSION: u8 = 2;
 const DURABLE: u8 = 1;
 const AUTO_DELETE: u8 = 2;
 const INTERNAL: u8 = 4;
@@ -69,7 +71,11 @@ impl Definition {
 
     /// The value.
     pub fn value(&self) -> Bytes {
-        let mut value = vec![VERSION];
+        let version = match self {
+            Self::Exchange { .. } | Self::Queue { .. } => DECLARED_VERSION,
+            _ => VERSION,
+        };
+        let mut value = vec![version];
         match self {
             Self::Vhost { metadata, .. } => metadata.encode(&mut value),
             Self::Exchange { exchange, .. } => {
@@ -79,11 +85,13 @@ impl Definition {
                     exchange.auto_delete,
                     exchange.internal,
                 ));
+                put_name(&exchange.declared_by, &mut value);
                 exchange.arguments.encode(&mut value);
             }
             Self::Queue { queue, .. } => {
                 value.extend_from_slice(&queue.id.0.to_be_bytes());
                 value.push(flags(queue.durable, queue.auto_delete, false));
+                put_name(&queue.declared_by, &mut value);
                 queue.arguments.encode(&mut value);
             }
             Self::Binding { binding, .. } => {
@@ -123,13 +131,16 @@ impl Definition {
         }
         let vhost = VhostName::from(key_left.name()?);
         let mut value_left = Reader(value);
-        match value_left.byte()? {
-            VERSION => {}
-            other => {
-                return Err(Damaged(format!(
-                    "its version is {other}, and this program knows {VERSION}"
-                )));
-            }
+        let known = if [Family::Exchange as u8, Family::Queue as u8].contains(&family) {
+            DECLARED_VERSION
+        } else {
+            VERSION
+        };
+        let version = value_left.byte()?;
+        if version < VERSION || version > known {
+            return Err(Damaged(format!(
+                "its version is {version}, and this program knows {known}"
+            )));
         }
         match family {
             family if family == Family::Vhost as u8 => {
@@ -140,11 +151,11 @@ impl Definition {
                 })
             }
             family if family == Family::Exchange as u8 => {
-                let exchange = Arc::new(read_exchange(key_left, value_left)?);
+                let exchange = Arc::new(read_exchange(version, key_left, value_left)?);
                 Ok(Self::Exchange { vhost, exchange })
             }
             family if family == Family::Queue as u8 => {
-                let queue = Arc::new(read_queue(&vhost, key_left, value_left)?);
+                let queue = Arc::new(read_queue(version, &vhost, key_left, value_left)?);
                 Ok(Self::Queue { vhost, queue })
             }
             family if family == Family::Binding as u8 => {
@@ -158,12 +169,17 @@ impl Definition {
     }
 }
 
-fn read_exchange(key: Reader<'_>, mut value: Reader<'_>) -> Result<ExchangeDefinition, Damaged> {
+fn read_exchange(
+    version: u8,
+    key: Reader<'_>,
+    mut value: Reader<'_>,
+) -> Result<ExchangeDefinition, Damaged> {
     let name = ExchangeName::from(key.rest()?);
     let type_name = value.name()?;
     let exchange_type = ExchangeType::from_name(&type_name)
         .ok_or_else(|| Damaged(format!("there is no exchange type '{type_name}'")))?;
     let flags = value.byte()?;
+    let declared_by = read_declared_by(version, &mut value)?;
     Ok(ExchangeDefinition {
         name,
         exchange_type,
@@ -171,10 +187,20 @@ fn read_exchange(key: Reader<'_>, mut value: Reader<'_>) -> Result<ExchangeDefin
         auto_delete: flags & AUTO_DELETE != 0,
         internal: flags & INTERNAL != 0,
         arguments: value.table()?,
+        declared_by,
     })
 }
 
+/// Empty where an earlier version did not note it.
+fn read_declared_by(version: u8, value: &mut Reader<'_>) -> Result<Box<str>, Damaged> {
+    if version < DECLARED_VERSION {
+        return Ok(Box::default());
+    }
+    Ok(value.name()?.as_str().into())
+}
+
 fn read_queue(
+    version: u8,
     vhost: &VhostName,
     key: Reader<'_>,
     mut value: Reader<'_>,
@@ -182,6 +208,7 @@ fn read_queue(
     let name = QueueName::from(key.rest()?);
     let id = QueueId(u32::from_be_bytes(value.array()?));
     let flags = value.byte()?;
+    let declared_by = read_declared_by(version, &mut value)?;
     let arguments = value.table()?;
     let parsed = QueueArguments::parse(&arguments, &format!("queue '{name}' in vhost '{vhost}'"))
         .map_err(|exception| Damaged(exception.text))?;
@@ -193,6 +220,7 @@ fn read_queue(
         owner: None,
         arguments,
         parsed,
+        declared_by,
     })
 }
 
@@ -332,6 +360,7 @@ mod tests {
                     auto_delete: u.arbitrary()?,
                     internal: u.arbitrary()?,
                     arguments: arguments(u)?,
+                    declared_by: (&*name(u)?).into(),
                 };
                 Definition::Exchange {
                     vhost,
@@ -347,6 +376,7 @@ mod tests {
                     owner: None,
                     arguments: arguments(u)?,
                     parsed: QueueArguments::default(),
+                    declared_by: (&*name(u)?).into(),
                 };
                 Definition::Queue {
                     vhost,
@@ -455,6 +485,7 @@ mod tests {
                     auto_delete: false,
                     internal: true,
                     arguments: table,
+                    declared_by: "shop".into(),
                 }),
             },
             Family::Queue => Definition::Queue {
@@ -467,6 +498,7 @@ mod tests {
                     owner: None,
                     arguments: table,
                     parsed: QueueArguments::default(),
+                    declared_by: "shop".into(),
                 }),
             },
             Family::Binding => Definition::Binding {
@@ -499,18 +531,38 @@ mod tests {
         });
         expect![[r"
             \x01\x01/ = \x01\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
-            \x02\x01/x = \x01\x05topic\x05\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
-            \x03\x01/q = \x01\x00\x00\x00\x07\x03\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
+            \x02\x01/x = \x02\x05topic\x05\x04shop\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
+            \x03\x01/q = \x02\x00\x00\x00\x07\x03\x04shop\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
             \x04\x01/\x00\x00\x00\x00\x00\x00\x01\x02 = \x01\x01x\x01\x01y\x01k\x00\x00\x00\x07\x01aI\x00\x00\x00\x01
         "]].assert_eq(&lines.concat());
+    }
+
+    /// Stores of before it was noted who declares what.
+    #[test]
+    fn the_first_version_is_read() {
+        let exchange = Bytes::from_static(b"\x01\x05topic\x05\0\0\0\x07\x01aI\0\0\0\x01");
+        let queue = Bytes::from_static(b"\x01\0\0\0\x07\x03\0\0\0\x07\x01aI\0\0\0\x01");
+        for (family, value) in [(Family::Exchange, exchange), (Family::Queue, queue)] {
+            let mut expected = sample(family);
+            match &mut expected {
+                Definition::Exchange { exchange, .. } => {
+                    Arc::make_mut(exchange).declared_by = Box::default();
+                }
+                Definition::Queue { queue, .. } => {
+                    Arc::make_mut(queue).declared_by = Box::default();
+                }
+                _ => {}
+            }
+            assert_eq!(Definition::decode(&expected.key(), &value), Ok(expected));
+        }
     }
 
     #[test]
     fn an_error_names_the_key() {
         let definition = sample(Family::Exchange);
-        let later = Bytes::from_static(b"\x02whatever");
+        let later = Bytes::from_static(b"\x03whatever");
         let error = Definition::decode(&definition.key(), &later).expect_err("a later version");
-        expect![[r"the definition with the key \x02\x01/x is damaged: its version is 2, and this program knows 1"]].assert_eq(&error.to_string());
+        expect![[r"the definition with the key \x02\x01/x is damaged: its version is 3, and this program knows 2"]].assert_eq(&error.to_string());
         let value = definition.value();
         let error = Definition::decode(&Bytes::from_static(b"\x05\x01/x"), &value)
             .expect_err("no such family");

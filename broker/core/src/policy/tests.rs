@@ -49,6 +49,7 @@ fn queue(queue_type: &str, arguments: &[(&str, FieldValue)]) -> QueueDefinition 
         owner: None,
         arguments,
         parsed,
+        declared_by: Box::default(),
     }
 }
 

@@ -160,6 +160,21 @@ impl<C> Stream<C> {
         self.readers.iter().map(|(_, reader)| &reader.consumer)
     }
 
+    /// Segments that it consists of; retention lets go of whole ones.
+    pub fn segment_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// How many messages the consumer that is furthest behind has yet to look at; `None` without consumers.
+    pub fn lag(&self) -> Option<u64> {
+        // Where one begins that has not been asked yet is not known.
+        let begun = self.readers.iter().map(|(_, reader)| reader);
+        let begun = begun.filter(|reader| reader.start.is_none());
+        begun
+            .map(|reader| self.durable.saturating_sub(reader.next))
+            .max()
+    }
+
     /// Figures since the start.
     pub fn counters(&self) -> Counters {
         self.counters

@@ -30,6 +30,8 @@ pub struct ExchangeDeclaration {
     pub internal: bool,
     /// Further arguments, such as `alternate-exchange`.
     pub arguments: FieldTable,
+    /// The user who asks.
+    pub by: Box<str>,
 }
 
 /// `queue.declare`
@@ -49,8 +51,11 @@ pub struct QueueDeclaration {
     pub auto_delete: bool,
     /// Further arguments; see [`QueueArguments`](crate::queue_arguments::QueueArguments).
     pub arguments: FieldTable,
+    /// The user who asks.
+    pub by: Box<str>,
 }
 
+/// Nobody is named as the user until whoever declares names one.
 impl From<exchange::Declare> for ExchangeDeclaration {
     fn from(method: exchange::Declare) -> Self {
         Self {
@@ -61,11 +66,12 @@ impl From<exchange::Declare> for ExchangeDeclaration {
             auto_delete: method.auto_delete,
             internal: method.internal,
             arguments: method.arguments,
+            by: Box::default(),
         }
     }
 }
 
-/// The name may still be empty; then whoever declares has to choose one and to set `server_named`.
+/// As with exchanges, and the name may still be empty; then whoever declares has to choose one and to set `server_named`.
 impl From<queue::Declare> for QueueDeclaration {
     fn from(method: queue::Declare) -> Self {
         Self {
@@ -76,6 +82,7 @@ impl From<queue::Declare> for QueueDeclaration {
             exclusive: method.exclusive,
             auto_delete: method.auto_delete,
             arguments: method.arguments,
+            by: Box::default(),
         }
     }
 }

@@ -70,6 +70,7 @@ impl<Q: Clone> Topology<Q> {
             auto_delete: declaration.auto_delete,
             internal: declaration.internal,
             arguments: declaration.arguments,
+            declared_by: declaration.by,
         });
         self.insert_exchange(Arc::clone(&definition));
         Ok(Changes(vec![Change::ExchangeCreated(definition)]))

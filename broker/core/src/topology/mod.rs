@@ -38,6 +38,9 @@ use crate::hook::Hooks;
 use crate::policy::{Applied, Policies};
 use crate::route::Asked;
 
+/// Who declares what no user asks for, in RabbitMQ's words.
+pub const INTERNAL_USER: &str = "rmq-internal";
+
 /// The exchanges that every virtual host has, beside the default exchange: name, type, internal.
 const PREDECLARED: [(&str, ExchangeType, bool); 7] = [
     ("", ExchangeType::Direct, false),
@@ -132,6 +135,7 @@ impl<Q: Clone> Topology<Q> {
                     auto_delete: false,
                     internal,
                     arguments: amphora_protocol::wire::table::FieldTable::default(),
+                    declared_by: INTERNAL_USER.into(),
                 }));
             }
         }

@@ -90,6 +90,7 @@ impl World {
             auto_delete: false,
             internal: false,
             arguments: FieldTable::new(),
+            declared_by: Box::default(),
         };
         let vhost = VhostName::new("/").expect("short");
         self.host.exchange(TYPE, &vhost, &definition)

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::About;
 use super::answer::{Many, One};
+use super::backend::Backend;
 use super::body::Fields;
 use super::caller::Caller;
 use super::listing::Listing;
@@ -123,15 +125,15 @@ struct Auth {
 }
 
 /// The name that the cluster was given, or the node's.
-pub(super) fn cluster_name(caller: &Caller) -> String {
-    let parameters = caller.administration().global_parameters();
+pub(super) fn cluster_name(backend: &dyn Backend, about: &About) -> String {
+    let parameters = backend.administration().global_parameters();
     let mut named = parameters.iter().filter(|(name, _)| name == CLUSTER_NAME);
     let named = named.find_map(|(_, name)| name.as_str());
-    named.unwrap_or(&caller.about().node).to_owned()
+    named.unwrap_or(&about.node).to_owned()
 }
 
 async fn name(caller: Caller, listing: Listing) -> One<ClusterName> {
-    let name = cluster_name(&caller);
+    let name = cluster_name(caller.backend(), caller.about());
     listing.one(ClusterName { name })
 }
 

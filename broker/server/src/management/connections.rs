@@ -29,6 +29,11 @@ pub(super) fn routes() -> Routes {
             "The channels of a connection.",
         )
         .get(
+            "/connections/{name}/sessions",
+            list_sessions_of,
+            "The sessions of a connection that speaks AMQP 1.0, as none does.",
+        )
+        .get(
             "/connections/username/{user}",
             list_of_user,
             "The connections of a user.",
@@ -157,6 +162,11 @@ async fn list_channels_of(
     list_of(&caller, &listing, |channel| {
         channel.connection == connection
     })
+}
+
+async fn list_sessions_of(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Refused> {
+    find(&caller, &name)?;
+    Err(Refused::bad_request("connection does not use AMQP 1.0"))
 }
 
 async fn show_channel(

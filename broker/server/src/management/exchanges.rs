@@ -157,6 +157,8 @@ struct Exchange {
     internal: bool,
     /// What it was declared with.
     arguments: Object,
+    /// Who declared it: `rmq-internal` of the broker's own, `unknown` if nobody has noted it.
+    user_who_performed_action: String,
     /// Messages that wait at it for their time.
     messages_delayed: u64,
     /// Duplicates that it has dropped.
@@ -202,6 +204,10 @@ fn view(caller: &Caller, exchange: &ExchangeSnapshot, listing: &Listing) -> Exch
         auto_delete: exchange.auto_delete,
         internal: exchange.internal,
         arguments: from_table(&exchange.arguments),
+        user_who_performed_action: match &*exchange.declared_by {
+            "" => "unknown".to_owned(),
+            user => user.to_owned(),
+        },
         messages_delayed: exchange.delayed,
         messages_deduplicated: exchange.deduplicated,
         policy: policies.policy.as_deref().map(str::to_owned),

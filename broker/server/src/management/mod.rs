@@ -204,6 +204,7 @@ impl Api {
                 let api = paced.clone();
                 async move { api.0.pace.apply(request, next).await }
             }))
+            .layer(from_fn(trim))
     }
 
     fn backend(&self) -> &dyn Backend {
@@ -239,6 +240,22 @@ impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Api").field(self.about()).finish()
     }
+}
+
+/// A path that ends in a slash is the one without it, as with RabbitMQ.
+async fn trim(mut request: Request, next: Next) -> Response {
+    let uri = request.uri();
+    if let Some(path) = uri.path().strip_suffix('/').filter(|path| !path.is_empty()) {
+        let trimmed = match uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        // Whatever cannot be a path was none before.
+        if let Ok(trimmed) = trimmed.parse() {
+            *request.uri_mut() = trimmed;
+        }
+    }
+    next.run(request).await
 }
 
 /// Nothing from elsewhere is loaded, nothing is guessed, nothing is kept. A page's own requests learn of a login that failed without the

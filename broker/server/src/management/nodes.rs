@@ -6,6 +6,7 @@ use axum::extract::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub(super) use self::memory::Shares;
 use super::answer::{Many, One};
 use super::caller::Caller;
 use super::history::{Details, Of};

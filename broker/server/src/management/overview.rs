@@ -194,7 +194,7 @@ async fn overview(caller: Caller, listing: Listing) -> One<Overview> {
         product_version: env!("CARGO_PKG_VERSION"),
         management_version: RABBITMQ_VERSION,
         rabbitmq_version: RABBITMQ_VERSION,
-        cluster_name: cluster_name(&caller),
+        cluster_name: cluster_name(caller.backend(), caller.about()),
         node: about.node.clone(),
         durability: about.durability.to_string(),
         alarms: alarms_in_effect(&caller),

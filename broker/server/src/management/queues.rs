@@ -17,7 +17,7 @@ use super::caller::Caller;
 use super::consumers;
 use super::listing::Listing;
 use super::refused::Refused;
-use super::routes::{Kind, Routes, optional};
+use super::routes::{Kind, Routes, optional, required};
 use super::snapshot::QueueSnapshot;
 
 const ORDER: &[&str] = &["vhost", "name"];
@@ -26,6 +26,11 @@ pub(super) fn routes() -> Routes {
     Routes::of("Queues")
         .get("/queues", list_all, "All queues.")
         .get("/queues/{vhost}", list, "The queues of a virtual host.")
+        .get(
+            "/users/{user}/queues",
+            list_of_user,
+            "The queues that a user has declared, in the virtual hosts that are open to who asks.",
+        )
         .get("/queues/detailed", list_all, "All queues.")
         .get("/queues/{vhost}/{name}", show, "A queue.")
         .put("/queues/{vhost}/{name}", declare, "Declares a queue.")
@@ -44,6 +49,12 @@ pub(super) fn routes() -> Routes {
             purge,
             "Removes the messages of a queue that are ready.",
         )
+        .post(
+            "/queues/{vhost}/{name}/actions",
+            act,
+            "An action of earlier versions of RabbitMQ: all are unknown.",
+        )
+        .with([required("action", Kind::Text)])
         .put(
             "/queues/{vhost}/{name}/pause",
             pause,
@@ -67,6 +78,19 @@ async fn list(
 ) -> Result<Many<Queue>, Refused> {
     let access = caller.enter(&vhost)?;
     list_of(&caller, &listing, std::slice::from_ref(access.vhost()))
+}
+
+async fn list_of_user(
+    caller: Caller,
+    Path(user): Path<String>,
+    listing: Listing,
+) -> Result<Many<Queue>, Refused> {
+    let vhosts = caller.vhosts();
+    let queues = vhosts
+        .iter()
+        .flat_map(|vhost| caller.backend().queues(vhost));
+    let declared = queues.filter(|queue| *queue.declared_by == *user);
+    listing.list(declared.map(|queue| view(&caller, &queue, &listing)), ORDER)
 }
 
 /// The queues of these virtual hosts. There may be very many, of which most requests want a page.
@@ -215,6 +239,22 @@ async fn purge(
         .purge_queue(&access, queue_name(&name)?)
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn act(
+    caller: Caller,
+    Path((vhost, name)): Path<(String, String)>,
+    body: Fields,
+) -> Result<StatusCode, Refused> {
+    caller.must_administrate()?;
+    caller.enter(&vhost)?;
+    let backend = caller.backend();
+    backend
+        .queue(&vhost, &name)
+        .ok_or_else(Refused::not_found)?;
+    body.require(&["action"])?;
+    let action = body.text("action")?.unwrap_or_default();
+    Err(Refused::bad_request(format!("unknown action: {action}")))
 }
 
 async fn pause(

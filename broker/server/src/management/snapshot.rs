@@ -5,6 +5,7 @@ mod delayed;
 mod machine;
 mod plugins;
 mod route;
+mod stream;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,6 +30,7 @@ pub use self::route::{
     RouteAlternate, RouteAnswer, RouteBinding, RouteExchange, RouteMessage, RouteOutcome,
     RouteQueue, RouteReport,
 };
+pub use self::stream::StreamFigures;
 
 /// The broker as a whole.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +43,10 @@ pub struct Overview {
     pub message_stats: MessageStats,
     /// Publishes on channels that want confirms, since the broker started.
     pub confirmable: u64,
+    /// How many bytes published messages had, since the broker started.
+    pub sizes: Distribution,
+    /// Bytes that clients sent and were sent, since the broker started.
+    pub octets: (u64, u64),
     /// Messages that queues took since the broker started, each counted.
     pub routed: u64,
     /// Channels that have published.
@@ -245,6 +251,8 @@ pub struct QueueSnapshot {
     pub owner: Option<ConnectionRef>,
     /// What it was declared with.
     pub arguments: FieldTable,
+    /// The user who declared it; empty if that is not known.
+    pub declared_by: Box<str>,
     /// Its messages.
     pub messages: MessageCounts,
     /// What of its messages is in memory.
@@ -263,6 +271,8 @@ pub struct QueueSnapshot {
     pub single_active_consumer: Option<ConsumerTag>,
     /// Since when nothing happened; nothing if it is busy.
     pub idle_since: Option<SystemTime>,
+    /// What only streams have.
+    pub stream: Option<StreamFigures>,
     /// Duplicates that it has dropped.
     pub deduplicated: u64,
     /// What happened to its messages.
@@ -299,6 +309,8 @@ pub struct ExchangeSnapshot {
     pub internal: bool,
     /// What it was declared with.
     pub arguments: FieldTable,
+    /// The user who declared it; empty if that is not known.
+    pub declared_by: Box<str>,
     /// Messages that came in.
     pub published_in: u64,
     /// Messages that went to queues or exchanges, counted for each.

@@ -38,6 +38,11 @@ pub(super) fn routes() -> Routes {
             "Deletes a virtual host with all that is in it.",
         )
         .post(
+            "/vhosts/{vhost}/start/{node}",
+            start,
+            "Starts a virtual host that does not run: all of them do.",
+        )
+        .post(
             "/vhosts/{vhost}/deletion/protection",
             protect,
             "Protects a virtual host from being deleted.",
@@ -116,6 +121,28 @@ async fn remove(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, 
     Ok(StatusCode::NO_CONTENT)
 }
 
+async fn start(
+    caller: Caller,
+    Path((name, node)): Path<(String, String)>,
+) -> Result<StatusCode, Refused> {
+    caller.must_administrate()?;
+    must_exist(&caller, &name)?;
+    if node == caller.about().node {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Refused::bad_request(format!("Unknown node: {node}")))
+    }
+}
+
+fn must_exist(caller: &Caller, name: &str) -> Result<(), Refused> {
+    let names = caller.backend().vhost_names();
+    if names.iter().any(|known| known.as_str() == name) {
+        Ok(())
+    } else {
+        Err(Refused::not_found())
+    }
+}
+
 async fn protect(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Refused> {
     set_protection(&caller, &name, true).await
 }
@@ -130,10 +157,7 @@ async fn set_protection(
     protected: bool,
 ) -> Result<StatusCode, Refused> {
     caller.must_administrate()?;
-    let names = caller.backend().vhost_names();
-    if !names.iter().any(|known| known.as_str() == name) {
-        return Err(Refused::not_found());
-    }
+    must_exist(caller, name)?;
     let command = PutVhost {
         protected_from_deletion: Some(protected),
         ..PutVhost::default()

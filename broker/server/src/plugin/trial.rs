@@ -107,6 +107,7 @@ impl Trial {
             auto_delete: false,
             internal: false,
             arguments: arguments.clone(),
+            declared_by: Box::default(),
         };
         Ok(TriedExchange {
             hook: self.host.exchange(TYPE, vhost, &definition),

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use amphora_core::queue::Counters as Counted;
 use parking_lot::Mutex;
 
+use super::sizes::{AllSizes, Sizes};
+
 /// A number that one task keeps and others read: a plain addition, no locked instruction.
 #[derive(Debug, Default)]
 pub(super) struct Figure(AtomicU64);
@@ -55,11 +57,14 @@ pub(crate) struct Counters {
     pub(super) confirmable: AtomicU64,
     /// On connections that are gone.
     pub(super) confirmed: AtomicU64,
+    /// Of messages that were published.
+    pub(super) sizes: AllSizes,
 }
 
 impl Counters {
     /// Takes over what was gathered, which begins anew.
     pub(super) fn take(&self, tally: &mut Tally) {
+        self.sizes.take(&mut tally.sizes);
         let tally = std::mem::take(tally);
         for (counter, count) in [
             (&self.published, tally.published),
@@ -83,6 +88,7 @@ pub(super) struct Tally {
     pub(super) dropped: u64,
     pub(super) acked: u64,
     pub(super) confirmable: u64,
+    pub(super) sizes: Sizes,
 }
 
 impl Tally {

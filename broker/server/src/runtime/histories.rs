@@ -8,7 +8,7 @@ use std::time::Duration;
 use amphora_core::binding::{Binding, Destination};
 use amphora_core::definition::ExchangeDefinition;
 use amphora_core::exchange::{ExchangeType, NO_STORE, history_length};
-use amphora_core::topology::{Change, Changes, ConnectionId, QueueDeclaration};
+use amphora_core::topology::{Change, Changes, ConnectionId, INTERNAL_USER, QueueDeclaration};
 use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
@@ -21,7 +21,7 @@ use super::delete_condition::DeleteCondition;
 use super::ingress::{Ingress, Outcome};
 use super::peer::Touched;
 use super::queue::OWN_PREFIX;
-use super::vhost::{Handle, INTERNAL, VirtualHost};
+use super::vhost::{Handle, VirtualHost};
 
 /// What follows the prefix of the broker's own queues.
 const HISTORY: &str = "history.";
@@ -63,9 +63,10 @@ pub(super) fn queue(
         arguments: [(ShortString::cut("x-max-length"), length)]
             .into_iter()
             .collect(),
+        by: Box::default(),
     };
     Ok(vhost
-        .declare_queue(declaration, ConnectionId::NONE, INTERNAL)?
+        .declare_queue(declaration, ConnectionId::NONE, INTERNAL_USER)?
         .result)
 }
 
@@ -184,7 +185,7 @@ fn forget(vhost: &VirtualHost, name: &str) {
     let mut touched = Touched::default();
     let deleted = vhost.delete_queue(
         name,
-        (ConnectionId::NONE, INTERNAL),
+        (ConnectionId::NONE, INTERNAL_USER),
         DeleteCondition::default(),
         &mut touched,
     );

@@ -51,6 +51,7 @@ mod rehearsal;
 mod reply_to;
 mod session;
 mod settling;
+mod sizes;
 mod special;
 mod taking;
 #[cfg(test)]

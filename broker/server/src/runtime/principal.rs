@@ -65,8 +65,9 @@ impl Principal<'_> {
     /// exchange.declare
     pub(super) fn declare_exchange(
         self,
-        declaration: ExchangeDeclaration,
+        mut declaration: ExchangeDeclaration,
     ) -> Result<Changed<()>, Exception> {
+        declaration.by = self.access.user().as_ref().into();
         if !declaration.passive {
             let exchange = Resource::Exchange(&declaration.name);
             self.access.check(Access::Configure, exchange)?;

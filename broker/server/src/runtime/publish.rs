@@ -94,6 +94,7 @@ impl Session {
     }
 
     fn try_publish(&mut self, input: &[u8], publish: Publish<'_>) -> Result<(), Exception> {
+        self.tally.sizes.count(publish.content.body().len());
         if self.publish_alike(input, &publish)? {
             return Ok(());
         }

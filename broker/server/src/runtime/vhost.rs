@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use amphora_core::definition::{Definition, QueueDefinition};
 use amphora_core::policy::{Applied, Policies};
 use amphora_core::store::{QueueId, Write};
-use amphora_core::topology::{Changes, ConnectionId, Declared, QueueDeclaration, Topology};
+use amphora_core::topology::{
+    Changes, ConnectionId, Declared, INTERNAL_USER, QueueDeclaration, Topology,
+};
 use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::table::FieldTable;
@@ -30,9 +32,6 @@ use super::reply_to::ReplyConsumers;
 use super::traffic::Exchanges;
 
 pub(super) type Handle = Arc<SharedQueue>;
-
-/// Who does what nobody asked for, in RabbitMQ's words.
-pub(super) const INTERNAL: &str = "rmq-internal";
 
 #[derive(Debug)]
 pub(super) struct VirtualHost {
@@ -230,10 +229,11 @@ impl VirtualHost {
     /// queue.declare, once the name is chosen. Returns the queue.
     pub(super) fn declare_queue(
         &self,
-        declaration: QueueDeclaration,
+        mut declaration: QueueDeclaration,
         asker: ConnectionId,
         by: &str,
     ) -> Result<Changed<Handle>, ChannelException> {
+        declaration.by = by.into();
         if declaration.passive {
             let result = self
                 .topology()
@@ -307,7 +307,7 @@ impl VirtualHost {
         if !is_unused(&queue.state.lock().model) {
             return;
         }
-        let removed = self.change(INTERNAL, |topology| {
+        let removed = self.change(INTERNAL_USER, |topology| {
             let current = topology.queue(&queue.name).map(|entry| &entry.handle);
             let same = current.is_some_and(|current| Arc::ptr_eq(current, queue));
             if !same || !is_unused(&queue.state.lock().model) {

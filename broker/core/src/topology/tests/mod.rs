@@ -171,6 +171,7 @@ impl World {
             auto_delete: words.contains(&"auto-delete"),
             internal: words.contains(&"internal"),
             arguments: table(words),
+            by: "guest".into(),
         })
     }
 
@@ -183,6 +184,7 @@ impl World {
             exclusive: words.contains(&"exclusive"),
             auto_delete: words.contains(&"auto-delete"),
             arguments: table(words),
+            by: "guest".into(),
         };
         match self.topology.check_queue(&declaration, self.asker)? {
             Declared::Exists(_) => Ok(Changes::default()),

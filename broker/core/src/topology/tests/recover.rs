@@ -61,8 +61,8 @@ fn durable_things_come_back() {
     check(
         SCRIPT,
         &expect![[r#"
-            ExchangeDefinition { name: "x", exchange_type: Topic, durable: true, auto_delete: true, internal: false, arguments: FieldTable { fields: [("alternate-exchange", LongString(b"y"))] } }
-            QueueDefinition { id: QueueId(1), name: "q", durable: true, auto_delete: false, owner: None, arguments: FieldTable { fields: [("x-max-length", I32(5))] }, parsed: QueueArguments { queue_type: Classic, expires: None, message_ttl: None, dead_letter_exchange: None, dead_letter_routing_key: None, dead_letter_strategy: AtMostOnce, max_length: Some(5), max_length_bytes: None, overflow: DropHead, max_priority: None, single_active_consumer: false, delivery_limit: None, consumer_timeout: None, delayed_retry: None, retry: None, max_age: None, stream_max_segment_bytes: None, deduplication: None } }
+            ExchangeDefinition { name: "x", exchange_type: Topic, durable: true, auto_delete: true, internal: false, arguments: FieldTable { fields: [("alternate-exchange", LongString(b"y"))] }, declared_by: "guest" }
+            QueueDefinition { id: QueueId(1), name: "q", durable: true, auto_delete: false, owner: None, arguments: FieldTable { fields: [("x-max-length", I32(5))] }, parsed: QueueArguments { queue_type: Classic, expires: None, message_ttl: None, dead_letter_exchange: None, dead_letter_routing_key: None, dead_letter_strategy: AtMostOnce, max_length: Some(5), max_length_bytes: None, overflow: DropHead, max_priority: None, single_active_consumer: false, delivery_limit: None, consumer_timeout: None, delayed_retry: None, retry: None, max_age: None, stream_max_segment_bytes: None, deduplication: None }, declared_by: "guest" }
             binding '' to queue q by 'q' FieldTable { fields: [] }
             binding 'x' to exchange amq.fanout by 'a' FieldTable { fields: [] }
             binding 'x' to queue q by 'b.*' FieldTable { fields: [("n", I32(1))] }"#]],

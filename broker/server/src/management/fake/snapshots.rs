@@ -20,6 +20,7 @@ pub(super) fn exchange_snapshot(declared: &DeclareExchange) -> ExchangeSnapshot 
         auto_delete: declared.auto_delete,
         internal: declared.internal,
         arguments: declared.arguments.clone(),
+        declared_by: "guest".into(),
         published_in: 0,
         published_out: 0,
         delayed: 0,
@@ -48,6 +49,7 @@ pub(super) fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
         auto_delete: queue.declared.auto_delete,
         owner: None,
         arguments: queue.declared.arguments.clone(),
+        declared_by: "guest".into(),
         messages: MessageCounts {
             ready_count: queue.ready.len() as u64,
             ready_bytes: queue
@@ -73,6 +75,7 @@ pub(super) fn queue_snapshot(queue: &Queue) -> QueueSnapshot {
         consumer_count: 0,
         exclusive_consumer: None,
         single_active_consumer: None,
+        stream: None,
         idle_since: Some(SystemTime::UNIX_EPOCH),
         deduplicated: 0,
         message_stats: MessageStats::default(),

@@ -1,11 +1,12 @@
 //! Figures of the broker as a whole.
 
+use std::convert::identity;
 use std::time::Duration;
 
 use super::exposition::{Exposition, Kind};
 use super::figures::{channel_counters, disk_counters, message_gauges};
+use super::logins::{By, logins};
 use crate::management::Api;
-use crate::management::overview::RABBITMQ_VERSION;
 use crate::management::snapshot::{Deaths, MessageCounts, MessageStats, Overview};
 use crate::management::stats;
 
@@ -17,27 +18,11 @@ pub(super) fn all(api: &Api, metrics: &mut Exposition) {
     let overview = api.backend().overview();
     messages(&overview.messages, metrics);
     happened(&overview, metrics);
+    logins(api, By::All, metrics);
 }
 
 /// As [`all`], without what objects have figures for themselves.
 pub(super) fn without_totals(api: &Api, metrics: &mut Exposition) {
-    let node = &api.about().node;
-    let info = [
-        ("rabbitmq_version", RABBITMQ_VERSION),
-        ("product_name", "Amphora"),
-        ("product_version", env!("CARGO_PKG_VERSION")),
-    ];
-    metrics
-        .family("build_info", Kind::Gauge, "Versions")
-        .sample(&info, 1);
-    let identity = [
-        ("rabbitmq_node", node.as_str()),
-        ("rabbitmq_cluster", node),
-        ("rabbitmq_cluster_permanent_id", node),
-    ];
-    metrics
-        .family("identity_info", Kind::Gauge, "The node and its cluster")
-        .sample(&identity, 1);
     of_node(api, metrics);
     let overview = api.backend().overview();
     counted(&overview, metrics);
@@ -235,6 +220,15 @@ fn global(overview: &Overview, metrics: &mut Exposition) {
             .family(name, Kind::Gauge, help)
             .sample(&[AMQP], value);
     }
+    let help = "Size of messages received from publishers";
+    metrics
+        .family("message_size_bytes", Kind::Histogram, help)
+        .distribution(
+            &[AMQP],
+            &overview.sizes.buckets,
+            identity,
+            overview.sizes.sum,
+        );
     global_by_type(stats, metrics);
     dead_lettered(&overview.deaths, metrics);
 }
@@ -340,9 +334,53 @@ fn happened(overview: &Overview, metrics: &mut Exposition) {
     for (name, help, value) in counters.chain(disk_counters(stats)) {
         metrics.single(name, Kind::Counter, help, value);
     }
-    let help = "Consumers on channels";
-    let consumers = overview.totals.consumers;
-    metrics.single("channel_consumers", Kind::Gauge, help, consumers);
+    let (totals, (received, sent)) = (&overview.totals, overview.octets);
+    for (name, kind, help, value) in [
+        (
+            "channel_consumers",
+            Kind::Gauge,
+            "Consumers on channels",
+            totals.consumers,
+        ),
+        (
+            "queue_consumers",
+            Kind::Gauge,
+            "Consumers on queues",
+            totals.consumers,
+        ),
+        (
+            "connection_channels",
+            Kind::Gauge,
+            "Channels on connections",
+            totals.channels,
+        ),
+        (
+            "channel_messages_unacked",
+            Kind::Gauge,
+            "Delivered but not yet acknowledged messages",
+            overview.messages.unacked_count,
+        ),
+        (
+            "queue_messages_published_total",
+            Kind::Counter,
+            "Total number of messages published to queues",
+            overview.routed,
+        ),
+        (
+            "connection_incoming_bytes_total",
+            Kind::Counter,
+            "Total number of bytes received on connections",
+            received,
+        ),
+        (
+            "connection_outgoing_bytes_total",
+            Kind::Counter,
+            "Total number of bytes sent on connections",
+            sent,
+        ),
+    ] {
+        metrics.single(name, kind, help, value);
+    }
 }
 
 /// Nanoseconds in seconds.

@@ -6,6 +6,9 @@
 mod broker;
 mod exposition;
 mod figures;
+mod identity;
+mod logins;
+mod memory;
 mod objects;
 mod plugins;
 mod store;
@@ -33,6 +36,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/metrics", get(aggregated))
         .route("/metrics/per-object", get(per_object))
         .route("/metrics/detailed", get(detailed))
+        .route("/metrics/memory-breakdown", get(memory_breakdown))
 }
 
 /// Somebody who may see the metrics.
@@ -54,7 +58,8 @@ impl FromRequestParts<Api> for Scraper {
 async fn aggregated(_: Scraper, State(api): State<Api>) -> Response {
     let mut metrics = Exposition::new("rabbitmq_");
     broker::all(&api, &mut metrics);
-    answer([metrics, of_store(&api), of_plugins(&api)])
+    let identity = identity::of(&api, "aggregated");
+    answer([identity, metrics, of_store(&api), of_plugins(&api)])
 }
 
 async fn per_object(_: Scraper, State(api): State<Api>) -> Response {
@@ -66,7 +71,8 @@ async fn per_object(_: Scraper, State(api): State<Api>) -> Response {
         queue: None,
     };
     everything.write(&api, &mut metrics);
-    answer([metrics, of_store(&api), of_plugins(&api)])
+    let identity = identity::of(&api, "per-object");
+    answer([identity, metrics, of_store(&api), of_plugins(&api)])
 }
 
 async fn detailed(
@@ -90,7 +96,13 @@ async fn detailed(
     };
     let mut metrics = Exposition::new("rabbitmq_detailed_");
     asked.write(&api, &mut metrics);
-    Ok(answer([metrics]))
+    Ok(answer([metrics, identity::of(&api, "detailed")]))
+}
+
+async fn memory_breakdown(_: Scraper, State(api): State<Api>) -> Response {
+    let mut metrics = Exposition::new("rabbitmq_");
+    memory::all(&api, &mut metrics);
+    answer([metrics, identity::of(&api, "memory-breakdown")])
 }
 
 fn of_plugins(api: &Api) -> Exposition {

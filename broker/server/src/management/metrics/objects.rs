@@ -8,9 +8,17 @@ use super::exposition::{Exposition, Kind};
 use super::figures::{
     COARSE, Figure, channel_counters, disk_counters, message_gauges, queue_counters,
 };
+use super::logins::{By, logins};
 use crate::management::Api;
 use crate::management::backend::BindingFilter;
 use crate::management::snapshot::{ChannelSnapshot, ConnectionSnapshot, QueueSnapshot};
+
+/// A figure's name, what it is, and where it is found.
+type SomeFigure = (
+    &'static str,
+    &'static str,
+    fn(&QueueSnapshot) -> Option<u64>,
+);
 
 /// Which figures are asked for.
 #[derive(Debug)]
@@ -47,6 +55,9 @@ impl Objects {
         if self.wants("channel_metrics") {
             self.channels(api, metrics);
         }
+        if self.wants("auth_attempt_metrics") {
+            logins(api, By::Protocol, metrics);
+        }
         if matches!(self.families, Families::Named(_)) {
             self.names(api, metrics);
         }
@@ -77,6 +88,9 @@ impl Objects {
             }
         }
         queues.retain(|queue| self.covers_queue(queue));
+        if self.wants("queue_metrics") {
+            some_queues(&queues, metrics);
+        }
         let mut write = |kind, figures: &dyn Fn(&QueueSnapshot) -> Vec<_>| {
             table(metrics, kind, &queues, figures, |queue| {
                 [
@@ -91,27 +105,7 @@ impl Objects {
             });
         }
         if self.wants("queue_metrics") {
-            write(Kind::Gauge, &|queue| {
-                let mut gauges = message_gauges(&queue.messages)[COARSE..].to_vec();
-                gauges.extend([
-                    (
-                        "queue_messages_ram",
-                        "Messages whose bodies are in memory",
-                        queue.in_memory.count,
-                    ),
-                    (
-                        "queue_messages_ram_bytes",
-                        "Size in bytes of the bodies that are in memory",
-                        queue.in_memory.bytes,
-                    ),
-                    (
-                        "queue_process_memory_bytes",
-                        "Memory in bytes used by the queue",
-                        queue.memory,
-                    ),
-                ]);
-                gauges
-            });
+            write(Kind::Gauge, &gauges);
             write(Kind::Counter, &|queue| {
                 let published = (
                     "queue_messages_published_total",
@@ -150,6 +144,16 @@ impl Objects {
                     "connection_incoming_bytes_total",
                     "Total number of bytes received on the connection",
                     connection.received_bytes,
+                ),
+                (
+                    "connection_incoming_packets_total",
+                    "Total number of reads that brought them",
+                    connection.received_count,
+                ),
+                (
+                    "connection_outgoing_packets_total",
+                    "Total number of writes to the connection",
+                    connection.sent_count,
                 ),
                 (
                     "connection_outgoing_bytes_total",
@@ -209,6 +213,11 @@ impl Objects {
                     channel.uncommitted_ack_count,
                 ),
                 (
+                    "consumer_prefetch",
+                    "Prefetch of each consumer to come",
+                    channel.prefetch_count.into(),
+                ),
+                (
                     "channel_prefetch",
                     "Prefetch that all consumers of the channel share",
                     channel.global_prefetch_count.into(),
@@ -266,6 +275,73 @@ impl Objects {
                 }
             }
         }
+    }
+}
+
+/// What a queue holds, beside the coarse figures.
+fn gauges(queue: &QueueSnapshot) -> Vec<Figure> {
+    let mut gauges = message_gauges(&queue.messages)[COARSE..].to_vec();
+    gauges.extend([
+        (
+            "queue_messages_ram",
+            "Messages whose bodies are in memory",
+            queue.in_memory.count,
+        ),
+        (
+            "queue_messages_ready_ram",
+            "Ready messages whose bodies are in memory",
+            queue.in_memory.ready_count,
+        ),
+        (
+            "queue_messages_ram_bytes",
+            "Size in bytes of the bodies that are in memory",
+            queue.in_memory.bytes,
+        ),
+        (
+            "queue_process_memory_bytes",
+            "Memory in bytes used by the queue",
+            queue.memory,
+        ),
+    ]);
+    gauges
+}
+
+/// Figures that not every queue has, and what queues are.
+fn some_queues(queues: &[QueueSnapshot], metrics: &mut Exposition) {
+    let figures: [SomeFigure; 3] = [
+        (
+            "queue_head_message_timestamp",
+            "When the publisher says that the oldest message was made, in seconds since 1970",
+            |queue| queue.oldest_timestamp,
+        ),
+        ("stream_segments", "Segments of the stream", |queue| {
+            queue.stream.map(|stream| stream.segment_count)
+        }),
+        (
+            "stream_consumer_max_offset_lag",
+            "Messages that the consumer furthest behind has yet to look at",
+            |queue| queue.stream?.lag,
+        ),
+    ];
+    for (name, help, of) in figures {
+        let family = metrics.family(name, Kind::Gauge, help);
+        for queue in queues {
+            if let Some(value) = of(queue) {
+                family.sample(&[("vhost", &queue.vhost), ("queue", &queue.name)], value);
+            }
+        }
+    }
+    let help = "A figure that is 1, whose labels say what a queue is";
+    let family = metrics.family("queue_info", Kind::Gauge, help);
+    for queue in queues {
+        let queue_type = format!("rabbit_{}_queue", queue.kind);
+        let labels = [
+            ("vhost", queue.vhost.as_str()),
+            ("queue", &queue.name),
+            ("queue_type", &queue_type),
+            ("membership", "leader"),
+        ];
+        family.sample(&labels, 1);
     }
 }
 

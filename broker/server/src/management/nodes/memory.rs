@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::must_be_here;
 use crate::management::answer::One;
+use crate::management::backend::Backend;
 use crate::management::caller::Caller;
 use crate::management::listing::Listing;
 use crate::management::refused::Refused;
@@ -34,7 +35,7 @@ async fn absolute(
     let total = totals(&caller);
     Ok(listing.one(Memory {
         memory: Breakdown {
-            shares: shares(&caller),
+            shares: Shares::of(caller.backend()),
             strategy: Some("rss"),
             total,
         },
@@ -50,7 +51,7 @@ async fn relative(
     let total = totals(&caller).rss;
     Ok(listing.one(Memory {
         memory: Breakdown {
-            shares: shares(&caller).map(|bytes| hundredths(bytes, total)),
+            shares: Shares::of(caller.backend()).map(|bytes| hundredths(bytes, total)),
             strategy: None,
             total: 100,
         },
@@ -93,13 +94,13 @@ struct Totals {
 /// RabbitMQ's shares. Those that have no counterpart here are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "MemoryShares")]
-struct Shares {
+pub(in crate::management) struct Shares {
     connection_readers: u64,
     connection_writers: u64,
     connection_channels: u64,
     connection_other: u64,
     /// Messages, in all queues.
-    queue_procs: u64,
+    pub(in crate::management) queue_procs: u64,
     queue_slave_procs: u64,
     quorum_queue_procs: u64,
     quorum_queue_dlx_procs: u64,
@@ -107,7 +108,7 @@ struct Shares {
     stream_queue_replica_reader_procs: u64,
     stream_queue_coordinator_procs: u64,
     /// Instances of plugins.
-    plugins: u64,
+    pub(in crate::management) plugins: u64,
     metadata_store: u64,
     other_proc: u64,
     metrics: u64,
@@ -121,13 +122,30 @@ struct Shares {
     code: u64,
     atom: u64,
     /// What is left: definitions, connections, the program itself.
-    other_system: u64,
+    pub(in crate::management) other_system: u64,
     /// What the allocator keeps for later.
-    allocated_unused: u64,
+    pub(in crate::management) allocated_unused: u64,
     reserved_unallocated: u64,
 }
 
 impl Shares {
+    /// What is so now.
+    pub(in crate::management) fn of(backend: &dyn Backend) -> Self {
+        let node = backend.node();
+        let plugins = backend.plugins().all();
+        let of_plugins: u64 = plugins.iter().map(|plugin| plugin.memory).sum();
+        let allocator = &node.allocator;
+        let unused = allocator.resident.saturating_sub(allocator.allocated);
+        let told = node.memory_of_messages + of_plugins + unused;
+        Self {
+            queue_procs: node.memory_of_messages,
+            plugins: of_plugins,
+            allocated_unused: unused,
+            other_system: node.memory_used.saturating_sub(told),
+            ..Self::default()
+        }
+    }
+
     /// Of those that are not always 0.
     fn map(self, each: impl Fn(u64) -> u64) -> Self {
         Self {
@@ -147,22 +165,6 @@ fn totals(caller: &Caller) -> Totals {
         rss: node.memory_used,
         allocated,
         erlang: allocated,
-    }
-}
-
-fn shares(caller: &Caller) -> Shares {
-    let node = caller.backend().node();
-    let plugins = caller.backend().plugins().all();
-    let of_plugins: u64 = plugins.iter().map(|plugin| plugin.memory).sum();
-    let allocator = &node.allocator;
-    let unused = allocator.resident.saturating_sub(allocator.allocated);
-    let told = node.memory_of_messages + of_plugins + unused;
-    Shares {
-        queue_procs: node.memory_of_messages,
-        plugins: of_plugins,
-        allocated_unused: unused,
-        other_system: node.memory_used.saturating_sub(told),
-        ..Shares::default()
     }
 }
 

@@ -161,6 +161,8 @@ async fn metrics_have_rabbitmq_s_names() -> anyhow::Result<()> {
         "/metrics/detailed?family=queue_coarse_metrics&vhost=shop",
         "/metrics/detailed?family=queue_coarse_metrics&queue=%5Eq",
         "/metrics/detailed?family=vhost_status&family=exchange_bindings&vhost=shop",
+        "/metrics/detailed?family=queue_metrics&family=auth_attempt_metrics&vhost=shop",
+        "/metrics/memory-breakdown",
         "/metrics/detailed?family=nothing",
     ] {
         let (status, text) = client.scrape(path).await?;
@@ -174,9 +176,15 @@ async fn metrics_have_rabbitmq_s_names() -> anyhow::Result<()> {
                 format!("  {name} …\n")
             }
             Some((name, _))
-                if ["disk_space", "process_memory", "fds", "max_tcp"]
-                    .iter()
-                    .any(|part| name.contains(part)) =>
+                if [
+                    "disk_space",
+                    "process_memory",
+                    "fds",
+                    "max_tcp",
+                    "rabbitmq_memory_",
+                ]
+                .iter()
+                .any(|part| name.contains(part)) =>
             {
                 format!("  {name} …\n")
             }
@@ -209,6 +217,61 @@ async fn metrics_are_for_this_machine_and_for_whoever_monitors() -> anyhow::Resu
     client.login = "monitor:test12".to_owned();
     let (status, text) = client.scrape("/metrics/detailed?queue=(").await?;
     assert_eq!(status, 400, "{text}");
+    client.broker.runtime.shutdown().await;
+    Ok(())
+}
+
+/// What the panels of RabbitMQ's public dashboard (RabbitMQ-Overview) ask for, `rabbitmq_` left out.
+const DASHBOARD: &str = "channels channels_closed_total channels_opened_total connections connections_closed_total connections_opened_total \
+    disk_space_available_bytes disk_space_available_limit_bytes erlang_uptime_seconds global_consumers global_messages_acknowledged_total \
+    global_messages_confirmed_total global_messages_delivered_consume_auto_ack_total global_messages_delivered_consume_manual_ack_total \
+    global_messages_delivered_get_auto_ack_total global_messages_delivered_get_manual_ack_total global_messages_delivered_total \
+    global_messages_get_empty_total global_messages_received_confirm_total global_messages_received_total global_messages_redelivered_total \
+    global_messages_routed_total global_messages_unroutable_dropped_total global_messages_unroutable_returned_total global_publishers \
+    message_size_bytes_bucket message_size_bytes_count message_size_bytes_sum process_max_fds process_open_fds process_resident_memory_bytes \
+    queue_messages_ready queue_messages_unacked queues queues_created_total queues_declared_total queues_deleted_total \
+    resident_memory_limit_bytes build_info identity_info";
+
+#[tokio::test]
+async fn the_panels_of_rabbitmq_s_dashboard_find_their_figures() -> anyhow::Result<()> {
+    let client = Client::administrator()?;
+    client.send("PUT", "/queues/%2F/q", "").await?;
+    let name = r#"{"name": "shop"}"#;
+    client.send("PUT", "/cluster-name", name).await?;
+    for payload in ["x".repeat(100), "x".repeat(1001)] {
+        let message = format!(
+            r#"{{"routing_key":"q","payload":"{payload}","payload_encoding":"string","properties":{{}}}}"#
+        );
+        let path = "/exchanges/%2F/amq.default/publish";
+        client.send("POST", path, &message).await?;
+    }
+    let (_, text) = client.scrape("/metrics").await?;
+    let has = |line: &str| text.lines().any(|known| known.starts_with(line));
+    for name in DASHBOARD.split_whitespace() {
+        let there = [' ', '{'].map(|end| has(&format!("rabbitmq_{name}{end}")));
+        assert!(there.contains(&true), "{name}");
+    }
+    // Panels are of one cluster, and of one of the paths that may be scraped.
+    let labels = r#"{rabbitmq_node="amphora@test",rabbitmq_cluster="shop",rabbitmq_cluster_permanent_id="amphora@test",rabbitmq_endpoint="#;
+    for (path, endpoint) in [
+        ("/metrics", "aggregated"),
+        ("/metrics/per-object", "per-object"),
+        ("/metrics/detailed", "detailed"),
+        ("/metrics/memory-breakdown", "memory-breakdown"),
+    ] {
+        let (_, text) = client.scrape(path).await?;
+        let identity = format!("rabbitmq_identity_info{labels}\"{endpoint}\"}} 1");
+        assert!(text.lines().any(|line| line == identity), "{path}: {text}");
+    }
+    for (bound, count) in [("100", 1), ("1000", 1), ("10000", 2), ("+Inf", 2)] {
+        let bucket = format!(
+            "rabbitmq_message_size_bytes_bucket{{protocol=\"amqp091\",le=\"{bound}\"}} {count}"
+        );
+        assert!(text.lines().any(|line| line == bucket), "{bucket}");
+    }
+    assert!(has(
+        "rabbitmq_message_size_bytes_sum{protocol=\"amqp091\"} 1101"
+    ));
     client.broker.runtime.shutdown().await;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use amphora_core::binding::Binding;
 use amphora_core::definition::{ExchangeDefinition, QueueDefinition};
 use amphora_core::exchange::ExchangeType;
-use amphora_core::topology::{Change, Changes, Topology};
+use amphora_core::topology::{Change, Changes, INTERNAL_USER, Topology};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 use amphora_protocol::wire::types::{ExchangeName, ShortString, VhostName};
@@ -51,6 +51,7 @@ impl Events {
             auto_delete: false,
             internal: true,
             arguments: FieldTable::new(),
+            declared_by: INTERNAL_USER.into(),
         })
     }
 

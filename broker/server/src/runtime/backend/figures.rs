@@ -22,11 +22,15 @@ pub(super) fn overview(broker: &Broker) -> Overview {
     let mut messages = MessageCounts::default();
     let mut counted = Counters::default();
     let mut churn = churn(broker);
+    // Those that are gone before those that are there: one that closes meanwhile is counted late rather than twice.
+    let mut octets = (0, 0);
     for vhost in broker.vhosts() {
         totals.exchanges += vhost.topology().exchanges().len() as u64;
         churn.queues_declared += read(&vhost.totals.declared);
         churn.queues_created += read(&vhost.totals.created);
         churn.queues_deleted += read(&vhost.totals.deleted);
+        octets.0 += read(&vhost.moved.received);
+        octets.1 += read(&vhost.moved.sent);
         counted += *vhost.totals.buried.lock();
         for (_, queue) in queues::entries(&vhost) {
             let queue = queue.state.lock();
@@ -35,6 +39,10 @@ pub(super) fn overview(broker: &Broker) -> Overview {
             add(&mut messages, queues::messages(&queue.model));
             counted += queue.model.counters();
         }
+    }
+    for connection in broker.connections() {
+        octets.0 += connection.received.bytes.get();
+        octets.1 += connection.peer.written.bytes.get();
     }
     let counters = &broker.counters;
     Overview {
@@ -49,6 +57,8 @@ pub(super) fn overview(broker: &Broker) -> Overview {
             ..queues::stats(&counted)
         },
         confirmable: read(&counters.confirmable),
+        sizes: counters.sizes.snapshot(),
+        octets,
         routed: counted.published,
         publishers: publishers(broker),
         deaths: queues::deaths(&counted),

@@ -94,6 +94,8 @@ pub(super) async fn send(
         let text = format!("publishers are blocked: {reason}");
         return Err(ConnectionException::resource_error(text).into());
     }
+    let mut tally = Tally::default();
+    tally.sizes.count(message.body.len());
     let (outcome, commit) = loop {
         let (outcome, commit) = try_send(broker, by, message)?;
         match outcome {
@@ -111,7 +113,6 @@ pub(super) async fn send(
             false
         }
     };
-    let mut tally = Tally::default();
     tally.publish(1, routed, true);
     broker.counters.take(&mut tally);
     Ok(if routed {

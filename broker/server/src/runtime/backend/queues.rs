@@ -163,6 +163,7 @@ fn snapshot(
         auto_delete: definition.auto_delete,
         owner,
         arguments: definition.arguments.clone(),
+        declared_by: definition.declared_by.clone(),
         messages: counts(model, &contents),
         in_memory: InMemory {
             count: contents.in_memory_count,
@@ -176,6 +177,7 @@ fn snapshot(
         exclusive_consumer: exclusive.map(|consumer| consumer.options.tag.clone()),
         single_active_consumer: active.map(|consumer| consumer.options.tag.clone()),
         idle_since: None,
+        stream: model.stream_figures(),
         deduplicated: queue
             .deduplicator
             .as_ref()

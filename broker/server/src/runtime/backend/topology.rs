@@ -63,6 +63,7 @@ fn snapshot(
         auto_delete: exchange.auto_delete,
         internal: exchange.internal,
         arguments: exchange.arguments.clone(),
+        declared_by: exchange.declared_by.clone(),
         published_in: read(|traffic| &traffic.received),
         published_out: read(|traffic| &traffic.routed),
         delayed: vhost.delays.count(&exchange.name),

@@ -3,7 +3,7 @@
 use amphora_core::message::Message;
 use amphora_core::queue::Found;
 use amphora_core::store::Position;
-use amphora_core::topology::ConnectionId;
+use amphora_core::topology::{ConnectionId, INTERNAL_USER};
 use amphora_protocol::exception::ChannelException;
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use super::{Delays, Handle, QUEUE, Waiting};
 use crate::runtime::batch::{Owned, small};
 use crate::runtime::delete_condition::DeleteCondition;
 use crate::runtime::peer::Touched;
-use crate::runtime::vhost::{Changed, INTERNAL, VirtualHost};
+use crate::runtime::vhost::{Changed, VirtualHost};
 
 /// Bytes of bodies that are shown at one time, at most.
 const SHOWN_MAX: usize = 16 << 20;
@@ -96,7 +96,7 @@ impl Delays {
         let mut touched = Touched::default();
         let deleted = vhost.delete_queue(
             QUEUE,
-            (ConnectionId::NONE, INTERNAL),
+            (ConnectionId::NONE, INTERNAL_USER),
             DeleteCondition::default(),
             &mut touched,
         );

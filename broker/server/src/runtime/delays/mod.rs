@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use amphora_core::queue::PageIn;
 use amphora_core::store::Position;
-use amphora_core::topology::{ConnectionId, QueueDeclaration};
+use amphora_core::topology::{ConnectionId, INTERNAL_USER, QueueDeclaration};
 use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::QueueName;
@@ -28,7 +28,7 @@ use super::broker::Broker;
 use super::committer::Committer;
 use super::peer::Touched;
 use super::timers::now_ms;
-use super::vhost::{Handle, INTERNAL, VirtualHost};
+use super::vhost::{Handle, VirtualHost};
 
 pub(super) use self::listing::Waits;
 pub(super) use self::release::REFUSED_RETRY_MS;
@@ -98,8 +98,9 @@ impl Delays {
             exclusive: false,
             auto_delete: false,
             arguments: FieldTable::new(),
+            by: Box::default(),
         };
-        let declared = vhost.declare_queue(declaration, ConnectionId::NONE, INTERNAL)?;
+        let declared = vhost.declare_queue(declaration, ConnectionId::NONE, INTERNAL_USER)?;
         let mut waiting = self.waiting.lock();
         if !waiting.is_of(&declared.result) {
             *waiting = Waiting {
