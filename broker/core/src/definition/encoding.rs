@@ -131,19 +131,17 @@ impl Definition {
         }
         let vhost = VhostName::from(key_left.name()?);
         let mut value_left = Reader(value);
-        let known = if [Family::Exchange as u8, Family::Queue as u8].contains(&family) {
-            DECLARED_VERSION
-        } else {
-            VERSION
-        };
         let version = value_left.byte()?;
-        if version < VERSION || version > known {
-            return Err(Damaged(format!(
-                "its version is {version}, and this program knows {known}"
-            )));
-        }
+        let check = |known: u8| {
+            if (VERSION..=known).contains(&version) {
+                return Ok(());
+            }
+            let text = format!("its version is {version}, and this program knows {known}");
+            Err(Damaged(text))
+        };
         match family {
             family if family == Family::Vhost as u8 => {
+                check(VERSION)?;
                 key_left.finish()?;
                 Ok(Self::Vhost {
                     vhost,
@@ -151,14 +149,17 @@ impl Definition {
                 })
             }
             family if family == Family::Exchange as u8 => {
+                check(DECLARED_VERSION)?;
                 let exchange = Arc::new(read_exchange(version, key_left, value_left)?);
                 Ok(Self::Exchange { vhost, exchange })
             }
             family if family == Family::Queue as u8 => {
+                check(DECLARED_VERSION)?;
                 let queue = Arc::new(read_queue(version, &vhost, key_left, value_left)?);
                 Ok(Self::Queue { vhost, queue })
             }
             family if family == Family::Binding as u8 => {
+                check(VERSION)?;
                 let id = BindingId(u64::from_be_bytes(key_left.array()?));
                 key_left.finish()?;
                 let binding = Arc::new(read_binding(value_left)?);

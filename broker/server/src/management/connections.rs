@@ -164,7 +164,10 @@ async fn list_channels_of(
     })
 }
 
-async fn list_sessions_of(caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Refused> {
+async fn list_sessions_of(
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Many<Channel>, Refused> {
     find(&caller, &name)?;
     Err(Refused::bad_request("connection does not use AMQP 1.0"))
 }

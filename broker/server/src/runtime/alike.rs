@@ -44,6 +44,7 @@ impl Session {
                 return conversation.next_publish(input, used);
             };
             let ingress = &mut entered.ingress;
+            let sizes = &mut self.tally.sizes;
             // Who listens to the firehose is told of each by itself.
             if alike.way != Way::Straight || ingress.vhost.tap.is_on() {
                 return conversation.next_publish(input, used);
@@ -56,6 +57,7 @@ impl Session {
                     return Some(publish);
                 }
                 alike.count += 1;
+                sizes.count(publish.content.body().len());
             }
             self.flush(input);
         }

@@ -13,7 +13,6 @@ use amphora_core::store::{CommitGroup, Position, RecoveredQueue};
 use amphora_core::stream::{self, Look, Stream, Subscription};
 
 use super::queue::Subscriber;
-use crate::management::snapshot::StreamFigures;
 
 /// See [`Queue`] and [`Stream`] for what the methods do. What a stream does not have (basic.get, purge, exclusive consumers) is refused
 /// before it comes here; should it come, it finds nothing.
@@ -77,17 +76,6 @@ impl Model {
         match self {
             Self::Queue(_) => None,
             Self::Stream(stream) => Some(stream.tracked()),
-        }
-    }
-
-    /// What only streams have figures of.
-    pub(super) fn stream_figures(&self) -> Option<StreamFigures> {
-        match self {
-            Self::Queue(_) => None,
-            Self::Stream(stream) => Some(StreamFigures {
-                segment_count: stream.segment_count() as u64,
-                lag: stream.lag(),
-            }),
         }
     }
 

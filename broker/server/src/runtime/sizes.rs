@@ -131,7 +131,7 @@ mod tests {
         let snapshot = all.snapshot();
         let counts: Vec<_> = snapshot.buckets.iter().map(|bucket| bucket.count).collect();
         assert_eq!(counts, [4, 2, 1, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(snapshot.sum, 200_006_218);
+        assert_eq!(snapshot.sum, 200_006_219);
         let last = snapshot.buckets.last().expect("one without a bound");
         assert_eq!(last.at_most, None);
     }

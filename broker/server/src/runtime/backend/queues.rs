@@ -13,6 +13,7 @@ use amphora_protocol::wire::types::QueueName;
 use super::topology;
 use crate::management::snapshot::{
     ConsumerSnapshot, Deaths, InMemory, MessageCounts, MessageStats, QueueFigures, QueueSnapshot,
+    StreamFigures,
 };
 use crate::runtime::broker::Broker;
 use crate::runtime::info::ConnectionInfo;
@@ -177,7 +178,7 @@ fn snapshot(
         exclusive_consumer: exclusive.map(|consumer| consumer.options.tag.clone()),
         single_active_consumer: active.map(|consumer| consumer.options.tag.clone()),
         idle_since: None,
-        stream: model.stream_figures(),
+        stream: stream_figures(model),
         deduplicated: queue
             .deduplicator
             .as_ref()
@@ -185,6 +186,17 @@ fn snapshot(
         message_stats: stats(&counters),
         policies: topology::policies(queue.effective().policies.as_ref()),
     }
+}
+
+/// What only streams have.
+fn stream_figures(model: &Model) -> Option<StreamFigures> {
+    let Model::Stream(stream) = model else {
+        return None;
+    };
+    Some(StreamFigures {
+        segment_count: stream.segment_count() as u64,
+        lag: stream.lag(),
+    })
 }
 
 /// When the publisher says that the message was made, in seconds since 1970.
