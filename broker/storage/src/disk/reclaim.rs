@@ -4,6 +4,7 @@
 //! But tables hold records by age, so all tables below the oldest record can be deleted whole. This is not journaled: after
 //! a crash such records may be back, which does no harm without index entries, and they are dropped the next time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
@@ -14,25 +15,39 @@ use amphora_core::store::StoreError;
 use super::options::OpenError;
 use super::{Shared, unavailable};
 
-/// How often the thread looks by itself, which is also how long a drained store must be quiet.
+/// How often the thread looks while something may soon be due, which is also how long a drained store must be quiet.
 const PERIOD: Duration = Duration::from_secs(1);
 /// A drained store is worth the work for less than [`Options::reclaim_bytes`](super::Options::reclaim_bytes), by this factor.
 const DRAINED_FACTOR: u64 = 8;
 
-/// Wakes the thread when enough was removed.
+/// Wakes the thread when there may be something for it.
 #[derive(Debug)]
-pub(super) struct Waker(SyncSender<()>);
+pub(super) struct Waker {
+    sender: SyncSender<()>,
+    /// The thread looks no more by itself. Changed only while the writer is locked.
+    asleep: AtomicBool,
+}
 
 impl Waker {
     pub(super) fn new() -> (Self, Receiver<()>) {
         let (sender, receiver) = sync_channel(1);
-        (Self(sender), receiver)
+        let asleep = AtomicBool::new(true);
+        (Self { sender, asleep }, receiver)
     }
 
-    /// Returns at once. The thread may be awake already, or may have ended because it panicked.
+    /// Enough was removed. Returns at once.
     pub(super) fn wake(&self) {
-        match self.0.try_send(()) {
+        self.asleep.store(false, Ordering::Relaxed);
+        match self.sender.try_send(()) {
+            // The thread is awake already, or has ended because it panicked.
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
+    }
+
+    /// The store is drained. A thread that looks by itself will notice.
+    pub(super) fn wake_if_asleep(&self) {
+        if self.asleep.load(Ordering::Relaxed) {
+            self.wake();
         }
     }
 }
@@ -70,22 +85,51 @@ impl Drop for Reclaimer {
 
 fn run(shared: &Weak<Shared>, woken: &Receiver<()>) {
     let mut drained_before = None;
-    while woken.recv_timeout(PERIOD) != Err(RecvTimeoutError::Disconnected) {
+    let mut asleep = true;
+    loop {
+        let told = if asleep {
+            woken.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            woken.recv_timeout(PERIOD)
+        };
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let (removed, drained) = {
-            let writer = shared.writer.lock();
-            (writer.removed_bytes(), writer.drained_by())
-        };
-        let quiet = drained.is_some() && drained == drained_before;
-        drained_before = drained;
-        if is_due(&shared, removed, quiet)
-            && let Err(error) = reclaim(&shared)
-        {
+        if told == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+        asleep = !look(&shared, &mut drained_before);
+    }
+}
+
+/// Reclaims what is due. Returns whether there may be more to do soon, without anything being removed before.
+fn look(shared: &Shared, drained_before: &mut Option<u64>) -> bool {
+    let (removed, drained) = {
+        let writer = shared.writer.lock();
+        (writer.removed_bytes(), writer.drained_by())
+    };
+    let quiet = drained.is_some() && drained == *drained_before;
+    *drained_before = drained;
+    if is_due(shared, removed, quiet) {
+        if let Err(error) = reclaim(shared) {
             tracing::warn!(%error, "disk space could not be reclaimed");
         }
+        return true;
     }
+    // What is on its way into tables is garbage too, once it is there.
+    let is_flushing = || {
+        let engine = shared.engine.read();
+        engine
+            .as_ref()
+            .is_none_or(|engine| engine.flush_backlog() > 0)
+    };
+    if drained.is_some() && (!quiet || is_flushing()) {
+        return true;
+    }
+    let writer = shared.writer.lock();
+    let unchanged = writer.drained_by() == drained && writer.removed_bytes() == removed;
+    shared.waker.asleep.store(unchanged, Ordering::Relaxed);
+    !unchanged
 }
 
 /// Whether enough was removed or, if the store is drained and quiet, enough is left in its tables, all of it garbage.

@@ -108,6 +108,7 @@ impl Writer {
         }
         self.live = Some(live);
         self.removed_bytes = table_bytes.saturating_sub(live_bytes);
+        shared.waker.wake();
         Ok(entries)
     }
 
@@ -230,6 +231,8 @@ impl Writer {
         }
         if self.removed_bytes >= shared.options.reclaim_bytes {
             shared.waker.wake();
+        } else if self.removed_bytes > 0 && self.drained_by().is_some() {
+            shared.waker.wake_if_asleep();
         }
         if self.unflushed_bytes > shared.options.memtable_bytes {
             self.checkpoint(shared);
