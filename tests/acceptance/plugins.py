@@ -227,7 +227,7 @@ def replaces_a_plugin_and_takes_it_back(broker: Broker) -> None:
         text=True,
         check=False,
     )
-    assert broken.returncode == 1 and "no WebAssembly component" in broken.stderr, broken
+    assert broken.returncode == 70 and "no WebAssembly component" in broken.stderr, broken
     with connected(broker) as channel:
         publish(channel, "by_content", {"total": 2000})
         assert bodies(channel, "large") == [{"total": 2000}]
