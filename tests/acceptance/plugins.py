@@ -278,10 +278,15 @@ def keeps_uploads_and_what_they_store(broker: Broker) -> None:
     broker.kill()
     broker.start()
     assert in_force() == "delayed", in_force()
-    ctl(broker, "unload_plugin", "name=up")
+    kept = subprocess.run(
+        ctl_command(broker, "unload_plugin", "name=up"), capture_output=True, text=True, check=False
+    )
+    assert kept.returncode == 1 and "queue 'uploaded' in vhost '/'" in kept.stderr, kept
+    ctl(broker, "unload_plugin", "name=up", "force=true")
     ctl(broker, "load_plugin", "name=up", f"file={components}/deduplication.wasm", grants)
     with connected(broker) as channel:
         assert publish_twice(channel) == [1]
+        channel.queue_delete("uploaded")
     ctl(broker, "unload_plugin", "name=up")
 
 

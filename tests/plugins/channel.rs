@@ -1,7 +1,7 @@
 //! A client that does one thing after the other, on one channel with confirms.
 
 use amphora_protocol::wire::method::{AnyMethod, Method, basic, confirm, exchange, queue};
-use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::properties::{BasicProperties, RawProperties};
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, ShortString};
 use amphora_tests::{Broker, Client};
@@ -48,9 +48,20 @@ impl Channel {
     }
 
     pub(crate) fn bind(&mut self, queue: &str, exchange: &str) -> anyhow::Result<()> {
+        self.bind_with(queue, exchange, "")
+    }
+
+    /// As [`Channel::bind`], with a routing key.
+    pub(crate) fn bind_with(
+        &mut self,
+        queue: &str,
+        exchange: &str,
+        key: &str,
+    ) -> anyhow::Result<()> {
         self.done(&queue::Bind {
             queue: QueueName::new(queue)?,
             exchange: ExchangeName::new(exchange)?,
+            routing_key: RoutingKey::new(key)?,
             ..queue::Bind::default()
         })
     }
@@ -132,6 +143,23 @@ impl Channel {
                 other => bail!("{other:?}"),
             }
         }
+    }
+
+    /// Takes the first message that is ready: the names of its headers.
+    pub(crate) fn headers(&mut self, queue: &str) -> anyhow::Result<Vec<String>> {
+        let get = basic::Get {
+            queue: QueueName::new(queue)?,
+            no_ack: true,
+        };
+        let method = match self.0.call(CHANNEL, &get)? {
+            Method::Basic(method @ basic::Method::GetOk(_)) => method,
+            other => bail!("{other:?} where there should have been a message"),
+        };
+        let message = self.0.rest_of_message(CHANNEL, method)?;
+        let headers = RawProperties::new(&message.properties)?.headers_raw()?;
+        let headers = FieldTable::decode_fields(headers.unwrap_or_default())?;
+        let names = headers.iter().map(|(name, _)| name.to_string());
+        Ok(names.collect())
     }
 
     /// Takes the one message that is in a queue, or comes soon.

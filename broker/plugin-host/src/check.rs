@@ -29,9 +29,7 @@ pub(crate) fn exchange(
     arguments: &FieldTable,
     binding: Option<&Binding>,
 ) -> Result<(), HookError> {
-    let plugin = exchange_type.plugin()?;
-    let version = plugin.current.load_full();
-    let version = version.ok_or_else(|| plugin.not_loaded())?;
+    let (plugin, version) = exchange_type.supplied()?;
     let checked = blocked(&plugin, || {
         attempt(&plugin, &version, vhost, name, arguments, binding)
     });

@@ -15,6 +15,30 @@ pub enum HostError {
     Ticker(std::io::Error),
 }
 
+/// Why plugins that were to be loaded together are not: none of them is.
+#[derive(Debug, thiserror::Error)]
+#[error("plugin '{plugin}' is not loaded: {error}")]
+pub struct NotLoaded {
+    /// The one of them that cannot be loaded.
+    pub plugin: String,
+    /// Why.
+    pub error: LoadError,
+}
+
+impl NotLoaded {
+    /// What is to be told of one of the plugins.
+    pub fn told_of(&self, plugin: &str) -> String {
+        let Self {
+            plugin: failed,
+            error,
+        } = self;
+        if plugin == failed {
+            return error.to_string();
+        }
+        format!("it is to be loaded together with plugin '{failed}', which is not loaded: {error}")
+    }
+}
+
 /// Why a component is not loaded. The version that was in force before stays in force.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {

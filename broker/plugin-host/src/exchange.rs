@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use crate::bindings::Bindings;
 use crate::call;
 use crate::fault::hook_error;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, Version};
 use crate::rehearse;
 
 /// How many messages the first call has, before anything was measured: the plugin may be slow.
@@ -104,6 +104,27 @@ impl ExchangeType {
         self.plugin.load_full().ok_or_else(|| self.nobody())
     }
 
+    /// The plugin that supplies the type, and its version that does.
+    pub(crate) fn supplied(&self) -> Result<(Arc<Plugin>, Arc<Version>), HookError> {
+        let found = || {
+            let plugin = self.plugin()?;
+            let version = plugin.current.load_full();
+            let version = version.ok_or_else(|| plugin.not_loaded())?;
+            Ok::<_, HookError>((plugin, version))
+        };
+        let (plugin, version) = found()?;
+        if version.supplies(self) {
+            return Ok((plugin, version));
+        }
+        plugin.let_types_pass();
+        let (plugin, version) = found()?;
+        if version.supplies(self) {
+            Ok((plugin, version))
+        } else {
+            Err(self.nobody())
+        }
+    }
+
     fn nobody(&self) -> HookError {
         let text = format!("no plugin supplies exchange type '{}' now", self.name);
         hook_error(&self.name, Fault::NotLoaded, text)
@@ -148,6 +169,11 @@ impl Exchange {
         answer: &mut Vec<u32>,
     ) -> Result<(), HookError> {
         let (entry, version) = plugin.enter(batch.len())?;
+        if !version.supplies(&self.of_type) {
+            plugin.unasked(entry, &version);
+            plugin.let_types_pass();
+            return Err(plugin.error(Fault::Replaced, "it supplies another type of exchange now"));
+        }
         let before = answer.len();
         match call::route(plugin, &version, self, batch, answer) {
             Ok(routed) => {
@@ -219,7 +245,7 @@ impl ExchangeHook for Exchange {
     }
 
     fn rehearse(&self, batch: &PackedBatch) -> Result<Rehearsed<Vec<u32>>, HookError> {
-        rehearse::route(&self.of_type.plugin()?, self, batch)
+        rehearse::route(self, batch)
     }
 
     fn on_error(&self) -> OnError {

@@ -11,16 +11,16 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::VhostName;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::check;
 use crate::code_cache::CodeCache;
 use crate::engine::engine;
 use crate::environment::{Environment, KvEntry};
-use crate::error::{HostError, LoadError};
+use crate::error::{HostError, LoadError, NotLoaded};
 use crate::exchange::ExchangeType;
 use crate::inspect::{self, Inspection};
-use crate::load;
+use crate::load::{self, Loading};
 use crate::plugin::{Plugin, World};
 use crate::snapshot::{LogLine, Snapshot};
 use crate::spec::PluginSpec;
@@ -70,6 +70,7 @@ impl Host {
             watch: ticker.watch(),
             _ticker: ticker,
             cache: cache.and_then(|folder| CodeCache::open(&folder)),
+            passing: Mutex::default(),
             engine,
             environment,
         };
@@ -87,21 +88,26 @@ impl Host {
     /// # Errors
     /// Says what is wrong. What was in force stays in force.
     pub fn load(&self, spec: PluginSpec, component: &[u8]) -> Result<Snapshot, LoadError> {
-        load::load(self, spec, component, None)
+        let loading = Loading {
+            spec,
+            component,
+            giver: None,
+        };
+        let mut loaded = load::load(self, vec![loading]).map_err(|failed| failed.error)?;
+        match loaded.pop() {
+            Some(snapshot) => Ok(snapshot),
+            None => unreachable!("one was to be loaded, and one is"),
+        }
     }
 
-    /// As [`Self::load`], and if the type of exchange is supplied by the plugin `giver`, it passes from that one to this one when the
-    /// component is in force, without a moment in which nobody supplies it. The giver is there still, and supplies nothing.
+    /// As [`Self::load`] for several plugins: all of them come into force, or none. Types of exchange may pass from one of them to another, and from a
+    /// plugin that is named as the giver, without a moment in which nobody supplies them, and without a message that is routed by another type's
+    /// plugin. A giver is there still afterwards, and supplies nothing. Returns the plugins, by name.
     ///
     /// # Errors
-    /// As [`Self::load`].
-    pub fn load_in_place_of(
-        &self,
-        giver: &str,
-        spec: PluginSpec,
-        component: &[u8],
-    ) -> Result<Snapshot, LoadError> {
-        load::load(self, spec, component, Some(giver))
+    /// Says which one cannot be loaded, and why. What was in force stays in force.
+    pub fn load_together(&self, set: Vec<Loading<'_>>) -> Result<Vec<Snapshot>, NotLoaded> {
+        load::load(self, set)
     }
 
     /// Brings the version back that was in force before, or before the plugin was unloaded. A second call undoes the first.
@@ -120,9 +126,10 @@ impl Host {
         load::unload(self, name)
     }
 
-    /// Unloads a plugin and forgets it, with its counters, unless it is attached somewhere. Its store is not told to the environment as removed.
+    /// Unloads a plugin and forgets it and its earlier version, and its counters, too, unless it is attached somewhere. Its store is not told to
+    /// the environment as removed.
     pub fn forget(&self, name: &str) {
-        if load::unload(self, name).is_ok() {
+        if load::forget(self, name).is_ok() {
             let plugins = &mut self.registry.write().plugins;
             // Attachments have a handle each, and wait for the plugin to come back.
             if plugins
@@ -207,6 +214,17 @@ impl Host {
         let kv = &self.plugin(plugin).shared.kv;
         for key in kv.restore(entries, environment.now_ms()) {
             environment.kv_changed(plugin, &key, None);
+        }
+    }
+
+    /// Drops what has outlived its time in plugins' stores, and tells the environment of it. Calls of a plugin do so, too, for its own store.
+    pub fn expire_kv(&self) {
+        let plugins: Vec<_> = self.registry.read().plugins.values().cloned().collect();
+        let environment = &self.world.environment;
+        let now_ms = environment.now_ms();
+        for plugin in plugins {
+            let tell = |key: &[u8]| environment.kv_changed(&plugin.name, key, None);
+            while plugin.shared.kv.expire(now_ms, tell) {}
         }
     }
 

@@ -15,6 +15,7 @@ mod environment;
 mod error;
 mod exchange;
 mod fault;
+mod force;
 mod grants;
 mod health;
 mod host;
@@ -38,10 +39,11 @@ mod worker;
 
 pub use self::counters::{BATCH_BUCKETS, CounterSnapshot, LATENCY_BUCKETS};
 pub use self::environment::{Environment, KvEntry, Outgoing, Standalone};
-pub use self::error::{HostError, LoadError};
+pub use self::error::{HostError, LoadError, NotLoaded};
 pub use self::fault::one_line;
 pub use self::host::{Host, HostSettings};
 pub use self::inspect::{Described, Inspection};
+pub use self::load::Loading;
 pub use self::snapshot::{
     FaultCounts, Kinds, LastError, LogLevel, LogLine, Metric, PluginState, Snapshot,
     VersionSnapshot,

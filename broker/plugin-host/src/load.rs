@@ -8,14 +8,14 @@ use amphora_core::exchange::{ExchangeType as BuiltIn, PLUGIN_TYPE_PREFIX};
 use amphora_core::hook::{Needs, OnError};
 
 use crate::code::{Code, Compiled};
-use crate::error::LoadError;
-use crate::exchange::ExchangeType;
+use crate::error::{LoadError, NotLoaded};
 use crate::fault::one_line;
+use crate::force::{Change, check_claim, put_into_force, take_out_of_force, type_of};
 use crate::host::Host;
 use crate::instance::{Failure, Instance};
 use crate::lane::Lane;
 use crate::pace::Pace;
-use crate::plugin::{Control, Plugin, Version, unique};
+use crate::plugin::{Plugin, Version, unique};
 use crate::running::{Refusal, Running};
 use crate::snapshot::Snapshot;
 use crate::spec::{MEMORY_MAX, NAME_MAX, PluginSpec, TYPE_NAME_MAX};
@@ -28,20 +28,91 @@ const DESCRIBED_MAX: usize = 256;
 /// How long one call may be allowed to run, at most: a thread that serves clients stands still meanwhile.
 const DEADLINE_MAX: Duration = Duration::from_secs(10);
 
-/// Loads a component. The type of exchange may pass to it from the plugin `giver`.
-pub(crate) fn load(
+/// One of the plugins that are loaded together.
+#[derive(Debug)]
+pub struct Loading<'a> {
+    /// What the operator says of it.
+    pub spec: PluginSpec,
+    /// Its component.
+    pub component: &'a [u8],
+    /// A plugin that is not among them, and gives its type of exchange to this one.
+    pub giver: Option<&'a str>,
+}
+
+/// Loads plugins: all of them, or none. Types of exchange may pass among them, and from their givers.
+pub(crate) fn load(host: &Host, mut set: Vec<Loading<'_>>) -> Result<Vec<Snapshot>, NotLoaded> {
+    // Whoever else loads several locks them in the same order.
+    set.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
+    check_set(&set)?;
+    let plugins: Vec<_> = set.iter().map(|one| host.plugin(&one.spec.name)).collect();
+    let mut controls: Vec<_> = plugins.iter().map(|plugin| plugin.control.lock()).collect();
+    let names = set.iter().map(|one| one.spec.name.clone());
+    let givers = set.iter().filter_map(|one| one.giver.map(str::to_owned));
+    let givers: Vec<String> = names.chain(givers).collect();
+    let loaded = prepare_all(host, &plugins, set, &givers).and_then(|versions| {
+        let parts = plugins.iter().zip(&mut controls).zip(versions);
+        let changes = parts.map(|((plugin, control), version)| Change {
+            plugin,
+            control,
+            version,
+        });
+        put_into_force(host, changes.collect(), &givers)
+    });
+    match loaded {
+        Ok(()) => Ok(plugins
+            .iter()
+            .map(|plugin| note_loaded(host, plugin))
+            .collect()),
+        Err((failed, error)) => {
+            note_failed(&failed, &error);
+            let not_loaded = NotLoaded {
+                plugin: failed.name.to_string(),
+                error,
+            };
+            for other in plugins.iter().filter(|other| !Arc::ptr_eq(other, &failed)) {
+                other.note_error(not_loaded.told_of(&other.name));
+            }
+            Err(not_loaded)
+        }
+    }
+}
+
+/// Refuses what could be loaded by nobody.
+fn check_set(set: &[Loading<'_>]) -> Result<(), NotLoaded> {
+    let not_loaded = |one: &Loading<'_>, error| NotLoaded {
+        plugin: one.spec.name.clone(),
+        error,
+    };
+    for (index, one) in set.iter().enumerate() {
+        check_spec(&one.spec).map_err(|error| not_loaded(one, error))?;
+        let (name, supplied) = (&one.spec.name, &one.spec.exchange_type);
+        let rival = set[..index].iter().find(|other| {
+            other.spec.name == *name || supplied.is_some() && other.spec.exchange_type == *supplied
+        });
+        if let Some(rival) = rival {
+            let text = format!(
+                "plugin '{}' has the same name or exchange-type",
+                rival.spec.name
+            );
+            return Err(not_loaded(one, LoadError::Spec(text)));
+        }
+    }
+    Ok(())
+}
+
+/// Compiles and tries each. Nothing changes.
+fn prepare_all(
     host: &Host,
-    spec: PluginSpec,
-    component: &[u8],
-    giver: Option<&str>,
-) -> Result<Snapshot, LoadError> {
-    check_spec(&spec)?;
-    let plugin = host.plugin(&spec.name);
-    let mut control = plugin.control.lock();
-    let loaded = check_claim(host, &plugin, &spec, giver)
-        .and_then(|()| prepare(host, &plugin, spec, component))
-        .and_then(|version| put_into_force(host, &plugin, &mut control, version, giver));
-    conclude(host, &plugin, loaded)
+    plugins: &[Arc<Plugin>],
+    set: Vec<Loading<'_>>,
+    givers: &[String],
+) -> Result<Vec<Arc<Version>>, (Arc<Plugin>, LoadError)> {
+    let each = plugins.iter().zip(set).map(|(plugin, one)| {
+        check_claim(host, plugin, &one.spec, givers)
+            .and_then(|()| prepare(host, plugin, one.spec, one.component))
+            .map_err(|error| (Arc::clone(plugin), error))
+    });
+    each.collect()
 }
 
 pub(crate) fn rollback(host: &Host, name: &str) -> Result<Snapshot, LoadError> {
@@ -51,80 +122,75 @@ pub(crate) fn rollback(host: &Host, name: &str) -> Result<Snapshot, LoadError> {
     let loaded = previous
         .ok_or_else(|| LoadError::Nothing(format!("plugin '{name}' has no earlier version")))
         .and_then(|version| {
-            check_claim(host, &plugin, &version.spec, None)?;
+            check_claim(host, &plugin, &version.spec, &[])?;
             try_exchanges(host, &plugin, &version)?;
-            put_into_force(host, &plugin, &mut control, version, None)
+            let change = Change {
+                plugin: &plugin,
+                control: &mut control,
+                version,
+            };
+            put_into_force(host, vec![change], &[]).map_err(|(_, error)| error)
         });
-    conclude(host, &plugin, loaded)
+    match loaded {
+        Ok(()) => Ok(note_loaded(host, &plugin)),
+        Err(error) => {
+            note_failed(&plugin, &error);
+            Err(error)
+        }
+    }
 }
 
 pub(crate) fn unload(host: &Host, name: &str) -> Result<Snapshot, LoadError> {
     let plugin = host.known(name)?;
+    take_out_of_force(host, &plugin, &mut plugin.control.lock());
+    Ok(host.snapshot_of(&plugin))
+}
+
+/// As [`unload`], and there is no earlier version to bring back.
+pub(crate) fn forget(host: &Host, name: &str) -> Result<(), LoadError> {
+    let plugin = host.known(name)?;
     let mut control = plugin.control.lock();
-    let before = plugin.current.swap(None);
-    if let Some(before) = before {
-        if let Some(exchange_type) = type_of(host, &before) {
-            give_up(&exchange_type, &plugin);
-        }
-        note_previous(&plugin, &mut control, before);
-        changed(&plugin);
-        tracing::info!(plugin = name, "the plugin is unloaded");
-    }
+    take_out_of_force(host, &plugin, &mut control);
+    control.previous = None;
+    plugin.notes.lock().previous = None;
+    Ok(())
+}
+
+/// Notes that a version came into force.
+fn note_loaded(host: &Host, plugin: &Arc<Plugin>) -> Snapshot {
     {
         let mut notes = plugin.notes.lock();
         notes.last_error = None;
         notes.load_failed = false;
     }
-    drop(control);
-    Ok(host.snapshot_of(&plugin))
+    plugin.counters.loads.fetch_add(1, Ordering::Relaxed);
+    let snapshot = host.snapshot_of(plugin);
+    if let Some(version) = &snapshot.version {
+        tracing::info!(
+            plugin = &*plugin.name,
+            "{} {} is in force",
+            one_line(&version.described_name),
+            one_line(&version.version)
+        );
+    }
+    snapshot
 }
 
-/// Notes how an attempt ended.
-fn conclude(
-    host: &Host,
-    plugin: &Arc<Plugin>,
-    loaded: Result<(), LoadError>,
-) -> Result<Snapshot, LoadError> {
-    match &loaded {
-        Ok(()) => {
-            let mut notes = plugin.notes.lock();
-            notes.last_error = None;
-            notes.load_failed = false;
-            plugin.counters.loads.fetch_add(1, Ordering::Relaxed);
-        }
-        Err(error) => {
-            plugin.note_error(error.to_string());
-            plugin.notes.lock().load_failed = true;
-            plugin.counters.failed_loads.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    let snapshot = host.snapshot_of(plugin);
-    match loaded {
-        Ok(()) => {
-            if let Some(version) = &snapshot.version {
-                tracing::info!(
-                    plugin = &*plugin.name,
-                    "{} {} is in force",
-                    one_line(&version.described_name),
-                    one_line(&version.version)
-                );
-            }
-            Ok(snapshot)
-        }
-        Err(error) => {
-            let stays = if snapshot.version.is_some() {
-                "; the version before stays in force"
-            } else {
-                ""
-            };
-            tracing::error!(
-                plugin = &*plugin.name,
-                "the plugin is not loaded: {}{stays}",
-                one_line(&error.to_string())
-            );
-            Err(error)
-        }
-    }
+/// Notes that none did, and why.
+fn note_failed(plugin: &Plugin, error: &LoadError) {
+    plugin.note_error(error.to_string());
+    plugin.notes.lock().load_failed = true;
+    plugin.counters.failed_loads.fetch_add(1, Ordering::Relaxed);
+    let stays = if plugin.current.load().is_some() {
+        "; the version before stays in force"
+    } else {
+        ""
+    };
+    tracing::error!(
+        plugin = &*plugin.name,
+        "the plugin is not loaded: {}{stays}",
+        one_line(&error.to_string())
+    );
 }
 
 /// Compiles and tries a component.
@@ -198,113 +264,6 @@ fn tell_all(
         })?;
     }
     Ok(())
-}
-
-fn put_into_force(
-    host: &Host,
-    plugin: &Arc<Plugin>,
-    control: &mut Control,
-    version: Arc<Version>,
-    giver: Option<&str>,
-) -> Result<(), LoadError> {
-    let now_ms = host.world.environment.now_ms();
-    version.loaded_ms.store(now_ms, Ordering::Relaxed);
-    let exchange_type = type_of(host, &version);
-    // What another plugin supplies passes over when this one can be called.
-    let passes = exchange_type
-        .as_ref()
-        .filter(|exchange_type| is_given(exchange_type, giver));
-    if let Some(exchange_type) = &exchange_type
-        && passes.is_none()
-    {
-        claim(exchange_type, plugin)?;
-    }
-    version.lane.open();
-    let number = version.number;
-    let before = plugin.current.swap(Some(version));
-    plugin.health.begin(number);
-    if let Some(exchange_type) = passes {
-        exchange_type.plugin.store(Some(Arc::clone(plugin)));
-    }
-    if let Some(before) = before {
-        if let Some(left) = type_of(host, &before)
-            && exchange_type.is_none_or(|exchange_type| !Arc::ptr_eq(&exchange_type, &left))
-        {
-            give_up(&left, plugin);
-        }
-        note_previous(plugin, control, before);
-    }
-    changed(plugin);
-    Ok(())
-}
-
-fn note_previous(plugin: &Plugin, control: &mut Control, before: Arc<Version>) {
-    before.lane.close();
-    before.verdicts.clear();
-    plugin.notes.lock().previous = Some(before.snapshot());
-    control.previous = Some(before);
-}
-
-fn changed(plugin: &Plugin) {
-    worker::changed();
-    plugin.world.environment.plugin_changed(&plugin.name);
-}
-
-fn type_of(host: &Host, version: &Version) -> Option<Arc<ExchangeType>> {
-    let name = version.spec.exchange_type.as_ref()?;
-    Some(host.exchange_type(name))
-}
-
-/// Lets a plugin supply a type, unless another one does.
-fn claim(exchange_type: &ExchangeType, plugin: &Arc<Plugin>) -> Result<(), LoadError> {
-    let before = exchange_type.plugin.rcu(|current| match current {
-        Some(current) => Some(Arc::clone(current)),
-        None => Some(Arc::clone(plugin)),
-    });
-    match before {
-        Some(owner) if !Arc::ptr_eq(&owner, plugin) => Err(claimed(exchange_type, &owner)),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Nobody supplies the type any more, if it was this plugin.
-fn give_up(exchange_type: &ExchangeType, plugin: &Arc<Plugin>) {
-    exchange_type.plugin.rcu(|current| {
-        let current = current.as_ref();
-        current.filter(|owner| !Arc::ptr_eq(owner, plugin)).cloned()
-    });
-}
-
-/// Whether the type is supplied by the plugin that gives it away.
-fn is_given(exchange_type: &ExchangeType, giver: Option<&str>) -> bool {
-    let owner = exchange_type.plugin.load();
-    let owner = owner.as_ref().map(|owner| &*owner.name);
-    giver.is_some() && owner == giver
-}
-
-fn check_claim(
-    host: &Host,
-    plugin: &Arc<Plugin>,
-    spec: &PluginSpec,
-    giver: Option<&str>,
-) -> Result<(), LoadError> {
-    let Some(name) = &spec.exchange_type else {
-        return Ok(());
-    };
-    let exchange_type = host.exchange_type(name);
-    match exchange_type.plugin.load_full() {
-        Some(owner) if !Arc::ptr_eq(&owner, plugin) && giver != Some(&*owner.name) => {
-            Err(claimed(&exchange_type, &owner))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn claimed(exchange_type: &ExchangeType, owner: &Plugin) -> LoadError {
-    LoadError::Spec(format!(
-        "exchange type '{}' is supplied by plugin '{}' already",
-        exchange_type.name, owner.name
-    ))
 }
 
 fn check_kind(spec: &PluginSpec, compiled: &Compiled) -> Result<(), LoadError> {

@@ -14,6 +14,7 @@ use crate::code::Code;
 use crate::code_cache::CodeCache;
 use crate::counters::Counters;
 use crate::environment::Environment;
+use crate::exchange::ExchangeType;
 use crate::fault::{hook_error, one_line};
 use crate::grants::{Grants, Shared};
 use crate::health::{Entry, Health, Turn};
@@ -38,6 +39,8 @@ pub(crate) struct World {
     pub(crate) watch: Watch,
     /// Pure answers of transforms are kept.
     pub(crate) keeps_answers: bool,
+    /// Held while versions and types of exchange pass from one to another, which takes microseconds.
+    pub(crate) passing: Mutex<()>,
     /// Held so that deadlines are watched as long as anything can be called.
     pub(crate) _ticker: Ticker,
 }
@@ -105,6 +108,12 @@ pub(crate) fn unique() -> u64 {
 }
 
 impl Version {
+    /// Whether it supplies this type of exchange.
+    #[inline]
+    pub(crate) fn supplies(&self, exchange_type: &ExchangeType) -> bool {
+        self.spec.exchange_type.as_deref() == Some(&*exchange_type.name)
+    }
+
     pub(crate) fn snapshot(&self) -> VersionSnapshot {
         let spec = &self.spec;
         VersionSnapshot {
@@ -192,6 +201,11 @@ impl Plugin {
             return Err(self.not_loaded());
         };
         Ok((entry, version))
+    }
+
+    /// Waits until types of exchange have passed, if they do just now.
+    pub(crate) fn let_types_pass(&self) {
+        drop(self.world.passing.lock());
     }
 
     pub(crate) fn quarantined(&self, rest: Duration) -> HookError {

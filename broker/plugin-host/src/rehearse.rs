@@ -18,11 +18,11 @@ use crate::worker;
 /// # Errors
 /// As routing; the failure is not counted.
 pub(crate) fn route(
-    plugin: &Arc<Plugin>,
     exchange: &Exchange,
     batch: &PackedBatch,
 ) -> Result<Rehearsed<Vec<u32>>, HookError> {
-    rehearse(plugin, |running| {
+    let (plugin, version) = exchange.of_type.supplied()?;
+    rehearse(&plugin, &version, |running| {
         call::check_batch(&running.version, batch)?;
         let known = running.catch_up(exchange)?;
         let mut answer = Vec::new();
@@ -42,7 +42,9 @@ pub(crate) fn apply(
     message: &Origin<'_>,
     queue: Option<&str>,
 ) -> Result<Rehearsed<Verdict>, HookError> {
-    rehearse(plugin, |running| {
+    let version = plugin.current.load_full();
+    let version = version.ok_or_else(|| plugin.not_loaded())?;
+    rehearse(plugin, &version, |running| {
         let mut packed = Vec::new();
         call::pack(&running.version, message, &mut packed)?;
         let begun = Instant::now();
@@ -53,6 +55,7 @@ pub(crate) fn apply(
 
 fn rehearse<T>(
     plugin: &Arc<Plugin>,
+    version: &Arc<Version>,
     ask: impl FnOnce(&mut Running) -> Result<(T, Duration), Failure>,
 ) -> Result<Rehearsed<T>, HookError> {
     if let Some(rest) = plugin.health.quarantine(|| plugin.now_ns())
@@ -60,9 +63,7 @@ fn rehearse<T>(
     {
         return Err(plugin.quarantined(rest));
     }
-    let version = plugin.current.load_full();
-    let version = version.ok_or_else(|| plugin.not_loaded())?;
-    blocked(plugin, || attempt(plugin, &version, ask))
+    blocked(plugin, || attempt(plugin, version, ask))
         .map_err(|failure| plugin.error(failure.fault, failure.text))
 }
 

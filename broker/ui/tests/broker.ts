@@ -16,6 +16,10 @@ const CONFIG = `[[plugin]]
 name = "configured"
 path = "${join(COMPONENTS, 'content-router.wasm')}"
 exchange-type = "x-content"
+
+[[plugin]]
+name = "late"
+path = "${join(COMPONENTS, 'delayed.wasm')}"
 `
 
 const START_MS_MAX = 20_000

@@ -19,7 +19,7 @@ const KEY_MAX: usize = 1 << 10;
 /// Bytes of a value, at most.
 const VALUE_MAX: usize = 64 << 10;
 
-/// Entries that one call drops because they have outlived their time, at most. More than a call can write, so that they do not pile up.
+/// Entries that are dropped at once because they have outlived their time, at most. More than a call can write, so that they do not pile up.
 const EXPIRED_MAX: usize = 64;
 
 /// What an entry costs beside key and value, and is counted for it.
@@ -47,6 +47,17 @@ impl Entries {
             self.expiries.insert((expires, key.clone()));
         }
         self.by_key.insert(key, entry);
+    }
+
+    /// Removes an entry that has outlived its time, if there is one. Returns its key.
+    fn pop_expired(&mut self, now_ms: u64) -> Option<Bytes> {
+        let (expires, _) = self.expiries.first()?;
+        if *expires > now_ms {
+            return None;
+        }
+        let (_, key) = self.expiries.pop_first()?;
+        self.remove(&key);
+        Some(key)
     }
 
     fn remove(&mut self, key: &[u8]) -> Option<KvEntry> {
@@ -90,6 +101,18 @@ impl Kv {
     pub(crate) fn clear(&self) -> Vec<Bytes> {
         let entries = std::mem::take(&mut *self.0.lock());
         entries.by_key.into_keys().collect()
+    }
+
+    /// Drops some of what has outlived its time, and tells each key while nobody can write it again. Returns whether there may be more.
+    pub(crate) fn expire(&self, now_ms: u64, mut tell: impl FnMut(&[u8])) -> bool {
+        let mut kv = self.0.lock();
+        for _ in 0..EXPIRED_MAX {
+            let Some(key) = kv.pop_expired(now_ms) else {
+                return false;
+            };
+            tell(&key);
+        }
+        true
     }
 
     /// A store of its own with the same entries, which counts what is written.
@@ -136,16 +159,10 @@ impl<'a> Access<'a> {
 
     fn expire(&mut self) {
         for _ in 0..EXPIRED_MAX {
-            let Some((expires, _)) = self.kv.expiries.first() else {
+            let Some(key) = self.kv.pop_expired(self.now_ms) else {
                 return;
             };
-            if *expires > self.now_ms {
-                return;
-            }
-            if let Some((_, key)) = self.kv.expiries.pop_first() {
-                self.kv.remove(&key);
-                self.tell(&key, None);
-            }
+            self.tell(&key, None);
         }
     }
 
@@ -410,6 +427,21 @@ mod tests {
             get(&grants, b"");
         }
         assert_eq!(grants.shared.kv.size().0, 3);
+    }
+
+    #[test]
+    fn what_is_over_goes_although_nobody_calls() {
+        let (grants, _) = grants(1 << 20);
+        for number in 0..=EXPIRED_MAX as u64 {
+            set(&grants, number.to_le_bytes().into(), key("1"), Some(10)).expect("room");
+        }
+        set(&grants, key("stays"), key("1"), Some(11)).expect("room");
+        let kv = &grants.shared.kv;
+        let mut told = 0;
+        assert!(!kv.expire(9, |_| told += 1));
+        assert!(kv.expire(10, |_| told += 1), "there is one more");
+        assert!(!kv.expire(10, |_| told += 1));
+        assert_eq!((told, kv.size().0), (EXPIRED_MAX + 1, 1));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use amphora_core::hook::{Fault, Needs, PackedBatch, Parts};
-use amphora_plugin_host::{LoadError, PluginSpec};
+use amphora_plugin_host::{LoadError, Loading, PluginSpec};
 
 use crate::guest::{Guest, Kind, key_only};
 use crate::world::{World, binding, fault, route, route_batch, spec};
@@ -176,8 +176,15 @@ fn a_type_passes_from_one_plugin_to_another_without_a_moment_between() {
         .load(spec(), &component)
         .expect_err("it is taken");
     assert!(claimed.to_string().contains("plugin 'giver' already"));
-    let broken = world.host.load_in_place_of("giver", spec(), b"broken");
-    assert!(broken.is_err());
+    let take_over = |component| {
+        let loading = Loading {
+            spec: spec(),
+            component,
+            giver: Some("giver"),
+        };
+        world.host.load_together(vec![loading])
+    };
+    assert!(take_over(b"broken").is_err());
     assert_eq!(route(&*exchange, &["x"]), Ok(vec![vec![1]]));
 
     let done = AtomicBool::new(false);
@@ -191,7 +198,7 @@ fn a_type_passes_from_one_plugin_to_another_without_a_moment_between() {
                 );
             }
         });
-        let loaded = world.host.load_in_place_of("giver", spec(), &component);
+        let loaded = take_over(&component);
         done.store(true, Ordering::Relaxed);
         loaded.expect("the giver gives");
     });
@@ -201,6 +208,91 @@ fn a_type_passes_from_one_plugin_to_another_without_a_moment_between() {
     assert_eq!(route(&*exchange, &["x"]), Ok(vec![vec![2]]));
     assert!(world.host.rollback("giver").is_err());
     assert_eq!(route(&*exchange, &["x"]), Ok(vec![vec![2]]));
+}
+
+/// Two plugins whose types change places, again and again: each exchange is always routed for by whoever supplies its type.
+#[test]
+fn types_change_places_as_a_whole() {
+    let world = World::new();
+    let components = [always(1).component(), always(2).component()];
+    let (one, other) = (
+        world.bound("ex", &["a", "b"]),
+        world.bound_as("x-other", "other", &["a", "b"]),
+    );
+    // The first component supplies the type of `ex`, and the second that of `other`, whichever plugin has it.
+    let types = [spec().exchange_type, Some("x-other".to_owned())];
+    let load = |names: [&str; 2], second: &[u8]| {
+        let loading = |index: usize, component| Loading {
+            spec: PluginSpec {
+                name: names[index].to_owned(),
+                exchange_type: types[index].clone(),
+                ..spec()
+            },
+            component,
+            giver: None,
+        };
+        let set = vec![loading(0, components[0].as_slice()), loading(1, second)];
+        world.host.load_together(set)
+    };
+    load(["p", "q"], &components[1]).expect("two types");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for (exchange, expected) in [(&one, 1), (&other, 2)] {
+            let done = &done;
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    match route(&**exchange, &["x"]) {
+                        Ok(routed) => assert_eq!(routed, [[expected]]),
+                        Err(error) => assert_eq!(error.fault, Fault::Replaced, "{error}"),
+                    }
+                }
+            });
+        }
+        for turn in 0..20 {
+            let names = if turn % 2 == 0 {
+                ["q", "p"]
+            } else {
+                ["p", "q"]
+            };
+            let loaded = load(names, &components[1]);
+            if loaded.is_err() {
+                done.store(true, Ordering::Relaxed);
+            }
+            loaded.expect("they change places");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    // If one of them does not load, both stay as they are, and both say why.
+    let failed = load(["q", "p"], b"broken").expect_err("one is broken");
+    assert_eq!(failed.plugin, "p");
+    assert!(
+        failed
+            .to_string()
+            .starts_with("plugin 'p' is not loaded: this is no WebAssembly component")
+    );
+    assert_eq!(route(&*one, &["x"]), Ok(vec![vec![1]]));
+    assert_eq!(route(&*other, &["x"]), Ok(vec![vec![2]]));
+    let told = world.host.snapshot("q").and_then(|q| q.last_error);
+    let told = told.expect("it is told").text;
+    assert!(
+        told.contains("together with plugin 'p', which is not loaded"),
+        "{told}"
+    );
+    let twice = load(["p", "p"], &components[1]).expect_err("the name is there twice");
+    assert!(twice.to_string().contains("the same name"), "{twice}");
+}
+
+#[test]
+fn a_plugin_that_is_forgotten_has_no_earlier_version() {
+    let world = World::new();
+    world.load_exchange(&always(1).component());
+    // Something holds it, as an attachment does.
+    let _attached = world.host.transform("plugin", None);
+    world.host.forget("plugin");
+    world.load_exchange(&always(2).component());
+    let snapshot = world.host.snapshot("plugin").expect("loaded");
+    assert!(snapshot.previous.is_none());
+    assert!(world.host.rollback("plugin").is_err());
 }
 
 #[test]

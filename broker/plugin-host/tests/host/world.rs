@@ -81,11 +81,21 @@ impl World {
         }
     }
 
-    /// An exchange of the test's type.
-    pub(crate) fn exchange(&self, name: &str) -> Arc<dyn ExchangeHook> {
+    /// An exchange with a binding for each key, numbered from 1.
+    pub(crate) fn bound(&self, name: &str, keys: &[&str]) -> Arc<dyn ExchangeHook> {
+        self.bound_as(TYPE, name, keys)
+    }
+
+    /// As [`World::bound`], of another type.
+    pub(crate) fn bound_as(
+        &self,
+        type_name: &str,
+        name: &str,
+        keys: &[&str],
+    ) -> Arc<dyn ExchangeHook> {
         let definition = ExchangeDefinition {
             name: ExchangeName::new(name).expect("short"),
-            exchange_type: ExchangeType::from_name(TYPE).expect("a plugin's"),
+            exchange_type: ExchangeType::from_name(type_name).expect("a plugin's"),
             durable: false,
             auto_delete: false,
             internal: false,
@@ -93,12 +103,7 @@ impl World {
             declared_by: Box::default(),
         };
         let vhost = VhostName::new("/").expect("short");
-        self.host.exchange(TYPE, &vhost, &definition)
-    }
-
-    /// An exchange with a binding for each key, numbered from 1.
-    pub(crate) fn bound(&self, name: &str, keys: &[&str]) -> Arc<dyn ExchangeHook> {
-        let exchange = self.exchange(name);
+        let exchange = self.host.exchange(type_name, &vhost, &definition);
         for (id, key) in (1..).zip(keys) {
             exchange.bind(id, &binding(key));
         }

@@ -184,7 +184,7 @@ enum Command {
     LoadPlugin(Settings),
     /// name=: puts the previous version in force again.
     RollbackPlugin(Settings),
-    /// name= [force=false]: takes a plugin out of force; with force also if there are exchanges of its type. One that was uploaded is forgotten,
+    /// name= [force=false]: takes a plugin out of force; with force also if something needs it: exchanges of its type, or what it is attached to. One that was uploaded is forgotten,
     /// and what it stored with it; so is what a plugin stored that is not in the configuration any more.
     UnloadPlugin(Settings),
     /// name=: the last lines that a plugin logged.

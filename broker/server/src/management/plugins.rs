@@ -29,7 +29,7 @@ pub(super) fn routes() -> Routes {
         .get("/plugins", list, "All plugins.")
         .get("/plugins/{name}", show, "A plugin and how it is doing.")
         .put("/plugins/{name}", put, "Uploads a component, with a new plugin's settings in the query.")
-        .delete("/plugins/{name}", unload, "Takes a plugin out of force; with `force=true` also if there are exchanges of its type.")
+        .delete("/plugins/{name}", unload, "Takes a plugin out of force; with `force=true` also if there are exchanges of its type, or it is attached somewhere.")
         .post("/plugins/{name}/load", load, "Loads a plugin from its path again.")
         .post("/plugins/{name}/rollback", rollback, "Puts the previous version of a plugin in force again.")
         .get("/plugins/{name}/logs", log, "The last lines that a plugin logged.")

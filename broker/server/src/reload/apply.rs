@@ -4,14 +4,26 @@ use bytes::Bytes;
 
 use crate::config::{Attachment, Limits, Plugin, Tls};
 
+/// A component that is to come into force.
+#[derive(Clone, Debug)]
+pub struct Loading<'a> {
+    /// The plugin's settings.
+    pub plugin: &'a Plugin,
+    /// What is in its file.
+    pub component: Bytes,
+    /// A plugin that the configuration has no more, and that supplies its type of exchange until it goes.
+    pub giver: Option<&'a str>,
+}
+
 /// The broker as changes of its configuration see it. All methods may block, and are called by one thread.
 pub trait Apply: Send + Sync + 'static {
-    /// Puts a component in force with these settings, in the place of what the plugin of that name is now. The type of exchange that it supplies
-    /// may be supplied by the plugin `giver` until then, and passes over.
+    /// Puts components in force with these settings, each in the place of what the plugin of that name is now: all of them, or none. The type of
+    /// exchange that one supplies may be supplied by another one of them until then, or by its giver, and passes over.
     ///
     /// # Errors
-    /// It cannot be loaded. What was in force is in force still; if that was nothing, the plugin is there as one that is not loaded.
-    fn load(&self, plugin: &Plugin, component: Bytes, giver: Option<&str>) -> anyhow::Result<()>;
+    /// One of them cannot be loaded; if there are several, the error says which. What was in force is in force still; if that was nothing, the
+    /// plugin is there as one that is not loaded.
+    fn load(&self, loads: &[Loading<'_>]) -> anyhow::Result<()>;
 
     /// Whether the component of this SHA-256, in hexadecimal digits, is what is in force: the management API may have put another one in its
     /// place, or none.

@@ -9,6 +9,7 @@
 mod apply;
 mod component;
 mod folders;
+mod loading;
 mod plan;
 mod round;
 mod source;
@@ -16,7 +17,7 @@ mod source;
 mod tests;
 mod watch;
 
-pub use self::apply::Apply;
+pub use self::apply::{Apply, Loading};
 pub use self::round::Reload;
 pub use self::source::Source;
 pub use self::watch::{Trigger, Watch, on_hangup};

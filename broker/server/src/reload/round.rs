@@ -1,14 +1,12 @@
 //! One look at the files, and what follows from it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use amphora_plugin_host::one_line;
-
 use super::apply::Apply;
 use super::component::{Content, Hash, Stamp};
-use super::plan::{Certificates, InForce, Load, Loaded, Plan, needs_restart, plan};
+use super::plan::{Certificates, InForce, Loaded, Plan, needs_restart, plan};
 use super::source::Source;
 use crate::config::{Config, Plugin};
 
@@ -16,18 +14,18 @@ use crate::config::{Config, Plugin};
 #[derive(Debug)]
 pub struct Reload {
     source: Source,
-    apply: Applied,
+    pub(super) apply: Applied,
     /// With what the broker started.
     running: Config,
     /// The last configuration that could be used.
     wanted: Config,
-    in_force: InForce,
+    pub(super) in_force: InForce,
     /// The configuration's file when it was last read, whatever was in it.
     config_stamp: Option<Stamp>,
     /// What components looked like when they were last read.
     seen: BTreeMap<PathBuf, (Stamp, Hash)>,
     /// What could not be loaded: it is not tried again before something about it changes.
-    failed: BTreeMap<String, Loaded>,
+    pub(super) failed: BTreeMap<String, Loaded>,
     /// What could not be read, and why; said once.
     unreadable: BTreeMap<String, String>,
     /// The plugin that attachments were said to wait for.
@@ -36,7 +34,7 @@ pub struct Reload {
     announced: Vec<&'static str>,
 }
 
-struct Applied(Arc<dyn Apply>);
+pub(super) struct Applied(pub(super) Arc<dyn Apply>);
 
 /// How attachments are treated whose plugin is not in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +217,7 @@ impl Reload {
         Ok(hash)
     }
 
-    fn note_unreadable(&mut self, plugin: &Plugin, reason: String) {
+    pub(super) fn note_unreadable(&mut self, plugin: &Plugin, reason: String) {
         if self.unreadable.get(&plugin.name) == Some(&reason) {
             return;
         }
@@ -234,80 +232,6 @@ impl Reload {
             .entry(plugin.name.clone())
             .or_default();
         self.unreadable.insert(plugin.name.clone(), reason);
-    }
-
-    /// Loads in the order of the file, but for what has to wait until another plugin has given its type of exchange up.
-    fn load_each(&mut self, mut loads: VecDeque<Load>, components: &BTreeMap<String, Hash>) {
-        let mut put_off = 0;
-        while let Some(load) = loads.pop_front() {
-            let rival = self.in_force.rival(&load.plugin);
-            let will_change = |name: String| loads.iter().any(|other| other.plugin.name == name);
-            // If all that are left wait for each other, one of them fails, and says so.
-            if put_off < loads.len() && rival.is_some_and(will_change) {
-                loads.push_back(load);
-                put_off += 1;
-            } else {
-                put_off = 0;
-                self.load(load, components);
-            }
-        }
-    }
-
-    fn load(&mut self, load: Load, components: &BTreeMap<String, Hash>) {
-        let Load {
-            plugin,
-            reason,
-            giver,
-        } = load;
-        let tried = self.failed.get(&plugin.name);
-        let is_known = tried.is_some_and(|tried| {
-            tried.plugin == plugin && components.get(&plugin.name) == Some(&tried.hash)
-        });
-        if is_known {
-            return;
-        }
-        // Read again rather than kept, because all components together may be large; it may have changed meanwhile.
-        let path = component(&plugin);
-        let content = match Content::read(path) {
-            Ok(content) => content,
-            Err(error) => {
-                let reason = format!("{}: {error}", path.display());
-                return self.note_unreadable(&plugin, reason);
-            }
-        };
-        let hash = Hash::of(&content.bytes);
-        let name = plugin.name.clone();
-        let outcome = self.apply.0.load(&plugin, content.bytes, giver.as_deref());
-        let loaded = Loaded { plugin, hash };
-        match outcome {
-            Ok(()) => {
-                tracing::info!(plugin = name, %reason, "loaded a plugin");
-                self.failed.remove(&name);
-                let before = self.in_force.plugins.insert(name, Some(loaded));
-                self.note_given_up(before.flatten());
-                // The type is not the giver's any more.
-                if let Some(Some(gives)) =
-                    giver.and_then(|name| self.in_force.plugins.get_mut(&name))
-                {
-                    gives.plugin.exchange_type = None;
-                }
-            }
-            Err(error) => {
-                let error = format!("{error:#}");
-                let error = one_line(&error);
-                tracing::error!(plugin = name, %error, "a plugin cannot be loaded; what was in force stays");
-                self.in_force.plugins.entry(name.clone()).or_default();
-                self.failed.insert(name, loaded);
-            }
-        }
-    }
-
-    /// Whoever failed because this version supplied the type is tried again.
-    fn note_given_up(&mut self, before: Option<Loaded>) {
-        if let Some(given_up) = before.and_then(|before| before.plugin.exchange_type) {
-            self.failed
-                .retain(|_, tried| tried.plugin.exchange_type.as_ref() != Some(&given_up));
-        }
     }
 
     /// Whether messages still need a plugin that is no longer wanted, because what is to take its place cannot be loaded.
@@ -383,7 +307,7 @@ impl Reload {
 }
 
 /// The file of a plugin that is configured: the configuration is refused without.
-fn component(plugin: &Plugin) -> &Path {
+pub(super) fn component(plugin: &Plugin) -> &Path {
     plugin.path.as_deref().unwrap_or(Path::new(""))
 }
 

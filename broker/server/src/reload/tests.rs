@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use super::{Apply, Reload, Source};
+use super::{Apply, Loading, Reload, Source};
 use crate::config::{Attachment, Config, Limits, Plugin, Target, Tls};
 
 /// How long a change may take to be noticed, on a machine that is busy with other tests.
@@ -51,26 +50,39 @@ impl Noted {
 }
 
 impl Apply for Noted {
-    fn load(&self, plugin: &Plugin, component: Bytes, giver: Option<&str>) -> anyhow::Result<()> {
-        let text = String::from_utf8_lossy(&component);
-        if let Some(wanted) = &plugin.exchange_type {
-            let mut types = self.types.lock();
-            let owner = types.get(wanted).map(String::as_str);
-            if owner.is_some_and(|owner| owner != plugin.name && giver != Some(owner)) {
+    fn load(&self, loads: &[Loading<'_>]) -> anyhow::Result<()> {
+        let mut types = self.types.lock();
+        let mut notes = Vec::new();
+        for load in loads {
+            let (plugin, text) = (load.plugin, String::from_utf8_lossy(&load.component));
+            let owner = plugin
+                .exchange_type
+                .as_ref()
+                .and_then(|wanted| types.get(wanted));
+            let gives = |owner: &String| {
+                let is_one = loads.iter().any(|other| other.plugin.name == *owner);
+                is_one || load.giver == Some(owner)
+            };
+            if owner.is_some_and(|owner| !gives(owner)) {
+                let wanted = plugin.exchange_type.as_deref().unwrap_or_default();
                 self.note(format!("refused {} {wanted}", plugin.name));
                 bail!("another plugin supplies it");
             }
-            if !text.starts_with("broken") {
-                types.retain(|_, owner| *owner != plugin.name);
-                types.insert(wanted.clone(), plugin.name.clone());
+            if text.starts_with("broken") {
+                self.note(format!("refused {} {text}", plugin.name));
+                bail!("this is no component");
             }
+            let deadline = plugin.deadline.as_millis();
+            notes.push(format!("load {} {text} {deadline}ms", plugin.name));
         }
-        if text.starts_with("broken") {
-            self.note(format!("refused {} {text}", plugin.name));
-            bail!("this is no component");
-        }
-        let deadline = plugin.deadline.as_millis();
-        self.note(format!("load {} {text} {deadline}ms", plugin.name));
+        types.retain(|_, owner| !loads.iter().any(|load| load.plugin.name == *owner));
+        let supplied = loads.iter().filter_map(|load| {
+            let exchange_type = load.plugin.exchange_type.clone()?;
+            Some((exchange_type, load.plugin.name.clone()))
+        });
+        types.extend(supplied);
+        // What comes into force at once is one note.
+        self.note(notes.join(" with "));
         Ok(())
     }
 

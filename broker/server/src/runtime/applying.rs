@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::broker::Broker;
 use crate::config::{Attachment, Limits, Plugin, Tls};
-use crate::reload::Apply;
+use crate::reload::{Apply, Loading};
 use crate::tls::Acceptor;
 
 /// What changes of the configuration change.
@@ -18,10 +16,8 @@ pub(super) struct Applying {
 }
 
 impl Apply for Applying {
-    fn load(&self, plugin: &Plugin, component: Bytes, giver: Option<&str>) -> anyhow::Result<()> {
-        self.broker
-            .plugins
-            .load_component(plugin, &component, giver)
+    fn load(&self, loads: &[Loading<'_>]) -> anyhow::Result<()> {
+        self.broker.plugins.load_components(loads)
     }
 
     fn is_in_force(&self, plugin: &str, sha256: &str) -> bool {

@@ -176,8 +176,8 @@ impl Broker {
             shared,
         });
         surroundings.tell(&broker);
-        let publishing = plugins::publish(Arc::clone(&broker), sent);
-        broker.spawn_vital("publisher of plugins", publishing);
+        let surrounding = plugins::run(Arc::clone(&broker), sent);
+        broker.spawn_vital("surroundings of plugins", surrounding);
         Ok((broker, thread))
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Traffic {
     pub(super) received: AtomicU64,
     /// The queues that they went to, each counted.
     pub(super) routed: AtomicU64,
-    /// Those of them that the exchange's plugin was asked about, for itself.
+    /// Those of them that a plugin was asked about: the exchange's own, if its type is a plugin's.
     pub(super) asked: AtomicU64,
 }
 
@@ -137,11 +137,11 @@ impl Gathered {
         }
     }
 
-    /// As [`Gathered::count`], for one message that the exchange's plugin was asked about.
+    /// As [`Gathered::count`], for one message, which a plugin may have been asked about.
     #[inline]
-    pub(super) fn count_asked(&mut self, exchange: u32, queues: usize) {
+    pub(super) fn count_one(&mut self, exchange: u32, queues: usize, was_asked: bool) {
         self.count(exchange, 1, queues);
-        if let Some(count) = self.counts.get_mut(exchange as usize) {
+        if was_asked && let Some(count) = self.counts.get_mut(exchange as usize) {
             count.asked += 1;
         }
     }

@@ -64,7 +64,10 @@ export function Questions() {
     setBusy(true)
     try {
       await asked.action(setShare)
-      close()
+      // It may have led to another question.
+      if (question.value === asked) {
+        close()
+      }
     } catch (failure) {
       setError(reason(failure))
     }

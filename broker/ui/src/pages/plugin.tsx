@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 
 import type { LogLine, Plugin } from '../api/types'
-import { path, post, remove } from '../api/client'
+import { ApiError, path, post, remove } from '../api/client'
 import { Bars } from '../charts/bars'
 import { Chart } from '../charts/chart'
 import {
@@ -118,6 +118,15 @@ function Actions({ of, reload }: { of: Plugin; reload: () => void }) {
     exchanges > 0
       ? ` ${plural(exchanges, 'exchange')} of its type would stay, where messages fail as its setting on-error says.`
       : ''
+  const unload = async (force: boolean) => {
+    await remove(path`/plugins/${name}` + (force ? '?force=true' : ''))
+    tell(isUpload ? `${name} is deleted.` : `${name} is disabled.`)
+    if (isUpload) {
+      go('plugins')
+    } else {
+      reload()
+    }
+  }
   const disable = () =>
     ask({
       title: isUpload ? `Delete ${name}?` : `Disable ${name}?`,
@@ -126,12 +135,19 @@ function Actions({ of, reload }: { of: Plugin; reload: () => void }) {
         : `It is no longer called.${orphans}`,
       verb: isUpload ? 'Delete plugin' : 'Disable',
       action: async () => {
-        await remove(path`/plugins/${name}` + (exchanges > 0 ? '?force=true' : ''))
-        tell(isUpload ? `${name} is deleted.` : `${name} is disabled.`)
-        if (isUpload) {
-          go('plugins')
-        } else {
-          reload()
+        try {
+          await unload(exchanges > 0)
+        } catch (failure) {
+          // Only the broker knows all that it is attached to.
+          if (!(failure instanceof ApiError && failure.status === 409)) {
+            throw failure
+          }
+          ask({
+            title: `${name} is needed`,
+            text: failure.message,
+            verb: isUpload ? 'Delete all the same' : 'Disable all the same',
+            action: () => unload(true),
+          })
         }
       },
     })

@@ -22,15 +22,16 @@ pub trait Plugins: Send + Sync {
     /// The last lines that a plugin logged, the oldest first; none if there is no such plugin.
     fn log(&self, name: &str) -> Vec<PluginLogLine>;
 
-    /// Loads a component that was uploaded, and puts it into the place of the version in force. If that fails, everything stays as it was,
-    /// and a plugin that was new is not there.
+    /// Loads a component that was uploaded, keeps it for the next start, and puts it into the place of the version in force. If any of that fails,
+    /// everything stays as it was, and a plugin that was new is not there.
     fn put(&self, command: PutPlugin) -> PluginReply<'_>;
     /// Loads a plugin from its path again, whether or not the file has changed.
     fn load<'a>(&'a self, name: &'a str) -> PluginReply<'a>;
     /// Puts the previous version in force again; what was in force becomes the previous one.
     fn rollback<'a>(&'a self, name: &'a str) -> PluginReply<'a>;
     /// Takes a plugin out of force. A configured one stays in the list, as not loaded; one that was uploaded is gone.
-    /// A conflict while there are exchanges of its type, unless it is forced: then what is published to them fails as `on-error` says.
+    /// A conflict while there are exchanges of its type, or it is attached by arguments, policies or the configuration, unless it is forced: then
+    /// messages there go as `on-error` says.
     fn unload<'a>(&'a self, name: &'a str, force: bool) -> PluginReply<'a>;
 }
 
@@ -50,7 +51,7 @@ pub struct PutPlugin {
 pub enum PluginRefusal {
     /// There is no plugin of this name.
     NoPlugin,
-    /// It is not possible as things are: exchanges of its type exist, there is no previous version, another plugin supplies the type.
+    /// It is not possible as things are: something needs it, there is no previous version, another plugin supplies the type.
     Conflict(String),
     /// The component or its settings cannot be used.
     Unusable(String),

@@ -80,6 +80,42 @@ fn a_type_moves_in_whichever_order_the_plugins_stand() -> anyhow::Result<()> {
 }
 
 #[test]
+fn types_that_change_places_in_one_edit_change_all_at_once_or_not_at_all() -> anyhow::Result<()> {
+    let before = supplier("a", "x-one") + &supplier("b", "x-two") + &supplier("c", "x-three");
+    let setup = Setup::new(&[
+        ("amphora.toml", &before),
+        ("a.wasm", "one"),
+        ("b.wasm", "one"),
+        ("c.wasm", "one"),
+    ])?;
+    let (mut reload, _) = setup.start()?;
+    // Two that change places, and one that takes a new type meanwhile.
+    let after = supplier("a", "x-two") + &supplier("c", "x-four") + &supplier("b", "x-one");
+    setup.write("amphora.toml", &after)?;
+    reload.round();
+    let expected = ["load c one 10ms", "load b one 10ms with load a one 10ms"];
+    assert_eq!(setup.broker.take(), expected);
+
+    // Three in a circle, one of which is broken: none moves before it is mended, and each says why.
+    let circle = supplier("a", "x-four") + &supplier("b", "x-two") + &supplier("c", "x-one");
+    setup.write("b.wasm", "broken")?;
+    setup.write("amphora.toml", &circle)?;
+    let log = super::logged(|| reload.round());
+    assert_eq!(setup.broker.take(), ["refused b broken"]);
+    for name in ["a", "b", "c"] {
+        let line = format!("a plugin cannot be loaded; what was in force stays plugin=\"{name}\"");
+        assert!(log.contains(&line), "{log}");
+    }
+    reload.round();
+    assert_eq!(setup.broker.take(), [""; 0]);
+    setup.write("b.wasm", "two")?;
+    reload.round();
+    let expected = ["load a one 10ms with load b two 10ms with load c one 10ms"];
+    assert_eq!(setup.broker.take(), expected);
+    Ok(())
+}
+
+#[test]
 fn what_somebody_else_unloaded_is_loaded_again_when_it_is_asked_for() -> anyhow::Result<()> {
     let config = plugin("a", "") + &plugin("b", "");
     let setup = Setup::new(&[

@@ -313,7 +313,7 @@ impl Ingress {
         buffer: &[u8],
     ) -> Outcome {
         let slots = place.slots.as_slice();
-        self.traffic.count_asked(exchange, slots.len());
+        self.traffic.count_one(exchange, slots.len(), true);
         if !place.is_plain || slots.is_empty() {
             return self.put_each(slots, message, buffer);
         }

@@ -330,13 +330,13 @@ impl Ingress {
             By::From(start) => topology.route_internal(start, &keys, &headers, &mut routed)?,
         }
         drop(topology);
-        let asks_plugins = !routed.asked.is_empty();
-        if asks_plugins {
+        let asks = !routed.asked.is_empty();
+        if asks {
             self.hold();
         }
         let origin = (&*target, &*properties, &*message.body);
         let failures = self.ask_each(&mut routed, &keys, &headers, origin)?;
-        if asks_plugins {
+        if asks {
             self.note_time();
         }
         routed.queues.retain(|queue| !queue.is_own);
@@ -353,7 +353,7 @@ impl Ingress {
             return Ok(Outcome::Refused(failed.error.to_string()));
         }
         let number = self.traffic.number(&self.vhost.exchanges, exchange);
-        self.traffic.count(number, 1, routed.queues.len());
+        self.traffic.count_one(number, routed.queues.len(), asks);
         let slots: Vec<u32> = routed.queues.iter().map(|queue| self.slot(queue)).collect();
         let histories = self.history_slots(&routed.remembered);
         // With all its routing keys, which count again then.

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use amphora_plugin_host::{Grant, LoadError, PluginSpec};
+use amphora_plugin_host::{Grant, LoadError, Loading, NotLoaded, PluginSpec};
 use bytes::Bytes;
 use tracing::field;
 
 use super::Plugins;
 use super::registry::{Upload, forget};
-use crate::config::{self, Attachment, Plugin};
+use crate::config::{self, Plugin};
 use crate::logging::spans;
 use crate::management::backend::{self, PluginRefusal, PluginReply, PutPlugin};
 use crate::management::snapshot::{PluginLogLine, PluginSnapshot, PluginSource};
@@ -28,21 +28,33 @@ impl Plugins {
         settings: &Plugin,
         component: &[u8],
     ) -> Result<(), PluginRefusal> {
+        let loading = Loading {
+            spec: spec(settings),
+            component,
+            giver: None,
+        };
+        self.load_set(vec![loading])
+            .map_err(|failed| refusal(&failed.error))
+    }
+
+    /// As [`Self::load_bytes`] for several: all of them, or none.
+    pub(super) fn load_set(&self, set: Vec<Loading<'_>>) -> Result<(), NotLoaded> {
+        let names: Vec<&str> = set.iter().map(|one| one.spec.name.as_str()).collect();
         let span = tracing::info_span!(
             target: spans::TARGET,
             "plugin.load",
-            plugin = settings.name,
-            component.bytes = component.len(),
+            plugin = names.join(", "),
+            component.bytes = set.iter().map(|one| one.component.len()).sum::<usize>(),
             error = field::Empty,
             otel.status_code = field::Empty,
         );
         let _entered = span.enter();
-        let loaded = self.host.load(spec(settings), component);
-        if let Err(error) = &loaded {
-            span.record("error", field::display(error));
+        let loaded = self.host.load_together(set);
+        if let Err(failed) = &loaded {
+            span.record("error", field::display(&failed.error));
             span.record("otel.status_code", "ERROR");
         }
-        loaded.map(drop).map_err(|error| refusal(&error))
+        loaded.map(drop)
     }
 
     /// Takes note of an attempt to load, which is told in the log if it failed.
@@ -60,7 +72,7 @@ impl Plugins {
         loaded
     }
 
-    fn note_quietly(
+    pub(super) fn note_quietly(
         &self,
         settings: &Plugin,
         source: PluginSource,
@@ -100,33 +112,34 @@ impl Plugins {
                 rival.name
             )));
         }
-        let loaded = self.load_bytes(&settings, &component);
-        if known.is_none()
-            && let Err(refusal) = loaded
-        {
+        if settings.path.is_some() {
+            let loaded = self.load_bytes(&settings, &component);
+            self.note(&settings, PluginSource::Upload, loaded)?;
+            self.surroundings.touch();
+            tracing::warn!(
+                plugin = name,
+                "an uploaded component is in force until the next load from its path"
+            );
+            return Ok(0);
+        }
+        let previous = known.as_ref().map(|known| known.wanted.clone());
+        // One whose file somebody has removed cannot come back.
+        let previous =
+            previous.filter(|previous| previous.path.is_none() && self.upload_path(&name).exists());
+        let upload = Upload { settings, previous };
+        let kept = self.put_upload(&upload, &component);
+        if known.is_none() && kept.is_err() {
             self.host.forget(&name);
-            return Err(refusal);
         }
-        if loaded.is_ok() {
+        let Upload { settings, previous } = upload;
+        if kept.is_ok() {
             let mut registry = self.registry.write();
-            registry.want(&settings, PluginSource::Upload);
+            registry.want(&settings, PluginSource::Upload).previous = previous;
         }
-        self.note(&settings, PluginSource::Upload, loaded)?;
-        let previous = known.map(|known| known.wanted);
-        let previous = previous.filter(|previous| previous.path.is_none());
-        if let Some(known) = self.registry.write().find_mut(&name) {
-            known.previous.clone_from(&previous);
-        }
+        let outcome = kept.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.note(&settings, PluginSource::Upload, outcome)?;
         self.surroundings.touch();
-        if settings.path.is_none() {
-            let upload = Upload { settings, previous };
-            return self.keep(&upload, &component);
-        }
-        tracing::warn!(
-            plugin = name,
-            "an uploaded component is in force until the next load from its path"
-        );
-        Ok(0)
+        kept
     }
 
     /// Returns the epoch that makes the end of an upload durable.
@@ -141,13 +154,8 @@ impl Plugins {
             self.host.forget(name);
             return Ok(self.surroundings.define(forget(name)));
         };
-        let exchanges = self.host.snapshot(name).map_or(0, |found| found.exchanges);
-        if exchanges > 0 && !force {
-            let exchange_type = known.settings().exchange_type.as_deref();
-            let exchange_type = exchange_type.unwrap_or_default();
-            return Err(PluginRefusal::Conflict(format!(
-                "there are {exchanges} exchanges of type '{exchange_type}'"
-            )));
+        if let Some(needed) = self.needed(known.settings()).filter(|_| !force) {
+            return Err(PluginRefusal::Conflict(needed));
         }
         if known.wanted.path.is_some() {
             self.host.unload(name).map_err(|error| refusal(&error))?;
@@ -255,57 +263,6 @@ impl backend::Plugins for Arc<Plugins> {
     }
 }
 
-/// What changes of the configuration come to: see [`Apply`](crate::reload::Apply).
-impl Plugins {
-    pub(in crate::runtime) fn load_component(
-        &self,
-        plugin: &Plugin,
-        component: &Bytes,
-        giver: Option<&str>,
-    ) -> anyhow::Result<()> {
-        let _changing = self.changing.lock();
-        self.registry.write().want(plugin, PluginSource::Config);
-        let loaded = match giver {
-            None => self.load_bytes(plugin, component),
-            Some(giver) => {
-                let loaded = self.host.load_in_place_of(giver, spec(plugin), component);
-                loaded.map(drop).map_err(|error| refusal(&error))
-            }
-        };
-        self.note_quietly(plugin, PluginSource::Config, &loaded);
-        self.surroundings.touch();
-        loaded.map_err(|refusal| anyhow::anyhow!("{}", refusal.text()))
-    }
-
-    pub(in crate::runtime) fn is_in_force(&self, plugin: &str, sha256: &str) -> bool {
-        let version = self.host.snapshot(plugin).and_then(|found| found.version);
-        version.is_some_and(|version| version.sha256 == sha256)
-    }
-
-    pub(in crate::runtime) fn note_absent(&self, plugin: &Plugin, reason: &str) {
-        let _changing = self.changing.lock();
-        {
-            let mut registry = self.registry.write();
-            let known = registry.want(plugin, PluginSource::Config);
-            known.failed(PluginSource::Config, reason.to_owned());
-        }
-        self.surroundings.touch();
-    }
-
-    pub(in crate::runtime) fn unload_configured(&self, name: &str) {
-        let _changing = self.changing.lock();
-        self.host.forget(name);
-        self.registry.write().remove(name);
-        self.tell_of_orphans();
-        self.surroundings.touch();
-    }
-
-    pub(in crate::runtime) fn set_attachments(&self, attachments: Vec<Attachment>) {
-        self.registry.write().attachments = attachments;
-        self.surroundings.touch();
-    }
-}
-
 impl PluginRefusal {
     fn text(&self) -> &str {
         match self {
@@ -323,7 +280,7 @@ fn refusal(error: &LoadError) -> PluginRefusal {
 }
 
 /// What the host is told of a plugin.
-fn spec(settings: &Plugin) -> PluginSpec {
+pub(super) fn spec(settings: &Plugin) -> PluginSpec {
     PluginSpec {
         name: settings.name.clone(),
         exchange_type: settings.exchange_type.clone(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use amphora_core::definition::Family;
 use amphora_core::store::Write;
@@ -29,6 +29,9 @@ const KV_FAMILY: u8 = Family::OPAQUE_MIN + 1;
 /// above that, and the log says how much.
 const PUBLISHES_MAX: usize = 4096;
 const PUBLISHED_BYTES_MAX: usize = 64 << 20;
+
+/// How often stores are looked at for what has outlived its time.
+const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 
 /// What a plugin sent in one call.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl fmt::Debug for Surroundings {
 }
 
 impl Surroundings {
-    /// The world, and what plugins publish: for [`publish`].
+    /// The world, and what plugins publish: for [`run`].
     pub(in crate::runtime) fn new(committer: Arc<Committer>) -> (Self, mpsc::Receiver<Sent>) {
         let (publisher, sent) = mpsc::channel(PUBLISHES_MAX);
         let surroundings = Self {
@@ -103,6 +106,11 @@ impl Surroundings {
     /// Stores a definition. Returns the epoch that makes it durable.
     pub(super) fn define(&self, write: Write) -> u64 {
         self.committer.define(vec![write])
+    }
+
+    /// Whether the store refuses what it is given.
+    pub(super) fn is_failing(&self) -> bool {
+        self.committer.is_failing()
     }
 
     pub(super) async fn durable(&self, epoch: u64) {
@@ -215,9 +223,17 @@ pub(in crate::runtime) fn kv_entry(key: &Bytes, value: &Bytes) -> Option<(String
     Some((plugin, key, entry))
 }
 
-/// Publishes what plugins send, as long as the broker runs. What becomes of a message is counted as for every other, and
+/// Does what plugins do not do themselves, as long as the broker runs.
+pub(in crate::runtime) async fn run(broker: Arc<Broker>, sent: mpsc::Receiver<Sent>) {
+    tokio::select! {
+        () = publish(Arc::clone(&broker), sent) => {}
+        () = expire(broker) => {}
+    }
+}
+
+/// Publishes what plugins send. What becomes of a message is counted as for every other, and
 /// one that goes nowhere is counted for the plugin, and told in the log now and then.
-pub(in crate::runtime) async fn publish(broker: Arc<Broker>, mut sent: mpsc::Receiver<Sent>) {
+async fn publish(broker: Arc<Broker>, mut sent: mpsc::Receiver<Sent>) {
     while let Some(Sent { plugin, messages }) = sent.recv().await {
         let mut touched = Touched::default();
         let surroundings = &broker.plugins.surroundings;
@@ -244,6 +260,14 @@ pub(in crate::runtime) async fn publish(broker: Arc<Broker>, mut sent: mpsc::Rec
             ingress.flush(&[], &mut touched);
         }
         touched.finish(&broker.committer);
+    }
+}
+
+/// Drops what has outlived its time in plugins' stores: plugins that nobody calls do not.
+async fn expire(broker: Arc<Broker>) {
+    loop {
+        tokio::time::sleep(EXPIRE_EVERY).await;
+        block(|| broker.plugins.host.expire_kv());
     }
 }
 

@@ -104,12 +104,13 @@ fn describe(snapshot: &mut PluginSnapshot, hosted: Snapshot) {
     };
     snapshot.version = hosted.version.map(version);
     snapshot.previous = hosted.previous.map(version);
-    if let Some(error) = hosted.last_error {
-        snapshot.last_error = Some(PluginFailure {
-            text: error.text,
-            at: at(error.at_ms),
-        });
-    }
+    let told = hosted.last_error.map(|error| PluginFailure {
+        text: error.text,
+        at: at(error.at_ms),
+    });
+    // The host knows of calls, and the registry of files, too.
+    let both = [told, snapshot.last_error.take()].into_iter().flatten();
+    snapshot.last_error = both.max_by_key(|failure| failure.at);
     snapshot.instances = hosted.instances;
     snapshot.memory = hosted.memory;
     snapshot.exchanges = hosted.exchanges;

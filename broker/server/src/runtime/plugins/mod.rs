@@ -1,9 +1,11 @@
 //! Plugins, as the data path sees them: which transforms a message passes, and where it goes when one gives it up.
 
 mod commands;
+mod configured;
 mod environment;
 mod listing;
 mod losses;
+mod needed;
 mod registry;
 mod stored;
 mod transform_argument;
@@ -21,7 +23,7 @@ use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 use parking_lot::{Mutex, RwLock};
 
-pub(super) use self::environment::{Surroundings, kv_entry, publish};
+pub(super) use self::environment::{Surroundings, kv_entry, run};
 use self::losses::Losses;
 use self::registry::Registry;
 pub(crate) use self::registry::Upload;

@@ -1,6 +1,7 @@
 //! Uploaded plugins: what is kept of them for the next start of the broker, and for a rollback.
 
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use super::Plugins;
 use super::commands::read;
@@ -50,20 +51,25 @@ impl Plugins {
         self.note(settings, PluginSource::Upload, loaded)
     }
 
-    /// Keeps an uploaded plugin for the next start of the broker, and the one before for a rollback.
-    pub(super) fn keep(&self, upload: &Upload, component: &[u8]) -> Result<u64, PluginRefusal> {
+    /// Puts an upload in force and keeps it for the next start of the broker, and the one before for a rollback: both, or nothing happens. Returns
+    /// the epoch that makes it durable.
+    pub(super) fn put_upload(
+        &self,
+        upload: &Upload,
+        component: &[u8],
+    ) -> Result<u64, PluginRefusal> {
         let name = &upload.settings.name;
-        let path = self.upload_path(name);
-        if upload.previous.is_some() {
-            std::fs::copy(&path, self.previous_path(name)).map_err(|error| not_kept(&error))?;
-        }
-        write(&path, component).map_err(|error| not_kept(&error))?;
-        self.remember(upload)
-    }
-
-    fn remember(&self, upload: &Upload) -> Result<u64, PluginRefusal> {
-        let write = remember(upload).map_err(|error| not_kept(&error))?;
-        Ok(self.surroundings.define(write))
+        let mut files = Files::default();
+        self.check_storage()
+            .and_then(|()| {
+                let path = self.upload_path(name);
+                if upload.previous.is_some() {
+                    files.add(self.previous_path(name), &std::fs::read(&path)?)?;
+                }
+                files.add(path, component)
+            })
+            .map_err(|error| not_kept(&error))?;
+        self.bring_into_force(upload, component, files)
     }
 
     /// Lets two uploads change places, in force and in what is kept. Returns the epoch that makes it durable.
@@ -72,26 +78,62 @@ impl Plugins {
         settings: &Plugin,
         previous: Plugin,
     ) -> Result<u64, PluginRefusal> {
-        let name = settings.name.clone();
-        let (path, before) = (self.upload_path(&name), self.previous_path(&name));
+        let name = &settings.name;
+        let (path, before) = (self.upload_path(name), self.previous_path(name));
         let component = read(&before)?;
-        let replaced = read(&path)?;
-        let loaded = self.load_bytes(settings, &component);
-        self.note(settings, PluginSource::Upload, loaded)?;
         let upload = Upload {
             settings: settings.clone(),
-            previous: Some(previous.clone()),
+            previous: Some(previous),
         };
-        {
+        let mut files = Files::default();
+        let kept = self
+            .check_storage()
+            .and_then(|()| files.add(before, &std::fs::read(&path)?))
+            .and_then(|()| files.add(path, &component))
+            .map_err(|error| not_kept(&error))
+            .and_then(|()| self.bring_into_force(&upload, &component, files));
+        if kept.is_ok() {
             let mut registry = self.registry.write();
-            let known = registry.want(settings, PluginSource::Upload);
-            known.previous = Some(previous);
+            registry.want(settings, PluginSource::Upload).previous = upload.previous;
         }
+        let outcome = kept.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.note(settings, PluginSource::Upload, outcome)?;
         self.surroundings.touch();
-        write(&path, &component)
-            .and_then(|()| write(&before, &replaced))
-            .map_err(|error| not_kept(&error))?;
-        self.remember(&upload)
+        kept
+    }
+
+    /// Loads a component whose files are written, and lets these take their places.
+    fn bring_into_force(
+        &self,
+        upload: &Upload,
+        component: &[u8],
+        files: Files,
+    ) -> Result<u64, PluginRefusal> {
+        let name = &upload.settings.name;
+        let write = remember(upload).map_err(|error| not_kept(&error))?;
+        let before = self.host.snapshot(name).and_then(|found| found.version);
+        self.load_bytes(&upload.settings, component)?;
+        if let Err(error) = files.settle() {
+            let undone = match before {
+                Some(_) => self.host.rollback(name),
+                None => self.host.unload(name),
+            };
+            return Err(match undone {
+                Ok(_) => not_kept(&error),
+                Err(undone) => PluginRefusal::Failed(format!(
+                    "the component is in force until the broker ends, because it cannot be kept ({error}), and the version before does not load any more: {undone}"
+                )),
+            });
+        }
+        Ok(self.surroundings.define(write))
+    }
+
+    /// Refuses what the store would not keep.
+    fn check_storage(&self) -> io::Result<()> {
+        if self.surroundings.is_failing() {
+            return Err(io::Error::other("the storage takes nothing at present"));
+        }
+        Ok(())
     }
 
     pub(super) fn upload_path(&self, name: &str) -> PathBuf {
@@ -106,18 +148,45 @@ impl Plugins {
 
 fn not_kept(error: &dyn std::fmt::Display) -> PluginRefusal {
     PluginRefusal::Failed(format!(
-        "the component is in force, but cannot be kept: {error}"
+        "the component cannot be kept, and so it is not loaded: {error}"
     ))
 }
 
-/// Writes the whole file or leaves what was there.
-fn write(path: &Path, component: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+/// Files that are written beside those whose places they take: whether there is room for them is known before anything has changed.
+#[derive(Debug, Default)]
+struct Files(Vec<(PathBuf, PathBuf)>);
+
+impl Files {
+    fn add(&mut self, path: PathBuf, component: &[u8]) -> io::Result<()> {
+        let aside = path.with_extension("new");
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = std::fs::File::create(&aside)?;
+        self.0.push((aside, path));
+        file.write_all(component)?;
+        file.sync_all()
     }
-    let aside = path.with_extension("new");
-    let file = std::fs::File::create(&aside)?;
-    std::io::Write::write_all(&mut &file, component)?;
-    file.sync_all()?;
-    std::fs::rename(aside, path)
+
+    /// All take their places, in the order in which they were added.
+    fn settle(mut self) -> io::Result<()> {
+        while let Some((aside, path)) = self.0.first() {
+            std::fs::rename(aside, path)?;
+            let folder = path.parent().map(std::fs::File::open).transpose()?;
+            folder.map_or(Ok(()), |folder| folder.sync_all())?;
+            self.0.remove(0);
+        }
+        Ok(())
+    }
+}
+
+/// What has not taken its place goes.
+impl Drop for Files {
+    fn drop(&mut self) {
+        for (aside, _) in &self.0 {
+            if let Err(error) = std::fs::remove_file(aside) {
+                tracing::warn!(%error, file = %aside.display(), "a component's file stays that is of no use");
+            }
+        }
+    }
 }

@@ -1,0 +1,215 @@
+//! Uploaded plugins: they are kept or refused, and whoever takes one away is told what needs it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use amphora_protocol::wire::table::FieldValue;
+use amphora_tests::{Broker, PATIENCE, Settings};
+use anyhow::{Context, ensure};
+use serde_json::Value;
+
+use crate::built::{component, plugin};
+use crate::channel::{Channel, none};
+use crate::exchange::table;
+use crate::operator::{ask, ctl, shown, upload};
+
+/// A new project in C of this kind, built.
+fn project(folder: &Path, kind: &str) -> anyhow::Result<Vec<u8>> {
+    plugin(folder, &["new", "--lang", "c", "--kind", kind, kind])?;
+    component(&folder.join(kind))
+}
+
+fn unload(broker: &Broker, more: &str) -> anyhow::Result<(u16, String)> {
+    ask(broker, "DELETE", &format!("/plugins/up{more}"), b"")
+}
+
+#[test]
+fn what_is_attached_is_not_unloaded_unawares() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let component = project(folder.path(), "transform")?;
+    let section = "[[attach]]\nplugin = \"up\"\nqueue = \"^audit\"\n";
+    let attached = format!("[[plugin]]\nname = \"up\"\npath = \"later.wasm\"\n{section}");
+    let mut broker = Broker::with(Settings {
+        config: "# Nothing yet.".to_owned(),
+        ..Settings::default()
+    })?;
+    ensure!(upload(&broker, "up", &component)?.0 == 201);
+    let mut channel = Channel::open(&broker)?;
+    let named = || table([("x-transform", FieldValue::Array(vec!["up".into()]))]);
+    channel.exchange("orders", "fanout", named())?;
+    channel.queue("jobs", named())?;
+    let policy = br#"{"pattern":"^never$","definition":{"transform":"up"},"apply-to":"queues"}"#;
+    ensure!(ask(&broker, "PUT", "/policies/%2F/marks", policy)?.0 == 201);
+
+    let (status, text) = unload(&broker, "")?;
+    assert_eq!(status, 409, "{text}");
+    let told: Value = serde_json::from_str(&text)?;
+    assert_eq!(
+        told["reason"],
+        "plugin 'up' is needed: exchange 'orders' in vhost '/' has it as 'x-transform'; queue 'jobs' in vhost '/' has it as 'x-transform'; policy 'marks' in vhost '/' names it. With force=true it is unloaded all the same, and messages there go as on-error says"
+    );
+    let (done, said) = ctl(&broker, &["unload_plugin", "up"])?;
+    assert!(!done && said.contains("queue 'jobs'"), "{said}");
+    ensure!(channel.publish(("", "jobs"), none(), "body")?, "it works");
+
+    let (status, text) = unload(&broker, "?force=true")?;
+    assert_eq!(status, 204, "{text}");
+    ensure!(
+        !channel.publish(("", "jobs"), none(), "body")?,
+        "it is gone"
+    );
+    ensure!(upload(&broker, "up", &component)?.0 == 201);
+    ensure!(channel.publish(("", "jobs"), none(), "body")?, "it is back");
+
+    for path in [
+        "/queues/%2F/jobs",
+        "/exchanges/%2F/orders",
+        "/policies/%2F/marks",
+    ] {
+        ensure!(ask(&broker, "DELETE", path, b"")?.0 == 204, "{path}");
+    }
+    let (status, text) = unload(&broker, "")?;
+    assert_eq!(status, 204, "{text}");
+
+    // A section of the configuration does the same for its own plugin.
+    std::fs::write(folder.path().join("later.wasm"), &component)?;
+    let path = folder.path().join("later.wasm");
+    let path = path.to_str().context("a path")?;
+    broker.configure(&attached.replace("later.wasm", path))?;
+    broker.hang_up()?;
+    broker.logged("loaded a plugin")?;
+    // Loading comes before attaching.
+    channel.queue("audit", none())?;
+    let begun = Instant::now();
+    while shown(&broker, "up")?["messages"] == 0 {
+        ensure!(begun.elapsed() < PATIENCE, "it is never asked");
+        channel.publish(("", "audit"), none(), "body")?;
+    }
+    let (status, text) = unload(&broker, "")?;
+    assert_eq!(status, 409, "{text}");
+    assert!(
+        text.contains("[[attach]] names it for queues '^audit'"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn exchanges_of_a_type_that_does_not_load_any_more_count_too() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let component = project(folder.path(), "exchange")?;
+    let mut broker = Broker::start()?;
+    let put = |broker: &Broker| {
+        let path = "/plugins/up?exchange-type=x-up";
+        ask(broker, "PUT", path, &component)
+    };
+    ensure!(put(&broker)?.0 == 201);
+    let exchange = br#"{"type":"x-up","durable":true}"#;
+    ensure!(ask(&broker, "PUT", "/exchanges/%2F/up", exchange)?.0 == 201);
+    let kept = broker.data_dir().join("plugins/up.wasm");
+    broker.kill()?;
+    std::fs::write(&kept, b"damaged")?;
+    broker.restart()?;
+    assert_eq!(shown(&broker, "up")?["state"], "failed");
+    let (status, text) = unload(&broker, "")?;
+    assert_eq!(status, 409, "{text}");
+    assert!(
+        text.contains("exchange 'up' in vhost '/' is of its type 'x-up'"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused_and_the_version_before_stays() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let first = project(folder.path(), "transform")?;
+    // The same component with a custom section more: another version as far as anybody can see.
+    let second = [first.as_slice(), b"\0\x02\x01x"].concat();
+    let mut broker = Broker::start()?;
+    ensure!(upload(&broker, "up", &first)?.0 == 201);
+    let mut channel = Channel::open(&broker)?;
+    channel.queue("q", table([("x-transform", "up".into())]))?;
+    let hash = |broker: &Broker| anyhow::Ok(shown(broker, "up")?["hash"].clone());
+    let before = hash(&broker)?;
+
+    // There is no place for components: a file is where their folder was.
+    let kept = broker.data_dir().join("plugins");
+    let aside = broker.data_dir().join("aside");
+    std::fs::rename(&kept, &aside)?;
+    std::fs::write(&kept, b"in the way")?;
+    let reason = "the component cannot be kept, and so it is not loaded: ";
+    let (status, text) = upload(&broker, "up", &second)?;
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains(reason), "{text}");
+    assert_eq!(hash(&broker)?, before);
+    let found = shown(&broker, "up")?;
+    let told = found["last_error"]["text"].as_str().unwrap_or_default();
+    assert!(told.starts_with(reason), "{found}");
+    broker.logged(reason)?;
+    let file = folder.path().join("second.wasm");
+    std::fs::write(&file, &second)?;
+    let file = file.to_str().context("a path")?;
+    let (done, said) = ctl(&broker, &["load_plugin", "up", file])?;
+    assert!(!done && said.contains(reason), "{said}");
+    // One that was not there before is not there now.
+    let (status, text) = upload(&broker, "other", &second)?;
+    assert_eq!(status, 503, "{text}");
+    assert_eq!(ask(&broker, "GET", "/plugins/other", b"")?.0, 404);
+    ensure!(channel.publish(("", "q"), none(), "body")?, "it works");
+
+    // With room again, the upload and its rollback are as ever, and a rollback that cannot be kept is refused, too.
+    std::fs::remove_file(&kept)?;
+    std::fs::rename(&aside, &kept)?;
+    ensure!(upload(&broker, "up", &second)?.0 == 204);
+    let after = hash(&broker)?;
+    assert_ne!(after, before);
+    let in_the_way = kept.join("up previous.new");
+    std::fs::create_dir(&in_the_way)?;
+    let (status, text) = ask(&broker, "POST", "/plugins/up/rollback", b"")?;
+    assert_eq!(status, 503, "{text}");
+    assert_eq!(hash(&broker)?, after);
+    std::fs::remove_dir(&in_the_way)?;
+    let (status, text) = ask(&broker, "POST", "/plugins/up/rollback", b"")?;
+    assert_eq!(status, 204, "{text}");
+    assert_eq!(hash(&broker)?, before);
+    broker.kill()?;
+    broker.restart()?;
+    assert_eq!(hash(&broker)?, before);
+    let left = std::fs::read_dir(&kept)?;
+    let names = left.map(|file| Ok(file?.file_name()));
+    let mut names: Vec<_> = names.collect::<anyhow::Result<_>>()?;
+    names.sort();
+    assert_eq!(names, ["up previous.wasm", "up.wasm"]);
+    Ok(())
+}
+
+#[test]
+fn only_answers_that_were_known_count_as_cache_hits() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let component = project(folder.path(), "exchange")?;
+    let broker = Broker::start()?;
+    let path = "/plugins/up?exchange-type=x-up";
+    ensure!(ask(&broker, "PUT", path, &component)?.0 == 201);
+    let mut channel = Channel::open(&broker)?;
+    channel.exchange("up", "x-up", none())?;
+    channel.queue("q", none())?;
+    channel.bind_with("q", "up", "a")?;
+    for _ in 0..10 {
+        ensure!(channel.publish(("up", "a"), none(), "known after the first")?);
+    }
+    let hits = || anyhow::Ok(shown(&broker, "up")?["cache_hits"].clone());
+    assert_eq!(hits()?, 9);
+    // With several keys, the plugin is asked for each.
+    let copies = || table([("CC", FieldValue::Array(vec!["b".into()]))]);
+    for _ in 0..5 {
+        ensure!(channel.publish(("up", "a"), copies(), "asked about")?);
+    }
+    assert_eq!(hits()?, 9);
+    // What fails is neither known nor routed.
+    ensure!(unload(&broker, "?force=true")?.0 == 204);
+    ensure!(!channel.publish(("up", "a"), none(), "nobody knows")?);
+    ensure!(ask(&broker, "PUT", path, &component)?.0 == 201);
+    assert_eq!(hits()?, 9);
+    Ok(())
+}
