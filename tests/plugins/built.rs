@@ -19,9 +19,10 @@ pub(crate) fn plugin(folder: &Path, arguments: &[&str]) -> anyhow::Result<String
         .context("amphora does not run")?;
     ensure!(
         output.status.success(),
-        "amphora plugin {}: {}\n{}",
+        "amphora plugin {}: {}\n{}{}",
         arguments.join(" "),
         output.status,
+        String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(String::from_utf8(output.stdout)?)

@@ -12,6 +12,7 @@ mod headers;
 mod hostile;
 mod hot_load;
 mod interleaved;
+mod mistakes;
 mod on_error;
 mod on_the_way;
 mod operator;

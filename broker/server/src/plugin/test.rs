@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use amphora_core::hook::{Fault, HookError};
 use amphora_protocol::wire::types::ExchangeName;
-use anyhow::bail;
+use anyhow::{bail, ensure};
 
 use super::cases::Cases;
 use super::trial::{Trial, TriedExchange, origin};
@@ -30,6 +30,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cases = Cases::read(&args.cases)?;
     let trial = Trial::for_cases(&args.file, &cases)?;
     let outcomes = outcomes(&trial, &cases);
+    ensure!(
+        !outcomes.is_empty(),
+        "{}: there is no [[message]], and nothing that should be refused, so nothing was tried",
+        args.cases.display()
+    );
     let mut out = std::io::stdout().lock();
     for (name, outcome) in &outcomes {
         match outcome {

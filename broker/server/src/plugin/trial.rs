@@ -8,7 +8,7 @@ use amphora_core::binding::{Binding, Destination};
 use amphora_core::definition::ExchangeDefinition;
 use amphora_core::exchange::ExchangeType;
 use amphora_core::hook::{ExchangeHook, HookError, Hooks, Origin, PackedBatch, TransformHook};
-use amphora_plugin_host::{Grant, Host, HostSettings, PluginSpec, Standalone};
+use amphora_plugin_host::{Grant, Host, HostSettings, LoadError, PluginSpec, Standalone};
 use amphora_protocol::wire::types::{QueueName, ShortString};
 use anyhow::{Context, ensure};
 
@@ -57,8 +57,15 @@ impl Trial {
             config,
             ..PluginSpec::new(NAME)
         };
-        host.load(spec, &component)
-            .with_context(|| file.display().to_string())?;
+        host.load(spec, &component).map_err(|error| {
+            let hint = match error {
+                LoadError::Ungranted(_) => {
+                    "; `grants` in the file of cases says what it gets here, and in its section of the broker's configuration what it gets there"
+                }
+                _ => "",
+            };
+            anyhow::anyhow!("{}: {error}{hint}", file.display())
+        })?;
         Ok(Self {
             host,
             supplies_exchanges: kinds.exchange(),

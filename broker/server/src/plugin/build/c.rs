@@ -78,15 +78,17 @@ pub(super) fn build(tools: Tools, project: &Project) -> anyhow::Result<Vec<u8>> 
                 .iter()
                 .flat_map(|folder| ["-I".as_ref(), folder.as_os_str()]),
         );
-        tools
-            .run(&mut command)
-            .with_context(|| format!("{} does not compile", source.display()))?;
+        tools.run(&mut command).with_context(|| {
+            let (source, world) = (source.display(), &project.world);
+            format!("{source} does not compile for the contract's world '{world}'")
+        })?;
         objects.push(object);
     }
     let module = scratch.join("module.wasm");
-    tools.run(&mut compiler.link(&objects, &module)).context(
-        "it does not link; an undefined symbol may be a function of the contract that is not written, or one of a libc, which is not there",
-    )?;
+    tools.run(&mut compiler.link(&objects, &module)).with_context(|| format!(
+        "it does not link; an undefined symbol may be a function of the contract's world '{}' that is not written, or one of a libc, which is not there",
+        project.world
+    ))?;
     component::encode(&fs::read(&module).with_context(|| module.display().to_string())?)
 }
 

@@ -38,14 +38,17 @@ pub(super) fn check(bytes: &[u8]) -> anyhow::Result<String> {
         listed(&exports)
     );
     let prefix = format!("{package}/");
-    let grants: Vec<String> = interfaces(&resolve, world, false)
+    let mut grants: Vec<String> = interfaces(&resolve, world, false)
         .into_iter()
         .map(|name| match name.strip_prefix(&prefix) {
             Some(name) => name.split('@').next().unwrap_or_default().to_owned(),
+            // An empty world, whichever parts of it the language's runtime asks for.
+            None if name.starts_with("wasi:") => "wasi".to_owned(),
             None => name,
         })
         .filter(|name| name != "types")
         .collect();
+    grants.dedup();
     Ok(format!(
         "{} KiB, imports {}",
         bytes.len().div_ceil(1024),

@@ -70,6 +70,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn build(tools: Tools, folder: &Path, output: Option<&Path>) -> anyhow::Result<PathBuf> {
     let project = Project::open(folder)?;
+    let _turn = project.turn()?;
     let output = output.map_or_else(|| project.default_output(), Path::to_owned);
     let bytes = match project.language {
         Language::Rust => rust::build(tools, &project),

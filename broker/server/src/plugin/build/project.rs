@@ -1,6 +1,6 @@
 //! A folder with a plugin's source: what it is, and what `plugin.toml` says about it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -116,6 +116,16 @@ impl Project {
             world,
             grants: settings.grants,
         })
+    }
+
+    /// Waits until nobody else builds in the folder. They would write the same files; what is returned lets the next one go on when it is dropped.
+    ///
+    /// # Errors
+    /// The folder cannot be locked.
+    pub(super) fn turn(&self) -> anyhow::Result<File> {
+        let folder = File::open(&self.folder)?;
+        folder.lock().context("the folder cannot be locked")?;
+        Ok(folder)
     }
 
     /// Where the component is written if nothing else is asked for.

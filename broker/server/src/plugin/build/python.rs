@@ -52,7 +52,8 @@ pub(super) fn build(tools: Tools, project: &Project) -> anyhow::Result<Vec<u8>> 
         .current_dir(&project.folder)
         .arg("--wit-path")
         .arg(&wit)
-        .args(["--world", GUEST, "componentize", "--stub-wasi"])
+        // Its WASI imports stay: a traceback goes to standard error, which the host shows.
+        .args(["--world", GUEST, "componentize"])
         .arg("--python-path")
         .arg(main.parent().unwrap_or(&project.folder))
         .arg("--output")
