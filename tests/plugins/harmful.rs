@@ -25,8 +25,9 @@ pub(crate) const QUEUE: &str = "victim";
 const SPAN: Duration = Duration::from_millis(800);
 /// The longest that a burst of the other client may take, on a machine that is busy with other tests.
 const LONGEST: Duration = Duration::from_millis(750);
-/// Bytes that the broker may have more of at any time: an instance's memory and what it answers at once, and what the test itself makes it hold.
-const RISE_MAX: u64 = 220 << 20;
+/// Bytes that the broker may have more of at any time: ten MiB are measured. A plugin that answers 64 MiB at once has them in its own memory, too.
+const RISE_MAX: u64 = 32 << 20;
+const LARGE_RISE_MAX: u64 = 180 << 20;
 /// How long the messages of one case may take: what costs the square of its size takes several times as long.
 const TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -177,7 +178,12 @@ fn play(case: &Case, path: &Path) -> anyhow::Result<String> {
         beside.longest
     );
     let risen = curve.risen();
-    ensure!(risen <= RISE_MAX, "{risen} bytes more than before");
+    let allowed = if case.key.starts_with("large") {
+        LARGE_RISE_MAX
+    } else {
+        RISE_MAX
+    };
+    ensure!(risen <= allowed, "{risen} bytes more than before");
     Ok(row)
 }
 

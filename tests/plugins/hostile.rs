@@ -28,8 +28,9 @@ const BESIDE_MIN_PERCENT: u64 = 15;
 const LONGEST: Duration = Duration::from_millis(750);
 /// How often a binding comes and goes until some thread's instance has known one that is gone.
 const ROUNDS: u32 = 50;
-/// Bytes that the broker may have more of afterwards: one instance's memory, and what the test itself makes it hold.
-const GROWTH_MAX: u64 = 200 << 20;
+/// Bytes that the broker may have more of at any time: six MiB are measured. A plugin that takes all the memory that it is given has that for a moment.
+const RISE_MAX: u64 = 32 << 20;
+const MEMORY_GIVEN: u64 = 64 << 20;
 
 /// What becomes of what the plugin's own clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,10 +141,15 @@ fn no_harm_is_anybody_elses() -> anyhow::Result<()> {
             "{}: the other client has {percent} % of what it had",
             case.harm
         );
-        let grown = row.curve.grown();
+        let (risen, grown) = (row.curve.risen(), row.curve.grown());
+        let given = if case.harm == "memory" {
+            MEMORY_GIVEN
+        } else {
+            0
+        };
         ensure!(
-            grown < GROWTH_MAX,
-            "{}: {grown} bytes more than before",
+            risen <= RISE_MAX + given && grown <= RISE_MAX,
+            "{}: {risen} bytes more than before, and {grown} at the end",
             case.harm
         );
     }
