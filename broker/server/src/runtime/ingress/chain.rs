@@ -154,13 +154,9 @@ impl Ingress {
 
     /// Collects a message for one queue, without transforms.
     pub(in crate::runtime) fn put_into(&mut self, queue: &str, message: Owned) -> Outcome {
-        let topology = self.vhost.topology();
-        let queue = topology.queue(queue).map(|entry| Arc::clone(&entry.handle));
-        drop(topology);
-        let Some(queue) = queue else {
+        let Some(slot) = self.slot_named(queue) else {
             return Outcome::Unroutable;
         };
-        let slot = self.slot(&queue);
         let message = self.own(message);
         self.put(slot, message);
         Outcome::Routed
@@ -169,15 +165,19 @@ impl Ingress {
     /// Collects a message for one queue, as if it had been routed there. Nobody learns of a refusal, and nothing that lies in a connection's input may
     /// be collected.
     pub(in crate::runtime) fn give_to(&mut self, queue: &str, message: Owned) -> Outcome {
+        let Some(slot) = self.slot_named(queue) else {
+            return Outcome::Unroutable;
+        };
+        let message = self.own(message);
+        self.put_all(&[slot], message, &[], false).outcome
+    }
+
+    /// The slot of the queue of this name, if there is one.
+    fn slot_named(&mut self, queue: &str) -> Option<u32> {
         let topology = self.vhost.topology();
         let queue = topology.queue(queue).map(|entry| Arc::clone(&entry.handle));
         drop(topology);
-        let Some(queue) = queue else {
-            return Outcome::Unroutable;
-        };
-        let slot = self.slot(&queue);
-        let message = self.own(message);
-        self.put_all(&[slot], message, &[], false).outcome
+        Some(self.slot(&queue?))
     }
 
     /// Collects a message for one queue with transforms. `heard`: somebody learns of a refusal.
