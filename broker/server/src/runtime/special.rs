@@ -109,9 +109,15 @@ pub(super) fn borrowed(message: &Owned) -> Message<'_> {
 
 /// A quick look, so that headers without further routing keys are not decoded.
 pub(super) fn mentions_copies(properties: RawProperties<'_>) -> Result<bool, Exception> {
+    mentions(properties, b"CC")
+}
+
+/// Whether this is somewhere in the headers, perhaps as the name of one.
+#[inline]
+fn mentions(properties: RawProperties<'_>, name: &[u8]) -> Result<bool, Exception> {
     let headers = properties.headers_raw().map_err(syntax)?;
     let headers = headers.unwrap_or_default();
-    Ok(headers.contains(&b'C') && headers.windows(2).any(|name| name == b"CC"))
+    Ok(headers.contains(&b'C') && headers.windows(name.len()).any(|part| part == name))
 }
 
 /// Nobody may see whom else the message went to.
@@ -123,13 +129,13 @@ pub(super) fn without_bcc(properties: RawProperties<'_>) -> Result<Bytes, Except
     Ok(decoded.to_bytes())
 }
 
-/// The message as it goes back to its publisher: as in RabbitMQ without its BCC.
+/// The message as it goes back to its publisher: as in RabbitMQ without its BCC, and otherwise byte for byte.
 pub(super) fn returned(message: &Owned) -> Cow<'_, Owned> {
     let properties = RawProperties::new(&message.properties);
     // They were checked when the message was read.
     let stripped = properties
         .ok()
-        .filter(|properties| mentions_copies(*properties).unwrap_or(false))
+        .filter(|properties| mentions(*properties, b"BCC").unwrap_or(false))
         .and_then(|properties| without_bcc(properties).ok());
     match stripped {
         None => Cow::Borrowed(message),
@@ -153,11 +159,12 @@ pub(super) fn with_hidden_copies(properties: &[u8]) -> Bytes {
     marked.into()
 }
 
-/// Whether the properties have a header that nobody may see.
+/// Whether the properties have a header that nobody may see. If a client sets that flag itself, its own BCC is hidden, as it should be.
 #[inline]
 pub(super) fn hides_copies(properties: &[u8]) -> bool {
-    let flags = properties.get(1);
-    flags.is_some_and(|flags| flags & HIDES_COPIES != 0)
+    const BOTH: u16 = flag::HEADERS | HIDES_COPIES as u16;
+    let flags = properties.first_chunk();
+    flags.is_some_and(|flags| u16::from_be_bytes(*flags) & BOTH == BOTH)
 }
 
 /// The properties as others see them: without what is hidden, and with how often the message came back, in RabbitMQ's headers
