@@ -4,6 +4,17 @@ use super::*;
 use crate::store::CommitGroup;
 use amphora_protocol::wire::types::ExchangeName;
 
+fn consumer(no_ack: bool, prefetch: u32) -> ConsumerOptions {
+    ConsumerOptions {
+        tag: ConsumerTag::default(),
+        no_ack,
+        exclusive: false,
+        priority: 0,
+        prefetch,
+        arguments: FieldTable::default(),
+    }
+}
+
 #[test]
 fn what_is_lost_counts_no_more() {
     for max_priority in [None, Some(2)] {
@@ -73,14 +84,7 @@ fn a_queue_is_abandoned_when_its_lease_ends() {
     assert_eq!(got, Get::Empty);
     queue.tell_time(110);
     assert!(!queue.is_abandoned(), "basic.get renews the lease");
-    let options = ConsumerOptions {
-        tag: ConsumerTag::default(),
-        no_ack: true,
-        exclusive: false,
-        priority: 0,
-        prefetch: 0,
-        arguments: FieldTable::default(),
-    };
+    let options = consumer(true, 0);
     let key = queue.consume(0, options);
     queue.tell_time(200);
     assert!(!queue.is_abandoned());
@@ -171,14 +175,7 @@ impl Sink<usize> for Contended {
 #[test]
 fn room_that_is_gone_when_it_is_looked_for_leaves_nobody_waiting_for_ever() {
     let mut world = World::new(QueueArguments::default());
-    let options = ConsumerOptions {
-        tag: ConsumerTag::default(),
-        no_ack: true,
-        exclusive: false,
-        priority: 0,
-        prefetch: 0,
-        arguments: FieldTable::default(),
-    };
+    let options = consumer(true, 0);
     world.queue.consume(0, options);
     let mut connection = Contended::default();
     let bodies = Bodies(vec![(vec![0; 8], false, properties(0, None))]);
@@ -195,14 +192,7 @@ fn a_queue_tells_what_it_stored_and_whether_it_is_served() {
         room: 10,
         ..Connection::default()
     });
-    let options = ConsumerOptions {
-        tag: ConsumerTag::default(),
-        no_ack: false,
-        exclusive: false,
-        priority: 0,
-        prefetch: 1,
-        arguments: FieldTable::default(),
-    };
+    let options = consumer(false, 1);
     world.queue.consume(0, options);
     assert!(world.queue.is_served());
     let bodies = (0..20).map(|_| (vec![1; 200_000], true, properties(0, None)));
@@ -394,14 +384,7 @@ fn much_that_has_expired_goes_in_turns() {
         room: 10,
         ..Connection::default()
     });
-    let options = ConsumerOptions {
-        tag: ConsumerTag::default(),
-        no_ack: true,
-        exclusive: false,
-        priority: 0,
-        prefetch: 0,
-        arguments: FieldTable::default(),
-    };
+    let options = consumer(true, 0);
     world.queue.consume(0, options);
     assert!(world.queue.dispatch(&mut world.connections).more);
     assert_eq!(
