@@ -196,6 +196,7 @@ fn cut(mut reason: String) -> String {
 mod tests {
     use amphora_protocol::wire::properties::BasicProperties;
     use amphora_protocol::wire::table::FieldValue;
+    use amphora_protocol::wire::types::ShortString;
 
     use super::super::types::{Field, Table, Value};
     use super::*;
@@ -316,6 +317,43 @@ mod tests {
         let headers = BasicProperties::decode(&header).expect("sound").headers;
         let text = FieldValue::LongString(Bytes::from_static(b"x"));
         assert_eq!(headers.expect("some").get("h"), Some(&text));
+    }
+
+    #[test]
+    fn headers_go_between_whatever_else_a_message_has() {
+        let short = |text: &str| Some(ShortString::cut(text));
+        let mut each = vec![BasicProperties::default(); 13];
+        each[0].content_type = short("a");
+        each[1].content_encoding = short("a");
+        each[2].delivery_mode = Some(2);
+        each[3].priority = Some(7);
+        each[4].correlation_id = short("a");
+        each[5].reply_to = short("a");
+        each[6].expiration = short("1");
+        each[7].message_id = short("a");
+        each[8].timestamp = Some(5);
+        each[9].kind = short("a");
+        each[10].user_id = short("a");
+        each[11].app_id = short("a");
+        each[12].cluster_id = short("a");
+        for properties in each {
+            let replacement = Replacement {
+                set_headers: set("h", Value::Text("x".into())),
+                ..nothing()
+            };
+            let original = properties.to_bytes();
+            let verdict = verdict(Verdict::Replace(vec![replacement]), &original).expect("sound");
+            let hook::Verdict::Replace(replacements) = verdict else {
+                panic!("{verdict:?}");
+            };
+            let header = replacements[0].properties.clone().expect("changed");
+            let text = FieldValue::LongString(Bytes::from_static(b"x"));
+            let expected = BasicProperties {
+                headers: Some([(ShortString::cut("h"), text)].into_iter().collect()),
+                ..properties
+            };
+            assert_eq!(BasicProperties::decode(&header), Ok(expected));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Content properties as bytes.
 
 use amphora_protocol::wire::WireError;
-use amphora_protocol::wire::properties::{BasicProperties, RawProperties};
+use amphora_protocol::wire::properties::{BasicProperties, RawProperties, flag};
 use amphora_protocol::wire::types::ShortString;
 use arbtest::arbitrary::{self, Unstructured};
 use expect_test::expect;
@@ -81,6 +81,30 @@ fn single_properties_are_found_where_they_lie() {
         assert_eq!(raw.user_id(), Ok(properties.user_id.as_deref()));
         assert_eq!(raw.app_id(), Ok(properties.app_id.as_deref()));
         assert_eq!(raw.cluster_id(), Ok(properties.cluster_id.as_deref()));
+        Ok(())
+    });
+}
+
+#[test]
+fn headers_find_their_place_among_any_properties() {
+    arbtest::arbtest(|u| {
+        let mut properties = any_properties(u)?;
+        let bytes = properties.to_bytes();
+        let raw = RawProperties::new(&bytes).unwrap();
+        let (flags, before, after) = raw.without_headers().unwrap();
+        let headers = any_table(u, 3)?;
+        let mut with_others = (flags | flag::HEADERS).to_be_bytes().to_vec();
+        with_others.extend_from_slice(before);
+        headers.encode(&mut with_others);
+        with_others.extend_from_slice(after);
+        properties.headers = Some(headers);
+        assert_eq!(
+            BasicProperties::decode(&with_others).as_ref(),
+            Ok(&properties)
+        );
+        properties.headers = None;
+        let without = [&flags.to_be_bytes(), before, after].concat();
+        assert_eq!(BasicProperties::decode(&without).as_ref(), Ok(&properties));
         Ok(())
     });
 }

@@ -92,14 +92,13 @@ impl<'a> RawProperties<'a> {
         self.find(flag::HEADERS, Cursor::long_bytes)
     }
 
-    /// All but the headers: the flags without theirs, and the list before and behind them.
+    /// All but the headers: the flags without theirs, and the list before and behind the place where headers are, or would be.
     pub fn without_headers(self) -> Result<(u16, &'a [u8], &'a [u8]), WireError> {
-        if !self.has_headers() {
-            return Ok((self.flags, self.list, &[]));
-        }
         let mut cursor = self.walk_to(flag::HEADERS)?;
         let before = self.list.len() - cursor.rest().len();
-        FieldTable::skip(&mut cursor, TABLE_DEPTH_MAX)?;
+        if self.has_headers() {
+            FieldTable::skip(&mut cursor, TABLE_DEPTH_MAX)?;
+        }
         let before = self.list.get(..before).unwrap_or_default();
         Ok((self.flags & !flag::HEADERS, before, cursor.rest()))
     }
