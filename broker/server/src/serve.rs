@@ -45,6 +45,10 @@ pub enum ServeError {
     Failed(#[from] anyhow::Error),
 }
 
+/// After so many tasks, threads look for what clients have sent. Tasks that are always ready, such as those of publishers that send as fast as
+/// they can, would otherwise keep others waiting for a look after 61 of them.
+const TASKS_BETWEEN_LOOKS: u32 = 4;
+
 /// Runs a broker until it is told to stop by SIGTERM or SIGINT, and returns when all is put away. `source` is where the configuration
 /// came from, if that was a file: its changes are taken in force.
 ///
@@ -60,6 +64,7 @@ pub fn run(config: &Config, source: Option<Source>) -> Result<(), ServeError> {
     machine::raise_open_files_limit();
     let tasks = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .event_interval(TASKS_BETWEEN_LOOKS)
         .build()
         .context("cannot start threads")?;
     let outcome = tasks.block_on(serve(config, source, tls));

@@ -13,6 +13,7 @@ use crate::exception::ConnectionException;
 use crate::limits::{FRAME_MAX_FLOOR, SILENT_CLOSE_DELAY};
 use crate::wire::frame::{Frame, HEARTBEAT, METHOD, PROTOCOL_HEADER, write_method_frame};
 use crate::wire::method::{Method, connection};
+use crate::wire::table::FieldTable;
 use crate::wire::types::ChannelNumber;
 
 /// The header of version 0-9, whose methods are the same.
@@ -88,7 +89,7 @@ impl Connection {
         let start = connection::Start {
             version_major: 0,
             version_minor: 9,
-            server_properties: self.offer.server_properties.clone(),
+            server_properties: FieldTable::clone(&self.offer.server_properties),
             mechanisms: Bytes::copy_from_slice(self.offer.mechanisms.as_bytes()),
             locales: Bytes::from_static(b"en_US"),
         };

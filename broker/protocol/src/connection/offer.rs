@@ -1,5 +1,6 @@
 //! What the server proposes to a client, and what the two agreed on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::{BODY_SIZE_MAX, FRAME_MAX_CEILING, FRAME_MAX_FLOOR, HANDSHAKE_FRAME_MAX};
@@ -18,8 +19,8 @@ pub struct Offer {
     pub heartbeat: Duration,
     /// SASL mechanisms, separated by spaces, the preferred one first.
     pub mechanisms: String,
-    /// Sent in `connection.start`.
-    pub server_properties: FieldTable,
+    /// Sent in `connection.start`, the same to every client.
+    pub server_properties: Arc<FieldTable>,
     /// The largest content body; at most [`BODY_SIZE_MAX`].
     pub message_size_max: u64,
     /// How long a client may take from connecting until it has entered a virtual host.
@@ -34,7 +35,7 @@ impl Default for Offer {
             frame_max: 131_072,
             heartbeat: Duration::from_mins(1),
             mechanisms: "PLAIN AMQPLAIN".to_owned(),
-            server_properties: FieldTable::new(),
+            server_properties: Arc::default(),
             message_size_max: 16 * 1024 * 1024,
             handshake_timeout: Duration::from_secs(10),
         }

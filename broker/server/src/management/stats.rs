@@ -113,7 +113,13 @@ pub(super) fn counted(stats: &MessageStats, details: Details) -> Counted {
 
 /// How many files the process has open. Nothing where the operating system does not tell.
 pub(super) fn open_files() -> Option<usize> {
-    std::fs::read_dir("/proc/self/fd").ok().map(Iterator::count)
+    let folder = "/proc/self/fd";
+    // Linux tells it as the folder's size since 6.2. Listing a thousand of them takes milliseconds.
+    let size = std::fs::metadata(folder).ok()?.len();
+    if size > 0 {
+        return usize::try_from(size).ok();
+    }
+    std::fs::read_dir(folder).ok().map(Iterator::count)
 }
 
 /// Milliseconds since 1970.

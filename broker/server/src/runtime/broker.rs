@@ -24,6 +24,7 @@ use super::announce::{Announcer, Events, Tap};
 use super::committer::Committer;
 use super::counters::{Counters, Moved};
 use super::info::ConnectionInfo;
+use super::input::Readers;
 use super::plugins::{self, Plugins, Surroundings, Upload};
 use super::vhost::{Shared, VirtualHost};
 use crate::auth::{Identity, Users, VhostAccess};
@@ -42,7 +43,8 @@ pub(crate) struct Broker {
     pub(crate) committer: Arc<Committer>,
     pub(crate) users: Arc<Users>,
     limits: ArcSwap<Limits>,
-    pub(super) server_properties: FieldTable,
+    pub(super) server_properties: Arc<FieldTable>,
+    pub(super) readers: Arc<Readers>,
     pub(super) counters: Counters,
     pub(super) alarms: Alarms,
     connections: Mutex<HashMap<u64, Arc<ConnectionInfo>>>,
@@ -125,7 +127,6 @@ impl Broker {
             cache_folder: Some(config.data_dir.join(COMPILED)),
             ..HostSettings::default()
         };
-        let surroundings = Arc::new(surroundings);
         let environment: Arc<dyn Environment> = Arc::clone(&surroundings) as _;
         let host =
             Host::new(settings, environment).context("the host of plugins cannot be started")?;
@@ -161,6 +162,7 @@ impl Broker {
             users,
             limits: ArcSwap::from_pointee(config.limits.clone()),
             server_properties: super::listener::server_properties(&config.server_properties),
+            readers: Readers::of(&tokio::runtime::Handle::current()),
             counters: Counters::default(),
             alarms: Alarms::new(&config.limits, config.data_dir.clone()),
             connections: Mutex::default(),

@@ -1,10 +1,11 @@
 //! A connection's task: reads, lets the session deal with what came, keeps time.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use amphora_protocol::connection::{Connection, Offer};
@@ -18,15 +19,12 @@ use tokio_rustls::server::TlsStream;
 
 use super::broker::Broker;
 use super::info::ConnectionInfo;
+use super::input::Input;
 use super::peer::Peer;
 use super::session::{End, Session};
 use super::writer::{Writer, write_outbox};
 use crate::auth::PeerInfo;
 
-/// A quiet connection has this much room for input.
-const BUFFER_MIN: usize = 4 << 10;
-/// A busy one gets this much.
-const BUFFER_MAX: usize = 256 << 10;
 /// A client whose login failed, and that would not understand why, is dropped after this time: it slows down guessing.
 const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
 /// A publisher waits this long at most for consumers that cannot follow. It must be short: a client that publishes and
@@ -41,16 +39,32 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Waits for input; returns how much of it was read. A client that is silent needs no buffer, unless its bytes are to be deciphered.
+    async fn read(&mut self, input: &mut Input, wanted: usize) -> io::Result<usize> {
         match self {
-            Self::Plain(socket) => loop {
-                socket.readable().await?;
-                match socket.try_read(buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    read => return read,
-                }
-            },
-            Self::Tls(stream) => stream.read(buffer).await,
+            Self::Plain(socket) => {
+                poll_fn(|context| poll_read(socket, context, input, wanted)).await
+            }
+            Self::Tls(stream) => stream.read(input.room(wanted)).await,
+        }
+    }
+}
+
+fn poll_read(
+    socket: &TcpStream,
+    context: &mut Context<'_>,
+    input: &mut Input,
+    wanted: usize,
+) -> Poll<io::Result<usize>> {
+    loop {
+        let Poll::Ready(ready) = socket.poll_read_ready(context) else {
+            input.pause();
+            return Poll::Pending;
+        };
+        ready?;
+        match socket.try_read(input.room(wanted)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return Poll::Ready(read),
         }
     }
 }
@@ -100,13 +114,12 @@ pub(super) async fn serve(
         writing: tokio::spawn(write_outbox(Arc::clone(&peer), writer, committer)),
     };
     let conversation = Connection::new(offer, Instant::now());
+    let input = Input::new(Arc::clone(&broker.readers));
     let session = Session::new(broker, peer, Arc::clone(&info), conversation, peer_info);
     let mut connection = Run {
         session,
         reader,
-        buffer: Vec::new(),
-        start: 0,
-        end: 0,
+        input,
         received: false,
         told_blocked: false,
         paused: false,
@@ -162,9 +175,7 @@ impl Drop for Farewell {
 struct Run {
     session: Session,
     reader: Reader,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
+    input: Input,
     /// Something was read since the timer looked last.
     received: bool,
     told_blocked: bool,
@@ -194,7 +205,7 @@ impl Run {
             });
             let slowed = matches!(gate, Gate::Over | Gate::Behind | Gate::Swamped);
             self.session.info.slowed.store(slowed, Ordering::Relaxed);
-            self.make_room();
+            let wanted = self.session.conversation.wanted();
             let result = tokio::select! {
                 // What others have to tell comes before what the client says, who may know of it already: its next
                 // consumer may have the tag of one that was just cancelled.
@@ -204,7 +215,7 @@ impl Run {
                     armed = None;
                     self.tick(gate)
                 }
-                read = self.reader.read(&mut self.buffer[self.end..]), if gate == Gate::Open => match read {
+                read = self.reader.read(&mut self.input, wanted), if gate == Gate::Open => match read {
                     Ok(0) => Err(End::Dropped("the client hung up".to_owned())),
                     Ok(count) => self.received(count).await,
                     Err(error) => Err(End::Dropped(error.to_string())),
@@ -234,47 +245,11 @@ impl Run {
         if self.session.closed {
             return Ok(());
         }
-        self.end += count;
+        self.input.add(count);
         self.session.info.received.add(count);
-        let input = &self.buffer[self.start..self.end];
-        let full = self.end == self.buffer.len();
-        let used = self.session.process(input).await?;
-        self.start += used;
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-        self.resize(full, count);
+        let used = self.session.process(self.input.unread()).await?;
+        self.input.take(used);
         Ok(())
-    }
-
-    /// A buffer that one read fills grows; one that is hardly used goes back to its least size.
-    fn resize(&mut self, full: bool, count: usize) {
-        let size = self.buffer.len();
-        if full && size < BUFFER_MAX {
-            self.buffer.resize((size * 4).min(BUFFER_MAX), 0);
-        } else if self.end == 0 && size > BUFFER_MIN && count < BUFFER_MIN / 4 {
-            self.buffer = Vec::new();
-        }
-    }
-
-    /// Sees to it that there is room behind what is there, for what the conversation waits for.
-    fn make_room(&mut self) {
-        let rest = self.end - self.start;
-        let wanted = self
-            .session
-            .conversation
-            .wanted()
-            .max(rest + 1)
-            .max(BUFFER_MIN);
-        if self.start > 0
-            && (self.buffer.len() - self.start < wanted || self.end == self.buffer.len())
-        {
-            self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, rest);
-        }
-        if self.buffer.len() < wanted {
-            self.buffer.resize(wanted, 0);
-        }
     }
 
     fn gate(&self) -> Gate {

@@ -112,14 +112,14 @@ fn offer(broker: &Broker, peer: &PeerInfo) -> Offer {
         frame_max: limits.frame_max,
         heartbeat: limits.heartbeat,
         mechanisms: Users::mechanisms(peer).to_owned(),
-        server_properties: broker.server_properties.clone(),
+        server_properties: Arc::clone(&broker.server_properties),
         message_size_max: limits.message_size_max.as_bytes(),
         handshake_timeout: limits.handshake_timeout,
     }
 }
 
 /// What RabbitMQ's clients look for, and what the operator adds or changes.
-pub(super) fn server_properties(configured: &BTreeMap<String, String>) -> FieldTable {
+pub(super) fn server_properties(configured: &BTreeMap<String, String>) -> Arc<FieldTable> {
     let text = |text: &'static str| FieldValue::LongString(Bytes::from_static(text.as_bytes()));
     let mut capabilities = FieldTable::new();
     for name in CAPABILITIES {
@@ -145,7 +145,7 @@ pub(super) fn server_properties(configured: &BTreeMap<String, String>) -> FieldT
         properties.remove(name);
         properties.push(ShortString::cut(name), value);
     }
-    properties
+    Arc::new(properties)
 }
 
 const CAPABILITIES: [&str; 9] = [

@@ -32,6 +32,7 @@ mod histogram;
 mod histories;
 mod info;
 mod ingress;
+mod input;
 mod listener;
 mod memory;
 mod methods;

@@ -1,10 +1,13 @@
 //! A connection's writer task: writes what nobody else has written.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncWriteExt, WriteHalf};
+use tokio::io::{AsyncWrite, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -47,9 +50,7 @@ async fn write_all(peer: &Peer, writer: &mut Writer, buffers: &mut Buffers) -> i
         }
         Writer::Tls(stream) => {
             while !buffers.is_empty() {
-                let mut slices = [io::IoSlice::new(&[]); SLICES_MAX];
-                let count = buffers.slices(&mut slices);
-                let written = stream.write_vectored(&slices[..count]).await?;
+                let written = poll_fn(|context| poll_write(stream, context, buffers)).await?;
                 if written == 0 {
                     return Err(io::ErrorKind::WriteZero.into());
                 }
@@ -60,4 +61,15 @@ async fn write_all(peer: &Peer, writer: &mut Writer, buffers: &mut Buffers) -> i
         }
     }
     Ok(())
+}
+
+/// The list of slices is as large as the rest of the task, which would keep it for good if it awaited with it.
+fn poll_write(
+    stream: &mut WriteHalf<TlsStream<TcpStream>>,
+    context: &mut Context<'_>,
+    buffers: &Buffers,
+) -> Poll<io::Result<usize>> {
+    let mut slices = [io::IoSlice::new(&[]); SLICES_MAX];
+    let count = buffers.slices(&mut slices);
+    Pin::new(stream).poll_write_vectored(context, &slices[..count])
 }

@@ -61,7 +61,7 @@ impl fmt::Debug for Surroundings {
 
 impl Surroundings {
     /// The world, and what plugins publish: for [`run`].
-    pub(in crate::runtime) fn new(committer: Arc<Committer>) -> (Self, mpsc::Receiver<Sent>) {
+    pub(in crate::runtime) fn new(committer: Arc<Committer>) -> (Arc<Self>, mpsc::Receiver<Sent>) {
         let (publisher, sent) = mpsc::channel(PUBLISHES_MAX);
         let surroundings = Self {
             begun: Instant::now(),
@@ -72,7 +72,7 @@ impl Surroundings {
             lost: Losses::new("messages of the plugin's own are lost"),
             broker: OnceLock::new(),
         };
-        (surroundings, sent)
+        (Arc::new(surroundings), sent)
     }
 
     /// From now on, the broker hears of changes.
