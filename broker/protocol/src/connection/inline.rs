@@ -31,7 +31,8 @@ pub(super) struct Bounds {
 }
 
 /// Reads a publish from the beginning of `input`, and says how long it is.
-#[inline]
+#[expect(clippy::inline_always, reason = "see `Connection::next_publish`")]
+#[inline(always)]
 pub(super) fn split<'a>(
     input: &'a [u8],
     channels: &Channels,

@@ -39,25 +39,27 @@ impl Session {
         used: &mut usize,
     ) -> Option<Publish<'a>> {
         loop {
-            let conversation = &self.conversation;
-            let (Some(alike), Some(entered)) = (&mut self.alike, &mut self.entered) else {
-                return conversation.next_publish(input, used);
-            };
-            let ingress = &mut entered.ingress;
             let sizes = &mut self.tally.sizes;
-            // Who listens to the firehose is told of each by itself.
-            if alike.way != Way::Straight || ingress.vhost.tap.is_on() {
-                return conversation.next_publish(input, used);
-            }
-            while !ingress.is_due() {
-                let publish = conversation.next_publish(input, used)?;
-                if alike.channel != publish.channel
-                    || !ingress.collect_alike(input, &publish.content)
+            let mut alike = match (&mut self.alike, &mut self.entered) {
+                // Who listens to the firehose is told of each by itself.
+                (Some(alike), Some(entered))
+                    if alike.way == Way::Straight && !entered.ingress.vhost.tap.is_on() =>
                 {
+                    Some((alike, &mut entered.ingress))
+                }
+                _ => None,
+            };
+            while alike.as_ref().is_none_or(|(_, ingress)| !ingress.is_due()) {
+                let publish = self.conversation.next_publish(input, used)?;
+                if let Some((alike, ingress)) = &mut alike
+                    && alike.channel == publish.channel
+                    && ingress.collect_alike(input, &publish.content)
+                {
+                    alike.count += 1;
+                    sizes.count(publish.content.body().len());
+                } else {
                     return Some(publish);
                 }
-                alike.count += 1;
-                sizes.count(publish.content.body().len());
             }
             self.flush(input);
         }

@@ -115,7 +115,8 @@ impl MessageRef {
     }
 
     /// The message itself; `owned` are the owned ones.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "see `Collected::message`")]
+    #[inline(always)]
     pub(super) fn resolve<'a>(self, input: &'a [u8], owned: &'a [Owned]) -> Message<'a> {
         if let Some(index) = self.owned.checked_sub(1) {
             let owned = &owned[index as usize];
@@ -163,7 +164,11 @@ impl Batch for Collected<'_> {
         self.messages.len()
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a message that is handed on through memory takes as long to read again as to find"
+    )]
+    #[inline(always)]
     fn message(&self, index: usize) -> Message<'_> {
         self.messages[index].resolve(self.input, self.owned)
     }
