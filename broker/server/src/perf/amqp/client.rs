@@ -52,7 +52,7 @@ impl Client {
             stream,
             inbox: Inbox::new(),
             frame_max: FRAME_MAX,
-            timeout: ANSWER_TIMEOUT,
+            timeout: Duration::MAX,
             server: Server::default(),
         };
         client.time_out_after(ANSWER_TIMEOUT)?;
@@ -164,12 +164,12 @@ impl Client {
             .short(channel_max)
             .long(self.frame_max)
             .short(0);
-        self.stream.write_all(&tune_ok.finish())?;
         let open = Call::new(0, connection::OPEN)
             .name(&endpoint.vhost)
             .name("")
             .octet(0);
-        self.call(open, connection::OPEN_OK)?;
+        self.send_all(&[tune_ok.finish(), open.finish()].concat())?;
+        self.answer(connection::OPEN_OK)?;
         self.call(Call::new(CHANNEL, channel::OPEN).name(""), channel::OPEN_OK)?;
         Ok(())
     }
@@ -221,6 +221,9 @@ impl Client {
 
     /// How long reads and writes wait.
     pub(crate) fn time_out_after(&mut self, timeout: Duration) -> Result<()> {
+        if timeout == self.timeout {
+            return Ok(());
+        }
         self.timeout = timeout;
         self.stream.set_read_timeout(Some(timeout))?;
         self.stream.set_write_timeout(Some(timeout))?;
