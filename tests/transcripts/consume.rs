@@ -258,6 +258,11 @@ fn recovering_brings_everything_back_that_is_not_acknowledged() -> anyhow::Resul
         a1 > basic.recover-async requeue
         a1 < basic.deliver consumer_tag=c delivery_tag=6 redelivered routing_key=q "one"
         a1 < basic.deliver consumer_tag=c delivery_tag=7 redelivered routing_key=q "three"
+        # The answer comes before what is delivered again.
+        a1 > basic.recover requeue
+        a1 < basic.recover-ok
+        a1 < basic.deliver consumer_tag=c delivery_tag=8 redelivered routing_key=q "one"
+        a1 < basic.deliver consumer_tag=c delivery_tag=9 redelivered routing_key=q "three"
     "#]])
 }
 

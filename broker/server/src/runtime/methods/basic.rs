@@ -45,11 +45,17 @@ impl Session {
                 },
             ),
             Method::Recover(recover) => {
-                self.recover(channel, recover.requeue)?;
+                self.take_unacked(channel, recover.requeue)?;
+                // As in RabbitMQ, what is delivered again follows the answer.
                 self.send(channel, basic::RecoverOk {});
+                self.requeue(Return::Nacked);
                 Ok(())
             }
-            Method::RecoverAsync(recover) => self.recover(channel, recover.requeue),
+            Method::RecoverAsync(recover) => {
+                self.take_unacked(channel, recover.requeue)?;
+                self.requeue(Return::Nacked);
+                Ok(())
+            }
             method => Err(unexpected(method.name())),
         }
     }
@@ -194,7 +200,8 @@ impl Session {
         Ok(true)
     }
 
-    fn recover(&mut self, channel: ChannelNumber, requeue: bool) -> Result<(), Exception> {
+    /// Gathers all that the channel holds, to be requeued.
+    fn take_unacked(&mut self, channel: ChannelNumber, requeue: bool) -> Result<(), Exception> {
         if !requeue {
             return Err(ConnectionException::not_implemented("requeue=false").into());
         }
@@ -204,7 +211,6 @@ impl Session {
             out.unacked.take_open(channel.0, &mut all);
         }
         self.settling = all;
-        self.requeue(Return::Nacked);
         Ok(())
     }
 
