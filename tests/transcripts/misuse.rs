@@ -233,6 +233,38 @@ fn a_channel_has_transactions_or_confirms() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_delivery_mode_is_1_or_2() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one" delivery_mode=1
+        a1 > basic.publish routing_key=q "two" delivery_mode=2
+        a1 > basic.publish routing_key=q "three" delivery_mode=7
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,7}" class_id=60 method_id=40
+        # Also behind other properties, and if nobody takes it.
+        a1 > basic.publish routing_key=nowhere mandatory "four" content_type="text/plain" headers={n: 1} delivery_mode=0
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,0}" class_id=60 method_id=40
+        a1 > tx.select
+        a1 < tx.select-ok
+        a1 > basic.publish routing_key=q "five" delivery_mode=255
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,255}" class_id=60 method_id=40
+        # What is wrong with the exchange is said first.
+        a1 > basic.publish exchange=nope "six" delivery_mode=7
+        a1 < channel.close reply_code=404 reply_text="NOT_FOUND - no exchange 'nope' in vhost '/'" class_id=60 method_id=40
+        a1 > basic.publish exchange=nope "seven" expiration=soon
+        a1 < channel.close reply_code=404 reply_text="NOT_FOUND - no exchange 'nope' in vhost '/'" class_id=60 method_id=40
+        a1 > exchange.declare exchange=within type=fanout internal
+        a1 < exchange.declare-ok
+        a1 > tx.select
+        a1 < tx.select-ok
+        a1 > basic.publish exchange=within "eight" delivery_mode=7
+        a1 < channel.close reply_code=403 reply_text="ACCESS_REFUSED - cannot publish to internal exchange 'within' in vhost '/'" class_id=60 method_id=40
+        a1 > queue.delete queue=q
+        a1 < queue.delete-ok message_count=2
+    "#]])
+}
+
+#[test]
 fn a_headers_binding_has_a_known_mode() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=q

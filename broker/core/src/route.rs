@@ -116,6 +116,14 @@ impl<Q: Clone> Topology<Q> {
         self.route_from(slot, routing_keys, headers, routed)
     }
 
+    /// Whether clients may publish to the exchange.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if there is no such exchange; `ACCESS_REFUSED` if it is internal.
+    pub fn check_publishable(&self, exchange: &str) -> Result<(), Exception> {
+        self.publishable(exchange, false).map(drop)
+    }
+
     /// The exchange's slot, if the broker itself (`internal`) or a client may publish to it.
     fn publishable(&self, exchange: &str, internal: bool) -> Result<u32, Exception> {
         let slot = self

@@ -114,7 +114,7 @@ impl Session {
             self.flush(input);
         }
         if transactional {
-            let asks = special::check(self.access()?, content.properties())?;
+            let asks = self.check_properties(&content)?;
             let message = self.rewritten(number, &content, asks)?;
             self.check_target(&message.target)?;
             let channel = self.channel(number)?;
@@ -125,7 +125,7 @@ impl Session {
             return Ok(());
         }
         let asks = if special::is_watched(content.properties()) {
-            special::check(self.access()?, content.properties())?
+            self.check_properties(&content)?
         } else {
             Asks::default()
         };
@@ -302,14 +302,21 @@ impl Session {
         }
     }
 
+    /// Checks the properties that the broker looks at. As in RabbitMQ, a target that is not there, or not for this user, is said before.
+    fn check_properties(&self, content: &Content<'_>) -> Result<Asks, Exception> {
+        special::check(self.access()?, content.properties()).or_else(|exception| {
+            self.check_target(content.target())?;
+            Err(exception)
+        })
+    }
+
     /// Checks that the target exists and may be written to, as a transaction does when the message comes.
-    fn check_target(&mut self, target: &[u8]) -> Result<(), Exception> {
+    fn check_target(&self, target: &[u8]) -> Result<(), Exception> {
         let entered = self.entered.as_ref().ok_or_else(not_entered)?;
         let (exchange, key) = names(target)?;
         let vhost = &entered.ingress.vhost;
         principal::may_publish(&entered.access, vhost, exchange, key)?;
-        vhost.topology().find_exchange(exchange)?;
-        Ok(())
+        vhost.topology().check_publishable(exchange)
     }
 
     fn access(&self) -> Result<&VhostAccess, Exception> {

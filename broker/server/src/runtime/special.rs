@@ -19,7 +19,7 @@ use super::peer::Touched;
 use super::principal;
 use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 
-/// Properties that the broker itself must look at, beside the headers.
+/// Properties that the broker itself must look at, beside the headers and the delivery mode.
 const WATCHED: u16 = flag::REPLY_TO | flag::EXPIRATION | flag::USER_ID;
 
 /// RabbitMQ's upper bound of an expiration: ten years.
@@ -70,6 +70,12 @@ pub(super) fn check(access: &VhostAccess, properties: &[u8]) -> Result<Asks, Exc
             ))
             .into());
         }
+    }
+    if let Some(mode) = properties.delivery_mode().map_err(syntax)?
+        && !matches!(mode, 1 | 2)
+    {
+        let text = format!("invalid message: {{delivery_mode_unknown,{mode}}}");
+        return Err(ChannelException::precondition_failed(text).into());
     }
     Ok(Asks {
         reply_address: properties.reply_to().map_err(syntax)? == Some(REPLY_TO),
@@ -194,32 +200,35 @@ pub(super) fn shown(properties: &[u8], attempts: Option<Attempts>) -> Option<Byt
 /// The properties that stand before the delivery mode.
 const BEFORE_DELIVERY_MODE: u16 = flag::CONTENT_TYPE | flag::CONTENT_ENCODING | flag::HEADERS;
 
-/// Whether the delivery mode is 2. Most messages have it first in the list, or not at all.
+/// The delivery mode. Most messages have it first in the list, or not at all.
+#[inline]
+fn delivery_mode(properties: &[u8]) -> Option<u8> {
+    let flags = u16::from_be_bytes(*properties.first_chunk()?);
+    if flags & flag::DELIVERY_MODE == 0 {
+        None
+    } else if flags & BEFORE_DELIVERY_MODE == 0 {
+        properties.get(2).copied()
+    } else {
+        let properties = RawProperties::new(properties);
+        properties.and_then(RawProperties::delivery_mode).ok()?
+    }
+}
+
+/// Whether the delivery mode is 2.
 #[inline]
 pub(super) fn is_persistent(properties: &[u8]) -> bool {
-    let Some(&flags) = properties.first_chunk() else {
-        return false;
-    };
-    let flags = u16::from_be_bytes(flags);
-    if flags & flag::DELIVERY_MODE == 0 {
-        false
-    } else if flags & BEFORE_DELIVERY_MODE == 0 {
-        properties.get(2) == Some(&2)
-    } else {
-        RawProperties::new(properties)
-            .and_then(RawProperties::delivery_mode)
-            .is_ok_and(|mode| mode == Some(2))
-    }
+    delivery_mode(properties) == Some(2)
 }
 
 /// Whether the broker must look at the properties before the message is routed. Headers are not decoded for that: they are looked through
 /// for what might be the name of one that counts.
 #[inline]
 pub(super) fn is_watched(properties: &[u8]) -> bool {
-    has_any(properties, WATCHED)
-        || has_any(properties, flag::HEADERS)
-            && RawProperties::new(properties)
-                .is_ok_and(|properties| mentions_copies(properties).unwrap_or(true))
+    has_any(properties, WATCHED | flag::HEADERS | flag::DELIVERY_MODE)
+        && (has_any(properties, WATCHED)
+            || !matches!(delivery_mode(properties), None | Some(1 | 2))
+            || RawProperties::new(properties)
+                .is_ok_and(|properties| mentions_copies(properties).unwrap_or(true)))
 }
 
 /// Whether the message has an expiration.
