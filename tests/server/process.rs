@@ -109,6 +109,11 @@ fn the_environment_says_what_the_flags_say() -> anyhow::Result<()> {
     let refused = |name: &str, value: &std::ffi::OsStr| {
         let mut serve = std::process::Command::new(amphora_tests::binary()?);
         serve.arg("serve").current_dir(folder.path());
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"AMPHORA_") {
+                serve.env_remove(name);
+            }
+        }
         let output = serve.env(name, value).output()?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         anyhow::Ok((output.status.code(), text))
@@ -118,7 +123,21 @@ fn the_environment_says_what_the_flags_say() -> anyhow::Result<()> {
     assert!(text.contains("broken.toml:2: limits.frame_max"), "{text}");
     let (code, text) = refused("AMPHORA_AMQP_LISTEN", "somewhere".as_ref())?;
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("somewhere"), "{text}");
+    assert!(
+        text.contains("invalid value 'somewhere' for 'AMPHORA_AMQP_LISTEN': give an address"),
+        "{text}"
+    );
+    let (code, text) = refused("AMPHORA_LOG_FORMAT", "xml".as_ref())?;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(
+        text.contains("invalid value 'xml' for 'AMPHORA_LOG_FORMAT'"),
+        "{text}"
+    );
+    let (code, text) = refused("AMPHORA_DATADIR", "data".as_ref())?;
+    assert_eq!(code, Some(2), "{text}");
+    let complaint =
+        "unknown environment variable `AMPHORA_DATADIR`; did you mean `AMPHORA_DATA_DIR`?";
+    assert!(text.contains(complaint), "{text}");
     // Nothing was left behind where it was started.
     assert_eq!(std::fs::read_dir(folder.path())?.count(), 1);
     Ok(())

@@ -1,5 +1,6 @@
 //! The command line: `amphora serve`, `amphora ctl`, `amphora perf`, `amphora plugin`.
 
+pub(crate) mod environment;
 pub(crate) mod exit;
 mod serve;
 
@@ -39,10 +40,14 @@ impl Cli {
     pub fn run_arguments() -> ExitCode {
         match Self::try_parse() {
             Ok(cli) => cli.run(),
-            Err(error) => {
+            Err(mut error) => {
+                let word = std::env::args().nth(1).unwrap_or_default();
+                if let Some(command) = Self::command().find_subcommand(&word) {
+                    environment::name_variable(&mut error, command);
+                }
                 // What cannot be shown can be told to nobody.
                 let _ = error.print();
-                let is_ctl = std::env::args().nth(1).is_some_and(|word| word == "ctl");
+                let is_ctl = word == "ctl";
                 let codes = if is_ctl { Codes::Ctl } else { Codes::Other };
                 // Help and the version are no errors.
                 ExitCode::from(if error.use_stderr() { codes.usage() } else { 0 })
@@ -56,7 +61,9 @@ impl Cli {
             _ => Codes::Other,
         };
         let done = match self.command {
-            Command::Serve(args) => args.run(),
+            Command::Serve(args) => environment::check(&Self::command(), std::env::vars_os())
+                .map_err(Exit::Usage)
+                .and_then(|()| args.run()),
             Command::Ctl(args) => ctl::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Perf(args) => perf::run(args)
                 .map(|()| ExitCode::SUCCESS)

@@ -9,6 +9,7 @@ use serde_json::Value;
 use ureq::http::{Method, Request, StatusCode};
 use ureq::{Agent, Body};
 
+use crate::cli::environment;
 use crate::cli::exit::Exit;
 
 /// How long a broker may take to accept the connection, and to answer.
@@ -43,8 +44,10 @@ impl Client {
     pub(super) fn new(url: &str, user: &str, password: &str, vhost: &str) -> Result<Self, Exit> {
         let url = url.trim_end_matches('/');
         if !url.starts_with("http://") {
+            let source = environment::source("--url", "AMPHORA_URL");
+            let source = source.unwrap_or("--url");
             return Err(Exit::Usage(format!(
-                "--url {url}: give an address such as http://127.0.0.1:15672"
+                "{source} {url}: give an address such as http://127.0.0.1:15672"
             )));
         }
         let agent = Agent::config_builder()
