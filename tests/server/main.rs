@@ -8,3 +8,4 @@ mod disk;
 mod limits;
 mod process;
 mod routing;
+mod tls;

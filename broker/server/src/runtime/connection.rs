@@ -95,6 +95,13 @@ const UNREAD_MAX: usize = 64 << 20;
 /// How often a client that does not read is looked after.
 const UNREAD_PAUSE: Duration = Duration::from_millis(20);
 
+const HUNG_UP: &str = "the client hung up";
+
+/// Whether the socket ended without a goodbye of TLS, which says as much as the end of a plain one.
+pub(super) fn has_hung_up(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
+}
+
 /// Serves a client until it is gone.
 pub(super) async fn serve(
     broker: Arc<Broker>,
@@ -216,8 +223,9 @@ impl Run {
                     self.tick(gate)
                 }
                 read = self.reader.read(&mut self.input, wanted), if gate == Gate::Open => match read {
-                    Ok(0) => Err(End::Dropped("the client hung up".to_owned())),
+                    Ok(0) => Err(End::Dropped(HUNG_UP.to_owned())),
                     Ok(count) => self.received(count).await,
+                    Err(error) if has_hung_up(&error) => Err(End::Dropped(HUNG_UP.to_owned())),
                     Err(error) => Err(End::Dropped(error.to_string())),
                 },
                 () = wait(&self.session, gate), if gate != Gate::Open => {

@@ -1,6 +1,7 @@
 //! Accepts clients.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::broker::Broker;
-use super::connection::{Reader, serve};
+use super::connection::{Reader, has_hung_up, serve};
 use super::info::ConnectionInfo;
 use super::peer::Peer;
 use super::writer::Writer;
@@ -35,6 +36,18 @@ fn leaves_reserve(socket: &TcpStream) -> bool {
         .is_ok_and(|number| number < limit.saturating_sub(FILES_RESERVE))
 }
 
+/// Why a client was not let in.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    /// It is no attack and no mistake of the broker's: probes of load balancers do this all the time.
+    #[error("the client hung up in the TLS handshake")]
+    HungUp,
+    #[error("the TLS handshake took longer than handshake_timeout")]
+    Slow,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
 /// Accepts until the task is aborted.
 pub(super) async fn accept(broker: Arc<Broker>, listener: TcpListener, tls: Option<Acceptor>) {
     loop {
@@ -45,8 +58,12 @@ pub(super) async fn accept(broker: Arc<Broker>, listener: TcpListener, tls: Opti
             Ok((socket, client)) => {
                 let (broker, tls) = (Arc::clone(&broker), tls.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = welcome(broker, socket, client, tls).await {
-                        tracing::warn!(%client, %error, "connection refused");
+                    match welcome(broker, socket, client, tls).await {
+                        Ok(()) => {}
+                        Err(reason @ Refused::HungUp) => {
+                            tracing::info!(%client, %reason, "connection dropped");
+                        }
+                        Err(error) => tracing::warn!(%client, %error, "connection refused"),
                     }
                 });
             }
@@ -63,7 +80,7 @@ async fn welcome(
     socket: TcpStream,
     client: SocketAddr,
     tls: Option<Acceptor>,
-) -> anyhow::Result<()> {
+) -> Result<(), Refused> {
     let server = socket.local_addr()?;
     socket.set_nodelay(true)?;
     let mut peer_info = PeerInfo {
@@ -85,7 +102,14 @@ async fn welcome(
         }
         Some(acceptor) => {
             let deadline = broker.limits().handshake_timeout;
-            let stream = timeout(deadline, acceptor.current().accept(socket)).await??;
+            let handshake = timeout(deadline, acceptor.current().accept(socket)).await;
+            let stream = handshake.map_err(|_| Refused::Slow)?.map_err(|error| {
+                if has_hung_up(&error) || error.kind() == io::ErrorKind::ConnectionReset {
+                    Refused::HungUp
+                } else {
+                    Refused::Io(error)
+                }
+            })?;
             peer_info.certificate = crate::tls::peer_identity(stream.get_ref().1);
             let encryption = crate::tls::describe(stream.get_ref().1);
             let (read, write) = tokio::io::split(stream);
