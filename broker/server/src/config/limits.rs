@@ -59,7 +59,7 @@ impl Default for Limits {
             message_size_max: ByteSize::mib(16),
             handshake_timeout: Duration::from_secs(10),
             disk_free_limit: ByteSize::mib(128),
-            memory_mark: MemoryMark::Percent(60),
+            memory_mark: MemoryMark::percent(60),
         }
     }
 }

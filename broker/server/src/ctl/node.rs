@@ -60,7 +60,7 @@ pub(super) enum Command {
     /// Logs from this level on: off, error, warn, info, debug or trace, also per part, "info,amphora::management=debug". Until the configuration
     /// says otherwise, or the broker ends.
     SetLogLevel { level: String },
-    /// Blocks publishers above this share of memory, 0.6 for 60 %, or with `absolute` this amount: 2GiB. Likewise.
+    /// Blocks publishers above this share of memory, 0.455 for 45.5 %, or with `absolute` this amount: 2GiB. Likewise.
     SetVmMemoryHighWatermark {
         #[arg(required = true, num_args = 1..=2)]
         mark: Vec<String>,
@@ -153,7 +153,7 @@ fn act(command: &Command, client: &Client, output: &mut Output<'_>) -> Done {
             output.done("memory mark changed")
         }
         Command::SetDiskFreeLimit { limit } => {
-            set(client, &json!({ "disk_free_limit": limit }))?;
+            set(client, &json!({ "disk_free_limit": amount(limit) }))?;
             output.done("disk limit changed")
         }
         Command::CloseAllConnections { reason, global } => {
@@ -213,21 +213,33 @@ fn set(client: &Client, settings: &Value) -> Done {
 /// `0.6`, or `absolute 2GiB`, as the configuration has it.
 fn memory_mark(words: &[String]) -> Result<String, Exit> {
     match words {
-        [kind, amount] if kind == "absolute" => Ok(amount.clone()),
+        [kind, given] if kind == "absolute" => Ok(amount(given)),
         [share] => {
-            let percent = share
-                .parse::<f64>()
-                .ok()
-                .map(|share| share * 100.0)
-                .filter(|percent| (0.5..=100.0).contains(percent));
-            percent
-                .map(|percent| format!("{percent:.0}%"))
-                .ok_or_else(|| Exit::Usage(format!("{share}: give a share from 0.01 to 1")))
+            let given = share.parse::<f64>().ok();
+            let given = given.filter(|share| (0.0..=1.0).contains(share));
+            given
+                .map(|share| format!("{:.4}%", share * 100.0))
+                .ok_or_else(|| {
+                    Exit::Usage(format!("{share}: give a share from 0 to 1, such as 0.6"))
+                })
         }
         _ => Err(Exit::Usage(
             "give a share such as 0.6, or `absolute 2GiB`".to_owned(),
         )),
     }
+}
+
+/// An amount as the configuration has it: rabbitmqctl has short names for the binary units, too.
+fn amount(text: &str) -> String {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = text.split_at(unit_at.unwrap_or(text.len()));
+    let unit = match unit {
+        "k" | "kiB" => "KiB",
+        "M" => "MiB",
+        "G" => "GiB",
+        unit => unit,
+    };
+    format!("{number}{unit}")
 }
 
 /// Closes what is listed at a path; one that is gone meanwhile is closed, too.
@@ -245,4 +257,31 @@ fn close_all(path: &str, reason: &str, client: &Client, output: &mut Output<'_>)
         }
     }
     output.done(&format!("{closed} connections closed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_mark_is_what_rabbitmqctl_takes() {
+        for (words, mark) in [
+            (&["0.455"][..], "45.5000%"),
+            (&["0.07"], "7.0000%"),
+            (&["0.004"], "0.4000%"),
+            (&["0"], "0.0000%"),
+            (&["1.0"], "100.0000%"),
+            (&["absolute", "1GiB"], "1GiB"),
+            (&["absolute", "2G"], "2GiB"),
+            (&["absolute", "3kiB"], "3KiB"),
+            (&["absolute", "4096"], "4096"),
+        ] {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            assert_eq!(memory_mark(&words), Ok(mark.to_owned()));
+        }
+        for share in ["1.01", "-0.1", "NaN", "inf", "45%", "half"] {
+            let refused = format!("{share}: give a share from 0 to 1, such as 0.6");
+            assert_eq!(memory_mark(&[share.to_owned()]), Err(Exit::Usage(refused)));
+        }
+    }
 }

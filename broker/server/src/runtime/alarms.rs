@@ -216,11 +216,11 @@ mod tests {
     #[test]
     fn a_share_is_of_what_is_granted() {
         let share = Limits {
-            memory_mark: MemoryMark::Percent(50),
+            memory_mark: MemoryMark::percent(50),
             ..Limits::default()
         };
         let alarms = Alarms::new(&share, std::env::temp_dir());
-        assert_eq!(alarms.memory_mark(), memory::total() / 100 * 50);
+        assert_eq!(alarms.memory_mark(), memory::total() / 2);
         assert_eq!(alarms.disk_mark(), share.disk_free_limit.as_bytes());
     }
 }
