@@ -119,6 +119,8 @@ pub struct Unacked<Q> {
     pub(super) entries: VecDeque<Entry>,
     /// Entries that are settled and wait for those before them.
     holes: usize,
+    /// Deliveries that no consumer holds, and that are not settled.
+    got: usize,
     pub(super) sources: Slab<Source<Q>>,
     pub(super) times: Times,
 }
@@ -129,6 +131,7 @@ impl<Q> Default for Unacked<Q> {
             last_tag: 0,
             entries: VecDeque::new(),
             holes: 0,
+            got: 0,
             sources: Slab::new(),
             times: Times::default(),
         }
@@ -139,6 +142,11 @@ impl<Q: Clone> Unacked<Q> {
     /// Deliveries that are not settled.
     pub fn len(&self) -> usize {
         self.entries.len() - self.holes
+    }
+
+    /// Those of them that consumers hold, rather than a client that used basic.get.
+    pub fn consumed_len(&self) -> usize {
+        self.len() - self.got
     }
 
     /// Whether nothing is outstanding.
@@ -164,7 +172,7 @@ impl<Q: Clone> Unacked<Q> {
         u32::try_from(key).unwrap_or(u32::MAX)
     }
 
-    /// Says which consumer a source is, once the queue has admitted it.
+    /// Says which consumer a source is, once the queue has admitted it, and before the first delivery.
     pub fn set_consumer(&mut self, key: SourceKey, consumer: ConsumerKey) {
         if let Some(source) = self.sources.get_mut(key as usize) {
             source.consumer = Some(consumer);
@@ -186,6 +194,7 @@ impl<Q: Clone> Unacked<Q> {
         let tag = self.next_tag();
         if let Some(source) = self.sources.get_mut(source as usize) {
             source.held += 1;
+            self.got += usize::from(source.consumer.is_none());
         }
         self.entries.push_back(Entry {
             tag,
@@ -342,6 +351,7 @@ impl<Q: Clone> Unacked<Q> {
             return;
         };
         source.held -= 1;
+        self.got -= usize::from(source.consumer.is_none());
         into.add(channel, entry.source, source, entry.position);
         if source.closed && source.held == 0 {
             self.sources.remove(entry.source as usize);

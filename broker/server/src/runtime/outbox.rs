@@ -25,7 +25,8 @@ pub(super) struct ChannelOut {
     pub(super) unacked: Unacked<Arc<SharedQueue>>,
     pub(super) confirms: Confirms,
     pub(super) traffic: Traffic,
-    /// basic.qos with `global`: messages in flight on the whole channel at most; 0 is no limit.
+    /// basic.qos with `global`: messages that all consumers of the channel may hold at most; 0 is no limit. As in RabbitMQ, what
+    /// basic.get has brought does not count.
     pub(super) window: u32,
     /// Queues to be dispatched when the window opens.
     pub(super) starved: Vec<Arc<SharedQueue>>,
@@ -48,7 +49,7 @@ impl ChannelOut {
     pub(super) fn window_left(&self) -> usize {
         match self.window {
             0 => usize::MAX,
-            window => (window as usize).saturating_sub(self.unacked.len()),
+            window => (window as usize).saturating_sub(self.unacked.consumed_len()),
         }
     }
 }
