@@ -6,6 +6,10 @@ use super::Slots;
 /// Targets that are kept; a power of two.
 const PLACES: usize = 64;
 
+/// Targets that lead to more queues are not kept: finding them again costs little beside what the queues cost, and each connection has a list
+/// for each target.
+const SLOTS_MAX: usize = 256;
+
 /// Targets that were kept, after which it is looked whether any came again.
 const TRIED: u32 = 512;
 /// Targets that are not kept, if not one in two did, before that is tried again: more take turns than there are places.
@@ -44,6 +48,9 @@ impl Straights {
     pub(super) fn keep(&mut self, target: &[u8], exchange: u32, slots: &Slots) {
         if self.pause > 0 {
             self.pause -= 1;
+            return;
+        }
+        if slots.len() > SLOTS_MAX {
             return;
         }
         if self.places.is_empty() {
@@ -117,6 +124,20 @@ mod tests {
         assert_eq!(found(b"\0\x01c"), None);
         straights.clear();
         assert!(straights.find(b"\0\x01a").is_none());
+    }
+
+    #[test]
+    fn long_lists_of_queues_are_not_kept_once_more() {
+        let mut straights = Straights::default();
+        let (long, longest): (Slots, Slots) = ((0..300).collect(), (0..256).collect());
+        for target in [&b"a"[..], b"b", b"a"] {
+            straights.keep(target, 1, &long);
+        }
+        assert!(straights.places.is_empty());
+        for target in [&b"a"[..], b"b"] {
+            straights.keep(target, 1, &longest);
+        }
+        assert!(straights.find(b"b").is_some());
     }
 
     #[test]
