@@ -85,6 +85,11 @@ impl<T> Many<T> {
     pub(super) fn written(response: impl IntoResponse) -> Self {
         Self(response.into_response(), PhantomData)
     }
+
+    /// The same answer, described as a list of others.
+    pub(super) fn described_as<U>(self) -> Many<U> {
+        Many(self.0, PhantomData)
+    }
 }
 
 impl<T> IntoResponse for One<T> {

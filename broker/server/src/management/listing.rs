@@ -13,10 +13,14 @@ use serde_json::{Map, Value, to_value};
 
 use super::answer::{Many, One, Page};
 use super::history::Windows;
+use super::in_turn;
 use super::refused::Refused;
 
 const PAGE_SIZE: usize = 100;
 const PAGE_SIZE_MAX: usize = 500;
+
+/// How many items of a long list are made in one go.
+const PART: usize = 200;
 
 /// The query of a request, as far as it is about the shape of the answer.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -69,38 +73,69 @@ impl Listing {
     /// on it has to be looked at. Nothing if it is not so.
     pub(super) fn page_of_names<T: Ord, V: Serialize>(
         &self,
-        mut items: Vec<T>,
+        items: impl FnOnce() -> Vec<T>,
         name: impl Fn(&T) -> &str,
         views: impl FnOnce(&[T]) -> Vec<V>,
     ) -> Option<Result<Many<V>, Refused>> {
         let page = self.page.as_ref()?;
-        if self.sort.as_deref().is_some_and(|sort| sort != "name") {
+        if !self.is_by_name() {
             return None;
         }
+        let mut items = items();
         let total_count = items.len();
         match page.pattern() {
             Ok(None) => {}
             Ok(Some(pattern)) => items.retain(|item| pattern.is_match(name(item))),
             Err(refused) => return Some(Err(refused)),
         }
-        items.sort_unstable_by(|a, b| match self.sort {
-            None => a.cmp(b),
-            Some(_) => name(a).cmp(name(b)).then_with(|| a.cmp(b)),
-        });
-        if self.reverse {
-            items.reverse();
-        }
+        self.order_by_name(&mut items, name);
         Some(page.within(items.len()).and_then(|within| {
             let shown = views(items.get(within).unwrap_or_default());
             Ok(self.answer(page, (total_count, items.len()), values(shown)?))
         }))
     }
 
-    /// As [`Listing::page_of_names`], of things that are sorted by a number and then in their own order. `number` knows that of a column.
-    pub(super) fn page_by_number<T, V: Serialize>(
+    /// Whether all things are asked for, in the order of their places or names.
+    pub(super) fn is_whole_by_name(&self) -> bool {
+        self.page.is_none() && self.is_by_name()
+    }
+
+    /// Answers so ([`Listing::is_whole_by_name`]). Of a long list, a few things at a time are looked at, when the client takes them.
+    pub(super) fn whole_by_name<T, V>(
+        self,
+        mut items: Vec<T>,
+        name: impl Fn(&T) -> &str,
+        mut views: impl FnMut(&Self, &[T]) -> Vec<V> + Send + Unpin + 'static,
+    ) -> Result<Many<V>, Refused>
+    where
+        T: Ord + Send + Unpin + 'static,
+        V: Serialize,
+    {
+        self.order_by_name(&mut items, name);
+        let mut written = move |items: &[T]| {
+            let views = views(&self, items).into_iter();
+            views
+                .map(|view| to_value(view).map(|item| self.cut(item)))
+                .collect::<Result<Vec<Value>, _>>()
+        };
+        if items.len() <= PAGE_SIZE_MAX {
+            let shown = written(&items).map_err(|error| Refused::untold(&error));
+            return shown.map(|shown| Many::written(Json(shown)));
+        }
+        let mut items = items.into_iter();
+        let parts = std::iter::from_fn(move || {
+            let part: Vec<T> = items.by_ref().take(PART).collect();
+            (!part.is_empty()).then(|| written(&part))
+        });
+        Ok(Many::written(in_turn::array(parts)))
+    }
+
+    /// As [`Listing::page_of_names`], of things that are sorted by another column and then by their place. `key` knows the value of the columns
+    /// that are asked for most, without making all the others.
+    pub(super) fn page_by_column<T, V: Serialize>(
         &self,
         items: &[T],
-        number: impl Fn(&T, &str) -> Option<u64>,
+        key: impl Fn(&T, &str) -> Option<Value>,
         place: impl Fn(&T) -> (&str, &str),
         view: impl Fn(&T) -> V,
     ) -> Option<Result<Many<V>, Refused>> {
@@ -115,19 +150,31 @@ impl Listing {
                 .as_ref()
                 .is_none_or(|pattern| pattern.is_match(name))
         };
-        let numbered = items.iter().filter(passes);
-        let numbered: Option<Vec<_>> = numbered
-            .map(|item| Some((number(item, sort)?, place(item), item)))
-            .collect();
-        let mut numbered = numbered?;
-        numbered.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        let found: Vec<&T> = items.iter().filter(passes).collect();
+        let keys: Option<Vec<Value>> = found.iter().map(|item| key(item, sort)).collect();
+        // Of each view only this one value is kept.
+        let by_view = || {
+            let views = found.iter().map(|item| to_value(view(item)));
+            let keys =
+                views.map(|view| view.map(|view| at(&view, sort).cloned().unwrap_or_default()));
+            keys.collect::<Result<Vec<Value>, _>>()
+        };
+        let keys = match keys.map_or_else(by_view, Ok) {
+            Ok(keys) => keys,
+            Err(error) => return Some(Err(Refused::untold(&error))),
+        };
+        let mut sorted: Vec<_> = keys.iter().zip(found).collect();
+        sorted.sort_by(|a, b| {
+            let by_key = compare(Some(a.0), Some(b.0));
+            by_key.then_with(|| place(a.1).cmp(&place(b.1)))
+        });
         if self.reverse {
-            numbered.reverse();
+            sorted.reverse();
         }
-        Some(page.within(numbered.len()).and_then(|within| {
-            let shown = numbered.get(within).unwrap_or_default();
-            let shown = values(shown.iter().map(|(.., item)| view(item)))?;
-            Ok(self.answer(page, (items.len(), numbered.len()), shown))
+        Some(page.within(sorted.len()).and_then(|within| {
+            let shown = sorted.get(within).unwrap_or_default();
+            let shown = values(shown.iter().map(|(_, item)| view(item)))?;
+            Ok(self.answer(page, (items.len(), sorted.len()), shown))
         }))
     }
 
@@ -141,6 +188,20 @@ impl Listing {
         match to_value(item) {
             Ok(item) => One::written(Json(self.cut(item))),
             Err(error) => One::written(Refused::untold(&error)),
+        }
+    }
+
+    fn is_by_name(&self) -> bool {
+        self.sort.as_deref().is_none_or(|sort| sort == "name")
+    }
+
+    fn order_by_name<T: Ord>(&self, items: &mut [T], name: impl Fn(&T) -> &str) {
+        items.sort_unstable_by(|a, b| match self.sort {
+            None => a.cmp(b),
+            Some(_) => name(a).cmp(name(b)).then_with(|| a.cmp(b)),
+        });
+        if self.reverse {
+            items.reverse();
         }
     }
 
@@ -323,88 +384,4 @@ fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::response::IntoResponse;
-    use serde_json::json;
-
-    use super::*;
-
-    fn listing(query: &[(&str, &str)]) -> Listing {
-        let query = query.iter();
-        let query: HashMap<String, String> = query
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        Listing::read(&query).expect("a query that makes sense")
-    }
-
-    fn place((vhost, name, _): &(String, String, u64)) -> (&str, &str) {
-        (vhost, name)
-    }
-
-    async fn body(answer: Result<Many<Value>, Refused>) -> String {
-        let response = answer.into_response();
-        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await;
-        String::from_utf8_lossy(&bytes.expect("a body")).into_owned()
-    }
-
-    /// The short ways come to the pages that the long one makes.
-    #[tokio::test]
-    async fn a_page_is_the_same_whichever_way_it_is_made() {
-        let items: Vec<(String, String, u64)> = (0..250_u64)
-            .map(|number| {
-                let mixed = number * 7919 % 250;
-                (
-                    format!("v{}", mixed % 3),
-                    format!("Queue-{mixed}"),
-                    mixed % 10,
-                )
-            })
-            .collect();
-        let view = |(vhost, name, count): &(String, String, u64)| json!({ "vhost": vhost, "name": name, "count": count });
-        for query in [
-            &[("page", "1")][..],
-            &[("page", "3"), ("sort_reverse", "true")],
-            &[("page", "2"), ("page_size", "7"), ("sort", "name")],
-            &[
-                ("page", "1"),
-                ("page_size", "5"),
-                ("name", "queue-1"),
-                ("columns", "name"),
-            ],
-            &[("page", "1"), ("name", "5$"), ("use_regex", "true")],
-            &[("page", "1"), ("name", "("), ("use_regex", "true")],
-            &[("page", "9")],
-            &[("page", "1"), ("name", "nothing")],
-        ] {
-            let listing = listing(query);
-            let long = listing.list(items.iter().map(view), &["vhost", "name"]);
-            let short = listing.page_of_names(
-                items.clone(),
-                |(_, name, _)| name,
-                |page| page.iter().map(view).collect(),
-            );
-            let short = short.expect("a page by names");
-            assert_eq!(body(short).await, body(long).await, "{query:?}");
-        }
-        for reverse in ["true", "false"] {
-            let listing = listing(&[
-                ("page", "2"),
-                ("page_size", "9"),
-                ("sort", "count"),
-                ("sort_reverse", reverse),
-            ]);
-            let long = listing.list(items.iter().map(view), &["vhost", "name"]);
-            let number =
-                |item: &(String, String, u64), column: &str| (column == "count").then_some(item.2);
-            let short = listing.page_by_number(&items, number, place, view);
-            let short = short.expect("a page by a number");
-            assert_eq!(body(short).await, body(long).await, "{reverse}");
-        }
-        let other = listing(&[("page", "1"), ("sort", "state")]);
-        assert!(
-            other
-                .page_of_names(items, |(_, name, _)| name, |_| Vec::<Value>::new())
-                .is_none()
-        );
-    }
-}
+mod tests;

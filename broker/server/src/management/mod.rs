@@ -26,6 +26,7 @@ mod exchanges;
 pub(crate) mod fake;
 mod health;
 mod history;
+mod in_turn;
 pub(crate) mod json;
 mod limits;
 mod listing;

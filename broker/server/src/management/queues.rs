@@ -1,5 +1,7 @@
 //! Queues: `/api/queues`.
 
+mod extent;
+mod order;
 mod view;
 
 use std::collections::HashMap;
@@ -8,6 +10,7 @@ use amphora_protocol::wire::types::{QueueName, VhostName};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 
+use self::extent::Extent;
 use self::view::view;
 pub(super) use self::view::{Owner, Queue, QueueWithConsumers};
 use super::answer::{Many, One};
@@ -24,14 +27,26 @@ const ORDER: &[&str] = &["vhost", "name"];
 
 pub(super) fn routes() -> Routes {
     Routes::of("Queues")
-        .get("/queues", list_all, "All queues.")
-        .get("/queues/{vhost}", list, "The queues of a virtual host.")
+        .get(
+            "/queues",
+            list_all,
+            "All queues; with `disable_stats=true` without what is counted, of which `enable_queue_totals=true` brings back the messages.",
+        )
+        .get(
+            "/queues/{vhost}",
+            list,
+            "The queues of a virtual host; with `disable_stats` and `enable_queue_totals` as for all.",
+        )
         .get(
             "/users/{user}/queues",
             list_of_user,
             "The queues that a user has declared, in the virtual hosts that are open to who asks.",
         )
-        .get("/queues/detailed", list_all, "All queues.")
+        .get(
+            "/queues/detailed",
+            list_all,
+            "All queues, as at `/queues`.",
+        )
         .get("/queues/{vhost}/{name}", show, "A queue.")
         .put("/queues/{vhost}/{name}", declare, "Declares a queue.")
         .with([
@@ -67,17 +82,28 @@ pub(super) fn routes() -> Routes {
         )
 }
 
-async fn list_all(caller: Caller, listing: Listing) -> Result<Many<Queue>, Refused> {
-    list_of(&caller, &listing, &caller.vhosts())
+async fn list_all(
+    caller: Caller,
+    listing: Listing,
+    Query(extent): Query<Extent>,
+) -> Result<Many<Queue>, Refused> {
+    let vhosts = caller.vhosts();
+    list_of(caller, listing, &vhosts, extent)
 }
 
 async fn list(
     caller: Caller,
     Path(vhost): Path<String>,
     listing: Listing,
+    Query(extent): Query<Extent>,
 ) -> Result<Many<Queue>, Refused> {
     let access = caller.enter(&vhost)?;
-    list_of(&caller, &listing, std::slice::from_ref(access.vhost()))
+    list_of(
+        caller,
+        listing,
+        std::slice::from_ref(access.vhost()),
+        extent,
+    )
 }
 
 async fn list_of_user(
@@ -95,70 +121,45 @@ async fn list_of_user(
 
 /// The queues of these virtual hosts. There may be very many, of which most requests want a page.
 fn list_of(
-    caller: &Caller,
-    listing: &Listing,
+    caller: Caller,
+    listing: Listing,
     vhosts: &[VhostName],
+    extent: Extent,
 ) -> Result<Many<Queue>, Refused> {
     let backend = caller.backend();
-    let places = |vhost: &VhostName| {
-        let names = backend.queue_names(vhost).into_iter();
-        names.map(|name| (vhost.clone(), name)).collect::<Vec<_>>()
+    let places = || {
+        let of_vhost = |vhost: &VhostName| {
+            let names = backend.queue_names(vhost).into_iter();
+            names.map(|name| (vhost.clone(), name)).collect::<Vec<_>>()
+        };
+        vhosts.iter().flat_map(of_vhost).collect::<Vec<_>>()
     };
-    let views = |page: &[(VhostName, QueueName)]| {
-        let of_vhosts = page.chunk_by(|a, b| a.0 == b.0);
-        let queues = of_vhosts.flat_map(|of_vhost| {
-            let names: Vec<_> = of_vhost.iter().map(|(_, name)| name.clone()).collect();
-            let vhost = of_vhost.first().map(|(vhost, _)| vhost);
-            vhost.map_or_else(Vec::new, |vhost| backend.queues_named(vhost, &names))
-        });
-        queues.map(|queue| view(caller, &queue, listing)).collect()
-    };
-    let names = vhosts.iter().flat_map(places).collect();
-    if let Some(page) = listing.page_of_names(names, |(_, name)| name, views) {
-        return page;
+    let views = |page: &[_]| extent.views(&caller, &listing, page);
+    if let Some(page) = listing.page_of_names(places, name_of, views) {
+        return page.map(Many::described_as);
+    }
+    if listing.is_whole_by_name() {
+        let queues = places();
+        let views = move |listing: &Listing, part: &[_]| extent.views(&caller, listing, part);
+        return listing
+            .whole_by_name(queues, name_of, views)
+            .map(Many::described_as);
     }
     let queues = vhosts.iter().flat_map(|vhost| backend.queues(vhost));
     let queues: Vec<_> = queues.collect();
-    let views = |queue: &QueueSnapshot| view(caller, queue, listing);
-    let number = |queue: &QueueSnapshot, column: &str| number(caller, queue, column);
-    if let Some(page) = listing.page_by_number(&queues, number, place, views) {
-        return page;
-    }
-    listing.list(queues.iter().map(views), ORDER)
+    let view = |queue: &QueueSnapshot| extent.view(&caller, queue, &listing);
+    let key = |queue: &QueueSnapshot, column: &str| order::key(&caller, queue, column);
+    let page = listing.page_by_column(&queues, key, place, view);
+    let list = page.unwrap_or_else(|| listing.list(queues.iter().map(view), ORDER));
+    list.map(Many::described_as)
+}
+
+fn name_of((_, name): &(VhostName, QueueName)) -> &str {
+    name
 }
 
 fn place(queue: &QueueSnapshot) -> (&str, &str) {
     (&queue.vhost, &queue.name)
-}
-
-/// The columns that lists are sorted by most, without making all the others.
-fn number(caller: &Caller, queue: &QueueSnapshot, column: &str) -> Option<u64> {
-    let (messages, stats) = (&queue.messages, &queue.message_stats);
-    Some(match column {
-        "messages" => messages.count(),
-        "messages_ready" => messages.ready_count,
-        "messages_unacknowledged" => messages.unacked_count,
-        "message_bytes" => messages.bytes(),
-        "consumers" => queue.consumer_count,
-        "memory" => queue.memory,
-        "message_stats.publish" => stats.publish,
-        "message_stats.deliver_get" => stats.deliver_get(),
-        "message_stats.ack" => stats.ack,
-        _ => return rate(caller, queue.id, column),
-    })
-}
-
-/// A rate in hundredths: those that fall are as small as those that stand still.
-fn rate(caller: &Caller, id: u64, column: &str) -> Option<u64> {
-    let name = column.strip_suffix("_details.rate")?;
-    let name = name.strip_prefix("message_stats.").unwrap_or(name);
-    let rate = caller.history().queue_rate(id, name)?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "what is too small or large becomes the nearest number"
-    )]
-    Some((rate * 100.0).round() as u64)
 }
 
 async fn show(

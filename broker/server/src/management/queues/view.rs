@@ -174,7 +174,7 @@ pub(super) fn view(caller: &Caller, queue: &QueueSnapshot, listing: &Listing) ->
         name: queue.name.to_string(),
         kind: queue.kind,
         node: caller.about().node.clone(),
-        state: if queue.paused { "paused" } else { "running" },
+        state: state(queue),
         durable: queue.durable,
         auto_delete: queue.auto_delete,
         exclusive: queue.owner.is_some(),
@@ -207,6 +207,10 @@ pub(super) fn view(caller: &Caller, queue: &QueueSnapshot, listing: &Listing) ->
         owner_pid_details: queue.owner.as_ref().map(Owner::from),
         replicas: (queue.kind != "classic").then(|| replicas(&caller.about().node)),
     }
+}
+
+pub(super) fn state(queue: &QueueSnapshot) -> &'static str {
+    if queue.paused { "paused" } else { "running" }
 }
 
 /// What was sampled, or what is so now for a queue that is younger than the samples.
