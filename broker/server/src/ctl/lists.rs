@@ -1,8 +1,8 @@
 //! Commands that list things.
 
-use super::Columns;
 use super::client::{About, Client, segment};
-use super::output::Output;
+use super::output::{Output, has_column};
+use super::{Columns, Format};
 use crate::cli::exit::Exit;
 
 /// A list that the management API has.
@@ -12,6 +12,8 @@ pub(super) struct List {
     within_vhost: bool,
     /// What is shown when no columns are asked for.
     columns: &'static [&'static str],
+    /// What programs get then, if that is not all.
+    for_programs: Option<&'static [&'static str]>,
 }
 
 pub(super) const QUEUES: List = List {
@@ -25,6 +27,7 @@ pub(super) const QUEUES: List = List {
         "consumers",
         "arguments",
     ],
+    for_programs: None,
 };
 
 pub(super) const EXCHANGES: List = List {
@@ -38,6 +41,7 @@ pub(super) const EXCHANGES: List = List {
         "internal",
         "arguments",
     ],
+    for_programs: None,
 };
 
 pub(super) const BINDINGS: List = List {
@@ -50,6 +54,7 @@ pub(super) const BINDINGS: List = List {
         "routing_key",
         "arguments",
     ],
+    for_programs: None,
 };
 
 pub(super) const CONSUMERS: List = List {
@@ -63,6 +68,7 @@ pub(super) const CONSUMERS: List = List {
         "active",
         "channel_details.name",
     ],
+    for_programs: None,
 };
 
 pub(super) const CONNECTIONS: List = List {
@@ -77,6 +83,7 @@ pub(super) const CONNECTIONS: List = List {
         "channels",
         "ssl",
     ],
+    for_programs: None,
 };
 
 pub(super) const CHANNELS: List = List {
@@ -91,6 +98,7 @@ pub(super) const CHANNELS: List = List {
         "prefetch_count",
         "confirm",
     ],
+    for_programs: None,
 };
 
 pub(super) const PLUGINS: List = List {
@@ -107,6 +115,7 @@ pub(super) const PLUGINS: List = List {
         "failed_messages",
         "last_error.text",
     ],
+    for_programs: None,
 };
 
 impl List {
@@ -116,7 +125,14 @@ impl List {
             path,
             within_vhost: false,
             columns,
+            for_programs: None,
         }
+    }
+
+    /// Programs get these columns, unless they ask for others.
+    pub(super) const fn for_programs(mut self, columns: &'static [&'static str]) -> Self {
+        self.for_programs = Some(columns);
+        self
     }
 
     pub(super) fn show(
@@ -141,8 +157,28 @@ impl List {
         columns: &Columns,
         output: &mut Output<'_>,
     ) -> Result<(), Exit> {
-        let items = client.get(path, &About("list".to_owned()))?;
         let asked: Vec<&str> = columns.names.iter().map(String::as_str).collect();
+        let wanted = match output.format() {
+            _ if !asked.is_empty() => Some(&asked[..]),
+            Format::Table => Some(self.columns),
+            Format::Json => self.for_programs,
+        };
+        let about = About("list".to_owned());
+        let whole = || client.get(path, &about);
+        // Of a long list, what nobody looks at is most.
+        let items = match wanted {
+            None => whole()?,
+            Some(columns) => {
+                let columns: Vec<_> = columns.iter().map(|column| segment(column)).collect();
+                let items = client.get(&format!("{path}?columns={}", columns.join(",")), &about)?;
+                if asked.iter().all(|column| has_column(&items, column)) {
+                    items
+                } else {
+                    // What there is, to say what may have been meant.
+                    whole()?
+                }
+            }
+        };
         output.list(&items, self.columns, &asked)
     }
 }

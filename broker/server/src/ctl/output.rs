@@ -58,7 +58,7 @@ impl<'a> Output<'a> {
     ) -> Result<(), Exit> {
         let rows = items.as_array().map(Vec::as_slice).unwrap_or_default();
         for column in asked {
-            check_column(rows, column)?;
+            check_column(items, column)?;
         }
         match self.format {
             Format::Table => {
@@ -112,15 +112,22 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Refuses a column that no item has: most likely a slip.
-fn check_column(items: &[Value], column: &str) -> Result<(), Exit> {
+/// Whether an item of the list has the column; also if there is none that could.
+pub(super) fn has_column(items: &Value, column: &str) -> bool {
     let key = column.split('.').next().unwrap_or(column);
-    let Some(item) = items.first().and_then(Value::as_object) else {
-        return Ok(());
-    };
-    if items.iter().any(|item| item.get(key).is_some()) {
+    let items = items.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.is_empty() || items.iter().any(|item| item.get(key).is_some())
+}
+
+/// Refuses a column that no item has: most likely a slip.
+fn check_column(items: &Value, column: &str) -> Result<(), Exit> {
+    if has_column(items, column) {
         return Ok(());
     }
+    let key = column.split('.').next().unwrap_or(column);
+    let Some(item) = items.get(0).and_then(Value::as_object) else {
+        return Ok(());
+    };
     let known: Vec<&str> = item.keys().map(String::as_str).collect();
     let hint = match nearest(key, &known) {
         Some(meant) => format!("did you mean `{meant}`?"),

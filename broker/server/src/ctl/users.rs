@@ -129,7 +129,8 @@ pub(super) enum Command {
     },
 }
 
-const USERS: List = List::of("/users", &["name", "tags"]);
+/// Hashes of passwords are shown to those who ask for them.
+const USERS: List = List::of("/users", &["name", "tags"]).for_programs(&["name", "tags", "limits"]);
 const PERMISSIONS: List = List::of("", &["user", "configure", "write", "read"]);
 const TOPICS: List = List::of("", &["user", "exchange", "write", "read"]);
 const OF_USER: List = List::of("", &["vhost", "configure", "write", "read"]);
