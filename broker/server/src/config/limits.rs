@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use amphora_protocol::limits::{FRAME_MAX_CEILING, FRAME_MAX_FLOOR};
 use serde::Deserialize;
+use serde_json::to_value;
 
 use super::value::{self, ByteSize, Maximum, MemoryMark};
 
@@ -44,6 +45,22 @@ pub struct Limits {
     pub disk_free_limit: ByteSize,
     /// With more memory than this in use, publishers are blocked.
     pub memory_mark: MemoryMark,
+}
+
+impl Limits {
+    /// What differs from others, as the configuration says it: `channel_max = 50, memory_mark = "2GiB"`.
+    ///
+    /// # Errors
+    /// A value has no form in JSON, which each has.
+    pub fn difference(&self, before: &Self) -> serde_json::Result<String> {
+        let (before, after) = (to_value(before)?, to_value(self)?);
+        let keys = after.as_object().into_iter().flatten();
+        let changed = keys.filter(|(key, value)| before.get(key) != Some(value));
+        let changed: Vec<_> = changed
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect();
+        Ok(changed.join(", "))
+    }
 }
 
 impl Default for Limits {

@@ -170,7 +170,10 @@ impl Reload {
         }
         if let Some(limits) = limits {
             self.apply.0.set_limits(&limits);
-            tracing::info!(?limits, "changed the limits");
+            match limits.difference(&self.in_force.limits) {
+                Ok(limits) => tracing::info!(%limits, "changed the limits"),
+                Err(error) => tracing::error!(%error, "changed the limits, and cannot say how"),
+            }
             self.in_force.limits = limits;
         }
         if let Some(certificates) = tls {

@@ -388,8 +388,11 @@ fn limits_and_certificates_are_taken_in_force() -> anyhow::Result<()> {
     setup.write("amphora.toml", &config("1GiB"))?;
     let (mut reload, told) = setup.start()?;
     assert_eq!(told, [""; 0]);
-    setup.write("amphora.toml", &config("2GiB"))?;
-    reload.round();
+    let changed = config("2GiB") + "channel_max = 50\n";
+    setup.write("amphora.toml", &changed)?;
+    let log = logged(|| reload.round());
+    let expected = r#"changed the limits limits=channel_max = 50, memory_mark = "2GiB""#;
+    assert!(log.contains(expected), "{log}");
     assert_eq!(setup.broker.take(), ["memory 2GiB"]);
     setup.replace("cert.pem", "two")?;
     reload.round();
