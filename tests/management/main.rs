@@ -11,6 +11,7 @@ mod columns;
 mod commands;
 mod definitions;
 mod delayed;
+mod documented;
 mod history;
 mod limits_http;
 mod messages;

@@ -184,6 +184,24 @@ fn the_user_of_a_message_is_who_publishes_it() -> anyhow::Result<()> {
 }
 
 #[test]
+fn an_impersonator_publishes_for_others() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    let all = json!({ "configure": ".*", "write": ".*", "read": ".*" });
+    let forged = message("k", &json!({ "user_id": "someone" }), "");
+    for (tags, status) in [("management", 400), ("management,impersonator", 200)] {
+        let user = json!({ "password": "secret", "tags": tags });
+        api.run("PUT", "/users/shop", &user)?;
+        api.run("PUT", "/permissions/%2F/shop", &all)?;
+        // shop:secret
+        let shop = Api::with_login(&broker, "Basic c2hvcDpzZWNyZXQ=")?;
+        let (answered, answer) = shop.call("POST", "/exchanges/%2F/amq.direct/publish", &forged)?;
+        assert_eq!(answered, status, "{tags}: {answer}");
+    }
+    Ok(())
+}
+
+#[test]
 fn an_expiration_is_a_number() -> anyhow::Result<()> {
     let odd = message("k", &json!({ "expiration": "soon" }), "");
     check(

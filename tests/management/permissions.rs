@@ -270,6 +270,7 @@ pub(crate) fn prepare(api: &Api) -> anyhow::Result<()> {
     }
     let bound = json!({ "routing_key": "bound" });
     api.run("POST", "/bindings/v/e/x/q/q", &bound)?;
+    api.run("POST", "/bindings/v/e/x/e/y", &bound)?;
     Ok(())
 }
 

@@ -13,9 +13,9 @@ use crate::permissions::{Needed, inventory, permit, prepare};
 const SHOP: &str = "Basic c2hvcDpzZWNyZXQ=";
 
 /// An operation, and what it needs.
-struct Operation {
-    method: &'static str,
-    path: &'static str,
+pub(crate) struct Operation {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
     body: &'static str,
     needs: &'static [Needed],
 }
@@ -37,7 +37,7 @@ const fn operation(
 const MESSAGE: &str =
     r#"{"routing_key": "bound", "payload": "", "payload_encoding": "string", "properties": {}}"#;
 
-const OPERATIONS: [Operation; 30] = [
+pub(crate) const OPERATIONS: [Operation; 35] = [
     operation(
         "PUT",
         "/queues/v/new",
@@ -120,6 +120,12 @@ const OPERATIONS: [Operation; 30] = [
         &[("write", "exchange", "y"), ("read", "exchange", "x")],
     ),
     operation(
+        "DELETE",
+        "/bindings/v/e/x/e/y/bound",
+        "",
+        &[("write", "exchange", "y"), ("read", "exchange", "x")],
+    ),
+    operation(
         "POST",
         "/exchanges/v/x/publish",
         MESSAGE,
@@ -185,7 +191,11 @@ const OPERATIONS: [Operation; 30] = [
     operation("GET", "/exchanges/v/x", "", &[]),
     operation("GET", "/bindings/v", "", &[]),
     operation("GET", "/consumers/v", "", &[]),
+    operation("GET", "/queues/v", "", &[]),
     operation("GET", "/queues/v/q/unacked", "", &[]),
+    operation("GET", "/queues/v/q/bindings", "", &[]),
+    operation("GET", "/exchanges/v/x/bindings/source", "", &[]),
+    operation("GET", "/bindings/v/e/x/q/q/bound", "", &[]),
     operation("GET", "/vhosts/v/connections", "", &[]),
 ];
 
