@@ -27,7 +27,6 @@ impl<C> Stream<C> {
             self.taken,
             self.paused,
             self.retention.active.min(self.taken),
-            &self.tracking,
         );
         if state != self.state {
             self.state = state.clone();
@@ -37,6 +36,10 @@ impl<C> Stream<C> {
                 data: state,
             });
         }
+        let queue = self.id;
+        let unstored = self.tracking.take_unstored();
+        let settle = |(part, data)| Write::Settle { queue, part, data };
+        group.writes.extend(unstored.map(settle));
         true
     }
 
@@ -86,10 +89,10 @@ impl<C> Stream<C> {
             self.drop_chunk(0);
         }
         self.remove_obsolete(group);
-        group.writes.push(Write::Forget {
-            queue: self.id,
-            part: Part::WHOLE,
-        });
+        let queue = self.id;
+        let parts = self.tracking.parts().chain([Part::WHOLE]);
+        let forget = |part| Write::Forget { queue, part };
+        group.writes.extend(parts.map(forget));
     }
 
     /// Takes back a chunk that was read. Dispatch is due afterwards.

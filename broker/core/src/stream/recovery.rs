@@ -10,6 +10,7 @@ use crate::store::{Part, RecordRef, RecoveredQueue};
 use super::Stream;
 use super::chunk::Chunk;
 use super::state::State;
+use super::tracking::Tracking;
 
 /// Builds the stream; messages stay in the store until somebody reads them. Costs work in proportion to the records.
 ///
@@ -28,6 +29,9 @@ pub fn recover<C>(
             .map_err(|Malformed(reason)| error(format!("the state is damaged: {reason}")))?,
         None => State::default(),
     };
+    let parts = Tracking::recover(&settlement);
+    let parts =
+        parts.map_err(|Malformed(reason)| error(format!("the state is damaged: {reason}")))?;
     let mut stream = Stream::new(queue, arguments);
     let bytes = recovered.records.iter().map(RecordRef::bytes_read).sum();
     let segment_bytes = stream.retention.segment_bytes(bytes);
@@ -54,7 +58,7 @@ pub fn recover<C>(
     (stream.taken, stream.durable) = (stream.tail, stream.tail);
     stream.paused = state.paused;
     stream.retention.active = state.active;
-    stream.tracking = state.tracking;
+    stream.tracking = state.tracking.unwrap_or(parts);
     stream.state = stored.unwrap_or_default();
     Ok(stream)
 }

@@ -48,9 +48,11 @@ struct World {
     durable: Position,
     consumers: Vec<Expecting>,
     tracked: HashMap<ConsumerTag, Position>,
+    /// What was tracked with the last commit.
+    stored_tracked: HashMap<ConsumerTag, Position>,
     records: Records,
     disk: BTreeMap<RecordId, (RecordRef, Bytes)>,
-    state: Option<Bytes>,
+    state: BTreeMap<Part, Bytes>,
     next_tag: u64,
 }
 
@@ -67,9 +69,10 @@ impl World {
             durable: 0,
             consumers: Vec::new(),
             tracked: HashMap::new(),
+            stored_tracked: HashMap::new(),
             records: Records::starting_at(0),
             disk: BTreeMap::new(),
-            state: None,
+            state: BTreeMap::new(),
             next_tag: 0,
         }
     }
@@ -114,11 +117,14 @@ impl World {
                 Write::Remove { record, .. } => {
                     assert!(self.disk.remove(&record.id).is_some(), "{record:?}");
                 }
-                Write::Settle { data, .. } => self.state = Some(data),
+                Write::Settle { part, data, .. } => {
+                    self.state.insert(part, data);
+                }
                 _ => unreachable!(),
             }
         }
         self.stream.committed();
+        self.stored_tracked.clone_from(&self.tracked);
         self.durable = self.published.len() as u64;
     }
 
@@ -131,19 +137,17 @@ impl World {
         let recovered = RecoveredQueue {
             queue: QueueId(1),
             records,
-            settlement: (self.state.iter())
-                .map(|state| (Part::WHOLE, state.clone()))
-                .collect(),
+            settlement: self.state.clone(),
         };
         self.consumers.clear();
         self.connections = Connections::default();
         self.stream = recover(recovered, &self.arguments).expect("well-formed");
         self.stream.tell_time(self.now);
         // What was tracked and not committed is forgotten.
+        self.tracked.clone_from(&self.stored_tracked);
         let tracked = self.stream.tracked();
-        self.tracked = tracked
-            .map(|(tag, next)| (ConsumerTag::new(tag).expect("short"), next))
-            .collect();
+        let tracked = tracked.map(|(tag, next)| (ConsumerTag::new(tag).expect("short"), next));
+        assert_eq!(tracked.collect::<HashMap<_, _>>(), self.tracked);
         assert_eq!(self.stream.tail, self.durable);
     }
 
