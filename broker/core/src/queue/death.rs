@@ -87,7 +87,10 @@ pub(super) struct Deaths {
     dying: VecDeque<Position>,
     /// The first so many were tried, and could not be published.
     held_up: usize,
-    reasons: BTreeMap<Position, DeathReason>,
+    /// Why, and how many bytes the body has.
+    reasons: BTreeMap<Position, (DeathReason, u64)>,
+    /// The bodies of all that are dying, in bytes.
+    pub(super) bytes: u64,
 }
 
 impl Deaths {
@@ -96,14 +99,16 @@ impl Deaths {
         self.lasting = arguments.keeps_dead_letters();
     }
 
-    pub(super) fn add(&mut self, position: Position, reason: DeathReason) {
+    /// A message with a body of `bytes` is dying.
+    pub(super) fn add(&mut self, position: Position, reason: DeathReason, bytes: u64) {
         self.dying.push_back(position);
-        self.reasons.insert(position, reason);
+        self.reasons.insert(position, (reason, bytes));
+        self.bytes += bytes;
     }
 
     /// Why the message is dying, if it is.
     pub(super) fn reason(&self, position: Position) -> Option<DeathReason> {
-        self.reasons.get(&position).copied()
+        self.reasons.get(&position).map(|&(reason, _)| reason)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -122,8 +127,12 @@ impl Deaths {
         let held_up = self.dying.iter().take(self.held_up);
         self.held_up = held_up.filter(|at| !positions.contains(at)).count();
         self.dying.retain(|position| !positions.contains(position));
-        self.reasons
-            .retain(|position, _| !positions.contains(position));
+        let bytes = &mut self.bytes;
+        self.reasons.retain(|position, &mut (_, body)| {
+            let stays = !positions.contains(position);
+            *bytes -= if stays { 0 } else { body };
+            stays
+        });
         (before - self.dying.len()) as u64
     }
 }
@@ -191,7 +200,8 @@ impl<C> Queue<C> {
             match burial {
                 Burial::Done => {
                     deaths.dying.remove(deaths.held_up);
-                    deaths.reasons.remove(&position);
+                    let body = deaths.reasons.remove(&position).map(|(_, bytes)| bytes);
+                    deaths.bytes -= body.unwrap_or(0);
                     self.forget_attempts(position);
                     self.log.settle(position);
                     self.counters.dead_lettered += 1;
@@ -232,7 +242,8 @@ impl<C> Queue<C> {
         };
         *counter += 1;
         if self.deaths.wanted {
-            self.deaths.add(position, reason);
+            let bytes = self.log.body_len(position);
+            self.deaths.add(position, reason, bytes);
             self.log.note_changed(position);
         } else {
             self.forget_attempts(position);

@@ -1,6 +1,6 @@
 //! How long a queue may become, and what gives way when it is longer: `x-max-length`, `x-max-length-bytes`, `x-overflow`.
 //!
-//! Only what is ready counts, as in RabbitMQ.
+//! Only what is ready counts, as in RabbitMQ. A queue that refuses messages also counts what it keeps to itself for now.
 
 use crate::queue_arguments::{Overflow, QueueArguments};
 
@@ -53,15 +53,17 @@ impl<C> Queue<C> {
         let left = |limit: Option<u64>, used: u64| {
             limit.map_or(u64::MAX, |limit| limit.saturating_sub(used))
         };
-        // They stay until they can be published, and publishers must not fill the queue with more of their kind.
-        let kept = if self.deaths.lasting {
-            self.deaths.count() as u64
-        } else {
-            0
-        };
+        // What waits for its next attempt is ready again some day. Publishers must not fill the queue with more of its kind meanwhile.
+        let mut messages = self.ready + self.returns.due.len() as u64;
+        let mut bytes = self.ready_bytes + self.returns.due_bytes;
+        if self.deaths.lasting {
+            // They stay until they can be published.
+            messages += self.deaths.count() as u64;
+            bytes += self.deaths.bytes;
+        }
         Space {
-            messages: left(self.limits.length, self.ready + kept),
-            bytes: left(self.limits.bytes, self.ready_bytes),
+            messages: left(self.limits.length, messages),
+            bytes: left(self.limits.bytes, bytes),
         }
     }
 

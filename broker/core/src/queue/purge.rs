@@ -49,7 +49,8 @@ impl<C> Queue<C> {
 
     /// Settles those that wait.
     fn purge_delayed(&mut self) {
-        for (_, position) in std::mem::take(&mut self.returns.due) {
+        self.returns.due_bytes = 0;
+        for (_, position) in std::mem::take(&mut self.returns.due).into_keys() {
             self.log.settle(position);
         }
     }

@@ -89,10 +89,11 @@ impl<C> Queue<C> {
             if mark.attempts.acquired > 0 {
                 // What is dying may have waited once, and does no more.
                 let waits = mark.dying.is_none() && mark.attempts.due > 0;
-                self.returns.recover(position, mark.attempts, waits);
+                self.returns
+                    .recover(position, mark.attempts, waits.then_some(mark.bytes));
             }
             if let Some(reason) = mark.dying {
-                self.deaths.add(position, reason);
+                self.deaths.add(position, reason, mark.bytes.into());
             }
             if mark.is_aside() {
                 self.ready = self.ready.saturating_sub(1);

@@ -2,7 +2,7 @@
 //!
 //! A queue with a delivery limit or retries counts for each message how often it came back; others pay a branch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::queue_arguments::{
     DelayedRetry, DelayedRetryType, QueueArguments, QueueType, Retry, RetryOn,
@@ -51,8 +51,10 @@ pub(super) struct Returns {
     forgiving: bool,
     counting: bool,
     pub(super) attempts: BTreeMap<Position, Attempts>,
-    /// Those that wait for their time, by time. They are ready for nobody.
-    pub(super) due: BTreeSet<(u64, Position)>,
+    /// Those that wait for their time, by time, and the lengths of their bodies. They are ready for nobody.
+    pub(super) due: BTreeMap<(u64, Position), u32>,
+    /// The bodies of all that wait, in bytes.
+    pub(super) due_bytes: u64,
 }
 
 impl Returns {
@@ -68,17 +70,23 @@ impl Returns {
     }
 
     /// Takes over what was counted for a message before a restart. One that may have waited then waits until [`Queue::wake`].
-    pub(super) fn recover(&mut self, position: Position, attempts: Attempts, waits: bool) {
+    /// `waits` is the length of its body.
+    pub(super) fn recover(&mut self, position: Position, attempts: Attempts, waits: Option<u32>) {
         self.attempts.insert(position, attempts);
-        if waits {
-            self.due.insert((attempts.due, position));
+        if let Some(bytes) = waits {
+            self.wait(attempts.due, position, bytes);
         }
+    }
+
+    fn wait(&mut self, due: u64, position: Position, bytes: u32) {
+        self.due.insert((due, position), bytes);
+        self.due_bytes += u64::from(bytes);
     }
 
     /// Whether the message waits for its time.
     pub(super) fn waits(&self, position: Position) -> bool {
         let attempts = self.attempts.get(&position);
-        attempts.is_some_and(|attempts| self.due.contains(&(attempts.due, position)))
+        attempts.is_some_and(|attempts| self.due.contains_key(&(attempts.due, position)))
     }
 
     /// Whether messages may wait for their next attempt.
@@ -101,7 +109,7 @@ impl Returns {
 
     /// When the first of those that wait is due.
     pub(super) fn deadline(&self) -> Option<u64> {
-        self.due.first().map(|&(at, _)| at)
+        self.due.first_key_value().map(|(&(at, _), _)| at)
     }
 
     /// Counts a return. Nothing is said if the message has failed too often.
@@ -140,8 +148,12 @@ impl Returns {
     /// How many of those that wait are in a stretch of the log that is lost; they are forgotten.
     pub(super) fn forget(&mut self, positions: &std::ops::Range<Position>) -> u64 {
         let before = self.due.len();
-        self.due
-            .retain(|(_, position)| !positions.contains(position));
+        let bytes = &mut self.due_bytes;
+        self.due.retain(|(_, position), &mut body| {
+            let stays = !positions.contains(position);
+            *bytes -= if stays { 0 } else { u64::from(body) };
+            stays
+        });
         self.attempts
             .retain(|position, _| !positions.contains(position));
         (before - self.due.len()) as u64
@@ -234,10 +246,11 @@ impl<C> Queue<C> {
     pub fn wake(&mut self) -> bool {
         let mut woken = 0;
         while woken < WOKEN_MAX
-            && let Some(&(at, position)) = self.returns.due.first()
-            && at <= self.expiry.now
+            && let Some(entry) = self.returns.due.first_entry()
+            && entry.key().0 <= self.expiry.now
         {
-            self.returns.due.pop_first();
+            let ((_, position), bytes) = entry.remove_entry();
+            self.returns.due_bytes -= u64::from(bytes);
             self.ready_again(position);
             woken += 1;
         }
@@ -263,7 +276,8 @@ impl<C> Queue<C> {
             None => return self.die(position, DeathReason::DeliveryLimit),
             Some(0) => self.ready_again(position),
             Some(due) => {
-                self.returns.due.insert((due, position));
+                let bytes = u32::try_from(self.log.body_len(position)).unwrap_or(u32::MAX);
+                self.returns.wait(due, position, bytes);
             }
         }
         Effects {

@@ -154,7 +154,7 @@ impl World {
         let (persistent_count, persistent_bytes) = sum(&|_, known| known.persistent);
         // What is on its way to the dead-letter exchange, or waits for its next attempt, is held by the queue.
         let aside = |at: &Position| {
-            let waits = self.queue.returns.due.iter().any(|(_, waits)| waits == at);
+            let waits = self.queue.returns.due.keys().any(|(_, waits)| waits == at);
             held.contains(at) || self.dying.contains(at) || waits
         };
         let contents = self.queue.contents();

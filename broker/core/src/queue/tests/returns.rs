@@ -104,18 +104,18 @@ impl World {
         let left = |limit: Option<u64>, used: u64| {
             limit.map_or(u64::MAX, |limit| limit.saturating_sub(used))
         };
-        let kept = if arguments.keeps_dead_letters() {
-            self.dying.len() as u64
-        } else {
-            0
+        let held = self.all_held();
+        let counts = |position: &Position| {
+            let dying = self.dying.contains(position);
+            !held.contains(position) && (!dying || arguments.keeps_dead_letters())
         };
-        let ready = self.queue.ready_count();
+        let counted = self.live.iter().filter(|(position, _)| counts(position));
+        let (count, bytes) = counted.fold((0, 0), |(count, bytes), (_, known)| {
+            (count + 1, bytes + known.size)
+        });
         Space {
-            messages: left(arguments.max_length, ready + kept),
-            bytes: left(
-                arguments.max_length_bytes,
-                self.queue.contents().ready_bytes,
-            ),
+            messages: left(arguments.max_length, count),
+            bytes: left(arguments.max_length_bytes, bytes),
         }
     }
 
@@ -304,7 +304,7 @@ impl World {
             .queue
             .returns
             .due
-            .iter()
+            .keys()
             .map(|entry| (entry, self.attempts.get(&entry.1)))
         {
             assert_eq!(
