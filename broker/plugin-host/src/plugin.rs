@@ -297,15 +297,18 @@ impl Plugin {
         let (last_error, previous) = (notes.last_error.clone(), notes.previous.clone());
         drop(notes);
         let (kv_entries, kv_bytes) = self.shared.kv.size();
+        let kept = version
+            .as_ref()
+            .map_or(0, |version| version.verdicts.bytes() as u64);
         let (metrics, metrics_dropped) = self.shared.metrics.snapshot();
         Snapshot {
             name: self.name.to_string(),
             state,
-            version: version.map(|version| version.snapshot()),
+            version: version.as_ref().map(|version| version.snapshot()),
             previous,
             last_error,
             counters: self.counters.snapshot(),
-            memory: self.usage.memory.load(Ordering::Relaxed),
+            memory: self.usage.memory.load(Ordering::Relaxed) + kept,
             instances: self.usage.instances.load(Ordering::Relaxed),
             exchanges,
             kv_entries,

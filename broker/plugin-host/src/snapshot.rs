@@ -24,7 +24,7 @@ pub struct Snapshot {
     pub last_error: Option<LastError>,
     /// What was counted since the host began, over all versions.
     pub counters: CounterSnapshot,
-    /// Bytes of linear memory of all instances.
+    /// Bytes of linear memory of all instances, and of a transform's answers that are kept.
     pub memory: u64,
     /// Instances: one for each thread that uses the plugin.
     pub instances: u64,
