@@ -2,6 +2,7 @@
 
 mod agreement;
 mod beside;
+mod both;
 mod built;
 mod channel;
 mod commands;

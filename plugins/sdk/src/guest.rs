@@ -146,24 +146,8 @@ macro_rules! export_exchange {
     ($exchange:ty) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            ::std::thread_local! {
-                static STATE: $crate::guest::ExchangeState<$exchange> = ::core::default::Default::default();
-            }
-
-            struct Home;
-
-            impl $crate::guest::ExchangeHome for Home {
-                type Exchange = $exchange;
-
-                fn state() -> &'static ::std::thread::LocalKey<$crate::guest::ExchangeState<$exchange>> {
-                    &STATE
-                }
-            }
-
-            type Guest = $crate::guest::ExchangeGuest<Home>;
-
-            $crate::bindings::plugin::export!(Guest with_types_in $crate::bindings::plugin);
-            $crate::bindings::exchange::export!(Guest with_types_in $crate::bindings::exchange);
+            $crate::__exchange_guest!($exchange);
+    $crate::bindings::plugin::export!(ExchangeGuest with_types_in $crate::bindings::plugin);
         };
     };
 }
@@ -175,24 +159,70 @@ macro_rules! export_transform {
     ($transform:ty) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            ::std::thread_local! {
-                static STATE: $crate::guest::TransformState<$transform> = ::core::default::Default::default();
-            }
-
-            struct Home;
-
-            impl $crate::guest::TransformHome for Home {
-                type Transform = $transform;
-
-                fn state() -> &'static ::std::thread::LocalKey<$crate::guest::TransformState<$transform>> {
-                    &STATE
-                }
-            }
-
-            type Guest = $crate::guest::TransformGuest<Home>;
-
-            $crate::bindings::plugin::export!(Guest with_types_in $crate::bindings::plugin);
-            $crate::bindings::transform::export!(Guest with_types_in $crate::bindings::transform);
+            $crate::__transform_guest!($transform);
+            $crate::bindings::plugin::export!(TransformGuest with_types_in $crate::bindings::plugin);
         };
+    };
+}
+
+/// Makes the exports of a component that is both a type of exchange and a transform, in place of the macros for one of them. The component is
+/// described by the exchange, whose needs have to include those of the transform. Natively it makes nothing.
+#[macro_export]
+macro_rules! export_exchange_and_transform {
+    ($exchange:ty, $transform:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            $crate::__exchange_guest!($exchange);
+            $crate::__transform_guest!($transform);
+    $crate::bindings::plugin::export!(ExchangeGuest with_types_in $crate::bindings::plugin);
+        };
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __exchange_guest {
+    ($exchange:ty) => {
+        ::std::thread_local! {
+            static EXCHANGES: $crate::guest::ExchangeState<$exchange> = ::core::default::Default::default();
+        }
+
+        struct ExchangeHome;
+
+        impl $crate::guest::ExchangeHome for ExchangeHome {
+            type Exchange = $exchange;
+
+            fn state() -> &'static ::std::thread::LocalKey<$crate::guest::ExchangeState<$exchange>> {
+                &EXCHANGES
+            }
+        }
+
+        type ExchangeGuest = $crate::guest::ExchangeGuest<ExchangeHome>;
+
+        $crate::bindings::exchange::export!(ExchangeGuest with_types_in $crate::bindings::exchange);
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __transform_guest {
+    ($transform:ty) => {
+        ::std::thread_local! {
+            static TRANSFORM: $crate::guest::TransformState<$transform> = ::core::default::Default::default();
+        }
+
+        struct TransformHome;
+
+        impl $crate::guest::TransformHome for TransformHome {
+            type Transform = $transform;
+
+            fn state() -> &'static ::std::thread::LocalKey<$crate::guest::TransformState<$transform>> {
+                &TRANSFORM
+            }
+        }
+
+        type TransformGuest = $crate::guest::TransformGuest<TransformHome>;
+
+        $crate::bindings::transform::export!(TransformGuest with_types_in $crate::bindings::transform);
     };
 }

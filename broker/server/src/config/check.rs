@@ -124,13 +124,6 @@ impl Config {
                 let text = format!("there is no plugin {:?}; {hint}", attachment.plugin);
                 return refuse("plugin", text);
             };
-            if plugin.exchange_type.is_some() {
-                let text = format!(
-                    "plugin {:?} supplies an exchange type; only transforms are attached",
-                    plugin.name
-                );
-                return refuse("plugin", text);
-            }
             if let Err(problem) = attachment.check(plugin) {
                 return refuse(problem.key, problem.text.to_owned());
             }

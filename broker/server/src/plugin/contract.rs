@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 /// The files of the package `amphora:plugin`.
 pub(super) const FILES: [(&str, &str); 6] = [
@@ -27,10 +27,11 @@ pub(super) const GRANTS: [&str; 7] = [
 ];
 
 /// The worlds that a plugin's own can begin with.
-pub(super) const WORLDS: [&str; 3] = [
+pub(super) const WORLDS: [&str; 4] = [
     "exchange-plugin",
     "exchange-plugin-typed",
     "transform-plugin",
+    "exchange-transform-plugin",
 ];
 
 /// The name of the world that [`lay_out`] writes: bindings are named after it.
@@ -80,8 +81,27 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
             continue;
         };
         if file.extension().is_some_and(|extension| extension == "wit") {
+            check_package(&file)?;
             fs::copy(&file, to.join(name)).with_context(|| file.display().to_string())?;
         }
+    }
+    Ok(())
+}
+
+/// Refuses a file of another version of the contract: its worlds and interfaces would not be found, and nothing would say why.
+fn check_package(file: &Path) -> anyhow::Result<()> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let mut packages = text.lines().filter_map(|line| {
+        let package = line.trim().strip_prefix("package ")?;
+        Some(package.trim_end_matches(';').trim())
+    });
+    let package = packages.find(|package| package.starts_with("amphora:plugin@"));
+    if let Some(package) = package {
+        ensure!(
+            package == PACKAGE,
+            "{} is of {package}, and this program builds plugins for {PACKAGE}; take the folder `wit` that comes with it",
+            file.display()
+        );
     }
     Ok(())
 }
@@ -162,5 +182,13 @@ mod tests {
             .map(|entry| entry.unwrap().file_name())
             .collect();
         assert_eq!(copied, ["a.wit"]);
+
+        fs::write(own.join("a.wit"), "package amphora:plugin@0.2.0;\n").unwrap();
+        let refused = lay_out(&wit, &own, "exchange-plugin", &[]).unwrap_err();
+        let told = refused.to_string();
+        assert!(
+            told.ends_with("a.wit is of amphora:plugin@0.2.0, and this program builds plugins for amphora:plugin@0.1.0; take the folder `wit` that comes with it"),
+            "{told}"
+        );
     }
 }

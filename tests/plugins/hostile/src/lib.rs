@@ -3,10 +3,14 @@
 use std::hint::black_box;
 
 use amphora_sdk::exchange::{Answer, Binding, BindingId, Bindings, Declaration, Exchange, Message};
+use amphora_sdk::transform::{self, Transform, Verdict};
 use amphora_sdk::{Description, Needs, config, log};
 
 /// Numbers in an enormous answer: 64 MiB.
 const ENORMOUS: usize = 16 << 20;
+
+/// How often the bindings are named: 4 MiB for one message, so that a whole batch has no room in the memory and fails.
+const REPEATED: usize = 1 << 20;
 
 /// Turns of a loop that takes some tenths of a second.
 const SLOW_START: u64 = 200_000_000;
@@ -76,6 +80,12 @@ impl Exchange for Hostile {
                     answer.to(*id);
                 }
             }
+            "repeated ids" => {
+                let ids = || bindings.iter().map(|(id, ())| id);
+                for _ in 0..REPEATED {
+                    ids().for_each(|id| answer.to(id));
+                }
+            }
             "log" => {
                 for line in 0..1000 {
                     log::info!("line {line}");
@@ -113,4 +123,26 @@ fn deeper(depth: u64) -> u64 {
     deeper(depth + 1) + here[63]
 }
 
-amphora_sdk::export_exchange!(Hostile);
+/// A transform in the same component, which rejects what has the routing key `stop`.
+#[derive(Debug)]
+pub struct Stop;
+
+impl Transform for Stop {
+    fn configure() -> Result<Self, String> {
+        Ok(Self)
+    }
+
+    fn describe(&self) -> Description {
+        Hostile::describe()
+    }
+
+    fn apply(&mut self, message: &transform::Message, _: Option<&str>) -> Verdict {
+        if message.routing_key == "stop" {
+            Verdict::Reject("as it was told".to_owned())
+        } else {
+            Verdict::Pass
+        }
+    }
+}
+
+amphora_sdk::export_exchange_and_transform!(Hostile, Stop);
