@@ -21,6 +21,11 @@ impl Ids {
         &self.sorted
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
     /// Changes what is there. What is to be removed is in order.
     pub(crate) fn change(&mut self, add: impl Iterator<Item = u32>, remove: &[u32]) {
         if !remove.is_empty() {

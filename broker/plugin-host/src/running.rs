@@ -237,7 +237,7 @@ pub(crate) fn lowered(id: u32, binding: &amphora_core::binding::Binding) -> type
     }
 }
 
-/// Appends `[n, id * n]` for each message.
+/// Appends `[n, id * n]` for each message. Answers to parts of a batch add up, so nothing is taken that is more than the bindings.
 fn copy_flat(
     numbers: &[u32],
     messages: usize,
@@ -245,6 +245,7 @@ fn copy_flat(
     answer: &mut Vec<u32>,
 ) -> Result<(), String> {
     let mut rest = numbers;
+    let mut is_short = true;
     for index in 0..messages {
         let Some((count, others)) = rest.split_first() else {
             return Err(format!(
@@ -258,6 +259,7 @@ fn copy_flat(
             ));
         };
         check(named, index, ids)?;
+        is_short &= named.len() <= ids.len();
         rest = others;
     }
     if !rest.is_empty() {
@@ -266,7 +268,18 @@ fn copy_flat(
             rest.len()
         ));
     }
-    answer.extend_from_slice(numbers);
+    if is_short {
+        answer.extend_from_slice(numbers);
+        return Ok(());
+    }
+    let mut rest = numbers;
+    while let Some((count, others)) = rest.split_first() {
+        let Some((named, others)) = others.split_at_checked(*count as usize) else {
+            return Ok(());
+        };
+        append(named, ids, answer)?;
+        rest = others;
+    }
     Ok(())
 }
 
@@ -284,11 +297,25 @@ fn copy_lists(
     }
     for (index, list) in lists.iter().enumerate() {
         check(list, index, ids)?;
-        let count = u32::try_from(list.len()).map_err(|_| "a list is too long".to_owned())?;
-        answer.push(count);
-        answer.extend_from_slice(list);
+        append(list, ids, answer)?;
     }
     Ok(())
+}
+
+/// Appends the number of ids, and the ids. If they are more than the bindings, some are there again, and count once.
+fn append(named: &[u32], ids: &Ids, answer: &mut Vec<u32>) -> Result<(), String> {
+    let mut push = |named: &[u32]| -> Result<(), String> {
+        let count = u32::try_from(named.len()).map_err(|_| "a list is too long".to_owned())?;
+        answer.push(count);
+        answer.extend_from_slice(named);
+        Ok(())
+    };
+    if named.len() <= ids.len() {
+        return push(named);
+    }
+    let mut seen: HashSet<u32, RandomState> = HashSet::default();
+    let once = named.iter().copied().filter(|id| seen.insert(*id));
+    push(&once.collect::<Vec<u32>>())
 }
 
 #[inline]
@@ -323,6 +350,18 @@ mod tests {
         let lists = [vec![3], vec![], vec![9, 9]];
         assert_eq!(copy_lists(&lists, 3, &ids(), &mut answer), Ok(()));
         assert_eq!(answer, [7, 1, 3, 0, 2, 9, 9]);
+    }
+
+    #[test]
+    fn ids_that_are_more_than_the_bindings_count_once() {
+        assert_eq!(
+            flat(&[1, 3, 5, 9, 9, 4, 9, 4, 2, 4, 4], 3),
+            Ok(vec![1, 3, 2, 9, 4, 2, 4, 4])
+        );
+        let mut answer = Vec::new();
+        let lists = [vec![4; 1000], vec![3, 3]];
+        assert_eq!(copy_lists(&lists, 2, &ids(), &mut answer), Ok(()));
+        assert_eq!(answer, [1, 4, 2, 3, 3]);
     }
 
     #[test]
