@@ -4,6 +4,7 @@ mod edit;
 mod place;
 mod settings;
 mod source;
+mod twice;
 
 use amphora_sdk::transform::{Message, Replacement, Transform, Verdict};
 use amphora_sdk::{Description, Needs, log};
@@ -43,7 +44,8 @@ impl Transform for JsonEdit {
         for edit in &self.settings.edits {
             changed |= edit.apply(&mut body, message);
         }
-        if changed {
+        // Not every reader takes the field that the edits saw, so only that one goes on.
+        if changed || twice::has_names_twice(&message.body, &body) {
             Replacement::new().body(body.to_string()).into()
         } else {
             Verdict::Pass

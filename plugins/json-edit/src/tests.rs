@@ -57,6 +57,18 @@ fn a_message_without_the_place_passes_byte_for_byte() {
 }
 
 #[test]
+fn what_a_name_hides_that_is_there_twice_does_not_go_on() {
+    let edits = r#"[{"at": "/items/*/internal", "action": "remove"}]"#;
+    let hidden = r#"{"items": [{"internal": "SECRET"}], "items": []}"#;
+    assert_eq!(body(edits, hidden).as_deref(), Some(r#"{"items":[]}"#));
+    let elsewhere = r#"{"a": [{"b": 1, "b": 2}]}"#;
+    assert_eq!(
+        body(edits, elsewhere).as_deref(),
+        Some(r#"{"a":[{"b":2}]}"#)
+    );
+}
+
+#[test]
 fn what_is_redacted_is_replaced_only_where_it_is() {
     let edits =
         r#"[{"at": "/a", "action": "redact"}, {"at": "/b", "action": "redact", "with": null}]"#;
