@@ -111,6 +111,13 @@ fn exchanges_of_a_type_that_does_not_load_any_more_count_too() -> anyhow::Result
     std::fs::write(&kept, b"damaged")?;
     broker.restart()?;
     assert_eq!(shown(&broker, "up")?["state"], "failed");
+    let (_, text) = ask(&broker, "PUT", "/exchanges/%2F/another", exchange)?;
+    assert!(
+        text.contains(
+            "unknown exchange type 'x-up': it is supplied by plugin 'up', which is not loaded"
+        ),
+        "{text}"
+    );
     let (status, text) = unload(&broker, "")?;
     assert_eq!(status, 409, "{text}");
     assert!(
@@ -176,6 +183,16 @@ fn what_cannot_be_kept_is_refused_and_the_version_before_stays() -> anyhow::Resu
     broker.kill()?;
     broker.restart()?;
     assert_eq!(hash(&broker)?, before);
+    // What a rollback brings back is known after a restart, too.
+    let previous = shown(&broker, "up")?["previous"].clone();
+    assert_eq!(previous["hash"], after, "{previous}");
+    assert_eq!(previous["size"], second.len());
+    let (_, said) = ctl(&broker, &["show_plugin", "up"])?;
+    let mut lines = said.lines();
+    let line = lines.find(|line| line.contains("Previous version"));
+    ensure!(line.is_some_and(|line| line.contains("0.1.0")), "{said}");
+    ensure!(ask(&broker, "POST", "/plugins/up/rollback", b"")?.0 == 204);
+    assert_eq!(shown(&broker, "up")?["previous"]["hash"], before);
     let left = std::fs::read_dir(&kept)?;
     let names = left.map(|file| Ok(file?.file_name()));
     let mut names: Vec<_> = names.collect::<anyhow::Result<_>>()?;

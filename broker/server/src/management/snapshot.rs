@@ -23,8 +23,8 @@ pub use self::clients::{
 pub use self::delayed::{DelayedId, DelayedPage, DelayedSnapshot};
 pub use self::machine::{AllocatorSnapshot, Distribution, NodeSnapshot, StoreSnapshot};
 pub use self::plugins::{
-    Bucket, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginSource, PluginState,
-    PluginStats, PluginVersion,
+    Bucket, PluginBefore, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginSource,
+    PluginState, PluginStats, PluginVersion,
 };
 pub use self::route::{
     RouteAlternate, RouteAnswer, RouteBinding, RouteExchange, RouteMessage, RouteOutcome,

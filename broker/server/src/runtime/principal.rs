@@ -243,9 +243,17 @@ impl Principal<'_> {
         if !matches!(
             ExchangeType::from_name(exchange_type),
             Some(ExchangeType::Plugin(_))
-        ) || !host.has_exchange_type(exchange_type)
-        {
+        ) {
             return Ok(());
+        }
+        if !host.has_exchange_type(exchange_type) {
+            return match self.vhost.plugins.supplier(exchange_type) {
+                None => Ok(()),
+                Some(plugin) => Err(ChannelException::precondition_failed(format!(
+                    "unknown exchange type '{exchange_type}': it is supplied by plugin '{plugin}', which is not loaded"
+                ))
+                .into()),
+            };
         }
         let checked = host.check_exchange(exchange_type, &self.vhost.name, name, arguments);
         Ok(checked.map_err(|error| refused(&error))?)

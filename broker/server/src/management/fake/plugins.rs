@@ -11,8 +11,8 @@ use super::state::State;
 use crate::config::Plugin;
 use crate::management::backend::{PluginRefusal, PluginReply, Plugins, PutPlugin};
 use crate::management::snapshot::{
-    Bucket, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginSource, PluginState,
-    PluginStats, PluginVersion,
+    Bucket, PluginBefore, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginSource,
+    PluginState, PluginStats, PluginVersion,
 };
 
 type Outcome = Result<(), PluginRefusal>;
@@ -118,11 +118,12 @@ impl Plugins for FakeBroker {
         Box::pin(async move {
             let mut state = self.0.lock();
             let plugin = state.plugins.get_mut(name).ok_or(PluginRefusal::NoPlugin)?;
-            if plugin.previous.is_none() {
+            let Some(previous) = plugin.previous.take() else {
                 let text = format!("plugin '{name}' has no previous version");
                 return Err(PluginRefusal::Conflict(text));
-            }
-            std::mem::swap(&mut plugin.version, &mut plugin.previous);
+            };
+            let version = version_of(&previous.version);
+            plugin.previous = plugin.version.replace(version).map(before);
             Ok(())
         })
     }
@@ -206,11 +207,20 @@ fn new(settings: Plugin, source: PluginSource) -> PluginSnapshot {
 }
 
 fn replace(plugin: &mut PluginSnapshot, version: PluginVersion, source: PluginSource) {
-    plugin.previous = plugin.version.replace(version);
+    plugin.previous = plugin.version.replace(version).map(before);
     plugin.source = source;
     plugin.state = PluginState::Loaded;
     plugin.last_error = None;
     plugin.stats.loads += 1;
+}
+
+fn before(version: PluginVersion) -> PluginBefore {
+    PluginBefore {
+        version: version.version,
+        hash: version.hash,
+        size: version.size,
+        loaded_at: version.loaded_at,
+    }
 }
 
 fn version_of(text: &str) -> PluginVersion {

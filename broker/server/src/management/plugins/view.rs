@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::config;
 use crate::management::caller::Caller;
 use crate::management::snapshot::{
-    Bucket, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginState, PluginVersion,
+    Bucket, PluginBefore, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginState,
 };
 use crate::management::stats;
 
@@ -280,7 +280,7 @@ fn failure(failure: &PluginFailure) -> Failure {
     }
 }
 
-fn previous(version: &PluginVersion) -> Previous {
+fn previous(version: &PluginBefore) -> Previous {
     Previous {
         version: version.version.clone(),
         hash: version.hash.clone(),

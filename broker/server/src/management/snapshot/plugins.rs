@@ -20,7 +20,7 @@ pub struct PluginSnapshot {
     /// The version in force.
     pub version: Option<PluginVersion>,
     /// The version that a rollback puts in force.
-    pub previous: Option<PluginVersion>,
+    pub previous: Option<PluginBefore>,
     /// Why the last load or call failed that did.
     pub last_error: Option<PluginFailure>,
     /// Instances: one for each thread that uses the plugin.
@@ -80,6 +80,19 @@ pub struct PluginVersion {
     pub loaded_at: SystemTime,
     /// What it sees of messages.
     pub needs: Arc<Needs>,
+}
+
+/// A version that was in force before.
+#[derive(Clone, Debug)]
+pub struct PluginBefore {
+    /// Its own version, in its own form.
+    pub version: String,
+    /// The SHA-256 of the component, in hexadecimal digits.
+    pub hash: String,
+    /// The component's length in bytes.
+    pub size: u64,
+    /// When it came into force.
+    pub loaded_at: SystemTime,
 }
 
 /// Why something failed.

@@ -126,15 +126,19 @@ impl Plugins {
         // One whose file somebody has removed cannot come back.
         let previous =
             previous.filter(|previous| previous.path.is_none() && self.upload_path(&name).exists());
-        let upload = Upload { settings, previous };
+        let previous_release = previous.as_ref().and_then(|_| self.release(&name));
+        let upload = Upload {
+            settings,
+            previous,
+            previous_release,
+        };
         let kept = self.put_upload(&upload, &component);
         if known.is_none() && kept.is_err() {
             self.host.forget(&name);
         }
-        let Upload { settings, previous } = upload;
+        let settings = upload.settings.clone();
         if kept.is_ok() {
-            let mut registry = self.registry.write();
-            registry.want(&settings, PluginSource::Upload).previous = previous;
+            self.note_upload(upload);
         }
         let outcome = kept.as_ref().map(|_| ()).map_err(Clone::clone);
         self.note(&settings, PluginSource::Upload, outcome)?;
@@ -188,7 +192,12 @@ impl Plugins {
                 self.roll_back_upload(&previous, known.wanted)
             }
             _ => {
-                self.host.rollback(name).map_err(|error| refusal(&error))?;
+                self.host.rollback(name).map_err(|error| {
+                    if !matches!(error, LoadError::Nothing(_)) {
+                        tracing::error!(plugin = name, %error, "the version before does not come back");
+                    }
+                    refusal(&error)
+                })?;
                 if let Some(known) = self.registry.write().find_mut(name) {
                     known.rolled_back();
                 }

@@ -8,10 +8,10 @@ use amphora_plugin_host::{
 };
 
 use super::Plugins;
-use super::registry::Known;
+use super::registry::{Known, Release};
 use crate::management::snapshot::{
-    Bucket, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginState, PluginStats,
-    PluginVersion,
+    Bucket, PluginBefore, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginState,
+    PluginStats, PluginVersion,
 };
 
 impl Plugins {
@@ -28,6 +28,13 @@ impl Plugins {
         known.map(|known| self.snapshot(known))
     }
 
+    /// The plugin that is to supply a type of exchange.
+    pub(in crate::runtime) fn supplier(&self, exchange_type: &str) -> Option<String> {
+        let registry = self.registry.read();
+        let supplier = registry.named(exchange_type)?;
+        (supplier.exchange_type.as_deref() == Some(exchange_type)).then(|| supplier.name.clone())
+    }
+
     pub(super) fn log_lines(&self, name: &str) -> Vec<PluginLogLine> {
         let lines = self.host.log(name).into_iter();
         lines
@@ -41,6 +48,9 @@ impl Plugins {
 
     fn snapshot(&self, known: Known) -> PluginSnapshot {
         let (settings, source) = (known.settings().clone(), known.source());
+        // As a rollback looks for it.
+        let kept = known.previous.filter(|_| known.wanted.path.is_none());
+        let kept = kept.map(|_| known.previous_release.map(before));
         let hosted = self.host.snapshot(&settings.name);
         let mut stats = hosted
             .as_ref()
@@ -70,6 +80,9 @@ impl Plugins {
         };
         if let Some(hosted) = hosted {
             describe(&mut snapshot, hosted);
+        }
+        if let Some(kept) = kept {
+            snapshot.previous = kept;
         }
         if snapshot.state == PluginState::NotLoaded && snapshot.last_error.is_some() {
             snapshot.state = PluginState::Failed;
@@ -103,7 +116,12 @@ fn describe(snapshot: &mut PluginSnapshot, hosted: Snapshot) {
         State::NotLoaded => PluginState::NotLoaded,
     };
     snapshot.version = hosted.version.map(version);
-    snapshot.previous = hosted.previous.map(version);
+    snapshot.previous = hosted.previous.map(|before| PluginBefore {
+        version: before.version,
+        hash: before.sha256,
+        size: before.size,
+        loaded_at: at(before.loaded_ms),
+    });
     let told = hosted.last_error.map(|error| PluginFailure {
         text: error.text,
         at: at(error.at_ms),
@@ -138,6 +156,15 @@ fn version(version: VersionSnapshot) -> PluginVersion {
         size: version.size,
         loaded_at: at(version.loaded_ms),
         needs: version.needs,
+    }
+}
+
+fn before(release: Release) -> PluginBefore {
+    PluginBefore {
+        version: release.version,
+        hash: release.sha256,
+        size: release.size,
+        loaded_at: at(release.loaded_ms),
     }
 }
 

@@ -38,6 +38,17 @@ pub(super) struct Known {
     pub(super) failure: Option<PluginFailure>,
     /// The settings of the upload before, whose component is kept, too.
     pub(super) previous: Option<Plugin>,
+    /// What that upload was, if it was in force.
+    pub(super) previous_release: Option<Release>,
+}
+
+/// What a version of an uploaded plugin was while it was in force, for listings after a restart.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(super) struct Release {
+    pub(super) version: String,
+    pub(super) sha256: String,
+    pub(super) size: u64,
+    pub(super) loaded_ms: u64,
 }
 
 /// The settings with which a component was loaded, and where it came from.
@@ -53,6 +64,8 @@ pub(crate) struct Upload {
     pub(super) settings: Plugin,
     /// Those of the upload before, which a rollback brings back.
     pub(super) previous: Option<Plugin>,
+    #[serde(default)]
+    pub(super) previous_release: Option<Release>,
 }
 
 impl Known {
@@ -64,6 +77,7 @@ impl Known {
             before: None,
             failure: None,
             previous: None,
+            previous_release: None,
         }
     }
 

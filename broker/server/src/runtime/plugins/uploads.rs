@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Plugins;
 use super::commands::read;
-use super::registry::{Known, Upload, remember};
+use super::registry::{Known, Release, Upload, remember};
 use crate::config::Plugin;
 use crate::management::backend::PluginRefusal;
 use crate::management::snapshot::PluginSource;
@@ -14,7 +14,12 @@ impl Plugins {
     /// Loads what was uploaded earlier. One that does not load is told in the log, and is in the list with its reason.
     pub(crate) fn load_uploads(&self, uploads: Vec<Upload>) {
         let _changing = self.changing.lock();
-        for Upload { settings, previous } in uploads {
+        for upload in uploads {
+            let Upload {
+                settings,
+                previous,
+                previous_release,
+            } = upload;
             // The configuration has taken the name over.
             if self.registry.read().find(&settings.name).is_some() {
                 tracing::warn!(plugin = %settings.name, "the uploaded plugin gives way to the one in the configuration");
@@ -22,6 +27,7 @@ impl Plugins {
             }
             let mut known = Known::new(settings.clone(), PluginSource::Upload);
             known.previous = previous;
+            known.previous_release = previous_release;
             self.registry.write().insert(known);
             // Why it does not load was told.
             let _ = self.load_uploaded(&settings);
@@ -84,6 +90,7 @@ impl Plugins {
         let upload = Upload {
             settings: settings.clone(),
             previous: Some(previous),
+            previous_release: self.release(name),
         };
         let mut files = Files::default();
         let kept = self
@@ -93,13 +100,31 @@ impl Plugins {
             .map_err(|error| not_kept(&error))
             .and_then(|()| self.bring_into_force(&upload, &component, files));
         if kept.is_ok() {
-            let mut registry = self.registry.write();
-            registry.want(settings, PluginSource::Upload).previous = upload.previous;
+            self.note_upload(upload);
         }
         let outcome = kept.as_ref().map(|_| ()).map_err(Clone::clone);
         self.note(settings, PluginSource::Upload, outcome)?;
         self.surroundings.touch();
         kept
+    }
+
+    /// The registry is to know what the store knows.
+    pub(super) fn note_upload(&self, upload: Upload) {
+        let mut registry = self.registry.write();
+        let known = registry.want(&upload.settings, PluginSource::Upload);
+        known.previous = upload.previous;
+        known.previous_release = upload.previous_release;
+    }
+
+    /// What is in force of a plugin.
+    pub(super) fn release(&self, name: &str) -> Option<Release> {
+        let version = self.host.snapshot(name)?.version?;
+        Some(Release {
+            version: version.version,
+            sha256: version.sha256,
+            size: version.size,
+            loaded_ms: version.loaded_ms,
+        })
     }
 
     /// Loads a component whose files are written, and lets these take their places.
