@@ -29,6 +29,9 @@ pub const HANDSHAKE_FRAME_MAX: u32 = 8192;
 /// The largest content body that the protocol accepts, whatever the configuration says.
 pub const BODY_SIZE_MAX: u64 = 512 * 1024 * 1024;
 
+/// RabbitMQ's upper bound of an expiration, in milliseconds: ten years.
+pub const EXPIRATION_MS_MAX: u64 = 315_360_000_000;
+
 /// A publish of at most this many bytes, frames included, is waited for in the caller's buffer, so
 /// that it can be handed on where it lies. A larger one is assembled in memory of its own.
 pub const INLINE_MESSAGE_MAX: usize = 256 * 1024;

@@ -1,5 +1,6 @@
 //! The contract (`wit/`), as this host speaks it: its names, its types, and how they relate to those of AMQP.
 
+mod copies;
 mod distinct;
 mod message;
 pub(crate) mod names;

@@ -1,9 +1,10 @@
 //! Content headers that a plugin writes, and messages of its own.
 
-use amphora_protocol::limits::BODY_SIZE_MAX;
+use amphora_protocol::limits::{BODY_SIZE_MAX, EXPIRATION_MS_MAX};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{RoutingKey, ShortString};
 
+use super::copies::check_copies;
 use super::table::lifted_table;
 use super::types::{Outgoing, Properties};
 use crate::environment;
@@ -32,8 +33,9 @@ pub(crate) fn outgoing(message: Send) -> Result<environment::Outgoing, String> {
     let routing_key = lifted_key(routing_key)?;
     let mut properties = lifted_properties(properties)?;
     if !headers.fields.is_empty() {
-        properties.headers =
-            Some(lifted_table(&headers, HEADER_MAX).map_err(|error| format!("headers: {error}"))?);
+        let headers = lifted_table(&headers, HEADER_MAX)
+            .and_then(|headers| check_copies(&headers).map(|()| headers));
+        properties.headers = Some(headers.map_err(|error| format!("headers: {error}"))?);
     }
     let properties = properties.to_bytes();
     if properties.len() > HEADER_MAX {
@@ -70,6 +72,13 @@ fn shortened(what: &str, text: String) -> Result<ShortString, String> {
         .map_err(|too_long| format!("{what} has {} bytes, and 255 are allowed", too_long.length))
 }
 
+/// Whether it is as clients may write it, and without a sign.
+fn is_expiration(text: &str) -> bool {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let ms = text.parse::<u64>();
+    is_number && ms.is_ok_and(|ms| ms <= EXPIRATION_MS_MAX)
+}
+
 /// A plugin's properties, without headers.
 pub(super) fn lifted_properties(properties: Properties) -> Result<BasicProperties, String> {
     let text =
@@ -80,11 +89,11 @@ pub(super) fn lifted_properties(properties: Properties) -> Result<BasicPropertie
         return Err(format!("delivery-mode is {mode}, and 1 or 2 is allowed"));
     }
     if let Some(expiration) = &properties.expiration
-        && expiration.parse::<u64>().is_err()
+        && !is_expiration(expiration)
     {
         let shown = ShortString::cut(expiration);
         return Err(format!(
-            "expiration is '{shown}', and only milliseconds in decimal digits are allowed"
+            "expiration is '{shown}', and only milliseconds in decimal digits are allowed, at most {EXPIRATION_MS_MAX}"
         ));
     }
     Ok(BasicProperties {
@@ -149,9 +158,25 @@ mod tests {
         let mut sent = message();
         sent.properties.delivery_mode = Some(3);
         assert_eq!(refused(sent), "delivery-mode is 3, and 1 or 2 is allowed");
+        for expiration in [
+            "soon",
+            "",
+            "+500000",
+            "-1",
+            " 1",
+            "315360000001",
+            "18446744073709551615",
+        ] {
+            let mut sent = message();
+            sent.properties.expiration = Some(expiration.into());
+            let told = format!(
+                "expiration is '{expiration}', and only milliseconds in decimal digits are allowed, at most 315360000000"
+            );
+            assert_eq!(refused(sent), told);
+        }
         let mut sent = message();
-        sent.properties.expiration = Some("soon".into());
-        assert!(refused(sent).starts_with("expiration is 'soon'"));
+        sent.properties.expiration = Some("315360000000".into());
+        assert!(outgoing(sent).is_ok());
         let mut sent = message();
         sent.headers.fields.push(Field {
             name: "h".into(),

@@ -65,11 +65,14 @@ fn lower(value: &FieldValue, nested: &mut Vec<Field>) -> Value {
             values.len(),
             nested,
         )),
-        FieldValue::Table(table) => Value::Table(lower_all(
-            table.iter().map(|(name, value)| (name.as_str(), value)),
-            table.len(),
-            nested,
-        )),
+        FieldValue::Table(table) => {
+            let mut names = Distinct::default();
+            let fields = table.iter().map(|(name, value)| (name.as_str(), value));
+            let once = fields.filter(|(name, _)| names.insert(name.as_bytes()));
+            let once: Vec<_> = once.collect();
+            let count = once.len();
+            Value::Table(lower_all(once.into_iter(), count, nested))
+        }
     }
 }
 
@@ -181,7 +184,12 @@ impl Lifting<'_> {
             Value::Table(span) => {
                 let fields = self.span(*span, depth_left)?;
                 let mut table = FieldTable::new();
+                let mut names = Distinct::default();
                 for field in fields {
+                    if !names.insert(field.name.as_bytes()) {
+                        let name = ShortString::cut(&field.name);
+                        return Err(format!("has a table with the field '{name}' twice"));
+                    }
                     self.spend(1 + field.name.len())?;
                     let value = self.value(&field.value, depth_left - 1)?;
                     table.push(short_name(&field.name)?, value);
@@ -310,6 +318,20 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_first_of_equal_names_counts_within_a_field_too() {
+        let inner = table(&[
+            ("a", FieldValue::I64(1)),
+            ("a", FieldValue::I64(2)),
+            ("b", FieldValue::Void),
+        ]);
+        let whole = table(&[("t", FieldValue::Table(inner))]);
+        let once = table(&[("a", FieldValue::I64(1)), ("b", FieldValue::Void)]);
+        let once = table(&[("t", FieldValue::Table(once))]);
+        assert_eq!(lowered_table(&whole), lowered_table(&once));
+        assert_eq!(lifted_table(&lowered_table(&whole), ALLOWED), Ok(once));
+    }
+
     fn refused(value: Value, nested: Vec<Field>) -> String {
         let fields = vec![Field {
             name: "f".to_owned(),
@@ -347,6 +369,17 @@ mod tests {
         assert_eq!(
             refused(span(0, 2), vec![cell(Value::Void)]),
             "the field 'f' refers to nested fields 0 to 2, and there are 1"
+        );
+        let named = |name: &str| Field {
+            name: name.to_owned(),
+            value: Value::Void,
+        };
+        assert_eq!(
+            refused(
+                Value::Table(Span { first: 0, count: 3 }),
+                vec![named("x"), named("y"), named("x")]
+            ),
+            "the field 'f' has a table with the field 'x' twice"
         );
         // A value within itself.
         assert_eq!(

@@ -5,6 +5,7 @@ use amphora_protocol::wire::properties::{RawProperties, flag};
 use amphora_protocol::wire::table::{FieldTable, RawFields};
 use bytes::Bytes;
 
+use super::copies::check_copies;
 use super::distinct::Distinct;
 use super::outgoing::{HEADER_MAX, lifted_key, lifted_properties};
 use super::table::lifted_table;
@@ -83,6 +84,7 @@ fn replacement_of(replacement: Replacement, original: &[u8]) -> Result<hook::Rep
         ));
     }
     let set = lifted_table(&set_headers, header_max(original))
+        .and_then(|set| check_copies(&set).map(|()| set))
         .map_err(|error| format!("set-headers: {error}"))?;
     let untouched = properties.is_none() && set.is_empty() && remove_headers.is_empty();
     let properties = if untouched {
@@ -372,6 +374,14 @@ mod tests {
             ..nothing()
         };
         assert!(refused(header).starts_with("replace[0]: set-headers: the field 'h' "));
+        let copies = Replacement {
+            set_headers: set("CC", Value::Text("one key".into())),
+            ..nothing()
+        };
+        assert_eq!(
+            refused(copies),
+            "replace[0]: set-headers: the field 'CC' names further routing keys, and only an array of texts is allowed"
+        );
         let delay = Replacement {
             delay: u64::MAX,
             ..nothing()

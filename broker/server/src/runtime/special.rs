@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use amphora_core::message::{Body, Message};
 use amphora_core::queue::Attempts;
 use amphora_protocol::exception::{ChannelException, ConnectionException, Exception};
+use amphora_protocol::limits::EXPIRATION_MS_MAX;
 use amphora_protocol::wire::properties::{RawProperties, flag};
 use amphora_protocol::wire::table::FieldValue;
 use amphora_protocol::wire::types::ShortString;
@@ -21,9 +22,6 @@ use super::reply_to::{REPLY_TO, REPLY_TO_PREFIX};
 
 /// Properties that the broker itself must look at, beside the headers and the delivery mode.
 const WATCHED: u16 = flag::REPLY_TO | flag::EXPIRATION | flag::USER_ID;
-
-/// RabbitMQ's upper bound of an expiration: ten years.
-const EXPIRATION_MS_MAX: u64 = 315_360_000_000;
 
 /// Publishes a message by the general way: also to somebody who waits for a direct reply. `input` is that of what was collected before.
 pub(super) fn publish(
