@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::built::{component, plugin};
+use crate::harmful::component_file;
 
 /// A new project in C, which is built within a second.
 struct Project {
@@ -178,5 +179,21 @@ fn a_measurement_that_makes_no_sense_is_refused() -> anyhow::Result<()> {
         silent.contains("silent.toml has no [[message]]"),
         "{silent}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_measurement_that_fails_names_the_message() -> anyhow::Result<()> {
+    let file = component_file()?;
+    let folder = tempfile::tempdir()?;
+    let cases = "grants = [\"config\", \"kv\", \"publish\"]\n[[message]]\nname = \"one that fails\"\nkey = \"panic.0\"\nexpect = \"pass\"\n";
+    std::fs::write(folder.path().join("cases.toml"), cases)?;
+    let path = file.path().to_str().context("a path")?;
+    let Err(refused) = plugin(folder.path(), &["bench", path]) else {
+        bail!("it is measured");
+    };
+    let said = refused.to_string();
+    assert!(said.contains("one that fails"), "{said}");
+    assert!(!said.contains("per call"), "{said}");
     Ok(())
 }

@@ -18,7 +18,6 @@ use parking_lot::Mutex;
 
 use crate::bindings::Bindings;
 use crate::call;
-use crate::fault::hook_error;
 use crate::plugin::{Plugin, Version};
 use crate::rehearse;
 
@@ -126,8 +125,7 @@ impl ExchangeType {
     }
 
     fn nobody(&self) -> HookError {
-        let text = format!("no plugin supplies exchange type '{}' now", self.name);
-        hook_error(&self.name, Fault::NotLoaded, text)
+        HookError::nobody(&self.name)
     }
 }
 

@@ -50,24 +50,45 @@ pub(crate) fn kind(error: &wasmtime::Error) -> Fault {
     }
 }
 
-/// What a failed call was, in words: the cause, where it happened, and what the guest said last.
+/// What a failed call was, in words: what the guest said last, and the cause. A guest that said nothing is known by where it happened.
 pub(crate) fn text(call: &str, error: &wasmtime::Error, last_words: Option<&str>) -> String {
-    let mut text = format!("{call}: {}", error.root_cause());
+    let cause = error.root_cause();
+    if let Some(words) = last_words.map(joined).filter(|words| !words.is_empty()) {
+        return cut(format!("{call}: {words} ({cause})"));
+    }
+    let mut text = format!("{call}: {cause}");
     let backtrace = error.downcast_ref::<WasmBacktrace>();
     let frames = backtrace.map(WasmBacktrace::frames).unwrap_or_default();
     let names: Vec<&str> = frames
         .iter()
         .filter_map(|frame| frame.func_name())
+        .filter(|name| !is_mangled(name))
         .take(FRAMES_MAX)
         .collect();
     // Writing to a string does not fail.
     if !names.is_empty() {
         let _ = write!(text, " (in {})", names.join(", called by "));
     }
-    if let Some(words) = last_words.map(str::trim).filter(|words| !words.is_empty()) {
-        let _ = write!(text, "; it said: {words}");
-    }
     cut(text)
+}
+
+/// The lines of a text on one line.
+fn joined(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        if !line.is_empty() {
+            line.push_str(if line.ends_with(':') { " " } else { "; " });
+        }
+        line.push_str(part);
+    }
+    line
+}
+
+/// Names that compilers of Rust and C++ make, of which nobody learns anything.
+fn is_mangled(name: &str) -> bool {
+    ["_ZN", "_R", "__rust", "rust_"]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 /// A plugin's text as it stands in the log: on one line, so that no plugin can write what looks like a line of the broker's.
@@ -112,7 +133,25 @@ pub(crate) fn hook_error(plugin: &std::sync::Arc<str>, fault: Fault, text: Strin
 
 #[cfg(test)]
 mod tests {
-    use super::one_line;
+    use super::*;
+
+    #[test]
+    fn what_a_guest_said_comes_first_and_on_one_line() {
+        let error = wasmtime::Error::from(Trap::UnreachableCodeReached);
+        let words =
+            "\nthread '<unnamed>' panicked at src/lib.rs:7:9:\n  no such region\nnote: run again\n";
+        assert_eq!(
+            text("transform.apply", &error, Some(words)),
+            "transform.apply: thread '<unnamed>' panicked at src/lib.rs:7:9: no such region; note: run again (wasm trap: wasm `unreachable` instruction executed)"
+        );
+        let nothing = "transform.apply: wasm trap: wasm `unreachable` instruction executed";
+        assert_eq!(text("transform.apply", &error, Some(" \n")), nothing);
+        assert_eq!(text("transform.apply", &error, None), nothing);
+        assert!(is_mangled(
+            "_ZN3std9panicking20rust_panic17h0123456789abcdefE"
+        ));
+        assert!(!is_mangled("exports_amphora_plugin_transform_apply"));
+    }
 
     #[test]
     fn a_text_cannot_look_like_another_line() {

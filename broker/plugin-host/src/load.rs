@@ -176,21 +176,11 @@ fn note_loaded(host: &Host, plugin: &Arc<Plugin>) -> Snapshot {
     snapshot
 }
 
-/// Notes that none did, and why.
+/// Notes that none did, and why. Whoever asked for it is told, and logs it.
 fn note_failed(plugin: &Plugin, error: &LoadError) {
     plugin.note_error(error.to_string());
     plugin.notes.lock().load_failed = true;
     plugin.counters.failed_loads.fetch_add(1, Ordering::Relaxed);
-    let stays = if plugin.current.load().is_some() {
-        "; the version before stays in force"
-    } else {
-        ""
-    };
-    tracing::error!(
-        plugin = &*plugin.name,
-        "the plugin is not loaded: {}{stays}",
-        one_line(&error.to_string())
-    );
 }
 
 /// Compiles and tries a component.

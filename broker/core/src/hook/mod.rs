@@ -159,8 +159,7 @@ impl OnError {
 }
 
 /// Why a plugin has no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("plugin '{plugin}': {text}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookError {
     /// The name under which the operator knows the plugin, or the type of exchange if there is none.
     pub plugin: Arc<str>,
@@ -168,6 +167,38 @@ pub struct HookError {
     pub fault: Fault,
     /// The failure, in words.
     pub text: String,
+}
+
+impl HookError {
+    /// There is no plugin for a type of exchange.
+    pub fn nobody(exchange_type: &Arc<str>) -> Self {
+        Self {
+            plugin: Arc::clone(exchange_type),
+            fault: Fault::NotLoaded,
+            text: nobody_supplies(exchange_type),
+        }
+    }
+}
+
+impl std::error::Error for HookError {}
+
+impl fmt::Display for HookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            plugin,
+            text,
+            fault,
+        } = self;
+        // A type of exchange is not called a plugin.
+        if *fault == Fault::NotLoaded && *text == nobody_supplies(plugin) {
+            return f.write_str(text);
+        }
+        write!(f, "plugin '{plugin}': {text}")
+    }
+}
+
+fn nobody_supplies(exchange_type: &str) -> String {
+    format!("no plugin supplies exchange type '{exchange_type}'")
 }
 
 /// The kinds of failure, as they are counted.
@@ -246,11 +277,7 @@ struct Missing(Arc<str>);
 
 impl Missing {
     fn error(&self) -> HookError {
-        HookError {
-            plugin: Arc::clone(&self.0),
-            fault: Fault::NotLoaded,
-            text: format!("no plugin supplies exchange type '{}'", self.0),
-        }
+        HookError::nobody(&self.0)
     }
 }
 

@@ -145,7 +145,13 @@ fn with_file(settings: &Settings) -> Settings {
 fn in_force(client: &Client, name: &str, text: &str, output: &mut Output<'_>) -> Result<(), Exit> {
     let plugin = client.get(&path(name), &about(name))?;
     let (version, hash) = (shown(&plugin["version"]), shown(&plugin["hash"]));
-    output.done(&format!("{text}: version {version}, hash {hash}"))
+    let ends = match plugin["path"].as_str() {
+        Some(path) if plugin["source"] == "upload" => {
+            format!("; it is in force until the next load from {path}")
+        }
+        _ => String::new(),
+    };
+    output.done(&format!("{text}: version {version}, hash {hash}{ends}"))
 }
 
 fn identity(plugin: &Value) -> Vec<(&'static str, String)> {

@@ -28,7 +28,7 @@ pub(super) fn routes() -> Routes {
     Routes::of("Plugins")
         .get("/plugins", list, "All plugins.")
         .get("/plugins/{name}", show, "A plugin and how it is doing.")
-        .put("/plugins/{name}", put, "Uploads a component, with a new plugin's settings in the query.")
+        .put("/plugins/{name}", put, "Uploads a component, with a new plugin's settings in the query: `exchange-type`, `grants` (with commas), `deadline`, `memory`, `kv-size`, `on-error`, `dead-letter-exchange`, `dead-letter-routing-key`, `config` (a JSON object). In the place of a plugin with a path, it is in force until the next load from there.")
         .delete("/plugins/{name}", unload, "Takes a plugin out of force; with `force=true` also if there are exchanges of its type, or it is attached somewhere.")
         .post("/plugins/{name}/load", load, "Loads a plugin from its path again.")
         .post("/plugins/{name}/rollback", rollback, "Puts the previous version of a plugin in force again.")

@@ -40,12 +40,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let trial = Trial::for_cases(&args.file, &cases)?;
     let span = Duration::from_secs_f64(args.seconds);
     let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{:>10} {:>14} {:>14}",
-        "per call", "ns/message", "messages/s"
-    )?;
+    let mut is_first = true;
     let mut row = |batch: usize, measured: Measured| {
+        if std::mem::take(&mut is_first) {
+            let (call, ns, rate) = ("per call", "ns/message", "messages/s");
+            writeln!(out, "{call:>10} {ns:>14} {rate:>14}")?;
+        }
         let ns = measured.spent.as_secs_f64() * 1e9 / measured.messages;
         let rate = measured.messages / measured.spent.as_secs_f64();
         writeln!(out, "{batch:>10} {ns:>14.0} {rate:>14.0}")
@@ -61,13 +61,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         .zip(&headers)
         .map(|(message, properties)| origin(message, properties))
         .collect();
+    let names = cases.messages.iter().map(|message| message.name.as_str());
+    let names: Vec<&str> = names.collect();
     if cases.exchanges.is_empty() {
         let queues = cases
             .messages
             .iter()
             .map(|message| message.queue.as_deref());
         let queues: Vec<Option<&str>> = queues.collect();
-        row(1, transform(&*trial.transform(), &messages, &queues, span)?)?;
+        let messages = messages.iter().zip(queues).zip(names);
+        row(1, transform(&*trial.transform(), messages, span)?)?;
         return Ok(());
     }
     let declared = cases
@@ -86,7 +89,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         trial.bind(&declared.vhost, &mut exchange, binding)?;
     }
     for batch in [1, 8, 64, BATCH_MAX] {
-        row(batch, route(&*exchange.hook, &messages, batch, span)?)?;
+        let messages = messages.iter().zip(names.iter().copied());
+        row(batch, route(&*exchange.hook, messages, batch, span)?)?;
     }
     Ok(())
 }
@@ -117,37 +121,43 @@ fn measure(
     })
 }
 
-fn route(
+fn route<'a>(
     hook: &dyn ExchangeHook,
-    messages: &[Origin<'_>],
+    messages: impl Iterator<Item = (&'a Origin<'a>, &'a str)> + Clone,
     size: usize,
     span: Duration,
 ) -> anyhow::Result<Measured> {
     let needs = hook.needs()?;
-    let mut next = messages.iter().cycle();
+    let mut next = messages.cycle();
     let (mut batch, mut answer) = (PackedBatch::default(), Vec::new());
     let count = u32::try_from(size).context("a batch is small")?;
     measure(span, || {
         batch.clear();
         answer.clear();
-        for message in next.by_ref().take(size) {
+        let mut last = "";
+        for (message, name) in next.by_ref().take(size) {
             batch.push(&needs, message)?;
+            last = name;
         }
-        hook.route(&batch, &mut answer)?;
+        let routed = hook.route(&batch, &mut answer);
+        routed.with_context(|| match size {
+            1 => last.to_owned(),
+            _ => format!("{size} messages, the last of which is {last}"),
+        })?;
         Ok(count)
     })
 }
 
-fn transform(
+fn transform<'a>(
     hook: &dyn TransformHook,
-    messages: &[Origin<'_>],
-    queues: &[Option<&str>],
+    messages: impl Iterator<Item = ((&'a Origin<'a>, Option<&'a str>), &'a str)> + Clone,
     span: Duration,
 ) -> anyhow::Result<Measured> {
-    let mut next = messages.iter().zip(queues).cycle();
+    let mut next = messages.cycle();
     measure(span, || {
-        if let Some((message, queue)) = next.next() {
-            hook.apply(message, *queue)?;
+        if let Some(((message, queue), name)) = next.next() {
+            let applied = hook.apply(message, queue);
+            applied.with_context(|| name.to_owned())?;
         }
         Ok(1)
     })

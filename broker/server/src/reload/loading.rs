@@ -103,10 +103,20 @@ impl Reload {
         }
     }
 
+    /// Tells that a plugin cannot be loaded.
+    pub(super) fn tell_failed(&self, name: &str, error: &str) {
+        let stays = self.in_force.plugins.get(name).is_some_and(Option::is_some);
+        if stays {
+            tracing::error!(plugin = name, %error, "a plugin cannot be loaded; what was in force stays");
+        } else {
+            tracing::error!(plugin = name, %error, "a plugin cannot be loaded");
+        }
+    }
+
     fn note_failed(&mut self, load: Load, hash: Hash, error: &str) {
         let plugin = load.plugin;
         let name = plugin.name.clone();
-        tracing::error!(plugin = name, %error, "a plugin cannot be loaded; what was in force stays");
+        self.tell_failed(&name, error);
         self.in_force.plugins.entry(name.clone()).or_default();
         self.failed.insert(name, Loaded { plugin, hash });
     }

@@ -224,11 +224,7 @@ impl Reload {
         if self.unreadable.get(&plugin.name) == Some(&reason) {
             return;
         }
-        tracing::error!(
-            plugin = plugin.name,
-            error = reason,
-            "a plugin cannot be loaded; what was in force stays"
-        );
+        self.tell_failed(&plugin.name, &reason);
         self.apply.0.absent(plugin, &reason);
         self.in_force
             .plugins

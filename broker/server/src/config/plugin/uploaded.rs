@@ -7,6 +7,20 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::Plugin;
 use crate::config::{ConfigError, de, value};
+use crate::nearest::nearest;
+
+/// What the settings of an upload may have.
+const KEYS: [&str; 9] = [
+    "exchange-type",
+    "grants",
+    "deadline",
+    "memory",
+    "kv-size",
+    "on-error",
+    "dead-letter-exchange",
+    "dead-letter-routing-key",
+    "config",
+];
 
 impl Plugin {
     /// A plugin that is uploaded under this name. The keys are those of `[[plugin]]` without `path`; `grants` is a list with
@@ -34,6 +48,13 @@ impl Plugin {
                     })?;
                     config = Some(value::texts_of(object));
                     DeValue::Table(DeTable::new())
+                }
+                _ if !KEYS.contains(&key) => {
+                    let hint = match nearest(key, &KEYS) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => format!("the keys are {}", KEYS.join(", ")),
+                    };
+                    return Err(ConfigError::new(key, format!("unknown key; {hint}")));
                 }
                 "grants" => list(given),
                 _ => text(given),
@@ -143,6 +164,10 @@ mod tests {
             (
                 refusal("r", &[("dedline", "5ms")]),
                 "dedline: unknown key; did you mean `deadline`?",
+            ),
+            (
+                refusal("r", &[("wibble", "5ms")]),
+                "wibble: unknown key; the keys are exchange-type, grants, deadline, memory, kv-size, on-error, dead-letter-exchange, dead-letter-routing-key, config",
             ),
             (
                 refusal("r", &[("deadline", "20s")]),
