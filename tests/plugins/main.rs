@@ -8,6 +8,7 @@ mod channel;
 mod commands;
 mod curve;
 mod exchange;
+mod depended;
 mod harmful;
 mod headers;
 mod hostile;

@@ -31,6 +31,12 @@ pub trait Environment: fmt::Debug + Send + Sync {
     /// thread gives it to another one meanwhile.
     fn block(&self, call: &mut dyn FnMut()) {
         call();
+    /// What depends on a plugin in this role, in words; nothing if nobody does. Asked on the thread that loads, before a version comes into
+    /// force that cannot play it any more.
+    fn dependants(&self, _plugin: &str, _role: Role<'_>) -> Option<String> {
+        None
+    }
+
     }
 
     /// A plugin's call is over, and these are the messages that it sent meanwhile: at least one.
@@ -41,6 +47,15 @@ pub trait Environment: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KvEntry {
     /// The value.
+/// What others may need a plugin for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role<'a> {
+    /// It is attached as a transform.
+    Transform,
+    /// There are exchanges of the type that it supplies.
+    ExchangeType(&'a str),
+}
+
     pub value: Bytes,
     /// When it goes, in milliseconds since 1970. None stays.
     pub expires_ms: Option<u64>,

@@ -75,6 +75,9 @@ pub enum LoadError {
     /// An import or export has other types than the contract.
     #[error("the component does not fit the contract: {0}")]
     Mismatch(String),
+    /// It lacks what the version in force has, and somebody depends on that.
+    #[error("{0}")]
+    DependedOn(String),
     /// It needs what cannot be.
     #[error("what `describe` says the plugin needs is refused: {0}")]
     Needs(#[from] InvalidNeeds),

@@ -10,6 +10,7 @@ mod code;
 mod code_cache;
 mod contract;
 mod counters;
+mod depended;
 mod engine;
 mod environment;
 mod error;
@@ -38,7 +39,7 @@ mod wasi;
 mod worker;
 
 pub use self::counters::{BATCH_BUCKETS, CounterSnapshot, LATENCY_BUCKETS};
-pub use self::environment::{Environment, KvEntry, Outgoing, Standalone};
+pub use self::environment::{Environment, KvEntry, Outgoing, Role, Standalone};
 pub use self::error::{HostError, LoadError, NotLoaded};
 pub use self::fault::one_line;
 pub use self::host::{Host, HostSettings};

@@ -8,6 +8,7 @@ use amphora_core::exchange::{ExchangeType as BuiltIn, PLUGIN_TYPE_PREFIX};
 use amphora_core::hook::{Needs, OnError};
 
 use crate::code::{Code, Compiled};
+use crate::depended::{check_roles, exchanges_of};
 use crate::error::{LoadError, NotLoaded};
 use crate::fault::one_line;
 use crate::force::{Change, check_claim, put_into_force, take_out_of_force, type_of};
@@ -107,9 +108,13 @@ fn prepare_all(
     set: Vec<Loading<'_>>,
     givers: &[String],
 ) -> Result<Vec<Arc<Version>>, (Arc<Plugin>, LoadError)> {
+    let supplied: Vec<String> = set
+        .iter()
+        .filter_map(|one| one.spec.exchange_type.clone())
+        .collect();
     let each = plugins.iter().zip(set).map(|(plugin, one)| {
         check_claim(host, plugin, &one.spec, givers)
-            .and_then(|()| prepare(host, plugin, one.spec, one.component))
+            .and_then(|()| prepare(host, plugin, one.spec, one.component, &supplied))
             .map_err(|error| (Arc::clone(plugin), error))
     });
     each.collect()
@@ -123,6 +128,8 @@ pub(crate) fn rollback(host: &Host, name: &str) -> Result<Snapshot, LoadError> {
         .ok_or_else(|| LoadError::Nothing(format!("plugin '{name}' has no earlier version")))
         .and_then(|version| {
             check_claim(host, &plugin, &version.spec, &[])?;
+            let supplied = version.spec.exchange_type.as_slice();
+            check_roles(&plugin, version.code.compiled.kinds, supplied)?;
             try_exchanges(host, &plugin, &version)?;
             let change = Change {
                 plugin: &plugin,
@@ -183,16 +190,18 @@ fn note_failed(plugin: &Plugin, error: &LoadError) {
     plugin.counters.failed_loads.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Compiles and tries a component.
+/// Compiles and tries a component, which comes into force together with those that supply these types of exchange.
 fn prepare(
     host: &Host,
     plugin: &Arc<Plugin>,
     spec: PluginSpec,
     component: &[u8],
+    supplied: &[String],
 ) -> Result<Arc<Version>, LoadError> {
     let world = &host.world;
     let compiled = Compiled::new(&world.engine, world.cache.as_ref(), component)?;
-    check_kind(&spec, &compiled)?;
+    check_kind(plugin, &spec, &compiled)?;
+    check_roles(plugin, compiled.kinds, supplied)?;
     let code = Code::link(&world.engine, compiled, &spec)?;
     let spec = Arc::new(spec);
     let started = worker::with_room(|| Instance::start(&code, plugin.state(&spec), spec.deadline));
@@ -256,11 +265,12 @@ fn tell_all(
     Ok(())
 }
 
-fn check_kind(spec: &PluginSpec, compiled: &Compiled) -> Result<(), LoadError> {
+fn check_kind(plugin: &Plugin, spec: &PluginSpec, compiled: &Compiled) -> Result<(), LoadError> {
     let kinds = compiled.kinds;
     match &spec.exchange_type {
         Some(name) if !kinds.exchange() => Err(LoadError::Exports(format!(
-            "the component supplies no type of exchange, and is to supply '{name}'"
+            "the component supplies no type of exchange, and is to supply '{name}'{}",
+            exchanges_of(plugin, name)
         ))),
         None if !kinds.transform => Err(LoadError::Spec(
             "the component supplies a type of exchange, and nobody says how it is called: exchange-type is missing".to_owned(),

@@ -1,6 +1,6 @@
-//! Loading what is planned: one plugin after the other, or those at once whose types of exchange change places.
+//! Loading what is planned: one plugin after the other, or those at once among which types of exchange pass.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use amphora_plugin_host::one_line;
 use bytes::Bytes;
@@ -11,28 +11,35 @@ use super::plan::{Load, Loaded};
 use super::round::{Reload, component};
 
 impl Reload {
-    /// Loads in the order of the file, but for what has to wait until another plugin has given its type of exchange up. Those that wait for each
-    /// other are loaded at once.
-    pub(super) fn load_each(
-        &mut self,
-        mut loads: VecDeque<Load>,
-        components: &BTreeMap<String, Hash>,
-    ) {
-        let mut put_off = 0;
-        while let Some(load) = loads.pop_front() {
-            let rival = self.in_force.rival(&load.plugin);
-            let will_change = |name: String| loads.iter().any(|other| other.plugin.name == name);
-            if !rival.is_some_and(will_change) {
-                put_off = 0;
-                self.load(vec![load], components);
-                continue;
-            }
-            loads.push_back(load);
-            put_off += 1;
-            if put_off == loads.len() {
-                self.load(loads.drain(..).collect(), components);
-            }
+    /// What is to be loaded at once: plugins among which a type of exchange passes, so that nobody who routes finds it without a supplier. Each of the
+    /// others is a set of its own.
+    pub(super) fn in_sets(&self, loads: Vec<Load>) -> Vec<Vec<Load>> {
+        let mut sets: Vec<Vec<Load>> = Vec::new();
+        for load in loads {
+            let passes = |set: &Vec<Load>| set.iter().any(|other| self.passes(&load, other));
+            let (joined, apart): (Vec<_>, Vec<_>) = sets.into_iter().partition(passes);
+            sets = apart;
+            let mut set: Vec<Load> = joined.into_iter().flatten().collect();
+            set.push(load);
+            sets.push(set);
         }
+        sets
+    }
+
+    /// Loads one set after the other.
+    pub(super) fn load_each(&mut self, sets: Vec<Vec<Load>>, components: &BTreeMap<String, Hash>) {
+        for set in sets {
+            self.load(set, components);
+        }
+    }
+
+    /// Whether one of the two is to supply a type of exchange that the other one supplies.
+    fn passes(&self, one: &Load, other: &Load) -> bool {
+        let takes = |taker: &Load, giver: &Load| {
+            let rival = self.in_force.rival(&taker.plugin);
+            rival.is_some_and(|rival| rival == giver.plugin.name)
+        };
+        takes(one, other) || takes(other, one)
     }
 
     /// Loads all of them, or none.

@@ -1,14 +1,14 @@
 //! One look at the files, and what follows from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::apply::Apply;
 use super::component::{Content, Hash, Stamp};
-use super::plan::{Certificates, InForce, Loaded, Plan, needs_restart, plan};
+use super::plan::{Certificates, InForce, Load, Loaded, Plan, needs_restart, plan};
 use super::source::Source;
-use crate::config::{Config, Plugin};
+use crate::config::{Attachment, Config, Plugin};
 
 /// What is in force, what is wanted, and the way from one to the other.
 #[derive(Debug)]
@@ -156,8 +156,23 @@ impl Reload {
             limits,
             tls,
         } = plan;
-        self.load_each(load.into(), &components);
-        if attachments.is_some() {
+        let detached = self.detached();
+        let is_detached = |load: &Load| detached.contains(&load.plugin.name);
+        let sets = self.in_sets(load);
+        // A plugin that is attached no more need be no transform any more, but must be one until then.
+        let (later, now): (Vec<_>, Vec<_>) = sets
+            .into_iter()
+            .partition(|set| set.iter().any(is_detached));
+        self.load_each(now, &components);
+        let mut is_to_attach = attachments.is_some();
+        let is_new = |load: &Load| self.is_attached_anew(&load.plugin.name);
+        let is_awaited = later.iter().flatten().any(is_new) || self.awaited().is_some();
+        if !later.is_empty() && !is_awaited {
+            self.attach(attach);
+            is_to_attach = false;
+        }
+        self.load_each(later, &components);
+        if is_to_attach {
             self.attach(attach);
         }
         for name in unload {
@@ -248,25 +263,46 @@ impl Reload {
         is_attached || is_awaited
     }
 
-    fn attach(&mut self, attach: Attach) {
-        let wanted = &self.wanted.attachments;
+    /// Plugins that attachments in force name, and those that are wanted do not.
+    fn detached(&self) -> BTreeSet<String> {
+        let (in_force, wanted) = (&self.in_force.attachments, &self.wanted.attachments);
+        let names = in_force.iter().map(|attachment| &attachment.plugin);
+        let is_wanted = |name: &String| wanted.iter().any(|each| each.plugin == *name);
+        names.filter(|name| !is_wanted(name)).cloned().collect()
+    }
+
+    /// Whether attachments that are wanted name a plugin, and none that is in force.
+    fn is_attached_anew(&self, name: &str) -> bool {
+        let (in_force, wanted) = (&self.in_force.attachments, &self.wanted.attachments);
+        let names = |attachments: &[Attachment]| attachments.iter().any(|each| each.plugin == name);
+        names(wanted) && !names(in_force)
+    }
+
+    /// A plugin that is to be attached and is not loaded.
+    fn awaited(&self) -> Option<&String> {
         let is_loaded = |name: &str| matches!(self.in_force.plugins.get(name), Some(Some(_)));
-        let waits_for = wanted
-            .iter()
-            .find(|attachment| !is_loaded(&attachment.plugin));
-        match waits_for {
-            Some(attachment) if attach == Attach::WhenLoaded => {
-                let plugin = &attachment.plugin;
-                if self.waits_for.as_ref() != Some(plugin) {
+        let mut wanted = self.wanted.attachments.iter();
+        let awaited = wanted.find(|attachment| !is_loaded(&attachment.plugin));
+        awaited.map(|attachment| &attachment.plugin)
+    }
+
+    fn attach(&mut self, attach: Attach) {
+        match self.awaited().cloned() {
+            Some(plugin) if attach == Attach::WhenLoaded => {
+                if self.waits_for.as_ref() != Some(&plugin) {
                     tracing::warn!(
                         plugin,
                         "attachments stay as they were until the plugin is loaded"
                     );
-                    self.waits_for = Some(plugin.clone());
+                    self.waits_for = Some(plugin);
                 }
             }
             _ => {
                 self.waits_for = None;
+                // What was refused because attachments named it is tried again.
+                let detached = self.detached();
+                self.failed.retain(|name, _| !detached.contains(name));
+                let wanted = &self.wanted.attachments;
                 self.apply.0.set_attachments(wanted.clone());
                 self.in_force.attachments.clone_from(wanted);
             }

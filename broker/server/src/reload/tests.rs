@@ -229,9 +229,9 @@ fn everything_is_loaded_at_first_and_only_what_changed_later() -> anyhow::Result
     setup.write("amphora.toml", &config)?;
     reload.round();
     let expected = [
-        "load a one 5ms",
         "load c one 10ms",
         "attach c ^x",
+        "load a one 5ms",
         "unload b",
     ];
     assert_eq!(setup.broker.take(), expected);

@@ -283,7 +283,9 @@ impl PluginRefusal {
 
 fn refusal(error: &LoadError) -> PluginRefusal {
     match error {
-        LoadError::Nothing(text) => PluginRefusal::Conflict(text.clone()),
+        LoadError::Nothing(text) | LoadError::DependedOn(text) => {
+            PluginRefusal::Conflict(text.clone())
+        }
         error => PluginRefusal::Unusable(error.to_string()),
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use amphora_core::definition::Family;
 use amphora_core::store::Write;
-use amphora_plugin_host::{Environment, KvEntry, Outgoing};
+use amphora_plugin_host::{Environment, KvEntry, Outgoing, Role};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::mpsc;
@@ -157,6 +157,10 @@ impl Environment for Surroundings {
 
     fn block(&self, call: &mut dyn FnMut()) {
         block(call);
+    }
+
+    fn dependants(&self, plugin: &str, role: Role<'_>) -> Option<String> {
+        self.broker()?.plugins.dependants(plugin, role)
     }
 
     fn publish(&self, plugin: &str, messages: Vec<Outgoing>) {
