@@ -1,7 +1,7 @@
 //! Uploaded plugins: they are kept or refused, and whoever takes one away is told what needs it.
 
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use amphora_protocol::wire::table::FieldValue;
 use amphora_tests::{Broker, PATIENCE, Settings};
@@ -17,6 +17,13 @@ use crate::operator::{ask, ctl, shown, upload};
 fn project(folder: &Path, kind: &str) -> anyhow::Result<Vec<u8>> {
     plugin(folder, &["new", "--lang", "c", "--kind", kind, kind])?;
     component(&folder.join(kind))
+}
+
+/// The components that are kept.
+fn files(broker: &Broker) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(broker.data_dir().join("plugins"))?;
+    let files = entries.map(|entry| Ok(entry?.path()));
+    files.collect()
 }
 
 fn unload(broker: &Broker, more: &str) -> anyhow::Result<(u16, String)> {
@@ -106,11 +113,14 @@ fn exchanges_of_a_type_that_does_not_load_any_more_count_too() -> anyhow::Result
     ensure!(put(&broker)?.0 == 201);
     let exchange = br#"{"type":"x-up","durable":true}"#;
     ensure!(ask(&broker, "PUT", "/exchanges/%2F/up", exchange)?.0 == 201);
-    let kept = broker.data_dir().join("plugins/up.wasm");
+    let kept = files(&broker)?.pop().context("one was uploaded")?;
     broker.kill()?;
     std::fs::write(&kept, b"damaged")?;
     broker.restart()?;
-    assert_eq!(shown(&broker, "up")?["state"], "failed");
+    let found = shown(&broker, "up")?;
+    assert_eq!(found["state"], "failed");
+    let reason = found["last_error"]["text"].as_str().unwrap_or_default();
+    assert!(reason.contains("is damaged: its SHA-256 is "), "{reason}");
     let (_, text) = ask(&broker, "PUT", "/exchanges/%2F/another", exchange)?;
     assert!(
         text.contains(
@@ -165,25 +175,26 @@ fn what_cannot_be_kept_is_refused_and_the_version_before_stays() -> anyhow::Resu
     assert_eq!(ask(&broker, "GET", "/plugins/other", b"")?.0, 404);
     ensure!(channel.publish(("", "q"), none(), "body")?, "it works");
 
-    // With room again, the upload and its rollback are as ever, and a rollback that cannot be kept is refused, too.
+    // With room again, the upload and its rollback are as ever, and a rollback without the file is refused, too.
     std::fs::remove_file(&kept)?;
     std::fs::rename(&aside, &kept)?;
     ensure!(upload(&broker, "up", &second)?.0 == 204);
     let after = hash(&broker)?;
     assert_ne!(after, before);
-    let in_the_way = kept.join("up previous.new");
-    std::fs::create_dir(&in_the_way)?;
+    std::fs::rename(&kept, &aside)?;
     let (status, text) = ask(&broker, "POST", "/plugins/up/rollback", b"")?;
     assert_eq!(status, 503, "{text}");
     assert_eq!(hash(&broker)?, after);
-    std::fs::remove_dir(&in_the_way)?;
+    std::fs::rename(&aside, &kept)?;
     let (status, text) = ask(&broker, "POST", "/plugins/up/rollback", b"")?;
     assert_eq!(status, 204, "{text}");
     assert_eq!(hash(&broker)?, before);
     broker.kill()?;
     broker.restart()?;
     assert_eq!(hash(&broker)?, before);
-    // What a rollback brings back is known after a restart, too.
+    // What is in force, and what a rollback brings back.
+    assert_eq!(files(&broker)?.len(), 2);
+    // That is known after a restart, too.
     let previous = shown(&broker, "up")?["previous"].clone();
     assert_eq!(previous["hash"], after, "{previous}");
     assert_eq!(previous["size"], second.len());
@@ -193,11 +204,7 @@ fn what_cannot_be_kept_is_refused_and_the_version_before_stays() -> anyhow::Resu
     ensure!(line.is_some_and(|line| line.contains("0.1.0")), "{said}");
     ensure!(ask(&broker, "POST", "/plugins/up/rollback", b"")?.0 == 204);
     assert_eq!(shown(&broker, "up")?["previous"]["hash"], before);
-    let left = std::fs::read_dir(&kept)?;
-    let names = left.map(|file| Ok(file?.file_name()));
-    let mut names: Vec<_> = names.collect::<anyhow::Result<_>>()?;
-    names.sort();
-    assert_eq!(names, ["up previous.wasm", "up.wasm"]);
+    assert_eq!(files(&broker)?.len(), 2);
     Ok(())
 }
 
@@ -228,5 +235,85 @@ fn only_answers_that_were_known_count_as_cache_hits() -> anyhow::Result<()> {
     ensure!(!channel.publish(("up", "a"), none(), "nobody knows")?);
     ensure!(ask(&broker, "PUT", path, &component)?.0 == 201);
     assert_eq!(hits()?, 9);
+    Ok(())
+}
+
+/// A crash leaves the old or the new version, whole: component, hash and settings.
+#[test]
+fn whatever_a_crash_leaves_is_one_version() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let first = project(folder.path(), "transform")?;
+    let second = [first.as_slice(), b"\0\x02\x01x"].concat();
+    let mut broker = Broker::start()?;
+    let put = |broker: &Broker, on_error: &str, component: &[u8]| {
+        let path = format!("/plugins/up?on-error={on_error}");
+        ask(broker, "PUT", &path, component)
+    };
+    let version = |broker: &Broker| {
+        let found = shown(broker, "up")?;
+        assert_eq!(found["state"], "loaded", "{found}");
+        anyhow::Ok((found["hash"].clone(), found["on_error"].clone()))
+    };
+    ensure!(put(&broker, "reject", &first)?.0 == 201);
+    let old = version(&broker)?;
+
+    // The new file is there, and the definition is not.
+    let left = broker.data_dir().join("plugins/up 0123456789abcdef.wasm");
+    broker.kill()?;
+    std::fs::write(&left, &second)?;
+    std::fs::write(left.with_file_name("other 0123456789abcdef.wasm"), &second)?;
+    broker.restart()?;
+    assert_eq!(version(&broker)?, old);
+    assert_eq!(files(&broker)?.len(), 1, "what nobody names is gone");
+    assert_eq!(ask(&broker, "GET", "/plugins/other", b"")?.0, 404);
+
+    // It was in force before a restart and after, which makes it no version before itself.
+    ensure!(ask(&broker, "POST", "/plugins/up/load", b"")?.0 == 204);
+    let (status, text) = ask(&broker, "POST", "/plugins/up/rollback", b"")?;
+    assert_eq!(status, 409, "{text}");
+    assert!(
+        text.contains("plugin 'up' has no earlier version"),
+        "{text}"
+    );
+
+    // The definition is there, and the files of the version before are, too.
+    let before = files(&broker)?;
+    ensure!(put(&broker, "drop", &second)?.0 == 204);
+    let new = version(&broker)?;
+    ensure!(unload(&broker, "")?.0 == 204);
+    assert!(files(&broker)?.is_empty());
+    broker.kill()?;
+    std::fs::write(&before[0], &first)?;
+    broker.restart()?;
+    assert_eq!(ask(&broker, "GET", "/plugins/up", b"")?.0, 404);
+    assert!(files(&broker)?.is_empty());
+
+    // In the middle, at any moment.
+    ensure!(put(&broker, "reject", &first)?.0 == 201);
+    for round in 0..8_u64 {
+        let (on_error, component) = match round % 2 {
+            0 => ("drop", &second),
+            _ => ("reject", &first),
+        };
+        let path = format!(
+            "http://{}/api/plugins/up?on-error={on_error}",
+            broker.http()?
+        );
+        let component = component.clone();
+        let request = std::thread::spawn(move || {
+            ureq::put(&path)
+                .header("authorization", "Basic Z3Vlc3Q6Z3Vlc3Q=")
+                .send(component.as_slice())
+                .map(drop)
+        });
+        std::thread::sleep(Duration::from_millis(10 + round * 4));
+        broker.kill()?;
+        // It was cut off, or not.
+        let _ = request.join();
+        broker.restart()?;
+        let found = version(&broker)?;
+        assert!(found == old || found == new, "{found:?}");
+        assert!(files(&broker)?.len() <= 2);
+    }
     Ok(())
 }

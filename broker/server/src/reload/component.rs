@@ -27,7 +27,7 @@ pub(super) struct Stamp {
 
 /// The SHA-256 of a file. The default is that of none.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Hash([u8; 32]);
+pub(crate) struct Hash([u8; 32]);
 
 /// A file, read as a whole.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl From<Metadata> for Stamp {
 }
 
 impl Hash {
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 

@@ -18,6 +18,7 @@ mod tests;
 mod watch;
 
 pub use self::apply::{Apply, Loading};
+pub(crate) use self::component::Hash;
 pub use self::round::Reload;
 pub use self::source::Source;
 pub use self::watch::{Trigger, Watch, on_hangup};

@@ -54,7 +54,7 @@ pub(crate) struct Broker {
     pub(super) data_dir: PathBuf,
     pub(crate) plugins: Arc<Plugins>,
     /// Plugins that were uploaded earlier and are not loaded yet.
-    uploads: Mutex<Vec<Upload>>,
+    uploads: Mutex<Vec<anyhow::Result<Upload>>>,
     /// The node's name, as traces have it.
     pub(super) node: String,
     pub(super) announcer: Arc<Announcer>,
@@ -67,18 +67,11 @@ const COMPILED: &str = "compiled";
 /// The folder in the data directory that holds uploaded components.
 const UPLOADED: &str = "plugins";
 
-/// The plugins that were uploaded. One whose settings are damaged is told in the log, and left out.
-fn uploads(recovered: &Recovered) -> Vec<Upload> {
+/// The plugins that were uploaded, or why that cannot be read.
+fn uploads(recovered: &Recovered) -> Vec<anyhow::Result<Upload>> {
     let definitions = recovered.definitions.iter();
     let uploads = definitions.filter_map(|(key, value)| plugins::uploaded(key, value));
-    let readable = uploads.filter_map(|settings| match settings {
-        Ok(settings) => Some(settings),
-        Err(error) => {
-            tracing::error!(%error, "left out");
-            None
-        }
-    });
-    readable.collect()
+    uploads.collect()
 }
 
 /// Gives plugins back what they stored.
@@ -217,7 +210,7 @@ impl Broker {
     }
 
     /// The plugins that were uploaded earlier; they are not loaded yet.
-    pub(super) fn take_uploads(&self) -> Vec<Upload> {
+    pub(super) fn take_uploads(&self) -> Vec<anyhow::Result<Upload>> {
         std::mem::take(&mut *self.uploads.lock())
     }
 

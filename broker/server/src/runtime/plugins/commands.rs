@@ -1,6 +1,6 @@
 //! Loading, replacing and unloading plugins: by the configuration, and by the management API.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use amphora_plugin_host::{Grant, LoadError, Loading, NotLoaded, PluginSpec};
@@ -9,6 +9,7 @@ use tracing::field;
 
 use super::Plugins;
 use super::registry::{Upload, forget};
+use super::uploads::remove;
 use crate::config::{self, Plugin};
 use crate::logging::spans;
 use crate::management::backend::{self, PluginRefusal, PluginReply, PutPlugin};
@@ -86,8 +87,7 @@ impl Plugins {
         }
     }
 
-    /// Returns the epoch that makes the upload durable.
-    fn put_component(&self, command: PutPlugin) -> Result<u64, PluginRefusal> {
+    fn put_component(&self, command: PutPlugin) -> Result<Changed, PluginRefusal> {
         let _changing = self.changing.lock();
         let PutPlugin {
             name,
@@ -120,34 +120,12 @@ impl Plugins {
                 plugin = name,
                 "an uploaded component is in force until the next load from its path"
             );
-            return Ok(0);
+            return Ok(Changed::default());
         }
-        let previous = known.as_ref().map(|known| known.wanted.clone());
-        // One whose file somebody has removed cannot come back.
-        let previous =
-            previous.filter(|previous| previous.path.is_none() && self.upload_path(&name).exists());
-        let previous_release = previous.as_ref().and_then(|_| self.release(&name));
-        let upload = Upload {
-            settings,
-            previous,
-            previous_release,
-        };
-        let kept = self.put_upload(&upload, &component);
-        if known.is_none() && kept.is_err() {
-            self.host.forget(&name);
-        }
-        let settings = upload.settings.clone();
-        if kept.is_ok() {
-            self.note_upload(upload);
-        }
-        let outcome = kept.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.note(&settings, PluginSource::Upload, outcome)?;
-        self.surroundings.touch();
-        kept
+        self.put_upload(&settings, &component, known)
     }
 
-    /// Returns the epoch that makes the end of an upload durable.
-    fn unload_plugin(&self, name: &str, force: bool) -> Result<u64, PluginRefusal> {
+    fn unload_plugin(&self, name: &str, force: bool) -> Result<Changed, PluginRefusal> {
         let _changing = self.changing.lock();
         let known = self.registry.read().find(name).cloned();
         let Some(known) = known else {
@@ -156,7 +134,11 @@ impl Plugins {
                 return Err(PluginRefusal::NoPlugin);
             }
             self.host.forget(name);
-            return Ok(self.surroundings.define(forget(name)));
+            let epoch = self.surroundings.define(forget(name));
+            return Ok(Changed {
+                epoch,
+                obsolete: Vec::new(),
+            });
         };
         if let Some(needed) = self.needed(known.settings()).filter(|_| !force) {
             return Err(PluginRefusal::Conflict(needed));
@@ -166,31 +148,33 @@ impl Plugins {
             if let Some(known) = self.registry.write().find_mut(name) {
                 known.unloaded();
             }
-            return Ok(0);
+            return Ok(Changed::default());
         }
         // An upload is gone for good, and what it stored with it.
         self.host.unload(name).map_err(|error| refusal(&error))?;
         self.host.clear_kv(name);
         self.host.forget(name);
         self.registry.write().remove(name);
-        let mut files = vec![self.upload_path(name)];
-        files.extend(known.previous.map(|_| self.previous_path(name)));
-        for file in files {
-            if let Err(error) = std::fs::remove_file(&file) {
-                tracing::warn!(plugin = name, %error, file = %file.display(), "the component's file stays");
-            }
-        }
-        Ok(self.surroundings.define(forget(name)))
+        let files = known.upload.iter().flat_map(Upload::files);
+        Ok(Changed {
+            obsolete: files.map(|file| self.folder.join(file)).collect(),
+            epoch: self.surroundings.define(forget(name)),
+        })
     }
 
-    fn roll_back(&self, name: &str) -> Result<u64, PluginRefusal> {
+    fn roll_back(&self, name: &str) -> Result<Changed, PluginRefusal> {
         let _changing = self.changing.lock();
         let known = self.registry.read().find(name).cloned();
         let known = known.ok_or(PluginRefusal::NoPlugin)?;
-        match known.previous {
-            Some(previous) if known.wanted.path.is_none() => {
-                self.roll_back_upload(&previous, known.wanted)
-            }
+        match known.upload {
+            Some(Upload {
+                current,
+                previous: Some(previous),
+            }) if known.wanted.path.is_none() => self.roll_back_upload(previous, current),
+            // What the host remembers would not be kept.
+            Some(_) if known.wanted.path.is_none() => Err(PluginRefusal::Conflict(format!(
+                "plugin '{name}' has no earlier version"
+            ))),
             _ => {
                 self.host.rollback(name).map_err(|error| {
                     if !matches!(error, LoadError::Nothing(_)) {
@@ -202,38 +186,51 @@ impl Plugins {
                     known.rolled_back();
                 }
                 self.surroundings.touch();
-                Ok(0)
+                Ok(Changed::default())
             }
         }
     }
 
-    fn load_again(&self, name: &str) -> Result<u64, PluginRefusal> {
+    fn load_again(&self, name: &str) -> Result<Changed, PluginRefusal> {
         let _changing = self.changing.lock();
         let known = self.registry.read().find(name).cloned();
-        let settings = known.ok_or(PluginRefusal::NoPlugin)?.wanted;
-        if settings.path.is_some() {
-            self.load_configured(&settings)?;
-        } else {
-            self.load_uploaded(&settings)?;
+        let known = known.ok_or(PluginRefusal::NoPlugin)?;
+        match &known.upload {
+            Some(upload) if known.wanted.path.is_none() => self.load_uploaded(&upload.current)?,
+            _ => self.load_configured(&known.wanted)?,
         }
         self.surroundings.touch();
-        Ok(0)
+        Ok(Changed::default())
     }
+}
+
+/// What is left to do when a command has done its work.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// The epoch that makes it durable; 0 if nothing is to be stored.
+    pub(super) epoch: u64,
+    /// Files that nobody needs any more, once it is durable.
+    pub(super) obsolete: Vec<PathBuf>,
 }
 
 /// Runs a command on a thread that may block, and waits until what it changed is durable.
 fn command<'a>(
     plugins: &Arc<Plugins>,
-    command: impl FnOnce(&Plugins) -> Result<u64, PluginRefusal> + Send + 'static,
+    command: impl FnOnce(&Plugins) -> Result<Changed, PluginRefusal> + Send + 'static,
 ) -> PluginReply<'a> {
     let plugins = Arc::clone(plugins);
     Box::pin(async move {
         let run = Arc::clone(&plugins);
-        let epoch = tokio::task::spawn_blocking(move || command(&run))
+        let Changed { epoch, obsolete } = tokio::task::spawn_blocking(move || command(&run))
             .await
             .map_err(|error| PluginRefusal::Failed(error.to_string()))??;
         if epoch > 0 {
             plugins.surroundings.durable(epoch).await;
+        }
+        if !obsolete.is_empty() {
+            tokio::task::spawn_blocking(move || remove(&obsolete))
+                .await
+                .map_err(|error| PluginRefusal::Failed(error.to_string()))?;
         }
         Ok(())
     })

@@ -8,7 +8,7 @@ use amphora_plugin_host::{
 };
 
 use super::Plugins;
-use super::registry::{Known, Release};
+use super::registry::{Kept, Known};
 use crate::management::snapshot::{
     Bucket, PluginBefore, PluginFailure, PluginLogLine, PluginMetric, PluginSnapshot, PluginState,
     PluginStats, PluginVersion,
@@ -49,8 +49,8 @@ impl Plugins {
     fn snapshot(&self, known: Known) -> PluginSnapshot {
         let (settings, source) = (known.settings().clone(), known.source());
         // As a rollback looks for it.
-        let kept = known.previous.filter(|_| known.wanted.path.is_none());
-        let kept = kept.map(|_| known.previous_release.map(before));
+        let upload = known.upload.filter(|_| known.wanted.path.is_none());
+        let kept = upload.and_then(|upload| upload.previous).map(before);
         let hosted = self.host.snapshot(&settings.name);
         let mut stats = hosted
             .as_ref()
@@ -159,13 +159,14 @@ fn version(version: VersionSnapshot) -> PluginVersion {
     }
 }
 
-fn before(release: Release) -> PluginBefore {
-    PluginBefore {
+fn before(kept: Kept) -> Option<PluginBefore> {
+    let release = kept.release?;
+    Some(PluginBefore {
         version: release.version,
-        hash: release.sha256,
+        hash: kept.sha256,
         size: release.size,
         loaded_at: at(release.loaded_ms),
-    }
+    })
 }
 
 fn counted(counters: &CounterSnapshot) -> PluginStats {

@@ -13,7 +13,7 @@ use crate::config::{Attachment, Plugin};
 use crate::management::snapshot::{PluginFailure, PluginSource};
 
 /// The family of definitions that holds the settings of uploaded plugins. Key: the family, the plugin's name to the end.
-/// Value: an [`Upload`] as JSON. The component is a file, and so is the one before.
+/// Value: an [`Upload`] as JSON. Components are files.
 const UPLOAD_FAMILY: u8 = Family::OPAQUE_MIN + 2;
 
 /// The plugins, and where they are attached.
@@ -36,19 +36,8 @@ pub(super) struct Known {
     before: Option<InForce>,
     /// Why the last attempt to load it failed, if it did.
     pub(super) failure: Option<PluginFailure>,
-    /// The settings of the upload before, whose component is kept, too.
-    pub(super) previous: Option<Plugin>,
-    /// What that upload was, if it was in force.
-    pub(super) previous_release: Option<Release>,
-}
-
-/// What a version of an uploaded plugin was while it was in force, for listings after a restart.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-pub(super) struct Release {
-    pub(super) version: String,
-    pub(super) sha256: String,
-    pub(super) size: u64,
-    pub(super) loaded_ms: u64,
+    /// What is kept of it, if it was uploaded.
+    pub(super) upload: Option<Upload>,
 }
 
 /// The settings with which a component was loaded, and where it came from.
@@ -58,14 +47,45 @@ struct InForce {
     source: PluginSource,
 }
 
-/// An uploaded plugin, as the store remembers it.
+/// An uploaded plugin, as the store remembers it: what is in force, and what a rollback brings back. The definition says which files count, so that it
+/// changes all of it at once.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Upload {
+    pub(super) current: Kept,
+    pub(super) previous: Option<Kept>,
+}
+
+/// An uploaded component that is kept, with its settings.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Kept {
     pub(super) settings: Plugin,
-    /// Those of the upload before, which a rollback brings back.
-    pub(super) previous: Option<Plugin>,
-    #[serde(default)]
-    pub(super) previous_release: Option<Release>,
+    /// The file's name, which no other upload has, before or after.
+    pub(super) file: String,
+    /// The component's SHA-256, in hexadecimal digits.
+    pub(super) sha256: String,
+    /// What it was when another took its place, if it was in force.
+    pub(super) release: Option<Release>,
+}
+
+/// What a version of an uploaded plugin was while it was in force, for listings after a restart.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub(super) struct Release {
+    pub(super) version: String,
+    pub(super) size: u64,
+    pub(super) loaded_ms: u64,
+}
+
+impl Upload {
+    /// The name of the plugin.
+    pub(super) fn name(&self) -> &str {
+        &self.current.settings.name
+    }
+
+    /// The names of the files that it needs.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        let kept = [Some(&self.current), self.previous.as_ref()];
+        kept.into_iter().flatten().map(|kept| &*kept.file)
+    }
 }
 
 impl Known {
@@ -76,8 +96,7 @@ impl Known {
             in_force: None,
             before: None,
             failure: None,
-            previous: None,
-            previous_release: None,
+            upload: None,
         }
     }
 
@@ -187,7 +206,7 @@ impl Registry {
 /// What the store is to remember of an uploaded plugin.
 pub(super) fn remember(upload: &Upload) -> Result<Write, serde_json::Error> {
     Ok(Write::PutDefinition {
-        key: upload_key(&upload.settings.name),
+        key: upload_key(upload.name()),
         value: serde_json::to_vec(upload)?.into(),
     })
 }
@@ -209,13 +228,13 @@ fn upload_key(name: &str) -> Bytes {
 /// An uploaded plugin, if this is a definition of that family.
 ///
 /// # Errors
-/// They are damaged, or were written by a later version.
+/// It is damaged, or was written by another version.
 pub(in crate::runtime) fn uploaded(key: &Bytes, value: &Bytes) -> Option<anyhow::Result<Upload>> {
     let name = key.strip_prefix(&[UPLOAD_FAMILY])?;
     let name = String::from_utf8_lossy(name).into_owned();
     let settings = serde_json::from_slice(value);
     Some(settings.map_err(|error| {
-        anyhow::anyhow!("the settings of the uploaded plugin '{name}' are damaged: {error}")
+        anyhow::anyhow!("what is stored of the uploaded plugin '{name}' is damaged or another version's: {error}")
     }))
 }
 
