@@ -23,30 +23,30 @@ pub trait Environment: fmt::Debug + Send + Sync {
     /// writing, with the plugin's store locked.
     fn kv_changed(&self, plugin: &str, key: &[u8], entry: Option<&KvEntry>);
 
+    /// An entry of a plugin's store goes at this time, in milliseconds since 1970, and none of the same store goes earlier: then, or some time later, is
+    /// the time for [`expire_kv`](crate::Host::expire_kv). Called as [`kv_changed`](Self::kv_changed) is, and for what is restored.
+    fn kv_expires(&self, _at_ms: u64) {}
+
     /// Another version of a plugin came into force, or none is in force any more: answers that were kept are void. Called on the thread
     /// that loads or unloads, which must not load or unload the same plugin from here.
     fn plugin_changed(&self, plugin: &str);
 
-    /// Does what may take milliseconds or more, such as starting an instance, exactly once and on this thread. Whoever has other work for the
-    /// thread gives it to another one meanwhile.
-    fn block(&self, call: &mut dyn FnMut()) {
-        call();
     /// What depends on a plugin in this role, in words; nothing if nobody does. Asked on the thread that loads, before a version comes into
     /// force that cannot play it any more.
     fn dependants(&self, _plugin: &str, _role: Role<'_>) -> Option<String> {
         None
     }
 
+    /// Does what may take milliseconds or more, such as starting an instance, exactly once and on this thread. Whoever has other work for the
+    /// thread gives it to another one meanwhile.
+    fn block(&self, call: &mut dyn FnMut()) {
+        call();
     }
 
     /// A plugin's call is over, and these are the messages that it sent meanwhile: at least one.
     fn publish(&self, plugin: &str, messages: Vec<Outgoing>);
 }
 
-/// A value in a plugin's store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KvEntry {
-    /// The value.
 /// What others may need a plugin for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role<'a> {
@@ -56,6 +56,10 @@ pub enum Role<'a> {
     ExchangeType(&'a str),
 }
 
+/// A value in a plugin's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KvEntry {
+    /// The value.
     pub value: Bytes,
     /// When it goes, in milliseconds since 1970. None stays.
     pub expires_ms: Option<u64>,

@@ -215,17 +215,23 @@ impl Host {
         for key in kv.restore(entries, environment.now_ms()) {
             environment.kv_changed(plugin, &key, None);
         }
+        if let Some(next) = kv.next_expiry() {
+            environment.kv_expires(next);
+        }
     }
 
-    /// Drops what has outlived its time in plugins' stores, and tells the environment of it. Calls of a plugin do so, too, for its own store.
-    pub fn expire_kv(&self) {
+    /// Drops what has outlived its time in plugins' stores, and tells the environment of it. Calls of a plugin do so, too, for its own store. Returns
+    /// when the next entry of all that are left goes, in milliseconds since 1970.
+    pub fn expire_kv(&self) -> Option<u64> {
         let plugins: Vec<_> = self.registry.read().plugins.values().cloned().collect();
         let environment = &self.world.environment;
         let now_ms = environment.now_ms();
-        for plugin in plugins {
+        let next = plugins.iter().filter_map(|plugin| {
             let tell = |key: &[u8]| environment.kv_changed(&plugin.name, key, None);
             while plugin.shared.kv.expire(now_ms, tell) {}
-        }
+            plugin.shared.kv.next_expiry()
+        });
+        next.min()
     }
 
     /// Takes everything out of a plugin's store, and tells the environment of it. Returns how many entries there were.

@@ -115,6 +115,12 @@ impl Kv {
         true
     }
 
+    /// When the next entry goes, in milliseconds since 1970.
+    pub(crate) fn next_expiry(&self) -> Option<u64> {
+        let kv = self.0.lock();
+        kv.expiries.first().map(|(expires, _)| *expires)
+    }
+
     /// A store of its own with the same entries, which counts what is written.
     pub(crate) fn copy(&self) -> Self {
         let kv = self.0.lock();
@@ -218,9 +224,20 @@ impl<'a> Access<'a> {
         }
         let before = self.value(&key);
         let key = Bytes::from(key);
+        let next = self.next_expiry();
         self.kv.insert(key.clone(), entry.clone());
         self.tell(&key, Some(&entry));
+        if let Some(expires) = expires_ms
+            && next.is_none_or(|next| expires < next)
+            && !self.grants.is_rehearsal
+        {
+            self.grants.environment.kv_expires(expires);
+        }
         Ok(before)
+    }
+
+    fn next_expiry(&self) -> Option<u64> {
+        self.kv.expiries.first().map(|(expires, _)| *expires)
     }
 
     fn expiry(&self, ttl: Option<u64>) -> Option<u64> {
@@ -324,6 +341,7 @@ mod tests {
     struct Told {
         now_ms: AtomicU64,
         changes: Mutex<Vec<(Vec<u8>, Option<KvEntry>)>>,
+        expiries: Mutex<Vec<u64>>,
     }
 
     impl Environment for Told {
@@ -339,6 +357,10 @@ mod tests {
 
         fn kv_changed(&self, _: &str, key: &[u8], entry: Option<&KvEntry>) {
             self.changes.lock().push((key.to_vec(), entry.cloned()));
+        }
+
+        fn kv_expires(&self, at_ms: u64) {
+            self.expiries.lock().push(at_ms);
         }
 
         fn plugin_changed(&self, _: &str) {}
@@ -402,6 +424,27 @@ mod tests {
         assert_eq!(get(&grants, b"a"), Some(key("3")));
         let (entries, bytes) = grants.shared.kv.size();
         assert_eq!((entries, bytes), (2, 2 * OVERHEAD + 2 + 9));
+    }
+
+    #[test]
+    fn only_what_goes_earlier_than_all_others_is_told() {
+        let (grants, told) = grants(1 << 20);
+        let told = || std::mem::take(&mut *told.expiries.lock());
+        set(&grants, key("stays"), key("1"), None).expect("room");
+        assert_eq!(told(), [0; 0]);
+        set(&grants, key("a"), key("1"), Some(100)).expect("room");
+        set(&grants, key("b"), key("1"), Some(100)).expect("room");
+        set(&grants, key("c"), key("1"), Some(200)).expect("room");
+        assert_eq!(told(), [100]);
+        set(&grants, key("c"), key("1"), Some(50)).expect("room");
+        assert_eq!(
+            (told(), grants.shared.kv.next_expiry()),
+            (vec![50], Some(50))
+        );
+        // A question of which nothing comes has a store of its own.
+        let rehearsal = grants.clone().of_rehearsal();
+        set(&rehearsal, key("d"), key("1"), Some(10)).expect("room");
+        assert_eq!((told(), grants.shared.kv.next_expiry()), (vec![], Some(50)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use amphora_core::definition::Family;
 use amphora_core::store::Write;
@@ -12,6 +12,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::mpsc;
 
+use super::expiry::Expiry;
 use super::losses::Losses;
 use super::stored::Stored;
 use crate::runtime::batch::{Owned, target};
@@ -30,9 +31,6 @@ const KV_FAMILY: u8 = Family::OPAQUE_MIN + 1;
 const PUBLISHES_MAX: usize = 4096;
 const PUBLISHED_BYTES_MAX: usize = 64 << 20;
 
-/// How often stores are looked at for what has outlived its time.
-const EXPIRE_EVERY: Duration = Duration::from_secs(10);
-
 /// What a plugin sent in one call.
 #[derive(Debug)]
 pub(in crate::runtime) struct Sent {
@@ -44,6 +42,7 @@ pub(in crate::runtime) struct Surroundings {
     begun: Instant,
     committer: Arc<Committer>,
     stored: Stored,
+    expiry: Expiry,
     publisher: mpsc::Sender<Sent>,
     /// Bytes that wait to be published.
     waiting: AtomicUsize,
@@ -67,6 +66,7 @@ impl Surroundings {
             begun: Instant::now(),
             committer,
             stored: Stored::default(),
+            expiry: Expiry::default(),
             publisher,
             waiting: AtomicUsize::new(0),
             lost: Losses::new("messages of the plugin's own are lost"),
@@ -151,16 +151,20 @@ impl Environment for Surroundings {
         self.stored.write(&self.committer, key, write);
     }
 
+    fn kv_expires(&self, at_ms: u64) {
+        self.expiry.note(at_ms);
+    }
+
     fn plugin_changed(&self, _: &str) {
         self.touch();
     }
 
-    fn block(&self, call: &mut dyn FnMut()) {
-        block(call);
-    }
-
     fn dependants(&self, plugin: &str, role: Role<'_>) -> Option<String> {
         self.broker()?.plugins.dependants(plugin, role)
+    }
+
+    fn block(&self, call: &mut dyn FnMut()) {
+        block(call);
     }
 
     fn publish(&self, plugin: &str, messages: Vec<Outgoing>) {
@@ -269,10 +273,17 @@ async fn publish(broker: Arc<Broker>, mut sent: mpsc::Receiver<Sent>) {
 
 /// Drops what has outlived its time in plugins' stores: plugins that nobody calls do not.
 async fn expire(broker: Arc<Broker>) {
-    loop {
-        tokio::time::sleep(EXPIRE_EVERY).await;
-        block(|| broker.plugins.host.expire_kv());
-    }
+    let plugins = &broker.plugins;
+    let surroundings = &plugins.surroundings;
+    let look = || {
+        let mut next = None;
+        block(|| next = plugins.host.expire_kv());
+        next
+    };
+    surroundings
+        .expiry
+        .watch(|| surroundings.now_ms(), look)
+        .await;
 }
 
 /// Says why the message is lost, if it is.

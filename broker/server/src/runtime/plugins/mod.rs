@@ -3,6 +3,7 @@
 mod commands;
 mod configured;
 mod environment;
+mod expiry;
 mod listing;
 mod losses;
 mod needed;
