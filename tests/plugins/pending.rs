@@ -3,12 +3,16 @@
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use amphora_protocol::wire::method::{Method, basic, tx};
+use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
 use amphora_tests::Broker;
 use anyhow::{anyhow, ensure};
 
 use crate::channel::{Channel, none};
 use crate::exchange::table;
 use crate::harmful::{broker, component_file};
+use crate::operator::ask;
 
 /// How long a plugin may take for one message.
 const DEADLINE: &str = "deadline = \"1s\"";
@@ -103,5 +107,133 @@ fn a_duplicate_is_confirmed_when_the_first_one_is() -> anyhow::Result<()> {
     let confirmed = publishers.publish("spin.2000000", "pass.0")?;
     ensure!(confirmed == (true, true), "{confirmed:?}");
     ensure!(publishers.first.take("q")? == ["first"]);
+    Ok(())
+}
+
+/// A transaction of three messages: into queue `r`, to the exchange that takes each id once, and into `r` again. It is committed on channel 2, and
+/// its answer is to come.
+fn commit_three(channel: &mut Channel, key: &str) -> anyhow::Result<()> {
+    const CHANNEL: u16 = 2;
+    let client = channel.client();
+    client.open(CHANNEL)?;
+    client.call(CHANNEL, &tx::Select {})?;
+    let id = table([("x-deduplication-header", "1".into())]);
+    for (exchange, key, headers, body) in [
+        ("", "r", none(), "before"),
+        ("x", key, id, "second"),
+        ("", "r", none(), "behind"),
+    ] {
+        let publish = basic::Publish {
+            exchange: ExchangeName::new(exchange)?,
+            routing_key: RoutingKey::new(key)?,
+            ..basic::Publish::default()
+        };
+        let properties = BasicProperties {
+            headers: Some(headers),
+            delivery_mode: Some(2),
+            ..BasicProperties::default()
+        };
+        client.publish(CHANNEL, &publish, &properties, body.as_bytes())?;
+    }
+    client.send(CHANNEL, &tx::Commit {})
+}
+
+#[test]
+fn a_transaction_that_waits_for_an_id_is_whole_after_a_crash() -> anyhow::Result<()> {
+    let path = component_file()?;
+    let mut broker = broker(path.path(), "deadline = \"5s\"")?;
+    let Publishers {
+        mut first,
+        mut second,
+    } = Publishers::connect(&broker)?;
+    second.queue("r", none())?;
+    std::thread::scope(|scope| {
+        let first = aside(scope, &mut first, "loop.0");
+        std::thread::sleep(LEAD);
+        commit_three(&mut second, "pass.0")?;
+        // What could become durable does so meanwhile.
+        std::thread::sleep(LEAD);
+        broker.kill()?;
+        // It was cut off.
+        let _ = first.join();
+        anyhow::Ok(())
+    })?;
+    broker.restart()?;
+    let mut channel = Channel::open(&broker)?;
+    ensure!(channel.take("r")?.is_empty(), "half a transaction is there");
+    ensure!(channel.take("q")?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_transaction_waits_for_an_id_and_is_decided_as_a_whole() -> anyhow::Result<()> {
+    let path = component_file()?;
+    let broker = broker(path.path(), DEADLINE)?;
+    let Publishers {
+        mut first,
+        mut second,
+    } = Publishers::connect(&broker)?;
+    second.queue("r", none())?;
+    // The first time, it takes the place of one that fails; then it is a duplicate of its own.
+    for expected in [vec!["second"], vec![]] {
+        std::thread::scope(|scope| {
+            let first = aside(scope, &mut first, "loop.0");
+            std::thread::sleep(LEAD / 2);
+            let mut second = Channel::open(&broker)?;
+            commit_three(&mut second, "pass.0")?;
+            let answer = second.client().method(2)?;
+            ensure!(
+                matches!(answer, Method::Tx(tx::Method::CommitOk(_))),
+                "{answer:?}"
+            );
+            first.join().map_err(|_| anyhow!("a client panicked"))??;
+            anyhow::Ok(())
+        })?;
+        ensure!(second.take("q")? == expected);
+        ensure!(second.take("r")? == ["before", "behind"]);
+    }
+    Ok(())
+}
+
+/// Moves all of queue `s` to the exchange while the first message is with the plugin. Returns what the API answers.
+fn moved(broker: &Broker, first: &mut Channel, key: &str) -> anyhow::Result<String> {
+    let id = table([("x-deduplication-header", "1".into())]);
+    ensure!(first.publish(("", "s"), id, "moved")?);
+    ensure!(first.publish(("", "s"), none(), "without an id")?);
+    std::thread::scope(|scope| {
+        let first = aside(scope, first, key);
+        std::thread::sleep(LEAD);
+        let path = "/queues/%2F/s/move";
+        let to = br#"{"exchange":"x","routing_key":"pass.0"}"#;
+        let (status, answer) = ask(broker, "POST", path, to)?;
+        ensure!(status == 200, "{status}: {answer}");
+        first.join().map_err(|_| anyhow!("a client panicked"))??;
+        Ok(answer)
+    })
+}
+
+#[test]
+fn what_is_moved_waits_for_its_id_as_what_is_published_does() -> anyhow::Result<()> {
+    let path = component_file()?;
+    let broker = broker(path.path(), DEADLINE)?;
+    let mut first = Publishers::connect(&broker)?.first;
+    first.queue("s", none())?;
+    let answer = moved(&broker, &mut first, "loop.0")?;
+    ensure!(answer.contains("\"moved\":2"), "{answer}");
+    ensure!(first.take("q")? == ["moved", "without an id"]);
+    ensure!(first.take("s")?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn what_is_moved_is_a_duplicate_if_the_first_one_arrives() -> anyhow::Result<()> {
+    let path = component_file()?;
+    let broker = broker(path.path(), "deadline = \"5s\"")?;
+    let mut first = Publishers::connect(&broker)?.first;
+    first.queue("s", none())?;
+    let answer = moved(&broker, &mut first, "spin.2000000")?;
+    ensure!(answer.contains("\"moved\":2"), "{answer}");
+    ensure!(first.take("q")? == ["first", "without an id"]);
+    ensure!(first.take("s")?.is_empty());
     Ok(())
 }

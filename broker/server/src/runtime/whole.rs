@@ -54,18 +54,55 @@ impl Session {
         message
     }
 
-    /// Publishes what a transaction held back. Returns whether it is accepted.
-    pub(super) async fn publish_owned(
+    /// Waits until it is known of each of these messages, which are published next, whether it is a duplicate. All that was collected is handed on before.
+    pub(super) async fn reserve(&mut self, publishes: &[(Owned, bool)]) -> Result<(), Exception> {
+        loop {
+            self.flush(&[]);
+            let entered = self.entered.as_mut().ok_or_else(not_entered)?;
+            entered.ingress.refresh();
+            let messages = publishes.iter().map(|(message, _)| message);
+            let Some(undecided) = entered.ingress.reserve(messages)? else {
+                return Ok(());
+            };
+            undecided.decided().await;
+        }
+    }
+
+    /// Publishes what a transaction held back. Returns whether all of it is accepted.
+    pub(super) fn publish_reserved(
         &mut self,
         number: ChannelNumber,
-        mut message: Owned,
+        publishes: Vec<(Owned, bool)>,
+    ) -> Result<bool, Exception> {
+        let mut accepted = Ok(true);
+        for (message, mandatory) in publishes {
+            match self.publish_owned(number, message, mandatory) {
+                Ok(one) => accepted = accepted.map(|all| all && one),
+                Err(exception) => {
+                    accepted = Err(exception);
+                    break;
+                }
+            }
+        }
+        if let Some(entered) = &mut self.entered {
+            entered.ingress.release_reserved();
+        }
+        accepted
+    }
+
+    fn publish_owned(
+        &mut self,
+        number: ChannelNumber,
+        message: Owned,
         mandatory: bool,
     ) -> Result<bool, Exception> {
-        let mut outcome = self.route_special(&message, &[])?;
-        while let Outcome::Later(later) = outcome {
-            message = self.decided(*later, &[]).await;
-            outcome = self.route_special(&message, &[])?;
-        }
+        let outcome = match self.route_special(&message, &[])? {
+            // One before it in the transaction had the id and reached nobody, and somebody else has it now. To wait would part the transaction.
+            Outcome::Later(_) => {
+                Outcome::Refused("another message with the same id is on its way".to_owned())
+            }
+            outcome => outcome,
+        };
         if self.is_traced() {
             self.trace(number, Some(message.clone()));
         }

@@ -79,40 +79,44 @@ async fn move_batch(
     }
     let mut moved = Moved::default();
     let mut stays = Fetched::of(Arc::clone(queue), &broker.committer, Return::Peeked);
-    let published = {
+    let commit = {
         let mut ingress = Ingress::new(Arc::clone(vhost), Arc::clone(by.user()));
-        let mut touched = Touched::default();
+        let mut commit = false;
         for message in messages {
-            if let Err(reason) = publish(by, &mut ingress, command, message, &mut touched) {
+            let outcome = match addressed(command, message) {
+                Ok(message) => publish(broker, by, &mut ingress, message, &mut commit).await,
+                Err(reason) => Err(reason),
+            };
+            if let Err(reason) = outcome {
                 moved.stopped = Some(reason);
                 break;
             }
             moved.count += 1;
         }
-        let flushed = ingress.flush(&[], &mut touched);
-        touched.finish(&broker.committer);
-        flushed
+        hand_on(broker, &mut ingress, &mut commit);
+        commit
     };
     let done = usize::try_from(moved.count).unwrap_or(usize::MAX);
     stays.positions = fetched
         .positions
         .split_off(done.min(fetched.positions.len()));
     drop(stays);
-    if published.commit {
+    if commit {
         broker.committer.all_durable().await;
     }
     fetched.outcome = Outcome::Ack;
     Ok(moved)
 }
 
-/// Publishes a message where it is to go, or says why it cannot.
-fn publish(
-    by: &VhostAccess,
-    ingress: &mut Ingress,
-    command: &MoveMessages,
-    mut message: Owned,
-    touched: &mut Touched,
-) -> Result<(), String> {
+/// Hands on what was collected. Whether something of it must become durable is added to `commit`.
+fn hand_on(broker: &Broker, ingress: &mut Ingress, commit: &mut bool) {
+    let mut touched = Touched::default();
+    *commit |= ingress.flush(&[], &mut touched).commit;
+    touched.finish(&broker.committer);
+}
+
+/// A message as it is to be published, or why it cannot be.
+fn addressed(command: &MoveMessages, mut message: Owned) -> Result<Owned, String> {
     let (exchange, key) = match &command.exchange {
         Some(exchange) => {
             let (_, own) = names(&message.target).map_err(|error| error.to_string())?;
@@ -128,17 +132,38 @@ fn publish(
     if let Some(shown) = special::shown(&message.properties, None) {
         message.properties = shown;
     }
-    match special::publish(by, ingress, message, &[], touched) {
-        Ok(ingress::Outcome::Routed | ingress::Outcome::Taken) => Ok(()),
-        Ok(ingress::Outcome::Unroutable | ingress::Outcome::Waiting) => {
-            Err("the message reaches no queue".to_owned())
+    Ok(message)
+}
+
+/// Publishes a message where it is to go, or says why it cannot. One whose id somebody else has admitted waits, as every publisher does, until it is
+/// known what becomes of that one; what was collected is handed on before.
+async fn publish(
+    broker: &Broker,
+    by: &VhostAccess,
+    ingress: &mut Ingress,
+    mut message: Owned,
+    commit: &mut bool,
+) -> Result<(), String> {
+    loop {
+        let mut touched = Touched::default();
+        let outcome = special::publish(by, ingress, message, &[], &mut touched);
+        touched.finish(&broker.committer);
+        match outcome {
+            Ok(ingress::Outcome::Later(later)) => {
+                hand_on(broker, ingress, commit);
+                message = later.decided().await;
+                ingress.refresh();
+            }
+            Ok(ingress::Outcome::Routed | ingress::Outcome::Taken) => return Ok(()),
+            Ok(ingress::Outcome::Unroutable | ingress::Outcome::Waiting) => {
+                return Err("the message reaches no queue".to_owned());
+            }
+            Ok(ingress::Outcome::Full) => return Err("a queue is full".to_owned()),
+            Ok(ingress::Outcome::Refused(reason) | ingress::Outcome::Rejected(reason)) => {
+                return Err(reason);
+            }
+            Err(exception) => return Err(exception.text().to_owned()),
         }
-        Ok(ingress::Outcome::Later(_)) => {
-            Err("another message with the same id is on its way".to_owned())
-        }
-        Ok(ingress::Outcome::Full) => Err("a queue is full".to_owned()),
-        Ok(ingress::Outcome::Refused(reason) | ingress::Outcome::Rejected(reason)) => Err(reason),
-        Err(exception) => Err(exception.text().to_owned()),
     }
 }
 

@@ -130,6 +130,15 @@ impl Deduplicator {
 
     /// Whether a message goes on.
     pub(super) fn admit(&self, id: IdHash, persistent: bool) -> Verdict {
+        let verdict = self.look_up(id, persistent);
+        if verdict == Verdict::Duplicate {
+            self.count_dropped();
+        }
+        verdict
+    }
+
+    /// As [`Self::admit`], for a message that comes later: a duplicate is not counted.
+    pub(super) fn look_up(&self, id: IdHash, persistent: bool) -> Verdict {
         let mut seen = self.seen.lock();
         let at = now_ms();
         match seen.window.admit(id, at) {
@@ -147,13 +156,12 @@ impl Deduplicator {
                 if let Some(before) = seen.pending.get(&id) {
                     return Verdict::Pending(*before);
                 }
-                self.count_dropped();
                 Verdict::Duplicate
             }
         }
     }
 
-    /// One goes nowhere because the one before it, which was pending, will be noted.
+    /// One goes nowhere: the one before it is noted, or will be.
     pub(super) fn count_dropped(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }

@@ -7,6 +7,7 @@ use amphora_core::deduplication::IdHash;
 use amphora_protocol::connection::Content;
 use amphora_protocol::exception::Exception;
 
+use super::reserving::Reserved;
 use super::{Ingress, Outcome, Ticket};
 use crate::runtime::batch::{MessageRef, Owned};
 use crate::runtime::committer::Committer;
@@ -51,6 +52,8 @@ pub(super) struct Deduplicating {
     in_hand: Option<Own>,
     /// Those of messages that wait for a plugin, with their places among these.
     waiting: VecDeque<(usize, Own)>,
+    /// Those of messages that are still to come.
+    pub(super) reserved: Reserved,
     /// Something was noted, or was a duplicate: confirms wait for the open group.
     commit: bool,
 }
@@ -163,6 +166,7 @@ impl Deduplicating {
 /// A connection that ends in the middle leaves nothing behind that others would wait for.
 impl Drop for Deduplicating {
     fn drop(&mut self) {
+        self.reserved.release();
         let waiting = self.waiting.drain(..).map(|(_, own)| own);
         let admitted = self.admitted.drain(..).chain(self.in_hand.take());
         for (deduplicator, admitted) in admitted.chain(waiting) {
@@ -209,7 +213,9 @@ impl Ingress {
             self.answer_before(buffer);
         }
         let persistent = special::is_persistent(content.properties());
-        let admitted = match deduplicator.admit(id, persistent) {
+        let reserved = self.deduplicating.reserved.take(deduplicator, id);
+        let verdict = reserved.unwrap_or_else(|| deduplicator.admit(id, persistent));
+        let admitted = match verdict {
             Verdict::New(admitted) => admitted,
             Verdict::Pending(_) if !self.deduplicating.is_own(deduplicator, id) => {
                 return Ok(Outcome::Later(Box::new(Later {

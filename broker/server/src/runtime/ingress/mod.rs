@@ -19,6 +19,7 @@ mod one_by_one;
 mod outcome;
 mod plugins;
 mod remembering;
+mod reserving;
 mod routes;
 mod slots;
 mod straight;

@@ -1,5 +1,6 @@
 //! Class 90: transactions. Publishes and settlements are held back until the commit, which is answered when all of it is
-//! durable. Atomic for one queue, as with RabbitMQ; if a message is refused, the channel is closed when the rest is done.
+//! durable. Atomic for one queue, as with RabbitMQ; if a message is refused, the channel is closed when the rest is done. Nothing waits in the middle: what
+//! it depends on of other connections is decided before the first message goes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -55,10 +56,8 @@ impl Session {
 
     async fn commit(&mut self, channel: ChannelNumber) -> Result<(), Exception> {
         let transaction = self.next_transaction(channel)?;
-        let mut accepted = true;
-        for (message, mandatory) in transaction.publishes {
-            accepted &= self.publish_owned(channel, message, mandatory).await?;
-        }
+        self.reserve(&transaction.publishes).await?;
+        let accepted = self.publish_reserved(channel, transaction.publishes)?;
         for withheld in transaction.settlements {
             self.apply(channel, &withheld);
         }
