@@ -17,6 +17,7 @@ mod burial;
 mod channel;
 mod commits;
 mod committer;
+mod concealed;
 mod connection;
 mod counters;
 mod dead_letter;

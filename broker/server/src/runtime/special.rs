@@ -128,7 +128,7 @@ fn mentions(properties: RawProperties<'_>, name: &[u8]) -> Result<bool, Exceptio
 pub(super) fn without_bcc(properties: RawProperties<'_>) -> Result<Bytes, Exception> {
     let mut decoded = properties.decode().map_err(syntax)?;
     if let Some(headers) = &mut decoded.headers {
-        headers.remove("BCC");
+        headers.remove(BCC);
     }
     Ok(decoded.to_bytes())
 }
@@ -153,6 +153,9 @@ pub(super) fn returned(message: &Owned) -> Cow<'_, Owned> {
 /// In the lower byte of the flags that properties begin with, one that means nothing on the wire. Within the broker: the header `BCC` is
 /// only there for dead letters, which go to its keys, too.
 const HIDES_COPIES: u8 = 1 << 1;
+
+/// The header with further routing keys that only the broker sees.
+pub(super) const BCC: &str = "BCC";
 
 /// The properties of a message in a queue, with a `BCC` header that nobody may see.
 pub(super) fn with_hidden_copies(properties: &[u8]) -> Bytes {
@@ -182,7 +185,7 @@ pub(super) fn shown(properties: &[u8], attempts: Option<Attempts>) -> Option<Byt
     let mut decoded = RawProperties::new(properties).ok()?.decode().ok()?;
     let headers = decoded.headers.get_or_insert_default();
     if hides_copies {
-        headers.remove("BCC");
+        headers.remove(BCC);
     }
     if let Some(Attempts {
         failed, acquired, ..

@@ -13,6 +13,7 @@ use super::{Delays, Handle, QUEUE, Waiting};
 use crate::runtime::batch::{Owned, small};
 use crate::runtime::delete_condition::DeleteCondition;
 use crate::runtime::peer::Touched;
+use crate::runtime::special;
 use crate::runtime::vhost::{Changed, VirtualHost};
 
 /// Bytes of bodies that are shown at one time, at most.
@@ -173,7 +174,8 @@ impl Waits {
             exchange: wrapped.exchange().to_owned(),
             message: Owned {
                 target: Bytes::copy_from_slice(wrapped.target),
-                properties: Bytes::copy_from_slice(wrapped.properties),
+                properties: special::shown(wrapped.properties, None)
+                    .unwrap_or_else(|| Bytes::copy_from_slice(wrapped.properties)),
                 body: Bytes::copy_from_slice(body),
             },
             body_bytes: wrapped.body.len(),

@@ -13,6 +13,7 @@ use super::made::Refusal;
 use super::outcome::Put;
 use super::{Ingress, Outcome, names};
 use crate::runtime::batch::Owned;
+use crate::runtime::concealed::Concealed;
 use crate::runtime::delays::Onward;
 use crate::runtime::plugins::Chain;
 use crate::runtime::special;
@@ -189,17 +190,15 @@ impl Ingress {
         buffer: &[u8],
         heard: bool,
     ) -> Put {
-        if let Some(shown) = special::shown(&message.properties, None) {
-            message.properties = shown;
-        }
         let (mut outcome, mut taken) = (Outcome::Unroutable, false);
         let Some(slot) = self.slots.get(index as usize) else {
             return Put { outcome, taken };
         };
         let (queue, may_refuse) = (Arc::clone(&slot.queue), slot.may_refuse);
         let whole = (!heard).then(|| message.clone());
+        let concealed = Concealed::take(&mut message);
         self.hold();
-        let made = self.run(
+        let mut made = self.run(
             chain,
             message,
             Some(&queue.name),
@@ -216,6 +215,9 @@ impl Ingress {
                     taken,
                 },
             };
+        }
+        if let Some(concealed) = concealed {
+            concealed.put_back(&mut made);
         }
         taken = made.on.is_empty() || !made.dead.is_empty();
         if made.on.is_empty() {
@@ -316,7 +318,7 @@ impl Ingress {
         if special::mentions_copies(raw)? {
             let table = headers.table()?;
             sender_selected_keys(table, &mut keys)?;
-            if table.get("BCC").is_some() {
+            if table.get(special::BCC).is_some() {
                 message.properties = special::with_hidden_copies(&properties);
             }
         }

@@ -48,6 +48,7 @@ use self::deduplicating::Deduplicating;
 pub(super) use self::deduplicating::Later;
 use self::flush::Flushed;
 pub(super) use self::journey::{Arrived, Journey};
+pub(super) use self::made::Made;
 pub(super) use self::outcome::{Answered, Outcome, Ticket, Way};
 use self::routes::{Routes, To};
 use self::slots::{Slot, push};

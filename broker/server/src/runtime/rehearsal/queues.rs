@@ -7,6 +7,7 @@ use amphora_protocol::exception::Exception;
 use super::Rehearsal;
 use crate::management::snapshot::{RouteAnswer, RouteOutcome, RouteQueue};
 use crate::runtime::batch::Owned;
+use crate::runtime::concealed::Concealed;
 use crate::runtime::dead_letter::Death;
 use crate::runtime::timers::now_ms;
 use crate::runtime::vhost::Handle;
@@ -32,13 +33,19 @@ impl Rehearsal {
             return self.put(place, message, reached, Vec::new(), 0);
         };
         let own = queue.dead_letter();
-        let (made, answers) = self.run(&chain, message.clone(), Some(&queue.name), own.as_ref());
+        let mut seen = message.clone();
+        let concealed = Concealed::take(&mut seen);
+        let (mut made, answers) = self.run(&chain, seen.clone(), Some(&queue.name), own.as_ref());
         if let Some(refusal) = made.refused {
             self.report.refused = Some(refusal.text());
             self.arrive(place, reached, answers, RouteOutcome::Rejected);
             return Ok(());
         }
-        if made.on.is_empty() {
+        let on = made.on.clone();
+        if let Some(concealed) = concealed {
+            concealed.put_back(&mut made);
+        }
+        if on.is_empty() {
             let outcome = if made.dead.is_empty() {
                 RouteOutcome::Dropped
             } else {
@@ -48,15 +55,15 @@ impl Rehearsal {
             return self.bury(made.dead, Some(&queue.name));
         }
         let mut answers = Some(answers);
-        for (other, delay_ms) in made.on {
+        for ((other, delay_ms), (whole, _)) in on.into_iter().zip(made.on) {
             let answers = answers.take().unwrap_or_default();
-            let place = if super::is_same(&other, message) {
+            let place = if super::is_same(&other, &seen) {
                 place
             } else {
                 let origin = format!("made by transforms of queue '{}'", queue.name);
                 self.add(origin, &other, 0)?
             };
-            self.put(place, &other, reached, answers, delay_ms)?;
+            self.put(place, &whole, reached, answers, delay_ms)?;
         }
         self.bury(made.dead, Some(&queue.name))
     }

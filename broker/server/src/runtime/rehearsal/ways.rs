@@ -66,8 +66,8 @@ impl Rehearsal {
         if special::mentions_copies(raw)? {
             let table = headers.table()?;
             sender_selected_keys(table, &mut keys)?;
-            if table.get("BCC").is_some() {
-                inner.properties = special::without_bcc(raw)?;
+            if table.get(special::BCC).is_some() {
+                inner.properties = special::with_hidden_copies(&message.properties);
             }
         }
         if let Some(noted) = self.report.messages.get_mut(place) {
