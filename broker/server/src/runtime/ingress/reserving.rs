@@ -47,13 +47,11 @@ impl Reserved {
             .iter()
             .position(|reservation| reservation.is(deduplicator, id))?;
         let reservation = self.0.remove(place)?;
-        Some(match reservation.admitted {
-            Some(admitted) => Verdict::New(admitted),
-            None => {
-                deduplicator.count_dropped();
-                Verdict::Duplicate
-            }
-        })
+        let Some(admitted) = reservation.admitted else {
+            deduplicator.count_dropped();
+            return Some(Verdict::Duplicate);
+        };
+        Some(Verdict::New(admitted))
     }
 
     /// Gives back what no message came for.
