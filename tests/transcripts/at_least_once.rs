@@ -110,6 +110,45 @@ fn letters_that_wait_count_for_what_the_queue_may_hold() -> anyhow::Result<()> {
 }
 
 #[test]
+fn their_bytes_count_too_also_after_a_crash() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-max-length-bytes: 10, x-overflow: "reject-publish", x-dead-letter-exchange: "amq.fanout", x-dead-letter-strategy: "at-least-once"}
+        a1 < queue.declare-ok queue=q
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish routing_key=q "10 letters" delivery_mode=2
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "10 letters" delivery_mode=2
+        a1 > basic.reject delivery_tag=1
+        a1 > basic.qos prefetch_count=1
+        a1 < basic.qos-ok
+        a1 > basic.publish routing_key=q "two" delivery_mode=2
+        a1 < basic.nack delivery_tag=2
+        a1 > queue.declare queue=other durable
+        a1 < queue.declare-ok queue=other
+        # Its confirm comes when what was before it is on the disk.
+        a1 > basic.publish routing_key=other "o" delivery_mode=2
+        a1 < basic.ack delivery_tag=3
+        the broker crashes
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish routing_key=q "three" delivery_mode=2
+        a1 < basic.nack delivery_tag=1
+        # It finds a queue, and makes room.
+        a1 > queue.declare queue=dead
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.bind queue=dead exchange=amq.fanout
+        a1 < queue.bind-ok
+        a1 > basic.consume queue=dead consumer_tag=dead no_ack
+        a1 < basic.consume-ok consumer_tag=dead
+        a1 < basic.deliver consumer_tag=dead delivery_tag=1 exchange=amq.fanout routing_key=q "10 letters" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"} delivery_mode=2
+        a1 > basic.publish routing_key=q "four" delivery_mode=2
+        a1 < basic.ack delivery_tag=2
+    "#]])
+}
+
+#[test]
 fn at_least_once_needs_a_queue_that_refuses() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-dead-letter-exchange: "amq.fanout", x-dead-letter-strategy: "at-least-once"}

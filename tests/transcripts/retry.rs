@@ -146,3 +146,47 @@ fn one_that_was_killed_in_the_middle_has_failed_too() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=dead delivery_tag=3 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "delivery_limit", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "delivery_limit"} delivery_mode=2
     "#]])
 }
+
+#[test]
+fn what_waits_for_a_retry_counts_where_the_queue_refuses() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q durable arguments={x-max-length: 1, x-overflow: "reject-publish", x-retry-delay: 300}
+        a1 < queue.declare-ok queue=q
+        a1 > queue.declare queue=bytes durable arguments={x-max-length-bytes: 3, x-overflow: "reject-publish", x-retry-delay: 60000}
+        a1 < queue.declare-ok queue=bytes
+        a1 > queue.declare queue=head durable arguments={x-max-length: 1, x-retry-delay: 60000}
+        a1 < queue.declare-ok queue=head
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish routing_key=bytes "one"
+        a1 < basic.ack delivery_tag=2
+        a1 > basic.publish routing_key=head "one"
+        a1 < basic.ack delivery_tag=3
+        a1 > basic.get queue=bytes
+        a1 < basic.get-ok delivery_tag=1 routing_key=bytes "one"
+        a1 > basic.get queue=head
+        a1 < basic.get-ok delivery_tag=2 routing_key=head "one"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=3 routing_key=q "one"
+        a1 > basic.nack delivery_tag=3 multiple requeue
+        a1 > basic.qos prefetch_count=10
+        a1 < basic.qos-ok
+        a1 > basic.publish routing_key=q "two"
+        a1 < basic.nack delivery_tag=4
+        a1 > basic.publish routing_key=bytes "two"
+        a1 < basic.nack delivery_tag=5
+        # Where the oldest gives way, what waits is not in its way.
+        a1 > basic.publish routing_key=head "two"
+        a1 < basic.ack delivery_tag=6
+        a1 > basic.get queue=head no_ack
+        a1 < basic.get-ok delivery_tag=4 routing_key=head "two"
+        a1 > basic.consume queue=q consumer_tag=c no_ack
+        a1 < basic.consume-ok consumer_tag=c
+        a1 < basic.deliver consumer_tag=c delivery_tag=5 redelivered routing_key=q "one"
+        a1 > basic.publish routing_key=q "three"
+        a1 < basic.ack delivery_tag=7
+        a1 < basic.deliver consumer_tag=c delivery_tag=6 routing_key=q "three"
+    "#]])
+}
