@@ -201,6 +201,16 @@ fn an_exchange_has_an_alternate_one_from_a_policy() -> anyhow::Result<()> {
         the operator < 204
         a1 > basic.publish exchange=x routing_key=k mandatory "three"
         a1 < basic.return reply_code=312 reply_text=NO_ROUTE exchange=x routing_key=k "three"
+        # The default exchange has none, whatever matches its name.
+        the operator puts policies/VHOST/ae {"pattern":".*","definition":{"alternate-exchange":"amq.fanout"},"apply-to":"all"}
+        the operator < 201
+        a1 > basic.publish exchange=x routing_key=k mandatory "four"
+        a1 > basic.get queue=rest no_ack
+        a1 < basic.get-ok delivery_tag=2 exchange=x routing_key=k "four"
+        a1 > basic.publish routing_key=nobody mandatory "five"
+        a1 < basic.return reply_code=312 reply_text=NO_ROUTE routing_key=nobody "five"
+        the operator deletes policies/VHOST/ae
+        the operator < 204
     "#]])
 }
 
@@ -325,23 +335,6 @@ fn retries_and_delays_may_come_from_a_policy() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=c delivery_tag=3 redelivered exchange=x routing_key=k "one" headers={x-delay: -100, x-delivery-count: 1l, x-acquired-count: 1l}
         a1 > basic.nack delivery_tag=3 requeue
         a1 < basic.deliver consumer_tag=dead delivery_tag=4 routing_key=dead "one" headers={x-delay: -100, x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "x", routing-keys: ["k"]}], x-first-death-exchange: "x", x-first-death-queue: "q", x-first-death-reason: "delivery_limit", x-last-death-exchange: "x", x-last-death-queue: "q", x-last-death-reason: "delivery_limit"}
-    "#]])
-}
-
-#[test]
-fn a_consumer_timeout_may_come_from_a_policy() -> anyhow::Result<()> {
-    check(&expect![[r#"
-        a1 > queue.declare queue=q
-        a1 < queue.declare-ok queue=q
-        the operator puts policies/VHOST/slow {"pattern":"^q$","definition":{"consumer-timeout":100},"apply-to":"queues"}
-        the operator < 201
-        a1 > basic.consume queue=q consumer_tag=c
-        a1 < basic.consume-ok consumer_tag=c
-        a1 > basic.publish routing_key=q "one"
-        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
-        a1 < basic.cancel consumer_tag=c no_wait
-        b1 > basic.get queue=q no_ack
-        b1 < basic.get-ok delivery_tag=1 redelivered routing_key=q "one"
     "#]])
 }
 

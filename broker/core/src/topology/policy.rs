@@ -64,7 +64,9 @@ impl ExchangeEntry {
         } = &*self.definition;
         let declared = alternate_exchange(arguments).unwrap_or_default();
         let policies = self.policies.as_ref();
-        self.alternate = declared.or_else(|| policies?.alternate_exchange());
+        // A publisher that names a queue has to learn that there is none, as in RabbitMQ.
+        let diverted = policies.filter(|_| !self.definition.name.is_empty());
+        self.alternate = declared.or_else(|| diverted?.alternate_exchange());
         self.delays = delays(exchange_type, arguments)
             .unwrap_or_else(|| policies.is_some_and(|policies| policies.delays()));
     }
