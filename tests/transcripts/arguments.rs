@@ -145,9 +145,7 @@ fn what_came_later_has_its_range_too() -> anyhow::Result<()> {
         a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-consumer-disconnected-timeout: "long"}
         a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-consumer-disconnected-timeout' for queue 'q' in vhost '/': \"expected integer, got longstr\"" class_id=50 method_id=10
         a1 > queue.declare queue=s durable arguments={x-queue-type: "stream", x-stream-filter-size-bytes: 15}
-        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-stream-filter-size-bytes' for queue 's' in vhost '/': {value_out_of_range,15}" class_id=50 method_id=10
-        a1 > queue.declare queue=s durable arguments={x-queue-type: "stream", x-stream-max-segment-size-bytes: 3000000001l}
-        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-stream-max-segment-size-bytes' for queue 's' in vhost '/': {value_too_large,3000000001}" class_id=50 method_id=10
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - Invalid value for x-stream-filter-size-bytes" class_id=50 method_id=10
         a1 > queue.declare queue=s durable arguments={x-queue-type: "stream", x-initial-cluster-size: 0}
         a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-initial-cluster-size' for queue 's' in vhost '/': {value_zero,0}" class_id=50 method_id=10
     "#]])
@@ -218,5 +216,33 @@ fn also_what_came_later() -> anyhow::Result<()> {
         a1 < queue.declare-ok queue=s
         a1 > queue.declare queue=s durable arguments={x-queue-type: "quorum", x-delayed-retry-type: "all", x-delayed-retry-min: 200}
         a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - inequivalent arg 'x-delayed-retry-min' for queue 's' in vhost '/': received '200' but current is '100'" class_id=50 method_id=10
+    "#]])
+}
+
+#[test]
+fn whether_a_type_has_an_argument_is_asked_before_its_value() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "stream", x-max-length: -1}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-max-length' for queue 'q' in vhost '/' of queue type rabbit_stream_queue" class_id=50 method_id=10
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-max-priority: 256}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-max-priority' for queue 'q' in vhost '/' of queue type rabbit_quorum_queue" class_id=50 method_id=10
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-queue-mode: "fast"}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-queue-mode' for queue 'q' in vhost '/' of queue type rabbit_quorum_queue" class_id=50 method_id=10
+        a1 > queue.declare queue=q durable arguments={x-dead-letter-strategy: "perhaps"}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-dead-letter-strategy' for queue 'q' in vhost '/' of queue type rabbit_classic_queue" class_id=50 method_id=10
+    "#]])
+}
+
+#[test]
+fn modes_types_and_sizes_that_there_are_not() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q durable arguments={x-queue-mode: "fast"}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-queue-mode' for queue 'q' in vhost '/': \"unsupported queue mode 'fast'\"" class_id=50 method_id=10
+        a1 > queue.declare queue=q durable arguments={x-queue-mode: 5}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-queue-mode' for queue 'q' in vhost '/': {unacceptable_type,signedint}" class_id=50 method_id=10
+        a1 > queue.declare queue=q durable arguments={x-queue-type: ""}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue 'q' in vhost '/': \"unsupported queue type ''\"" class_id=50 method_id=10
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "stream", x-stream-max-segment-size-bytes: 3000000001l}
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - Exceeded max value for x-stream-max-segment-size-bytes" class_id=50 method_id=10
     "#]])
 }

@@ -303,3 +303,20 @@ fn one_exchange_may_have_several_queues_for_dead_letters() -> anyhow::Result<()>
         c1 < basic.deliver consumer_tag=two delivery_tag=1 exchange=dlx routing_key=q "one" headers={x-death: [{count: 1l, reason: "maxlen", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "maxlen", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "maxlen"}
     "#]])
 }
+
+#[test]
+fn what_is_no_key_is_not_among_the_keys_of_a_death() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=dead
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.declare queue=q arguments={x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "message" headers={CC: ["two", 3]}
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "message" headers={CC: ["two", 3]}
+        a1 > basic.reject delivery_tag=1
+        a1 > basic.consume queue=dead consumer_tag=dead no_ack
+        a1 < basic.consume-ok consumer_tag=dead
+        a1 < basic.deliver consumer_tag=dead delivery_tag=2 routing_key=dead "message" headers={x-death: [{count: 1l, reason: "rejected", queue: "q", time: nowT, exchange: "", routing-keys: ["q", "two"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "rejected", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "rejected"}
+    "#]])
+}

@@ -259,3 +259,17 @@ fn every_virtual_host_has_its_exchanges() -> anyhow::Result<()> {
         a1 < access.request-ok ticket=1
     "#]])
 }
+
+#[test]
+fn a_quorum_queue_is_deleted_without_conditions() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum"}
+        a1 < queue.declare-ok queue=q
+        b1 > queue.delete queue=q if_unused if_empty
+        b < connection.close reply_code=540 reply_text="NOT_IMPLEMENTED - cannot delete queue 'q' in vhost '/'. queue.delete operations with if-unused flag set are not supported by quorum queues" class_id=50 method_id=40
+        c1 > queue.delete queue=q if_empty
+        c < connection.close reply_code=540 reply_text="NOT_IMPLEMENTED - cannot delete queue 'q' in vhost '/'. queue.delete operations with if-empty flag set are not supported by quorum queues" class_id=50 method_id=40
+        a1 > queue.delete queue=q
+        a1 < queue.delete-ok
+    "#]])
+}

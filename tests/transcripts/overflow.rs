@@ -160,3 +160,24 @@ fn what_consumers_hold_does_not_count() -> anyhow::Result<()> {
         a1 < basic.get-empty
     "#]])
 }
+
+#[test]
+fn a_quorum_queue_lets_the_oldest_go_and_refuses_nothing_to_bury_it() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > queue.declare queue=dead
+        a1 < queue.declare-ok queue=dead
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-max-length: 1, x-overflow: "reject-publish-dlx", x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish routing_key=q "two"
+        a1 < basic.ack delivery_tag=2
+        a1 > basic.consume queue=dead consumer_tag=dead no_ack
+        a1 < basic.consume-ok consumer_tag=dead
+        a1 < basic.deliver consumer_tag=dead delivery_tag=1 routing_key=dead "one" headers={x-death: [{count: 1l, reason: "maxlen", queue: "q", time: nowT, exchange: "", routing-keys: ["q"]}], x-first-death-exchange: "", x-first-death-queue: "q", x-first-death-reason: "maxlen", x-last-death-exchange: "", x-last-death-queue: "q", x-last-death-reason: "maxlen"}
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=2 routing_key=q "two"
+    "#]])
+}

@@ -43,6 +43,17 @@ pub enum Overflow {
     RejectPublishDlx,
 }
 
+impl Overflow {
+    /// What it comes to in a queue of this type. As in RabbitMQ, a quorum queue does not bury what it refuses, and lets the oldest go
+    /// instead.
+    fn of(self, queue_type: QueueType) -> Self {
+        match (self, queue_type) {
+            (Self::RejectPublishDlx, QueueType::Quorum) => Self::DropHead,
+            _ => self,
+        }
+    }
+}
+
 /// `x-dead-letter-strategy`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeadLetterStrategy {
@@ -164,16 +175,20 @@ impl QueueArguments {
             return Err(ChannelException::precondition_failed(text));
         }
         let deduplication = Deduplication::parse(arguments, of)?;
-        Self::read(&Reader(arguments))
-            .and_then(|parsed| parsed.queue_type.check_names(arguments).map(|()| parsed))
-            .map(|parsed| Self {
-                deduplication,
-                ..parsed
-            })
-            .map_err(|Invalid { argument, reason }| {
-                let text = format!("invalid arg '{argument}' for {of}{reason}");
-                ChannelException::precondition_failed(text)
-            })
+        let from = Reader(arguments);
+        let parsed = from.queue_type().and_then(|queue_type| {
+            queue_type.check_names(arguments)?;
+            Self::read(&from, queue_type)
+        });
+        let parsed = parsed.map_err(|Invalid { argument, reason }| {
+            let text = format!("invalid arg '{argument}' for {of}{reason}");
+            ChannelException::precondition_failed(text)
+        })?;
+        from.check_sizes()?;
+        Ok(Self {
+            deduplication,
+            ..parsed
+        })
     }
 
     /// Whether dead letters that cannot be published stay in the queue. As in RabbitMQ, that is so only in a queue that
@@ -183,8 +198,7 @@ impl QueueArguments {
             && self.overflow == Overflow::RejectPublish
     }
 
-    fn read(from: &Reader<'_>) -> Result<Self, Invalid> {
-        let queue_type = from.queue_type()?;
+    fn read(from: &Reader<'_>, queue_type: QueueType) -> Result<Self, Invalid> {
         let delivery_limit = from
             .0
             .get("x-delivery-limit")
@@ -209,12 +223,14 @@ impl QueueArguments {
             max_length: from.count("x-max-length")?,
             max_length_bytes: from.count("x-max-length-bytes")?,
             max_priority: from.max_priority()?,
-            overflow: from.choice("x-overflow", "invalid_overflow", |text| match text {
-                "drop-head" => Some(Overflow::DropHead),
-                "reject-publish" => Some(Overflow::RejectPublish),
-                "reject-publish-dlx" => Some(Overflow::RejectPublishDlx),
-                _ => None,
-            })?,
+            overflow: from
+                .choice("x-overflow", "invalid_overflow", |text| match text {
+                    "drop-head" => Some(Overflow::DropHead),
+                    "reject-publish" => Some(Overflow::RejectPublish),
+                    "reject-publish-dlx" => Some(Overflow::RejectPublishDlx),
+                    _ => None,
+                })?
+                .of(queue_type),
             single_active_consumer: from.flag("x-single-active-consumer")?,
             delivery_limit: match (delivery_limit, queue_type) {
                 (Some(limit), _) => u64::try_from(limit).ok(),

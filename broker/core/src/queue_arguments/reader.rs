@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 use amphora_protocol::wire::types::RoutingKey;
 
@@ -13,6 +14,9 @@ use super::{
 /// Ten years: the longest time to live or to expiry.
 pub(crate) const EXPIRY_MS_MAX: u64 = 315_360_000_000;
 pub(crate) const STREAM_SEGMENT_BYTES_MAX: u64 = 3_000_000_000;
+
+const STREAM_SEGMENT_BYTES: &str = "x-stream-max-segment-size-bytes";
+const STREAM_FILTER_BYTES: &str = "x-stream-filter-size-bytes";
 
 /// An argument that is not accepted. The reason is what follows the queue in the text.
 pub(super) struct Invalid {
@@ -140,7 +144,7 @@ impl Reader<'_> {
 
     pub(super) fn queue_type(&self) -> Result<QueueType, Invalid> {
         match self.text(QUEUE_TYPE)?.as_deref() {
-            None | Some("classic" | "" | "undefined") => Ok(QueueType::Classic),
+            None | Some("classic") => Ok(QueueType::Classic),
             Some("quorum") => Ok(QueueType::Quorum),
             Some("stream") => Ok(QueueType::Stream),
             Some(other) => Err(invalid(
@@ -263,23 +267,30 @@ impl Reader<'_> {
                 _ => None,
             },
         )?;
-        if let Some(bytes) = self.count("x-stream-max-segment-size-bytes")?
-            && bytes > STREAM_SEGMENT_BYTES_MAX
+        if let Some(mode) = self.text("x-queue-mode")?
+            && !["default", "lazy"].contains(&mode.as_str())
         {
             return Err(invalid(
-                "x-stream-max-segment-size-bytes",
-                format_args!("{{value_too_large,{bytes}}}"),
+                "x-queue-mode",
+                format_args!("\"unsupported queue mode '{mode}'\""),
             ));
         }
-        if let Some(bytes) = self.count("x-stream-filter-size-bytes")?
-            && !(16..=255).contains(&bytes)
+        self.count(STREAM_FILTER_BYTES).map(drop)
+    }
+
+    /// The sizes of which RabbitMQ has texts of their own. That they are counts has been checked.
+    pub(super) fn check_sizes(&self) -> Result<(), ChannelException> {
+        let size = |name| self.0.get(name).and_then(FieldValue::as_integer);
+        let refusal = if size(STREAM_SEGMENT_BYTES)
+            .is_some_and(|bytes| bytes > STREAM_SEGMENT_BYTES_MAX.cast_signed())
         {
-            return Err(invalid(
-                "x-stream-filter-size-bytes",
-                format_args!("{{value_out_of_range,{bytes}}}"),
-            ));
-        }
-        Ok(())
+            format!("Exceeded max value for {STREAM_SEGMENT_BYTES}")
+        } else if size(STREAM_FILTER_BYTES).is_some_and(|bytes| !(16..=255).contains(&bytes)) {
+            format!("Invalid value for {STREAM_FILTER_BYTES}")
+        } else {
+            return Ok(());
+        };
+        Err(ChannelException::precondition_failed(refusal))
     }
 }
 

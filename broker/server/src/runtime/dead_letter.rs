@@ -108,7 +108,8 @@ fn note(
     } else {
         let mut keys = vec![key.into()];
         if let Some(FieldValue::Array(copies)) = headers.get("CC") {
-            keys.extend(copies.iter().cloned());
+            let texts = copies.iter().filter(|key| key.as_str().is_some());
+            keys.extend(texts.cloned());
         }
         first_death(exchange, keys, expiration, death)
     };

@@ -1,6 +1,7 @@
 //! What a queue must not have for queue.delete to be done.
 
-use amphora_protocol::exception::ChannelException;
+use amphora_core::queue_arguments::QueueType;
+use amphora_protocol::exception::{ChannelException, ConnectionException};
 
 use super::model::Model;
 use super::vhost::Handle;
@@ -13,6 +14,25 @@ pub(super) struct DeleteCondition {
 }
 
 impl DeleteCondition {
+    /// Refuses what quorum queues do not have in RabbitMQ.
+    pub(super) fn check_supported(self, queue: &Handle) -> Result<(), ConnectionException> {
+        let flag = match self {
+            Self {
+                if_unused: true, ..
+            } => "if-unused",
+            Self { if_empty: true, .. } => "if-empty",
+            _ => return Ok(()),
+        };
+        if queue.definition.parsed.queue_type != QueueType::Quorum {
+            return Ok(());
+        }
+        let text = format!(
+            "cannot delete {}. queue.delete operations with {flag} flag set are not supported by quorum queues",
+            queue.described()
+        );
+        Err(ConnectionException::not_implemented(text))
+    }
+
     pub(super) fn check(self, queue: &Handle) -> Result<(), ChannelException> {
         // As in RabbitMQ.
         if queue.is_stream() {

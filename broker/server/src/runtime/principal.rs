@@ -147,6 +147,11 @@ impl Principal<'_> {
     ) -> Result<Changed<u64>, Exception> {
         self.access
             .check(Access::Configure, Resource::Queue(name))?;
+        let topology = self.vhost.topology();
+        if let Some(queue) = topology.queue(name) {
+            condition.check_supported(&queue.handle)?;
+        }
+        drop(topology);
         Ok(self
             .vhost
             .delete_queue(name, (self.id, self.access.user()), condition, touched)?)
