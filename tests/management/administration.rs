@@ -262,6 +262,15 @@ fn there_are_as_many_connections_and_channels_as_there_may_be() -> anyhow::Resul
     let text = "connection refused for user 'shop': user connection limit (1) is reached";
     assert!(refusal.to_string().contains(text), "{refusal}");
     api.run("DELETE", "/user-limits/shop/max-connections", &Value::Null)?;
+    api.run("DELETE", "/user-limits/shop/unknown", &Value::Null)?;
+    for limit in ["vhost-limits/v/max-queues", "user-limits/shop/max-channels"] {
+        let path = format!("/{limit}");
+        let (status, answer) = api.call("PUT", &path, &json!({ "value": null }))?;
+        let reason = answer["reason"].as_str().unwrap_or_default();
+        assert_eq!(status, 400, "{limit}: {answer}");
+        let text = "should be a number, actually was null";
+        assert!(reason.contains(text), "{limit}: {reason}");
+    }
     broker.login(&login("v"))?;
 
     api.run("PUT", "/vhost-limits/v/max-queues", &json!({ "value": 1 }))?;

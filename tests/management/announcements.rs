@@ -7,7 +7,8 @@ mod firehose;
 use std::time::{Duration, Instant};
 
 use amphora_protocol::wire::method::basic;
-use amphora_protocol::wire::types::QueueName;
+use amphora_protocol::wire::table::FieldTable;
+use amphora_protocol::wire::types::{QueueName, ShortString};
 use amphora_tests::{Broker, PATIENCE, Settings};
 use anyhow::ensure;
 use serde_json::{Value, json};
@@ -98,8 +99,11 @@ fn expected() -> [(&'static str, Value); 5] {
 fn client_comes_and_goes(broker: &Broker, api: &Api) -> anyhow::Result<()> {
     let mut client = broker.connect()?;
     client.open(1)?;
+    let mut arguments = FieldTable::new();
+    arguments.insert(ShortString::new("x-priority")?, 3);
     let consume = basic::Consume {
         queue: QueueName::new("before")?,
+        arguments,
         ..basic::Consume::default()
     };
     client.call(1, &consume)?;
@@ -124,6 +128,27 @@ fn client_comes_and_goes(broker: &Broker, api: &Api) -> anyhow::Result<()> {
     assert_eq!(
         (&headers["user"], &headers["vhost"]),
         (&json!("guest"), &json!("/"))
+    );
+    for number in ["timeout", "frame_max", "channel_max", "connected_at"] {
+        assert!(headers[number].is_u64(), "{number}: {headers}");
+    }
+    assert_eq!(headers["pid"], seen[5]["properties"]["headers"]["pid"]);
+    assert!(
+        headers["node"]
+            .as_str()
+            .is_some_and(|node| node.starts_with("amphora@"))
+    );
+    let headers = &seen[2]["properties"]["headers"];
+    let told = ["exclusive", "ack_required", "prefetch_count", "arguments"];
+    let told: Vec<_> = told.iter().map(|name| headers[name].clone()).collect();
+    assert_eq!(
+        told,
+        [
+            json!(false),
+            json!(true),
+            json!(0),
+            json!({ "x-priority": 3 })
+        ]
     );
     Ok(())
 }
@@ -201,4 +226,38 @@ fn a_virtual_host_that_comes_later_can_have_the_events() -> anyhow::Result<()> {
         broker.restart()?;
     }
     Ok(())
+}
+
+#[test]
+fn who_logs_in_and_how_is_told() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    listen(
+        &api,
+        "amq.rabbitmq.event",
+        "events",
+        &["user.authentication.*"],
+    )?;
+    let _client = broker.connect()?;
+    let begun = Instant::now();
+    loop {
+        ensure!(begun.elapsed() < PATIENCE, "nobody is told");
+        // Whoever calls the API logs in each time.
+        let seen = next(&api, "events", 1)?;
+        let (key, headers) = event(&seen[0]);
+        if headers["connection_type"] == "network" {
+            assert_eq!(key, "user.authentication.success");
+            let told = ["name", "host", "protocol", "auth_mechanism", "ssl"];
+            let told: Vec<_> = told.iter().map(|name| headers[name].clone()).collect();
+            let expected = [
+                json!("guest"),
+                json!("127.0.0.1"),
+                json!("{0,9,1}"),
+                json!("PLAIN"),
+                json!(false),
+            ];
+            assert_eq!(told, expected);
+            return Ok(());
+        }
+    }
 }

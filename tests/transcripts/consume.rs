@@ -106,52 +106,6 @@ fn the_prefetch_is_for_each_new_consumer() -> anyhow::Result<()> {
 }
 
 #[test]
-fn the_global_prefetch_is_for_the_channel_as_a_whole() -> anyhow::Result<()> {
-    check(&expect![[r#"
-        a1 > queue.declare queue=q
-        a1 < queue.declare-ok queue=q
-        a1 > basic.publish routing_key=q "1"
-        a1 > basic.publish routing_key=q "2"
-        a1 > basic.publish routing_key=q "3"
-        a1 > basic.publish routing_key=q "4"
-        b1 > basic.qos prefetch_count=2 global
-        b1 < basic.qos-ok
-        b1 > basic.consume queue=q consumer_tag=c
-        b1 < basic.consume-ok consumer_tag=c
-        b1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "1"
-        b1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "2"
-        b1 > basic.consume queue=q consumer_tag=d
-        b1 < basic.consume-ok consumer_tag=d
-        b < nothing
-        b1 > basic.ack delivery_tag=1
-        b1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=q "3"
-        b < nothing
-    "#]])
-}
-
-#[test]
-fn what_a_client_has_got_does_not_count_for_the_global_prefetch() -> anyhow::Result<()> {
-    check(&expect![[r#"
-        a1 > queue.declare queue=q
-        a1 < queue.declare-ok queue=q
-        a1 > basic.publish routing_key=q "1"
-        a1 > basic.publish routing_key=q "2"
-        a1 > basic.publish routing_key=q "3"
-        b1 > basic.qos prefetch_count=1 global
-        b1 < basic.qos-ok
-        b1 > basic.get queue=q
-        b1 < basic.get-ok delivery_tag=1 routing_key=q message_count=2 "1"
-        b1 > basic.consume queue=q consumer_tag=c
-        b1 < basic.consume-ok consumer_tag=c
-        b1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "2"
-        b1 > basic.ack delivery_tag=1
-        b < nothing
-        b1 > basic.ack delivery_tag=2
-        b1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=q "3"
-    "#]])
-}
-
-#[test]
 fn a_consumer_that_acknowledges_nothing_has_no_prefetch() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=q
@@ -377,27 +331,6 @@ fn a_get_tells_how_many_are_left() -> anyhow::Result<()> {
         a1 < basic.get-ok delivery_tag=2 routing_key=q "two"
         a1 > basic.get queue=q no_ack
         a1 < basic.get-empty
-    "#]])
-}
-
-#[test]
-fn a_prefetch_of_consumers_takes_the_place_of_the_channels() -> anyhow::Result<()> {
-    check(&expect![[r#"
-        a1 > queue.declare queue=q
-        a1 < queue.declare-ok queue=q
-        a1 > basic.publish routing_key=q "1"
-        a1 > basic.publish routing_key=q "2"
-        a1 > basic.publish routing_key=q "3"
-        b1 > basic.qos prefetch_count=1 global
-        b1 < basic.qos-ok
-        b1 > basic.consume queue=q consumer_tag=c
-        b1 < basic.consume-ok consumer_tag=c
-        b1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "1"
-        b < nothing
-        b1 > basic.qos prefetch_count=1
-        b1 < basic.qos-ok
-        b1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "2"
-        b1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=q "3"
     "#]])
 }
 

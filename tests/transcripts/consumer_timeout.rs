@@ -104,3 +104,55 @@ fn a_quorum_queue_does_not_count_who_holds_a_message_too_long() -> anyhow::Resul
         a1 < basic.get-ok delivery_tag=2 redelivered routing_key=q "one" headers={x-delivery-count: 0l, x-acquired-count: 1l} delivery_mode=2
     "#]])
 }
+
+#[test]
+fn a_consumer_timeout_may_come_from_a_policy() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        the operator puts policies/VHOST/slow {"pattern":"^q$","definition":{"consumer-timeout":100},"apply-to":"queues"}
+        the operator < 201
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
+        a1 < basic.cancel consumer_tag=c no_wait
+        b1 > basic.get queue=q no_ack
+        b1 < basic.get-ok delivery_tag=1 redelivered routing_key=q "one"
+    "#]])
+}
+
+#[test]
+fn a_consumer_timeout_comes_and_goes_with_its_policy() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        a1 > queue.declare queue=patient
+        a1 < queue.declare-ok queue=patient
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
+        the operator puts policies/VHOST/slow {"pattern":"^q$","definition":{"consumer-timeout":600},"apply-to":"queues"}
+        the operator < 201
+        # It has begun to count, and ends with its policy.
+        the operator deletes policies/VHOST/slow
+        the operator < 204
+        # What rings after 1200 ms takes that time.
+        c1 > queue.declare queue=clock arguments={x-message-ttl: 1200, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
+        c1 < queue.declare-ok queue=clock
+        c1 > queue.declare queue=bell
+        c1 < queue.declare-ok queue=bell
+        c1 > basic.consume queue=bell consumer_tag=bell no_ack
+        c1 < basic.consume-ok consumer_tag=bell
+        c1 > basic.publish routing_key=clock "now"
+        c1 < basic.deliver consumer_tag=bell delivery_tag=1 routing_key=bell "now" headers={x-death: [{count: 1l, reason: "expired", queue: "clock", time: nowT, exchange: "", routing-keys: ["clock"]}], x-first-death-exchange: "", x-first-death-queue: "clock", x-first-death-reason: "expired", x-last-death-exchange: "", x-last-death-queue: "clock", x-last-death-reason: "expired"}
+        a < nothing
+        # One that comes is for consumers that are there.
+        the operator puts policies/VHOST/slow {"pattern":"^q$","definition":{"consumer-timeout":100},"apply-to":"queues"}
+        the operator < 201
+        a1 < basic.cancel consumer_tag=c no_wait
+        b1 > basic.get queue=q no_ack
+        b1 < basic.get-ok delivery_tag=1 redelivered routing_key=q "one"
+    "#]])
+}

@@ -23,6 +23,7 @@ mod limits;
 mod misuse;
 mod overflow;
 mod policies;
+mod prefetch;
 mod priority;
 mod publish;
 mod recovery;

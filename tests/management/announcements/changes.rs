@@ -176,6 +176,24 @@ fn administered() -> Vec<Change> {
         ),
         (
             "PUT",
+            "/user-limits/shop/max-channels",
+            json!({ "value": 5 }),
+            vec![told(
+                "user.limits.set",
+                json!({ "name": "limits", "username": "shop", "max-channels": 5 }),
+            )],
+        ),
+        (
+            "DELETE",
+            "/user-limits/shop/max-channels",
+            Value::Null,
+            vec![told(
+                "user.limits.cleared",
+                json!({ "name": "limits", "username": "shop" }),
+            )],
+        ),
+        (
+            "PUT",
             "/global-parameters/g",
             json!({ "value": { "n": 1 } }),
             vec![told(

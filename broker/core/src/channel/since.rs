@@ -116,10 +116,10 @@ impl<Q: Clone> Unacked<Q> {
         })
     }
 
-    /// A delivery of this source may be outstanding for so many milliseconds.
-    pub fn set_timeout(&mut self, source: SourceKey, timeout: u64) {
+    /// A delivery of this source may be outstanding for so many milliseconds, or without end.
+    pub fn set_timeout(&mut self, source: SourceKey, timeout: Option<u64>) {
         if let Some(source) = self.sources.get_mut(source as usize) {
-            source.timeout = Some(timeout);
+            source.timeout = timeout;
         }
     }
 
@@ -164,7 +164,7 @@ mod tests {
         let mut settling = Settling::default();
         let patient = unacked.open_source("patient", None);
         let hasty = unacked.open_source("hasty", None);
-        unacked.set_timeout(hasty, 1000);
+        unacked.set_timeout(hasty, Some(1000));
         for (now, source) in [(5_000, patient), (5_010, hasty), (5_500, hasty)] {
             unacked.tell_time(now);
             unacked.push(source, now);

@@ -81,6 +81,9 @@ async fn set(
     store(&caller, &vhost, value).await
 }
 
+/// What a user may have.
+const USER_LIMITS: [&str; 2] = ["max-connections", "max-channels"];
+
 /// A limit that is not set is not set afterwards, either.
 async fn clear(
     caller: Caller,
@@ -194,6 +197,10 @@ async fn set_user(
     caller.must_administrate()?;
     body.require(&["value"])?;
     let value = body.value("value").cloned().unwrap_or_default();
+    if value.is_null() {
+        let text = format!("{name} should be a number, actually was null");
+        return Err(Refused::bad_request(text));
+    }
     change_user(&caller, &user, name, value).await
 }
 
@@ -202,6 +209,10 @@ async fn clear_user(
     Path((user, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Refused> {
     caller.must_administrate()?;
+    caller.users().find(&user).ok_or_else(Refused::not_found)?;
+    if !USER_LIMITS.contains(&name.as_str()) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     change_user(&caller, &user, name, Value::Null).await
 }
 

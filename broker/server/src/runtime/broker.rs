@@ -25,6 +25,7 @@ use super::committer::Committer;
 use super::counters::{Counters, Moved};
 use super::info::ConnectionInfo;
 use super::input::Readers;
+use super::peer::Letter;
 use super::plugins::{self, Plugins, Surroundings, Upload};
 use super::vhost::{Shared, VirtualHost};
 use crate::auth::{Identity, Users, VhostAccess};
@@ -194,11 +195,21 @@ impl Broker {
 
     /// Puts other bounds in force: the marks of the alarms at once, and what was agreed with clients for those that come.
     pub(super) fn set_limits(&self, limits: &Limits) {
-        self.limits.store(Arc::new(limits.clone()));
+        let before = self.limits.swap(Arc::new(limits.clone()));
+        if before.consumer_timeout != limits.consumer_timeout {
+            self.renew_timeouts();
+        }
         self.alarms.set_limits(limits);
         self.committer
             .store
             .keep_free(limits.disk_free_limit.as_bytes());
+    }
+
+    /// Has all connections look again for how long their consumers may hold messages.
+    pub(super) fn renew_timeouts(&self) {
+        for connection in self.connections() {
+            connection.peer.post(Letter::TimeoutsChanged);
+        }
     }
 
     /// Adds the users of the configuration, if there is nobody.
@@ -284,7 +295,8 @@ impl Broker {
             .fetch_add(1, Ordering::Relaxed);
         let mut connections = self.connections.lock();
         if connections.remove(&info.peer.id).is_some() {
-            self.events.emit("connection.closed", || info.fields());
+            self.events
+                .emit("connection.closed", || info.fields(&self.node));
             let confirmed = info.peer.confirmed();
             self.counters
                 .confirmed

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use amphora_core::channel::SourceKey;
-use amphora_core::queue::{ConsumerKey, Return};
+use amphora_core::queue::{ConsumerKey, ConsumerOptions, Return};
 use amphora_protocol::exception::ConnectionException;
 use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag, QueueName};
 use foldhash::fast::RandomState;
@@ -48,6 +49,8 @@ pub(super) struct ChannelConsumer {
     pub(super) queue: Handle,
     pub(super) key: ConsumerKey,
     pub(super) source: SourceKey,
+    /// How long it may hold a message, if it says so itself.
+    pub(super) timeout: Option<Duration>,
 }
 
 /// What tx.commit will apply.
@@ -117,22 +120,36 @@ impl Session {
         });
     }
 
-    /// An event about a consumer.
-    pub(super) fn tell_of_consumer(
+    /// An event about a consumer that is gone.
+    pub(super) fn tell_of_lost_consumer(&self, number: ChannelNumber, tag: &str, queue: &Handle) {
+        self.broker.events.emit("consumer.deleted", || {
+            self.fields_of_consumer(number, tag, queue)
+        });
+    }
+
+    /// An event about a consumer that has come.
+    pub(super) fn tell_of_new_consumer(
         &self,
-        key: &str,
         number: ChannelNumber,
-        tag: &str,
+        options: &ConsumerOptions,
         queue: &Handle,
     ) {
-        self.broker.events.emit(key, || {
-            Fields::default()
-                .text("consumer_tag", tag)
-                .text("channel", &format!("{} ({})", self.info.name, number.0))
-                .text("queue", &queue.name)
-                .text("vhost", &queue.vhost)
-                .text("user_who_performed_action", &self.info.user())
+        self.broker.events.emit("consumer.created", || {
+            self.fields_of_consumer(number, &options.tag, queue)
+                .flag("exclusive", options.exclusive)
+                .flag("ack_required", !options.no_ack)
+                .number("prefetch_count", options.prefetch.into())
+                .table("arguments", options.arguments.clone())
         });
+    }
+
+    fn fields_of_consumer(&self, number: ChannelNumber, tag: &str, queue: &Handle) -> Fields {
+        Fields::default()
+            .text("consumer_tag", tag)
+            .text("channel", &format!("{} ({})", self.info.name, number.0))
+            .text("queue", &queue.name)
+            .text("vhost", &queue.vhost)
+            .text("user_who_performed_action", &self.info.user())
     }
 
     fn admit_channel(&self) -> Result<Option<ChannelAdmission>, ConnectionException> {
@@ -153,7 +170,7 @@ impl Session {
         self.info.close_channel(number);
         self.tell_of_channel("channel.closed", number);
         for (tag, consumer) in &channel.consumers {
-            self.tell_of_consumer("consumer.deleted", number, tag, &consumer.queue);
+            self.tell_of_lost_consumer(number, tag, &consumer.queue);
         }
         let Some(vhost) = self
             .entered

@@ -32,7 +32,7 @@ impl Session {
                     .store(client.connection_blocked, Ordering::Relaxed);
                 self.info.logged_in(&identity, mechanism, client);
                 self.broker.events.emit("user.authentication.success", || {
-                    self.attempt(identity.user())
+                    self.attempt(mechanism, identity.user())
                 });
                 self.identity = Some(identity);
                 self.conversation.accept_login(&mut self.replies);
@@ -41,7 +41,8 @@ impl Session {
             Err(refusal) => {
                 tracing::warn!(connection = %self.info.name, %refusal, "login refused");
                 self.broker.events.emit("user.authentication.failure", || {
-                    self.attempt("").text("error", &refusal.to_string())
+                    self.attempt(mechanism, "")
+                        .text("error", &refusal.to_string())
                 });
                 let exception = refusal.exception();
                 let told = match &refusal {
@@ -61,14 +62,12 @@ impl Session {
     }
 
     /// What events say of a login.
-    fn attempt(&self, user: &str) -> Fields {
-        Fields::default()
-            .text("name", user)
+    fn attempt(&self, mechanism: &str, user: &str) -> Fields {
+        let fields = self.info.fields_of_peer().text("name", user);
+        fields
             .text("connection_type", "network")
             .text("connection_name", &self.info.name)
-            .text("peer_host", &self.info.client.ip().to_string())
-            .number("peer_port", self.info.client.port().into())
-            .flag("ssl", self.info.tls.is_some())
+            .text("auth_mechanism", mechanism)
     }
 
     pub(super) fn open(&mut self, name: &VhostName) {
@@ -85,7 +84,7 @@ impl Session {
                 self.info.entered(&vhost, self.conversation.tuned());
                 self.broker
                     .events
-                    .emit("connection.created", || self.info.fields());
+                    .emit("connection.created", || self.info.fields(&self.broker.node));
                 self.entered = Some(Entered {
                     access,
                     ingress: Ingress::new(vhost, Arc::clone(&user)),

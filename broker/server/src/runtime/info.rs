@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use amphora_protocol::connection::{ClientProperties, Tuned};
 use amphora_protocol::exception::Exception;
@@ -171,21 +171,52 @@ impl ConnectionInfo {
     }
 
     /// What events say of it.
-    pub(super) fn fields(&self) -> Fields {
+    pub(super) fn fields(&self, node: &str) -> Fields {
         let details = self.details.lock();
-        Fields::default()
+        let since = self.connected_at.duration_since(UNIX_EPOCH);
+        let connected_at = since.unwrap_or_default().as_millis();
+        let connected_at = u64::try_from(connected_at).unwrap_or(u64::MAX);
+        let mut fields = self.fields_of_peer().text("node", node);
+        if let Some(tuned) = &details.tuned {
+            fields = fields
+                .number("timeout", tuned.heartbeat.as_secs())
+                .number("frame_max", tuned.frame_max.into())
+                .number("channel_max", tuned.channel_max.into());
+        }
+        fields
+            .text("pid", &format!("<0.{}.0>", self.peer.id))
+            .number("connected_at", connected_at)
             .text("name", &self.name)
             .text("vhost", &details.vhost)
             .text("user", &details.user)
             .text("user_who_performed_action", &details.user)
-            .text("protocol", "{0,9,1}")
             .text("auth_mechanism", details.mechanism)
-            .text("host", &self.server.ip().to_string())
             .number("port", self.server.port().into())
+            .table("client_properties", details.properties.clone())
+    }
+
+    /// What events say of who connects, and how.
+    pub(super) fn fields_of_peer(&self) -> Fields {
+        let mut fields = Fields::default()
+            .text("protocol", "{0,9,1}")
+            .text("host", &self.server.ip().to_string())
             .text("peer_host", &self.client.ip().to_string())
             .number("peer_port", self.client.port().into())
-            .flag("ssl", self.tls.is_some())
-            .table("client_properties", details.properties.clone())
+            .flag("ssl", self.tls.is_some());
+        let Some(tls) = &self.tls else {
+            return fields;
+        };
+        fields = fields
+            .text("ssl_protocol", &tls.protocol)
+            .text("ssl_key_exchange", &tls.key_exchange)
+            .text("ssl_cipher", &tls.cipher);
+        match &tls.peer {
+            None => fields,
+            Some(peer) => fields
+                .text("peer_cert_subject", &peer.subject)
+                .text("peer_cert_issuer", &peer.issuer)
+                .text("peer_cert_validity", &peer.validity),
+        }
     }
 
     /// As others refer to it.

@@ -51,21 +51,39 @@ impl Session {
         queue.consumer_timeout().or_else(default)
     }
 
-    /// A source of deliveries may have them outstanding for so long.
+    /// A source of deliveries may have them outstanding for so long; without end, if nothing is said.
     pub(super) fn set_timeout(
         &mut self,
         number: ChannelNumber,
         source: SourceKey,
         timeout: Option<Duration>,
     ) {
-        let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) else {
-            return;
-        };
-        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let timeout = timeout.filter(|timeout| !timeout.is_zero());
+        let millis = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         if let Some(out) = self.peer.outbox.lock().channel(number) {
-            out.unacked.set_timeout(source, millis);
+            out.unacked.set_timeout(source, timeout.map(millis));
         }
-        self.patience.shorten(timeout);
+        if let Some(timeout) = timeout {
+            self.patience.shorten(timeout);
+        }
+    }
+
+    /// What policies or the configuration say of timeouts has changed. What a consumer holds that was cancelled since keeps its own.
+    pub(super) fn renew_timeouts(&mut self) {
+        let mut sources = Vec::new();
+        for (&number, channel) in &self.channels {
+            for consumer in channel.consumers.values() {
+                let timeout = consumer.timeout;
+                let timeout = timeout.or_else(|| self.consumer_timeout(&consumer.queue));
+                sources.push((number, consumer.source, timeout));
+            }
+            for (queue, source) in &channel.got {
+                sources.push((number, *source, self.consumer_timeout(queue)));
+            }
+        }
+        for (number, source, timeout) in sources {
+            self.set_timeout(number, source, timeout);
+        }
     }
 
     /// Takes back what is held too long, if it is time to look.
@@ -128,7 +146,7 @@ impl Session {
             return;
         };
         channel.info.consumers.set(channel.consumers.len() as u64);
-        self.tell_of_consumer("consumer.deleted", number, tag, &consumer.queue);
+        self.tell_of_lost_consumer(number, tag, &consumer.queue);
         consumer
             .queue
             .with(&self.broker.committer, &mut self.touched, |model, sink| {

@@ -34,6 +34,8 @@ pub(super) enum Letter {
         /// The client knows.
         told: bool,
     },
+    /// How long consumers may hold messages has changed.
+    TimeoutsChanged,
     /// Close the connection with 320 and this text.
     Close(String),
 }
@@ -119,7 +121,7 @@ impl Peer {
             .position(|letter| matches!(letter, Letter::Close(_)))?;
         match letters.remove(at) {
             Letter::Close(text) => Some(text),
-            Letter::Cancelled { .. } => None,
+            Letter::Cancelled { .. } | Letter::TimeoutsChanged => None,
         }
     }
 

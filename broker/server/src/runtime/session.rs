@@ -341,6 +341,7 @@ impl Session {
                     key,
                     told,
                 } => self.consumer_cancelled(channel, tag, (&queue, key), told),
+                Letter::TimeoutsChanged => self.renew_timeouts(),
                 Letter::Close(_) if self.closed => return Err(End::Closed),
                 Letter::Close(text) => {
                     self.leave();

@@ -1,6 +1,6 @@
 //! What is told of changes, for whoever binds to `amq.rabbitmq.event`. Keys and headers are RabbitMQ's.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::parameters::Key;
 use crate::auth::Identity;
@@ -39,6 +39,25 @@ impl Broker {
             let fields = Fields::default().text("name", name);
             fields.texts("tags", tags).by(by.user())
         });
+    }
+
+    /// Limits of a user were set, or taken away, which is to be null.
+    pub(super) fn tell_limits(&self, by: &Identity, user: &str, given: &Map<String, Value>) {
+        let fields = || {
+            let fields = Fields::default().text("name", "limits");
+            fields.text("username", user).by(by.user())
+        };
+        let set = given.iter().filter(|(_, value)| !value.is_null());
+        if set.clone().count() > 0 {
+            self.events.emit("user.limits.set", || {
+                set.fold(fields(), |fields, (name, value)| {
+                    fields.with(name, json::term(value))
+                })
+            });
+        }
+        if given.values().any(Value::is_null) {
+            self.events.emit("user.limits.cleared", fields);
+        }
     }
 
     pub(super) fn tell_permitted(

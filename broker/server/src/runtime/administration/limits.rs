@@ -1,5 +1,6 @@
 //! How much users and virtual hosts may have.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -80,6 +81,12 @@ pub(super) fn check_vhost(value: &Value) -> Result<(), AdministrationRefusal> {
         )));
     };
     check(limits, &["max-connections", "max-queues"], "limits")
+        .and_then(
+            |()| match limits.iter().find(|(_, value)| value.is_null()) {
+                None => Ok(()),
+                Some((name, _)) => Err(not_a_number(name, "null")),
+            },
+        )
         .map_err(AdministrationRefusal::validation)
 }
 
@@ -110,10 +117,14 @@ fn check(limits: &Map<String, Value>, known: &[&str], of: &str) -> Result<(), St
             ));
         }
         if !value.is_null() && value.as_i64().is_none() {
-            return Err(format!("{name} should be a number, actually was {term}"));
+            return Err(not_a_number(name, term));
         }
     }
     Ok(())
+}
+
+fn not_a_number(name: &str, term: impl fmt::Display) -> String {
+    format!("{name} should be a number, actually was {term}")
 }
 
 /// A connection's place among those of its user and of its virtual host, for as long as it is there.

@@ -153,8 +153,8 @@ pub(super) fn delete(
     let removed = broker.parameters.values.write().remove(&key);
     removed.ok_or(AdministrationRefusal::Missing)?;
     let queues = match component {
-        POLICY => policies::clear(&host, PolicyKind::User, name),
-        OPERATOR_POLICY => policies::clear(&host, PolicyKind::Operator, name),
+        POLICY => policies::clear(broker, &host, PolicyKind::User, name),
+        OPERATOR_POLICY => policies::clear(broker, &host, PolicyKind::Operator, name),
         VHOST_LIMITS => {
             host.limits.set(None);
             Vec::new()

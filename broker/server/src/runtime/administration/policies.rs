@@ -29,24 +29,37 @@ pub(super) fn set(
     for key in policy.keys_without_effect() {
         tracing::warn!(vhost = %vhost.name, policy = name, key, "the key of a policy has no effect here");
     }
-    Ok(change(vhost, |policies| policies.set(kind, policy)))
+    Ok(change(broker, vhost, |policies| policies.set(kind, policy)))
 }
 
 /// Takes a policy out of force. Returns the queues for which that changes something.
-pub(super) fn clear(vhost: &Arc<VirtualHost>, kind: PolicyKind, name: &str) -> Vec<Handle> {
-    change(vhost, |policies| {
+pub(super) fn clear(
+    broker: &Broker,
+    vhost: &Arc<VirtualHost>,
+    kind: PolicyKind,
+    name: &str,
+) -> Vec<Handle> {
+    change(broker, vhost, |policies| {
         policies.clear(kind, name);
     })
 }
 
-fn change(vhost: &Arc<VirtualHost>, change: impl FnOnce(&mut Policies)) -> Vec<Handle> {
+fn change(
+    broker: &Broker,
+    vhost: &Arc<VirtualHost>,
+    change: impl FnOnce(&mut Policies),
+) -> Vec<Handle> {
     let mut touched = Touched::default();
     let mut changed = Vec::new();
+    let mut timeouts_changed = false;
     for (queue, policies) in vhost.change_policies(change) {
-        queue.apply(policies, &vhost.committer, &mut touched);
+        timeouts_changed |= queue.apply(policies, &vhost.committer, &mut touched);
         changed.push(queue);
     }
     touched.finish(&vhost.committer);
+    if timeouts_changed {
+        broker.renew_timeouts();
+    }
     // Whoever has looked at a queue in between looks again.
     vhost.touch();
     changed

@@ -191,11 +191,11 @@ pub(super) fn limit(
     broker: &Broker,
     by: &Identity,
     user: &str,
-    limits: &Map<String, Value>,
+    given: &Map<String, Value>,
 ) -> Outcome<()> {
     let _turn = broker.changing.lock();
     let mut account = Account::clone(&find(broker, user)?.account());
-    super::limits::set(&mut account.limits, limits)?;
+    super::limits::set(&mut account.limits, given)?;
     let limits = account.limits;
     let write = broker.store_user(user, account);
     audit(
@@ -203,6 +203,7 @@ pub(super) fn limit(
         "set user limits",
         format_args!("user '{user}': {limits:?}"),
     );
+    broker.tell_limits(by, user, given);
     Ok(broker.changed((), vec![write]))
 }
 

@@ -59,7 +59,7 @@ impl Session {
             prefetch: self.channel(channel)?.prefetch,
             arguments: consume.arguments.clone(),
         };
-        let timeout = timeout(&consume, &queue.vhost)?.or(self.consumer_timeout(&queue));
+        let timeout = timeout(&consume, &queue.vhost)?;
         self.subscribe(channel, &queue, options, timeout, consume.no_wait)
     }
 
@@ -98,6 +98,7 @@ impl Session {
         no_wait: bool,
     ) -> Result<(), Exception> {
         let tag = options.tag.clone();
+        let told = options.clone();
         let mut outbox = self.peer.outbox.lock();
         let source = outbox
             .channel(number)
@@ -152,8 +153,9 @@ impl Session {
             }
             .into());
         };
-        self.set_timeout(number, source, timeout);
-        self.tell_of_consumer("consumer.created", number, &tag, queue);
+        let in_force = timeout.or_else(|| self.consumer_timeout(queue));
+        self.set_timeout(number, source, in_force);
+        self.tell_of_new_consumer(number, &told, queue);
         let channel = self.channel(number)?;
         channel.consumers.insert(
             tag,
@@ -161,6 +163,7 @@ impl Session {
                 queue: Arc::clone(queue),
                 key,
                 source,
+                timeout,
             },
         );
         channel.info.consumers.set(channel.consumers.len() as u64);
@@ -217,7 +220,7 @@ impl Session {
             }
             drop(outbox);
             let tag = &cancel.consumer_tag;
-            self.tell_of_consumer("consumer.deleted", number, tag, &consumer.queue);
+            self.tell_of_lost_consumer(number, tag, &consumer.queue);
             let vhost = Arc::clone(&self.entered()?.ingress.vhost);
             vhost.delete_if_unused(&consumer.queue, &mut self.touched);
         } else if let Some((_, name)) = channel
@@ -253,7 +256,7 @@ impl Session {
         }
         channel.consumers.remove(&tag);
         channel.info.consumers.set(channel.consumers.len() as u64);
-        self.tell_of_consumer("consumer.deleted", number, &tag, queue);
+        self.tell_of_lost_consumer(number, &tag, queue);
         if !told && self.peer.cancel_notify.load(Ordering::Relaxed) {
             let cancel = basic::Cancel {
                 consumer_tag: tag,
