@@ -327,6 +327,9 @@ fn where_consumers_of_a_stream_go_on_is_shown() -> anyhow::Result<()> {
     for _ in 0..3 {
         client.message(1)?;
     }
+    // What it holds is ready for others, and counts once.
+    let counts = ["messages", "messages_ready", "messages_unacknowledged"];
+    assert_eq!(columns(&api.get("/queues/%2F/s")?, counts), [3, 3, 0]);
     let ack = basic::Ack {
         delivery_tag: DeliveryTag(3),
         multiple: true,

@@ -4,7 +4,7 @@ use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey};
 use amphora_tests::Broker;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{bind, listen, next};
 use crate::api::Api;
@@ -73,5 +73,23 @@ fn the_firehose_has_a_copy_of_what_is_published_and_delivered() -> anyhow::Resul
     publish("not overheard")?;
     let queue = api.get("/queues/%2F/traces")?;
     assert_eq!(queue["messages_ready"], 0);
+    Ok(())
+}
+
+#[test]
+fn the_firehose_tells_all_keys_and_hides_who_else_gets_a_message() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    listen(&api, "amq.rabbitmq.trace", "traces", &["publish.#"])?;
+    api.run("PUT", "/vhosts/%2F", &json!({ "tracing": true }))?;
+    let message = json!({
+        "routing_key": "q", "payload": "", "payload_encoding": "string",
+        "properties": { "headers": { "CC": ["zz", 3], "BCC": ["d"] } },
+    });
+    api.run("POST", "/exchanges/%2F/amq.direct/publish", &message)?;
+    let seen = next(&api, "traces", 1)?;
+    let headers: &Value = &seen[0]["properties"]["headers"];
+    assert_eq!(headers["routing_keys"], json!(["q", "zz", "d"]));
+    assert_eq!(headers["properties"]["headers"], json!({ "CC": ["zz", 3] }));
     Ok(())
 }

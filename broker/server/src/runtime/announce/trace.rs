@@ -13,7 +13,6 @@ use super::{Announcement, Announcer, owned};
 use crate::runtime::batch::Owned;
 use crate::runtime::broker::Broker;
 use crate::runtime::ingress::names;
-use crate::runtime::special;
 
 const TRACE_EXCHANGE: &str = "amq.rabbitmq.trace";
 
@@ -121,13 +120,14 @@ impl Traced {
             |connection| (Arc::clone(&connection.name), connection.user()),
         );
         let (exchange, key) = names(&self.message.target).unwrap_or_default();
-        let own = &self.message.properties;
-        let seen = special::shown(own, None);
-        let raw = RawProperties::new(seen.as_ref().unwrap_or(own)).unwrap_or_default();
-        let properties = raw.decode().unwrap_or_default();
+        let raw = RawProperties::new(&self.message.properties).unwrap_or_default();
+        let mut properties = raw.decode().unwrap_or_default();
         let mut headers = Headers::default();
         headers.set("exchange_name", exchange.into());
         headers.set("routing_keys", routing_keys(key, &properties));
+        if let Some(own) = &mut properties.headers {
+            own.remove("BCC");
+        }
         headers.set("properties", FieldValue::Table(shown(&properties)));
         headers.set("node", broker.node.as_str().into());
         let key = match self.what {
@@ -162,14 +162,15 @@ impl Headers {
     }
 }
 
-/// The message's own key, and those of its CC header; who is in BCC stays hidden.
+/// The message's own key, and those of its CC and BCC headers: as in RabbitMQ, who listens to the firehose sees whom else a message goes to.
 fn routing_keys(key: &str, properties: &BasicProperties) -> FieldValue {
-    let copies = properties.headers.as_ref();
-    let copies = copies.and_then(|headers| headers.get("CC")?.as_array());
-    let copies = copies.unwrap_or_default().iter().cloned();
+    let headers = properties.headers.as_ref();
+    let copies = |name| headers.and_then(|headers| headers.get(name)?.as_array());
+    let copies = ["CC", "BCC"].into_iter().filter_map(copies).flatten();
+    let texts = copies.filter(|key| key.as_str().is_some()).cloned();
     FieldValue::Array(
         std::iter::once(FieldValue::from(key))
-            .chain(copies)
+            .chain(texts)
             .collect(),
     )
 }

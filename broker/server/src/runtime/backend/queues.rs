@@ -40,7 +40,7 @@ pub(super) fn figures(vhost: &VirtualHost) -> Vec<QueueFigures> {
         QueueFigures {
             id: definition.id.0.into(),
             ready_count: state.model.ready_count(),
-            unacked_count: state.model.unacked_count(),
+            unacked_count: unacked_count(&state.model),
             is_served: (state.model.consumer_count() > 0).then(|| state.model.is_served()),
             message_stats: stats(&state.model.counters()),
         }
@@ -85,10 +85,19 @@ pub(super) fn messages(model: &Model) -> MessageCounts {
     counts(model, &model.contents())
 }
 
+/// What consumers of a stream hold is ready for all others, and counts once.
+fn unacked_count(model: &Model) -> u64 {
+    if model.is_stream() {
+        0
+    } else {
+        model.unacked_count()
+    }
+}
+
 fn counts(model: &Model, contents: &Contents) -> MessageCounts {
     MessageCounts {
         ready_count: model.ready_count(),
-        unacked_count: model.unacked_count(),
+        unacked_count: unacked_count(model),
         ready_bytes: contents.ready_bytes,
         unacked_bytes: contents.unacked_bytes,
         persistent_count: contents.persistent_count,
