@@ -216,3 +216,26 @@ fn what_means_nothing_is_refused() -> anyhow::Result<()> {
         a5 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - invalid arg 'x-deduplication-header' for exchange 'x' in vhost '/': the name is empty" class_id=40 method_id=10
     "#]])
 }
+
+#[test]
+fn a_duplicate_takes_no_room_in_a_full_queue() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-message-deduplication: true, x-max-length: 1, x-overflow: "reject-publish"}
+        a1 < queue.declare-ok queue=q
+        a1 > confirm.select
+        a1 < confirm.select-ok
+        a1 > basic.publish routing_key=q "one" headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=1
+        a1 > basic.publish routing_key=q "one" headers={x-deduplication-header: "1"}
+        a1 < basic.ack delivery_tag=2
+        a1 > basic.publish routing_key=q "two" headers={x-deduplication-header: "2"}
+        a1 < basic.nack delivery_tag=3
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "one" headers={x-deduplication-header: "1"}
+        # One that was refused is none.
+        a1 > basic.publish routing_key=q "two" headers={x-deduplication-header: "2"}
+        a1 < basic.ack delivery_tag=4
+        a1 > basic.get queue=q no_ack
+        a1 < basic.get-ok delivery_tag=2 routing_key=q "two" headers={x-deduplication-header: "2"}
+    "#]])
+}

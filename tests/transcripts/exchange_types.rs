@@ -220,3 +220,34 @@ fn a_modulus_hash_exchange_goes_where_rabbitmq_goes() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=a delivery_tag=6 exchange=x routing_key=k6 "two are left"
     "#]])
 }
+
+#[test]
+fn what_expires_for_others_stays_in_a_history() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > exchange.declare exchange=x type=x-recent-history arguments={x-recent-history-length: 2}
+        a1 < exchange.declare-ok
+        a1 > queue.declare queue=early
+        a1 < queue.declare-ok queue=early
+        a1 > queue.bind queue=early exchange=x
+        a1 < queue.bind-ok
+        a1 > basic.publish exchange=x routing_key=a "one" expiration=50
+        a1 > basic.publish exchange=x routing_key=b "two"
+        # What rings after 200 ms takes that time.
+        a1 > queue.declare queue=clock arguments={x-message-ttl: 200, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
+        a1 < queue.declare-ok queue=clock
+        a1 > queue.declare queue=bell
+        a1 < queue.declare-ok queue=bell
+        a1 > basic.consume queue=bell consumer_tag=bell no_ack
+        a1 < basic.consume-ok consumer_tag=bell
+        a1 > basic.publish routing_key=clock "now"
+        a1 < basic.deliver consumer_tag=bell delivery_tag=1 routing_key=bell "now" headers={x-death: [{count: 1l, reason: "expired", queue: "clock", time: nowT, exchange: "", routing-keys: ["clock"]}], x-first-death-exchange: "", x-first-death-queue: "clock", x-first-death-reason: "expired", x-last-death-exchange: "", x-last-death-queue: "clock", x-last-death-reason: "expired"}
+        a1 > queue.declare queue=late
+        a1 < queue.declare-ok queue=late
+        a1 > basic.consume queue=late consumer_tag=late no_ack
+        a1 < basic.consume-ok consumer_tag=late
+        a1 > queue.bind queue=late exchange=x
+        a1 < queue.bind-ok
+        a1 < basic.deliver consumer_tag=late delivery_tag=2 exchange=x routing_key=a "one" expiration=50
+        a1 < basic.deliver consumer_tag=late delivery_tag=3 exchange=x routing_key=b "two"
+    "#]])
+}

@@ -21,6 +21,8 @@ pub(super) struct Expiry {
     pub(super) lease: Option<u64>,
     /// When the queue was used last.
     used: u64,
+    /// What messages say of their own time to live does not count.
+    own_ignored: bool,
     /// Some of the messages may expire: the others' heads are never looked at.
     pub(super) messages: bool,
 }
@@ -42,6 +44,11 @@ impl<C> Queue<C> {
     /// Says what time it is, in milliseconds since the Unix epoch.
     pub fn tell_time(&mut self, now: u64) {
         self.expiry.now = now;
+    }
+
+    /// From now on, messages stay whatever their `expiration` says.
+    pub fn ignore_expirations(&mut self) {
+        self.expiry.own_ignored = true;
     }
 
     /// The time that it was told last.
@@ -99,7 +106,8 @@ impl<C> Queue<C> {
     /// When a message expires that is published now: the shorter of its own time to live and the queue's counts.
     pub(super) fn expiry_of(&mut self, properties: &[u8]) -> Option<u64> {
         let flags = properties.first_chunk().copied();
-        let has_own = flags.is_some_and(|flags| u16::from_be_bytes(flags) & flag::EXPIRATION != 0);
+        let has_own = !self.expiry.own_ignored
+            && flags.is_some_and(|flags| u16::from_be_bytes(flags) & flag::EXPIRATION != 0);
         if self.expiry.ttl.is_none() && !has_own {
             return None;
         }

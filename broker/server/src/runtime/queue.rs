@@ -100,6 +100,11 @@ impl SharedQueue {
         mut model: Model,
     ) -> Arc<Self> {
         let effective = Effective::new(definition, policies);
+        let is_own = is_own(&definition.name);
+        if is_own {
+            // They hold messages for later, when their time begins.
+            model.ignore_expirations();
+        }
         model.configure(&effective.arguments);
         model.tell_time(now_ms());
         model.renew();
@@ -121,7 +126,7 @@ impl SharedQueue {
             vhost: tap.vhost().as_str().into(),
             tap: Arc::clone(tap),
             auto_delete: definition.auto_delete,
-            is_own: is_own(&definition.name),
+            is_own,
             deduplicator: Deduplicator::of_queue(definition),
             is_cold: definition.name == *delays::QUEUE,
             state: Mutex::new(QueueState {
@@ -152,21 +157,23 @@ impl SharedQueue {
         self.effective.load_full()
     }
 
-    /// From now on, these policies apply. No lock may be held.
+    /// From now on, these policies apply. Returns whether they change how long a consumer may hold a message. No lock may be held.
     pub(super) fn apply(
         self: &Arc<Self>,
         policies: Option<Arc<Applied>>,
         committer: &Arc<Committer>,
         touched: &mut Touched,
-    ) {
+    ) -> bool {
         let effective = Arc::new(Effective::new(&self.definition, policies));
-        self.effective.store(Arc::clone(&effective));
+        let timeout = effective.arguments.consumer_timeout;
+        let before = self.effective.swap(Arc::clone(&effective));
         self.with(committer, touched, |model, sink| {
             model.tell_time(now_ms());
             model.configure(&effective.arguments);
             ((), model.dispatch(sink))
         });
         committer.burials.try_again();
+        before.arguments.consumer_timeout != timeout
     }
 
     /// Where its dead letters go.

@@ -45,11 +45,20 @@ impl Ingress {
         let Some(slot) = self.slots.get(index as usize) else {
             return false;
         };
-        if slot.has_space(bytes) {
+        if slot.has_space(bytes) || self.is_known(slot, message, buffer) {
             return false;
         }
         self.refuse(index, message, buffer);
         true
+    }
+
+    /// Whether the message is a duplicate to the queue of the slot, and takes no room.
+    fn is_known(&self, slot: &Slot, message: MessageRef, buffer: &[u8]) -> bool {
+        let Some(deduplicator) = &slot.queue.deduplicator else {
+            return false;
+        };
+        let id = deduplicator.id(message.resolve(buffer, &self.owned).properties);
+        id.is_some_and(|id| deduplicator.knows(id))
     }
 
     /// Whether the queue of a slot has room for a dead letter. What is collected for it is handed on first if it seems full. If it has none, who
