@@ -102,7 +102,7 @@ mod tests {
         let mut tracking = state.tracking.expect("listed");
         let all: Vec<_> = tracking.iter().collect();
         assert_eq!(all, [("a", 200), ("b", 7)]);
-        tracking.set(&ConsumerTag::new("c".to_owned()).expect("short"), 5);
+        tracking.set(&ConsumerTag::new("c").expect("short"), 5);
         assert_eq!(tracking.take_unstored().count(), 3, "none is in a part yet");
         for cut in 0..bytes.len() {
             assert!(State::decode(&bytes[..cut]).is_err());
