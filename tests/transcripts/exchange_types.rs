@@ -246,8 +246,8 @@ fn what_expires_for_others_stays_in_a_history() -> anyhow::Result<()> {
         a1 > basic.consume queue=late consumer_tag=late no_ack
         a1 < basic.consume-ok consumer_tag=late
         a1 > queue.bind queue=late exchange=x
-        a1 < queue.bind-ok
         a1 < basic.deliver consumer_tag=late delivery_tag=2 exchange=x routing_key=a "one" expiration=50
         a1 < basic.deliver consumer_tag=late delivery_tag=3 exchange=x routing_key=b "two"
+        a1 < queue.bind-ok
     "#]])
 }

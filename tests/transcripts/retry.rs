@@ -184,9 +184,9 @@ fn what_waits_for_a_retry_counts_where_the_queue_refuses() -> anyhow::Result<()>
         a1 < basic.get-ok delivery_tag=4 routing_key=head "two"
         a1 > basic.consume queue=q consumer_tag=c no_ack
         a1 < basic.consume-ok consumer_tag=c
-        a1 < basic.deliver consumer_tag=c delivery_tag=5 redelivered routing_key=q "one"
+        a1 < basic.deliver consumer_tag=c delivery_tag=5 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l}
         a1 > basic.publish routing_key=q "three"
-        a1 < basic.ack delivery_tag=7
         a1 < basic.deliver consumer_tag=c delivery_tag=6 routing_key=q "three"
+        a1 < basic.ack delivery_tag=7
     "#]])
 }

@@ -2,8 +2,10 @@
 
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::properties::BasicProperties;
-use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey};
+use amphora_protocol::wire::table::{FieldTable, FieldValue};
+use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, ShortString};
 use amphora_tests::Broker;
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{bind, listen, next};
@@ -82,11 +84,26 @@ fn the_firehose_tells_all_keys_and_hides_who_else_gets_a_message() -> anyhow::Re
     let api = Api::of(&broker)?;
     listen(&api, "amq.rabbitmq.trace", "traces", &["publish.#"])?;
     api.run("PUT", "/vhosts/%2F", &json!({ "tracing": true }))?;
-    let message = json!({
-        "routing_key": "q", "payload": "", "payload_encoding": "string",
-        "properties": { "headers": { "CC": ["zz", 3], "BCC": ["d"] } },
-    });
-    api.run("POST", "/exchanges/%2F/amq.direct/publish", &message)?;
+    let text = |text| FieldValue::LongString(Bytes::from_static(text));
+    let headers: FieldTable = [
+        ("CC", vec![text(b"zz"), FieldValue::I32(3)]),
+        ("BCC", vec![text(b"d")]),
+    ]
+    .into_iter()
+    .map(|(name, keys)| (ShortString::cut(name), FieldValue::Array(keys)))
+    .collect();
+    let properties = BasicProperties {
+        headers: Some(headers),
+        ..BasicProperties::default()
+    };
+    let publish = basic::Publish {
+        exchange: ExchangeName::new("amq.direct")?,
+        routing_key: RoutingKey::new("q")?,
+        ..basic::Publish::default()
+    };
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    client.publish(1, &publish, &properties, b"")?;
     let seen = next(&api, "traces", 1)?;
     let headers: &Value = &seen[0]["properties"]["headers"];
     assert_eq!(headers["routing_keys"], json!(["q", "zz", "d"]));

@@ -67,14 +67,6 @@ impl Model {
         either!(self, model => model.configure(arguments));
     }
 
-    /// Messages stay whatever their `expiration` says. Streams never look at it.
-    pub(super) fn ignore_expirations(&mut self) {
-        match self {
-            Self::Queue(queue) => queue.ignore_expirations(),
-            Self::Stream(_) => {}
-        }
-    }
-
     pub(super) fn is_stream(&self) -> bool {
         matches!(self, Self::Stream(_))
     }

@@ -101,9 +101,9 @@ impl SharedQueue {
     ) -> Arc<Self> {
         let effective = Effective::new(definition, policies);
         let is_own = is_own(&definition.name);
-        if is_own {
+        if is_own && let Model::Queue(queue) = &mut model {
             // They hold messages for later, when their time begins.
-            model.ignore_expirations();
+            queue.ignore_expirations();
         }
         model.configure(&effective.arguments);
         model.tell_time(now_ms());
