@@ -160,7 +160,19 @@ pub struct QueueArguments {
 }
 
 impl QueueArguments {
-    /// Parses the arguments of a new queue; `of` is how texts name it: `queue 'q' in vhost '/'`.
+    /// Parses the arguments of a queue that is declared. Some are refused that earlier versions took, and that [`QueueArguments::parse`]
+    /// takes, too.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn declared(arguments: &FieldTable, of: &str) -> Result<Self, ChannelException> {
+        let parsed = Self::parse(arguments, of)?;
+        let from = Reader(arguments);
+        from.check_declared().map_err(|invalid| invalid.told(of))?;
+        Ok(parsed)
+    }
+
+    /// Parses the arguments of a queue; `of` is how texts name it: `queue 'q' in vhost '/'`.
     ///
     /// # Errors
     /// `PRECONDITION_FAILED` for a value of the wrong type or range, and for an argument that only another type of queue has.
@@ -180,10 +192,7 @@ impl QueueArguments {
             queue_type.check_names(arguments)?;
             Self::read(&from, queue_type)
         });
-        let parsed = parsed.map_err(|Invalid { argument, reason }| {
-            let text = format!("invalid arg '{argument}' for {of}{reason}");
-            ChannelException::precondition_failed(text)
-        })?;
+        let parsed = parsed.map_err(|invalid| invalid.told(of))?;
         from.check_sizes()?;
         Ok(Self {
             deduplication,
@@ -403,6 +412,26 @@ mod tests {
             .into_iter()
             .collect();
         QueueArguments::parse(&arguments, "queue 'q' in vhost '/'").expect("legal")
+    }
+
+    #[test]
+    fn what_earlier_versions_took_is_read_and_not_declared() {
+        for (name, value) in [
+            ("x-queue-type", FieldValue::from("")),
+            ("x-queue-type", "undefined".into()),
+            ("x-queue-mode", "fast".into()),
+            ("x-queue-mode", 7.into()),
+        ] {
+            let arguments: FieldTable = [(ShortString::cut(name), value)].into_iter().collect();
+            let parsed = QueueArguments::parse(&arguments, "queue 'q' in vhost '/'");
+            assert_eq!(parsed.expect("readable").queue_type, QueueType::Classic);
+            let declared = QueueArguments::declared(&arguments, "queue 'q' in vhost '/'");
+            let refusal = declared.expect_err("refused").to_string();
+            assert!(
+                refusal.contains(&format!("invalid arg '{name}' for queue 'q' in vhost '/'")),
+                "{refusal}"
+            );
+        }
     }
 
     #[test]

@@ -22,6 +22,11 @@ name = "late"
 path = "${join(COMPONENTS, 'delayed.wasm')}"
 `
 
+// Variables of the tests are none of the broker's, and it refuses what it does not know.
+const ENVIRONMENT = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('AMPHORA_')),
+)
+
 const START_MS_MAX = 20_000
 const LOGIN = `Basic ${Buffer.from('guest:guest').toString('base64')}`
 
@@ -45,6 +50,7 @@ export class Broker {
     const places = ['--data-dir', join(folder, 'data')]
     const addresses = ['--amqp-listen', `127.0.0.1:${amqp}`, '--http-listen', `127.0.0.1:${http}`]
     const process = spawn(BINARY, ['serve', '--config', config, ...places, ...addresses], {
+      env: ENVIRONMENT,
       stdio: ['ignore', 'ignore', 'inherit'],
     })
     const failed = new Promise<never>((_, reject) => process.once('error', reject))

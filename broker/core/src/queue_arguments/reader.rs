@@ -24,11 +24,26 @@ pub(super) struct Invalid {
     pub(super) reason: String,
 }
 
+impl Invalid {
+    /// As the client is told that asked for the queue.
+    pub(super) fn told(self, of: &str) -> ChannelException {
+        let Self { argument, reason } = self;
+        ChannelException::precondition_failed(format!("invalid arg '{argument}' for {of}{reason}"))
+    }
+}
+
 fn invalid(argument: &str, term: impl fmt::Display) -> Invalid {
     Invalid {
         argument: argument.to_owned(),
         reason: format!(": {term}"),
     }
+}
+
+fn unsupported_type(other: &str) -> Invalid {
+    invalid(
+        QUEUE_TYPE,
+        format_args!("\"unsupported queue type '{other}'\""),
+    )
 }
 
 /// The arguments; each method reads one, by its name.
@@ -144,13 +159,11 @@ impl Reader<'_> {
 
     pub(super) fn queue_type(&self) -> Result<QueueType, Invalid> {
         match self.text(QUEUE_TYPE)?.as_deref() {
-            None | Some("classic") => Ok(QueueType::Classic),
+            // The last two are in stores of earlier versions.
+            None | Some("classic" | "" | "undefined") => Ok(QueueType::Classic),
             Some("quorum") => Ok(QueueType::Quorum),
             Some("stream") => Ok(QueueType::Stream),
-            Some(other) => Err(invalid(
-                QUEUE_TYPE,
-                format_args!("\"unsupported queue type '{other}'\""),
-            )),
+            Some(other) => Err(unsupported_type(other)),
         }
     }
 
@@ -267,6 +280,14 @@ impl Reader<'_> {
                 _ => None,
             },
         )?;
+        self.count(STREAM_FILTER_BYTES).map(drop)
+    }
+
+    /// Refuses what earlier versions took, and which is in their stores: a queue that is there has to be read, one that is declared has not to be made.
+    pub(super) fn check_declared(&self) -> Result<(), Invalid> {
+        if let Some(other @ ("" | "undefined")) = self.text(QUEUE_TYPE)?.as_deref() {
+            return Err(unsupported_type(other));
+        }
         if let Some(mode) = self.text("x-queue-mode")?
             && !["default", "lazy"].contains(&mode.as_str())
         {
@@ -275,7 +296,7 @@ impl Reader<'_> {
                 format_args!("\"unsupported queue mode '{mode}'\""),
             ));
         }
-        self.count(STREAM_FILTER_BYTES).map(drop)
+        Ok(())
     }
 
     /// The sizes of which RabbitMQ has texts of their own. That they are counts has been checked.

@@ -54,7 +54,7 @@ impl<Q: Clone> Topology<Q> {
             return Err(ChannelException::access_refused(text));
         }
         let of = self.queue_text(name);
-        let arguments = QueueArguments::parse(&declaration.arguments, &of)?;
+        let arguments = QueueArguments::declared(&declaration.arguments, &of)?;
         if arguments.queue_type != QueueType::Classic {
             if declaration.server_named {
                 let queue_type = arguments.queue_type.module();

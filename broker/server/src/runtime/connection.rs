@@ -2,7 +2,7 @@
 
 use std::future::{pending, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use amphora_protocol::connection::{Connection, Offer};
 use amphora_protocol::wire::method::connection::{Blocked, Unblocked};
 use amphora_protocol::wire::types::{ChannelNumber, ShortString};
-use tokio::io::{AsyncReadExt, ReadHalf};
+use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -39,13 +39,15 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    /// Waits for input; returns how much of it was read. A client that is silent needs no buffer, unless its bytes are to be deciphered.
+    /// Waits for input; returns how much of it was read. A client that is silent needs no buffer.
     async fn read(&mut self, input: &mut Input, wanted: usize) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => {
                 poll_fn(|context| poll_read(socket, context, input, wanted)).await
             }
-            Self::Tls(stream) => stream.read(input.room(wanted)).await,
+            Self::Tls(stream) => {
+                poll_fn(|context| poll_decipher(stream, context, input, wanted)).await
+            }
         }
     }
 }
@@ -67,6 +69,21 @@ fn poll_read(
             read => return Poll::Ready(read),
         }
     }
+}
+
+fn poll_decipher(
+    stream: &mut ReadHalf<TlsStream<TcpStream>>,
+    context: &mut Context<'_>,
+    input: &mut Input,
+    wanted: usize,
+) -> Poll<io::Result<usize>> {
+    let mut room = ReadBuf::new(input.room(wanted));
+    let polled = Pin::new(stream).poll_read(context, &mut room);
+    let count = room.filled().len();
+    if polled.is_pending() {
+        input.pause();
+    }
+    polled.map_ok(|()| count)
 }
 
 /// Why reading pauses.
@@ -212,6 +229,9 @@ impl Run {
             });
             let slowed = matches!(gate, Gate::Over | Gate::Behind | Gate::Swamped);
             self.session.info.slowed.store(slowed, Ordering::Relaxed);
+            if gate != Gate::Open {
+                self.input.pause();
+            }
             let wanted = self.session.conversation.wanted();
             let result = tokio::select! {
                 // What others have to tell comes before what the client says, who may know of it already: its next

@@ -1,7 +1,8 @@
 //! What a connection has read and not dealt with yet, and how much it may read at a turn.
 //!
-//! A connection deals with all that one read brings before another task has its turn. When many have more to say than one read takes,
-//! whoever has a single message waits for all of them, and so the many share what a few may read at a turn.
+//! A connection deals with all that one read brings before it looks whether there is more, and goes on for as long as there is, but not longer than
+//! tokio's budget lets it. When many have more to say than that, whoever has a single message waits for all of them, and so the many share what a
+//! few may read at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use tokio::runtime::Handle;
 const SIZE_MIN: usize = 4 << 10;
 /// A busy one gets this much.
 const SIZE_MAX: usize = 256 << 10;
-/// However many are busy, each may read this much at a turn: smaller reads would cost more than they bring.
+/// However many are busy, each may read this much at a time: smaller reads would cost more than they bring.
 const SHARE_MIN: usize = 8 << 10;
 
 /// The connections of a broker, as far as they take turns in reading.
@@ -37,7 +38,7 @@ impl Readers {
         }
     }
 
-    /// How much each may read at a turn: as much as it likes, unless more are greedy than there are threads.
+    /// How much each may read at a time: as much as it likes, unless more are greedy than there are threads.
     fn share(&self) -> usize {
         let greedy = self.greedy.load(Ordering::Relaxed).max(1);
         (SIZE_MAX * self.threads / greedy).clamp(SHARE_MIN, SIZE_MAX)
