@@ -15,13 +15,13 @@ use crate::api::Api;
 /// An hour, in milliseconds.
 const LONG: i64 = 3_600_000;
 
-/// Messages that are too large for many of them to be in memory at the same time: 256 MiB.
-const LARGE_MESSAGES: u64 = 64;
+/// Messages that are too large for many of them to be in memory at the same time: 384 MiB.
+const LARGE_MESSAGES: u64 = 96;
 const LARGE_BODY: usize = 4 << 20;
 const LARGE_LEAD: Duration = Duration::from_secs(12);
 
 /// What the broker may have more of while they are released: what is read ahead, and a portion of what is due, in each place on its way.
-const RISE_MAX: u64 = 128 << 20;
+const RISE_MAX: u64 = 192 << 20;
 
 fn publish(api: &Api, key: &str, delay: i64) -> anyhow::Result<()> {
     let message = json!({
