@@ -1,6 +1,6 @@
 //! A client that does what a script says, and otherwise what a client should.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use amphora_protocol::wire::frame;
 use amphora_protocol::wire::method::{Method, basic, channel, connection};
@@ -16,6 +16,10 @@ const SPARE: u16 = 2047;
 pub(super) struct Actor {
     client: Client,
     open: BTreeSet<u16>,
+    /// The broker may not have done what this client said last.
+    has_said: bool,
+    /// Received, and not looked at by the script.
+    unheard: VecDeque<Heard>,
 }
 
 /// What a client has received.
@@ -42,11 +46,14 @@ impl Actor {
         Self {
             client,
             open: BTreeSet::new(),
+            has_said: false,
+            unheard: VecDeque::new(),
         }
     }
 
     /// Says it on this channel, which is opened before if need be.
     pub(super) fn say(&mut self, channel: u16, line: &str) -> anyhow::Result<()> {
+        self.has_said = true;
         let name = line.split(' ').next().unwrap_or_default();
         let opens = name == "channel.open";
         if (self.open.insert(channel) && !opens) && channel != 0 {
@@ -71,8 +78,25 @@ impl Actor {
         self.client.write(&bytes)
     }
 
-    /// What comes next. Closings are answered.
+    /// What comes next.
     pub(super) fn hear(&mut self) -> anyhow::Result<Heard> {
+        match self.unheard.pop_front() {
+            Some(heard) => Ok(heard),
+            None => self.receive(),
+        }
+    }
+
+    /// Returns when the broker has done what this client said. Methods without an answer would otherwise race with what
+    /// another client says next.
+    pub(super) fn settle(&mut self) -> anyhow::Result<()> {
+        if self.has_said {
+            self.unheard = self.barrier()?;
+        }
+        Ok(())
+    }
+
+    /// Closings are answered.
+    fn receive(&mut self) -> anyhow::Result<Heard> {
         let (channel, method) = match self.client.beyond_heartbeats() {
             Ok(Received::Method(channel, method)) => (channel, method),
             Ok(other) => return Ok(Heard::of_client(&format!("{other:?}"), false)),
@@ -113,25 +137,29 @@ impl Actor {
     }
 
     /// All that came until the broker answered a question that changes nothing.
-    pub(super) fn barrier(&mut self) -> anyhow::Result<Vec<Heard>> {
+    pub(super) fn barrier(&mut self) -> anyhow::Result<VecDeque<Heard>> {
+        self.has_said = false;
+        let mut before = std::mem::take(&mut self.unheard);
+        if before.back().is_some_and(|heard| heard.is_end) {
+            return Ok(before);
+        }
         let is_new = self.open.insert(SPARE);
         let asked = if is_new {
             self.client.send(SPARE, &channel::Open {})
         } else {
             self.client.send(SPARE, &basic::Qos::default())
         };
-        let mut before = Vec::new();
         if asked.is_err() {
-            before.push(Heard::of_client("end", true));
+            before.push_back(Heard::of_client("end", true));
             return Ok(before);
         }
         loop {
-            let heard = self.hear()?;
+            let heard = self.receive()?;
             if heard.channel == SPARE {
                 return Ok(before);
             }
             let is_end = heard.is_end;
-            before.push(heard);
+            before.push_back(heard);
             if is_end {
                 return Ok(before);
             }

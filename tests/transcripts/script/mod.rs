@@ -108,6 +108,7 @@ impl Stage {
         let name = place.chars().next().context("who?")?;
         match rest.split_once(' ').unwrap_or((rest, "")) {
             (">", said) => {
+                self.settle_but(Some(name))?;
                 self.say(line);
                 let channel = place.get(1..).unwrap_or_default().parse()?;
                 let said = self.names.actual(said);
@@ -120,12 +121,14 @@ impl Stage {
                 Ok(())
             }
             ("connects", how) => {
+                self.settle_but(None)?;
                 self.say(line);
                 let client = self.place.login(&login(how)?)?;
                 self.actors.insert(name, Actor::new(client));
                 Ok(())
             }
             ("hangs", "up") => {
+                self.settle_but(None)?;
                 self.say(line);
                 self.actors.remove(&name).context("it is not there")?;
                 Ok(())
@@ -136,6 +139,7 @@ impl Stage {
 
     fn operate(&mut self, line: &str, said: &str) -> anyhow::Result<()> {
         let Some(expected) = said.strip_prefix('<') else {
+            self.settle_but(None)?;
             self.say(line);
             let question = Question::parse(said)?;
             let answer = question.ask(&self.place)?;
@@ -157,6 +161,16 @@ impl Stage {
                 .insert(name, Actor::new(self.place.login(&Login::default())?));
         }
         self.actors.get_mut(&name).context("it was just inserted")
+    }
+
+    /// Each but this one waits until the broker has done what it said.
+    fn settle_but(&mut self, name: Option<char>) -> anyhow::Result<()> {
+        for (other, actor) in &mut self.actors {
+            if Some(*other) != name {
+                actor.settle()?;
+            }
+        }
+        Ok(())
     }
 
     /// Has the broker answer something else, and takes note of all that it said before.
