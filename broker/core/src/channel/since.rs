@@ -123,11 +123,16 @@ impl<Q: Clone> Unacked<Q> {
         }
     }
 
+    /// The shortest time, in milliseconds, that a delivery of any source may be outstanding. Nothing if all may be without end.
+    pub fn shortest_timeout(&self) -> Option<u64> {
+        let sources = self.sources.iter();
+        sources.filter_map(|(_, source)| source.timeout).min()
+    }
+
     /// A source of which a delivery has been outstanding for longer than it may, and how long that is. Costs a look at each that is
     /// older than the shortest of the timeouts.
     pub fn overdue(&self, now: u64) -> Option<(SourceKey, u64)> {
-        let sources = self.sources.iter();
-        let shortest = sources.filter_map(|(_, source)| source.timeout).min()?;
+        let shortest = self.shortest_timeout()?;
         // What a transaction has acknowledged waits for nobody but its commit.
         let open = self.entries.iter().filter(|entry| entry.is_open());
         open.map(|entry| (entry, now.saturating_sub(self.times.of(entry.tag))))
@@ -187,6 +192,9 @@ mod tests {
         settling.drain(|run| taken.extend(run.positions.clone()));
         assert_eq!(taken, [5_010, 5_500]);
         assert_eq!((unacked.len(), unacked.overdue(99_999)), (1, None));
+        assert_eq!(unacked.shortest_timeout(), Some(1000));
+        unacked.close_source(hasty);
+        assert_eq!(unacked.shortest_timeout(), None);
         assert_eq!(unacked.take(1, 2, false, &mut settling), Ok(0));
         assert_eq!(unacked.take(1, 2, false, &mut settling), Err(UnknownTag(2)));
         // With `multiple`, those before it are meant all the same.

@@ -210,14 +210,15 @@ struct Run {
 impl Run {
     async fn run(&mut self) -> End {
         let mut timer = pin!(sleep(Duration::from_hours(24)));
-        let mut armed = None;
+        // What the timer is set to. Nothing when it has gone off, which it would do at once again.
+        let mut armed = Some(None);
         let peer = Arc::clone(&self.session.peer);
         loop {
             let beat = self.session.conversation.deadline();
             let look = self.session.patience.next;
             let deadline = beat.into_iter().chain(look).min();
-            if armed != deadline {
-                armed = deadline;
+            if armed != Some(deadline) {
+                armed = Some(deadline);
                 let at = deadline.unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
                 timer.as_mut().reset(at.into());
             }

@@ -91,7 +91,6 @@ impl Session {
         if self.patience.next.is_none_or(|next| next > now) {
             return;
         }
-        self.patience.next = self.patience.every.map(|every| now + every);
         let numbers: Vec<ChannelNumber> = self.channels.keys().copied().collect();
         for number in numbers {
             while let Some((source, timeout)) = self.overdue(number) {
@@ -100,7 +99,21 @@ impl Session {
                 }
             }
         }
+        self.patience = Patience::default();
+        // Without any timeout left, nobody looks again.
+        if let Some(shortest) = self.shortest_timeout() {
+            self.patience.shorten(shortest);
+        }
         self.finish();
+    }
+
+    fn shortest_timeout(&self) -> Option<Duration> {
+        let mut outbox = self.peer.outbox.lock();
+        let channels = self.channels.keys();
+        channels
+            .filter_map(|number| outbox.channel(*number)?.unacked.shortest_timeout())
+            .min()
+            .map(Duration::from_millis)
     }
 
     fn overdue(&self, number: ChannelNumber) -> Option<(SourceKey, u64)> {
