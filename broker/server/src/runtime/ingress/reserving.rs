@@ -1,28 +1,28 @@
 //! The ids of a transaction, which are decided about before any of its messages is published.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use amphora_core::deduplication::IdHash;
 use amphora_protocol::exception::Exception;
+use foldhash::fast::RandomState;
 
 use super::{Ingress, names};
 use crate::runtime::batch::Owned;
 use crate::runtime::deduplication::{Admitted, Deduplicator, Verdict};
 use crate::runtime::special;
 
-/// What is known of a message's id before the message comes.
+/// What is known of messages with an id before they come.
 #[derive(Debug)]
 struct Reservation {
     deduplicator: Arc<Deduplicator>,
-    id: IdHash,
-    /// Nothing if the message is a duplicate.
-    admitted: Option<Admitted>,
+    /// In the order of the messages; nothing for a duplicate.
+    admitted: VecDeque<Option<Admitted>>,
 }
 
-/// Reservations, in the order of the messages. What is left in the end may come again.
+/// Reservations, by the address of the deduplicator, which they keep, and the id. What is left in the end may come again.
 #[derive(Debug, Default)]
-pub(super) struct Reserved(VecDeque<Reservation>);
+pub(super) struct Reserved(HashMap<(usize, IdHash), Reservation, RandomState>);
 
 /// An id that somebody else has admitted, and about which nothing is decided yet.
 #[derive(Debug)]
@@ -39,15 +39,10 @@ impl Undecided {
 }
 
 impl Reserved {
-    /// What was decided about the next message, if that was reserved.
+    /// What was decided about the next message with this id, if that was reserved.
     pub(super) fn take(&mut self, deduplicator: &Arc<Deduplicator>, id: IdHash) -> Option<Verdict> {
-        // One whose message did not come in the end stands in front of others.
-        let place = self
-            .0
-            .iter()
-            .position(|reservation| reservation.is(deduplicator, id))?;
-        let reservation = self.0.remove(place)?;
-        let Some(admitted) = reservation.admitted else {
+        let reservation = self.0.get_mut(&key(deduplicator, id))?;
+        let Some(admitted) = reservation.admitted.pop_front()? else {
             deduplicator.count_dropped();
             return Some(Verdict::Duplicate);
         };
@@ -56,23 +51,29 @@ impl Reserved {
 
     /// Gives back what no message came for.
     pub(super) fn release(&mut self) {
-        for reservation in self.0.drain(..) {
-            if let Some(admitted) = reservation.admitted {
+        for (_, reservation) in std::mem::take(&mut self.0) {
+            for admitted in reservation.admitted.into_iter().flatten() {
                 reservation.deduplicator.forget(&admitted);
             }
         }
     }
 
+    fn add(&mut self, deduplicator: Arc<Deduplicator>, id: IdHash, admitted: Option<Admitted>) {
+        let key = key(&deduplicator, id);
+        let reservation = self.0.entry(key).or_insert_with(|| Reservation {
+            deduplicator,
+            admitted: VecDeque::new(),
+        });
+        reservation.admitted.push_back(admitted);
+    }
+
     fn has(&self, deduplicator: &Arc<Deduplicator>, id: IdHash) -> bool {
-        let mut all = self.0.iter();
-        all.any(|reservation| reservation.is(deduplicator, id))
+        self.0.contains_key(&key(deduplicator, id))
     }
 }
 
-impl Reservation {
-    fn is(&self, deduplicator: &Arc<Deduplicator>, id: IdHash) -> bool {
-        self.id == id && Arc::ptr_eq(&self.deduplicator, deduplicator)
-    }
+fn key(deduplicator: &Arc<Deduplicator>, id: IdHash) -> (usize, IdHash) {
+    (Arc::as_ptr(deduplicator).addr(), id)
 }
 
 impl Ingress {
@@ -106,11 +107,7 @@ impl Ingress {
                     return Ok(Some(Undecided { deduplicator, id }));
                 }
             };
-            self.deduplicating.reserved.0.push_back(Reservation {
-                deduplicator,
-                id,
-                admitted,
-            });
+            self.deduplicating.reserved.add(deduplicator, id, admitted);
         }
         Ok(None)
     }
