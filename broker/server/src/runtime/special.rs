@@ -228,8 +228,9 @@ pub(super) fn is_watched(properties: &[u8]) -> bool {
     has_any(properties, WATCHED | flag::HEADERS | flag::DELIVERY_MODE)
         && (has_any(properties, WATCHED)
             || !matches!(delivery_mode(properties), None | Some(1 | 2))
-            || RawProperties::new(properties)
-                .is_ok_and(|properties| mentions_copies(properties).unwrap_or(true)))
+            || has_any(properties, flag::HEADERS)
+                && RawProperties::new(properties)
+                    .is_ok_and(|properties| mentions_copies(properties).unwrap_or(true)))
 }
 
 /// Whether the message has an expiration.

@@ -13,6 +13,7 @@ use super::{Announcement, Announcer, owned};
 use crate::runtime::batch::Owned;
 use crate::runtime::broker::Broker;
 use crate::runtime::ingress::names;
+use crate::runtime::special::BCC;
 
 const TRACE_EXCHANGE: &str = "amq.rabbitmq.trace";
 
@@ -126,7 +127,7 @@ impl Traced {
         headers.set("exchange_name", exchange.into());
         headers.set("routing_keys", routing_keys(key, &properties));
         if let Some(own) = &mut properties.headers {
-            own.remove("BCC");
+            own.remove(BCC);
         }
         headers.set("properties", FieldValue::Table(shown(&properties)));
         headers.set("node", broker.node.as_str().into());
@@ -166,7 +167,7 @@ impl Headers {
 fn routing_keys(key: &str, properties: &BasicProperties) -> FieldValue {
     let headers = properties.headers.as_ref();
     let copies = |name| headers.and_then(|headers| headers.get(name)?.as_array());
-    let copies = ["CC", "BCC"].into_iter().filter_map(copies).flatten();
+    let copies = ["CC", BCC].into_iter().filter_map(copies).flatten();
     let texts = copies.filter(|key| key.as_str().is_some()).cloned();
     FieldValue::Array(
         std::iter::once(FieldValue::from(key))
