@@ -79,25 +79,39 @@ impl Expiry {
 mod tests {
     use std::cell::{Cell, RefCell};
 
+    use tokio::task::yield_now;
     use tokio::time::sleep;
 
     use super::*;
 
-    /// Moments in milliseconds at which somebody looked while `work` was done. `left` is what the looks return.
-    async fn looks(expiry: &Expiry, left: &[Option<u64>], work: impl AsyncFnOnce()) -> Vec<u64> {
+    /// Moments in milliseconds at which somebody looked, until they are so many. `left` is what the looks return.
+    async fn looks(
+        expiry: &Expiry,
+        left: &[Option<u64>],
+        count: usize,
+        work: impl AsyncFnOnce(),
+    ) -> Vec<u64> {
         let begun = Instant::now();
         let now_ms = || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let left = Cell::new(left);
         let looks = RefCell::new(Vec::new());
+        let looked = Notify::new();
         let look = || {
             looks.borrow_mut().push(now_ms());
+            looked.notify_one();
             let (first, rest) = left.get().split_first()?;
             left.set(rest);
             *first
         };
+        let enough = async {
+            work().await;
+            while looks.borrow().len() < count {
+                looked.notified().await;
+            }
+        };
         tokio::select! {
             () = expiry.watch(now_ms, look) => {}
-            () = work() => {}
+            () = enough => {}
         }
         looks.into_inner()
     }
@@ -109,42 +123,32 @@ mod tests {
     #[tokio::test]
     async fn nobody_looks_before_something_goes() {
         let expiry = Expiry::default();
-        let told = looks(&expiry, &[], async || sleep(ms(100)).await).await;
+        let told = looks(&expiry, &[], 0, async || sleep(ms(100)).await).await;
         assert_eq!(told, [0; 0]);
-        let told = looks(&expiry, &[Some(1_200), None], async || {
-            expiry.note(50);
-            sleep(ms(1_600)).await;
-        })
-        .await;
-        let [first, second] = told[..] else {
-            panic!("{told:?}");
-        };
-        assert!(first >= 50 && second >= 1_200, "{told:?}");
+        let told = looks(&expiry, &[Some(1_200), None], 2, async || expiry.note(50)).await;
+        assert!(told[0] >= 50 && told[1] >= 1_200, "{told:?}");
     }
 
     #[tokio::test]
     async fn who_sleeps_is_woken_by_what_goes_earlier() {
         let expiry = Expiry::default();
-        let told = looks(&expiry, &[Some(3_600_000)], async || {
+        let told = looks(&expiry, &[Some(3_600_000)], 1, async || {
             expiry.note(3_600_000);
-            sleep(ms(20)).await;
+            // Whoever watches is asleep then.
+            yield_now().await;
             expiry.note(100);
             // Later than that, so that it changes nothing.
             expiry.note(200);
-            sleep(ms(600)).await;
         })
         .await;
-        assert!(told.len() == 1 && told[0] >= 100, "{told:?}");
+        assert!(told[0] >= 100, "{told:?}");
     }
 
     #[tokio::test]
     async fn what_goes_all_the_time_is_looked_for_once_a_second() {
         let expiry = Expiry::default();
-        let told = looks(&expiry, &[Some(0); 1000], async || {
-            expiry.note(0);
-            sleep(ms(1_500)).await;
-        })
-        .await;
-        assert_eq!(told.len(), 2, "{told:?}");
+        let told = looks(&expiry, &[Some(0); 3], 3, async || expiry.note(0)).await;
+        assert!(told[1] - told[0] >= 1_000, "{told:?}");
+        assert!(told[2] - told[1] >= 1_000, "{told:?}");
     }
 }
