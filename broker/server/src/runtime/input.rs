@@ -1,4 +1,4 @@
-//! What a connection has read and not dealt with yet, and how much it may read at a turn.
+//! What a connection has read and not dealt with yet, and how much it may read at a time.
 //!
 //! A connection deals with all that one read brings before it looks whether there is more, and goes on for as long as there is, but not longer than
 //! tokio's budget lets it. When many have more to say than that, whoever has a single message waits for all of them, and so the many share what a
