@@ -70,6 +70,30 @@ fn an_exchange_takes_each_id_once_if_it_reaches_somebody() -> anyhow::Result<()>
 }
 
 #[test]
+fn what_reaches_nobody_takes_no_place_in_the_window() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > exchange.declare exchange=x type=direct arguments={x-message-deduplication: true, x-cache-size: 1}
+        a1 < exchange.declare-ok
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        a1 > queue.bind queue=q exchange=x routing_key=k
+        a1 < queue.bind-ok
+        a1 > basic.publish exchange=x routing_key=k "one" headers={x-deduplication-header: "1"}
+        a1 > basic.publish exchange=x routing_key=other mandatory "nobody" headers={x-deduplication-header: "2"}
+        a1 < basic.return reply_code=312 reply_text=NO_ROUTE exchange=x routing_key=other "nobody" headers={x-deduplication-header: "2"}
+        a1 > basic.publish exchange=x routing_key=k mandatory "one again" headers={x-deduplication-header: "1"}
+        # The window holds one.
+        a1 > basic.publish exchange=x routing_key=k "two" headers={x-deduplication-header: "2"}
+        a1 > basic.publish exchange=x routing_key=k "one at last" headers={x-deduplication-header: "1"}
+        a1 > basic.consume queue=q consumer_tag=c no_ack
+        a1 < basic.consume-ok consumer_tag=c
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=x routing_key=k "one" headers={x-deduplication-header: "1"}
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 exchange=x routing_key=k "two" headers={x-deduplication-header: "2"}
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 exchange=x routing_key=k "one at last" headers={x-deduplication-header: "1"}
+    "#]])
+}
+
+#[test]
 fn an_id_is_known_for_its_time() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-ttl: 300}

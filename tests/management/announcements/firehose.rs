@@ -110,3 +110,94 @@ fn the_firehose_tells_all_keys_and_hides_who_else_gets_a_message() -> anyhow::Re
     assert_eq!(headers["properties"]["headers"], json!({ "CC": ["zz", 3] }));
     Ok(())
 }
+
+/// The headers of the next traces, with their keys and payloads.
+fn traces<const COUNT: usize>(api: &Api) -> anyhow::Result<[(String, String, Value); COUNT]> {
+    let seen = next(api, "traces", COUNT)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let traces = seen.iter().map(|trace| {
+        let (key, payload) = (text(&trace["routing_key"]), text(&trace["payload"]));
+        (key, payload, trace["properties"]["headers"].clone())
+    });
+    let traces: Vec<_> = traces.collect();
+    traces
+        .try_into()
+        .map_err(|traces| anyhow::anyhow!("{traces:?}"))
+}
+
+#[test]
+fn the_firehose_has_what_the_api_publishes_fetches_and_moves() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    listen(&api, "amq.rabbitmq.trace", "traces", &["#"])?;
+    for queue in ["q", "b"] {
+        api.run("PUT", &format!("/queues/%2F/{queue}"), &json!({}))?;
+    }
+    api.run("PUT", "/vhosts/%2F", &json!({ "tracing": true }))?;
+    let publish = json!({
+        "routing_key": "q", "payload": "m", "payload_encoding": "string",
+        "properties": { "headers": { "BCC": ["b"] } },
+    });
+    api.run("POST", "/exchanges/%2F/amq.default/publish", &publish)?;
+    let [(key, payload, headers)] = traces(&api)?;
+    assert_eq!((&*key, &*payload), ("publish.", "m"));
+    assert_eq!(headers["routing_keys"], json!(["q", "b"]));
+    assert_eq!(headers["routed_queues"], json!(["q", "b"]));
+    assert_eq!(headers["properties"], json!({ "headers": {} }));
+    assert_eq!(
+        (&headers["user"], &headers["channel"]),
+        (&json!("guest"), &json!(1))
+    );
+    assert!(
+        headers["connection"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("<amphora@"))
+    );
+    // Whoever is given the message: also where it is by its hidden key.
+    for (queue, mode, redelivered) in [
+        ("q", "ack_requeue_true", 0),
+        ("q", "ack_requeue_false", 1),
+        ("b", "reject_requeue_true", 0),
+    ] {
+        let get = json!({ "count": 1, "ackmode": mode, "encoding": "auto" });
+        api.run("POST", &format!("/queues/%2F/{queue}/get"), &get)?;
+        let [(key, payload, headers)] = traces(&api)?;
+        assert_eq!((key, &*payload), (format!("deliver.{queue}"), "m"));
+        assert_eq!(headers["routing_keys"], json!(["q", "b"]));
+        assert_eq!(headers["redelivered"], redelivered);
+        assert_eq!(headers["user"], "guest");
+    }
+    let to = json!({ "exchange": "", "routing_key": "q" });
+    api.run("POST", "/queues/%2F/b/move", &to)?;
+    let [(delivered, ..), (published, _, headers)] = traces(&api)?;
+    assert_eq!((&*delivered, &*published), ("deliver.b", "publish."));
+    assert_eq!(headers["routing_keys"], json!(["q"]));
+    Ok(())
+}
+
+#[test]
+fn the_firehose_has_no_publish_that_is_refused() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let api = Api::of(&broker)?;
+    listen(&api, "amq.rabbitmq.trace", "traces", &["#"])?;
+    api.run("PUT", "/vhosts/%2F", &json!({ "tracing": true }))?;
+    let mut client = broker.connect()?;
+    client.open(1)?;
+    for (exchange, body) in [("amq.direct", "unroutable"), ("missing", "refused")] {
+        let publish = basic::Publish {
+            exchange: ExchangeName::new(exchange)?,
+            ..basic::Publish::default()
+        };
+        client.publish(1, &publish, &BasicProperties::default(), body.as_bytes())?;
+    }
+    // The channel is closed.
+    client.method(1)?;
+    let publish = json!({
+        "routing_key": "k", "payload": "last", "payload_encoding": "string", "properties": {},
+    });
+    api.run("POST", "/exchanges/%2F/amq.direct/publish", &publish)?;
+    let [(_, first, headers), (_, last, _)] = traces(&api)?;
+    assert_eq!((&*first, &*last), ("unroutable", "last"));
+    assert_eq!(headers["routed_queues"], json!([]));
+    Ok(())
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use amphora_core::message::Delivery;
 use amphora_core::queue::{Accepted, Consumer, Room, Sink};
 
+use super::announce::Who;
 use super::outbox::OUTBOX_BYTES;
 use super::peer::Touched;
 use super::queue::{SharedQueue, Subscriber};
@@ -58,7 +59,8 @@ impl Sink<Subscriber> for Delivering<'_> {
             redelivered += u64::from(delivery.redelivered);
             out.push(&delivery);
             if let Some(tap) = tap {
-                tap.delivered((to.peer.id, to.channel), &self.queue.name, &delivery);
+                let who = Who::Connection(to.peer.id, to.channel);
+                tap.delivered(who, &self.queue.name, &delivery);
             }
         }
         let traffic = &mut out.channel.traffic;

@@ -8,6 +8,7 @@ use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, RoutingKey, Sho
 
 use crate::auth::VhostAccess;
 
+use super::announce::Who;
 use super::batch::Owned;
 use super::blocking::{Turn, is_crowded};
 use super::ingress::{Answered, Outcome, Ticket, names};
@@ -148,10 +149,10 @@ impl Session {
             self.held_back = Some((ticket, later));
             return Ok(());
         }
+        let outcome = outcome?;
         if traced {
             self.trace(number, again.clone().map(Owned::from));
         }
-        let outcome = outcome?;
         let as_usual = matches!(outcome, Outcome::Routed | Outcome::Waiting);
         if outcome != Outcome::Waiting {
             let back = again.filter(|_| outcome.returns()).map(Owned::from);
@@ -171,9 +172,8 @@ impl Session {
     /// Lets who listens to the firehose know of a publish.
     pub(super) fn trace(&self, number: ChannelNumber, message: Option<Owned>) {
         if let (Some(entered), Some(message)) = (&self.entered, message) {
-            let queues = entered.ingress.routed_names();
-            let tap = &entered.ingress.vhost.tap;
-            tap.published((self.peer.id, number), message, queues);
+            let who = Who::Connection(self.peer.id, number);
+            entered.ingress.trace(who, message);
         }
     }
 

@@ -23,8 +23,8 @@ use super::ingress::Ingress;
 use super::peer::Touched;
 
 pub(super) use self::event::{Events, Fields};
-pub(super) use self::trace::Tap;
 use self::trace::Traced;
+pub(super) use self::trace::{Tap, Who};
 
 /// Bytes that wait to be published, at most.
 const WAITING_BYTES_MAX: usize = 64 << 20;

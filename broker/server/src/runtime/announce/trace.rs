@@ -30,10 +30,17 @@ pub(in crate::runtime) struct Tap {
 pub(super) struct Traced {
     pub(super) vhost: VhostName,
     what: What,
-    /// The connection that published it or gets it.
-    connection: u64,
-    channel: ChannelNumber,
+    who: Who,
     message: Owned,
+}
+
+/// Who has published a message, or gets it.
+#[derive(Debug)]
+pub(in crate::runtime) enum Who {
+    /// A connection, on this channel.
+    Connection(u64, ChannelNumber),
+    /// A user of the management API.
+    Api(Arc<str>),
 }
 
 #[derive(Debug)]
@@ -66,36 +73,26 @@ impl Tap {
         self.on.store(on, Ordering::Relaxed);
     }
 
-    /// A client has published a message, which went to these queues.
+    /// A message was published, and went to these queues.
     pub(in crate::runtime) fn published(
         &self,
-        (connection, channel): (u64, ChannelNumber),
+        who: Who,
         message: Owned,
         routed_queues: Vec<String>,
     ) {
-        self.trace(
-            connection,
-            channel,
-            message,
-            What::Published { routed_queues },
-        );
+        self.trace(who, message, What::Published { routed_queues });
     }
 
-    /// A client is given a message of a queue.
-    pub(in crate::runtime) fn delivered(
-        &self,
-        (connection, channel): (u64, ChannelNumber),
-        queue: &str,
-        delivery: &Delivery<'_>,
-    ) {
+    /// Somebody is given a message of a queue.
+    pub(in crate::runtime) fn delivered(&self, who: Who, queue: &str, delivery: &Delivery<'_>) {
         let what = What::Delivered {
             queue: queue.to_owned(),
             redelivered: delivery.redelivered,
         };
-        self.trace(connection, channel, delivery.message.into(), what);
+        self.trace(who, delivery.message.into(), what);
     }
 
-    fn trace(&self, connection: u64, channel: ChannelNumber, message: Owned, what: What) {
+    fn trace(&self, who: Who, message: Owned, what: What) {
         // Who listens to the firehose is not told of that.
         if names(&message.target).is_ok_and(|(exchange, _)| exchange == TRACE_EXCHANGE) {
             return;
@@ -104,22 +101,38 @@ impl Tap {
         let traced = Box::new(Traced {
             vhost: self.vhost.clone(),
             what,
-            connection,
-            channel,
+            who,
             message,
         });
         self.announcer.send(Announcement::Traced(traced), bytes);
     }
 }
 
+impl Who {
+    /// The name of the connection, the channel and the user. RabbitMQ's management API has connections within the broker, which are named by
+    /// their node and process, and channel 1 of each; here, the node's name is what tells them from clients.
+    fn shown(&self, broker: &Broker) -> (Arc<str>, ChannelNumber, Arc<str>) {
+        match self {
+            Self::Connection(id, channel) => {
+                let connection = broker.connection(*id);
+                let (name, user) = connection.map_or_else(
+                    || ("unknown".into(), "unknown".into()),
+                    |connection| (Arc::clone(&connection.name), connection.user()),
+                );
+                (name, *channel, user)
+            }
+            Self::Api(user) => {
+                let name = format!("<{}>", broker.node);
+                (name.into(), ChannelNumber(1), Arc::clone(user))
+            }
+        }
+    }
+}
+
 impl Traced {
     /// The message as it goes to the exchange.
     pub(super) fn message(self, broker: &Broker) -> Owned {
-        let connection = broker.connection(self.connection);
-        let (name, user) = connection.map_or_else(
-            || ("unknown".into(), "unknown".into()),
-            |connection| (Arc::clone(&connection.name), connection.user()),
-        );
+        let (name, channel, user) = self.who.shown(broker);
         let (exchange, key) = names(&self.message.target).unwrap_or_default();
         let raw = RawProperties::new(&self.message.properties).unwrap_or_default();
         let mut properties = raw.decode().unwrap_or_default();
@@ -144,7 +157,7 @@ impl Traced {
         };
         headers.set("vhost", self.vhost.as_str().into());
         headers.set("connection", (&*name).into());
-        headers.set("channel", FieldValue::I32(self.channel.0.into()));
+        headers.set("channel", FieldValue::I32(channel.0.into()));
         headers.set("user", (&*user).into());
         let properties = BasicProperties {
             headers: Some(headers.0),

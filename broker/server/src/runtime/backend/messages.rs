@@ -16,6 +16,7 @@ use super::commands::{self, enter};
 use crate::auth::VhostAccess;
 use crate::management::backend::{Get, Got, Publish, Published, Settlement};
 use crate::management::snapshot::RouteReport;
+use crate::runtime::announce::Who;
 use crate::runtime::batch::{Owned, target};
 use crate::runtime::broker::Broker;
 use crate::runtime::channel::Outcome;
@@ -130,10 +131,27 @@ fn try_send(
 ) -> Result<(ingress::Outcome, bool), Exception> {
     let mut ingress = Ingress::new(enter(broker, by)?, Arc::clone(by.user()));
     let mut touched = Touched::default();
-    let outcome = special::publish(by, &mut ingress, message, &[], &mut touched);
+    let outcome = publish_to(by, &mut ingress, message, &mut touched);
     let flushed = ingress.flush(&[], &mut touched);
     touched.finish(&broker.committer);
     Ok((outcome?, flushed.commit))
+}
+
+/// Publishes a message for a user without a connection. Who listens to the firehose hears of it.
+pub(super) fn publish_to(
+    by: &VhostAccess,
+    ingress: &mut Ingress,
+    message: Owned,
+    touched: &mut Touched,
+) -> Result<ingress::Outcome, Exception> {
+    let traced = ingress.vhost.tap.is_on().then(|| message.clone());
+    let outcome = special::publish(by, ingress, message, &[], touched)?;
+    if let Some(message) = traced
+        && !matches!(outcome, ingress::Outcome::Later(_))
+    {
+        ingress.trace(Who::Api(Arc::clone(by.user())), message);
+    }
+    Ok(outcome)
 }
 
 /// Waits until all that was sent is as durable as a confirm promises; false if that takes too long.
@@ -151,6 +169,7 @@ pub(super) async fn get(
     let queue = commands::principal(by, &vhost).readable_queue(&command.queue)?;
     queue.refuse_stream("basic.get")?;
     let mut fetched = Fetched::of(queue, &broker.committer, Return::Peeked);
+    fetched.given_to = Some(Arc::clone(by.user()));
     let mut messages = Vec::new();
     let mut bytes = 0;
     while messages.len() < command.count as usize && bytes < command.bytes_max {
@@ -178,6 +197,8 @@ pub(super) struct Fetched {
     committer: Arc<Committer>,
     pub(super) positions: Vec<Position>,
     pub(super) outcome: Outcome,
+    /// The user who gets them, of which who listens to the firehose hears. None if they are only looked at.
+    pub(super) given_to: Option<Arc<str>>,
 }
 
 impl Fetched {
@@ -188,6 +209,7 @@ impl Fetched {
             committer: Arc::clone(committer),
             positions: Vec::new(),
             outcome: Outcome::Requeue(why),
+            given_to: None,
         }
     }
 
@@ -231,8 +253,15 @@ impl Fetched {
     fn try_next<T>(&mut self, copy: Copy<T>) -> Result<queue::Get<T>, Exception> {
         let mut touched = Touched::default();
         let positions = &mut self.positions;
-        let got = self.queue.with(&self.committer, &mut touched, |model, _| {
+        let (queue, given_to) = (&self.queue, &self.given_to);
+        let got = queue.with(&self.committer, &mut touched, |model, _| {
             model.get(false, |delivery, ready_count| {
+                if let Some(user) = given_to
+                    && queue.tap.is_on()
+                {
+                    let who = Who::Api(Arc::clone(user));
+                    queue.tap.delivered(who, &queue.name, &delivery);
+                }
                 positions.push(delivery.position);
                 copy(&delivery, ready_count)
             })

@@ -9,7 +9,7 @@ use amphora_protocol::wire::properties::RawProperties;
 use amphora_protocol::wire::table::{FieldTable, FieldValue};
 
 use super::commands::{self, enter};
-use super::messages::Fetched;
+use super::messages::{Fetched, publish_to};
 use crate::auth::{Access, Resource, VhostAccess};
 use crate::management::backend::{MoveMessages, Moved};
 use crate::runtime::batch::{Owned, target};
@@ -70,6 +70,7 @@ async fn move_batch(
     count: u64,
 ) -> Result<Moved, Exception> {
     let mut fetched = Fetched::of(Arc::clone(queue), &broker.committer, Return::Peeked);
+    fetched.given_to = Some(Arc::clone(by.user()));
     let mut messages = Vec::new();
     while (messages.len() as u64) < count {
         let Some(message) = fetched.next(copy).await? else {
@@ -146,7 +147,7 @@ async fn publish(
 ) -> Result<(), String> {
     loop {
         let mut touched = Touched::default();
-        let outcome = special::publish(by, ingress, message, &[], &mut touched);
+        let outcome = publish_to(by, ingress, message, &mut touched);
         touched.finish(&broker.committer);
         match outcome {
             Ok(ingress::Outcome::Later(later)) => {

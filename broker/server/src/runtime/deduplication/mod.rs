@@ -40,26 +40,70 @@ pub(super) struct Deduplicator {
 struct Seen {
     window: Window,
     /// Ids that are neither noted nor forgotten yet.
-    pending: HashMap<IdHash, Admitted, RandomState>,
+    pending: HashMap<IdHash, Pending, RandomState>,
+    /// That of the next id that is admitted.
+    ticket: u64,
     /// What the store has; nothing if the owner does not outlive a restart.
     runs: Option<Runs>,
 }
 
+/// An id on its way. It takes a place of the window only when it is [entered](Deduplicator::enter), so that what may still turn out to reach nobody
+/// puts no other id out of it.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    admitted: Admitted,
+    /// Its number in the window, if it is there, and when it came there.
+    place: Option<(u64, u64)>,
+}
+
 impl Seen {
-    /// Whether it was pending. If the window has let it go meanwhile, another one may have the id.
-    fn take_pending(&mut self, admitted: &Admitted) -> bool {
-        let same = self.pending.get(&admitted.id) == Some(admitted);
-        if same {
-            self.pending.remove(&admitted.id);
+    /// Takes it out, if it was pending. If the window has let it go meanwhile, another one may have the id.
+    fn take_pending(&mut self, admitted: &Admitted) -> Option<Pending> {
+        let pending = *self.pending.get(&admitted.id)?;
+        if pending.admitted != *admitted {
+            return None;
         }
-        same
+        self.pending.remove(&admitted.id)
+    }
+
+    fn look_up(&mut self, id: IdHash, persistent: bool) -> Verdict {
+        let before = self.pending.get(&id).copied();
+        match before {
+            // It is known by what it became, or will be.
+            Some(before) if before.place.is_none() => return Verdict::Pending(before.admitted),
+            _ if !self.window.knows(id, now_ms()) => {}
+            Some(before) => return Verdict::Pending(before.admitted),
+            None => return Verdict::Duplicate,
+        }
+        let admitted = Admitted {
+            id,
+            ticket: self.ticket,
+            persistent,
+        };
+        self.ticket += 1;
+        let place = None;
+        self.pending.insert(id, Pending { admitted, place });
+        Verdict::New(admitted)
+    }
+
+    fn enter(&mut self, admitted: &Admitted) {
+        let Some(pending) = self.pending.get_mut(&admitted.id) else {
+            return;
+        };
+        let now = now_ms();
+        if pending.admitted == *admitted
+            && pending.place.is_none()
+            && let Admission::New(number) = self.window.admit(admitted.id, now)
+        {
+            pending.place = Some((number, now));
+        }
     }
 }
 
 /// What becomes of a message with an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It goes on, and its id is to be [noted](Deduplicator::note) with it or [forgotten](Deduplicator::forget).
+    /// It goes on, and its id is to be [entered](Deduplicator::enter) and [noted](Deduplicator::note) with it, or [forgotten](Deduplicator::forget).
     New(Admitted),
     /// It goes nowhere: one before it is noted.
     Duplicate,
@@ -71,8 +115,8 @@ pub(super) enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Admitted {
     pub(super) id: IdHash,
-    number: u64,
-    at: u64,
+    /// Which of those with this id it is.
+    ticket: u64,
     /// It is stored: its message is.
     persistent: bool,
 }
@@ -103,6 +147,7 @@ impl Deduplicator {
             seen: Mutex::new(Seen {
                 window: Window::new(&arguments),
                 pending: HashMap::default(),
+                ticket: 0,
                 runs: owner.map(Runs::new),
             }),
             arguments,
@@ -139,26 +184,24 @@ impl Deduplicator {
 
     /// As [`Self::admit`], for a message that comes later: a duplicate is not counted.
     pub(super) fn look_up(&self, id: IdHash, persistent: bool) -> Verdict {
+        self.seen.lock().look_up(id, persistent)
+    }
+
+    /// Whether a message goes on; if it does, it is [entered](Self::enter) at once.
+    pub(super) fn admit_and_enter(&self, id: IdHash, persistent: bool) -> Verdict {
         let mut seen = self.seen.lock();
-        let at = now_ms();
-        match seen.window.admit(id, at) {
-            Admission::New(number) => {
-                let admitted = Admitted {
-                    id,
-                    number,
-                    at,
-                    persistent,
-                };
-                seen.pending.insert(id, admitted);
-                Verdict::New(admitted)
-            }
-            Admission::Duplicate => {
-                if let Some(before) = seen.pending.get(&id) {
-                    return Verdict::Pending(*before);
-                }
-                Verdict::Duplicate
-            }
+        let verdict = seen.look_up(id, persistent);
+        match &verdict {
+            Verdict::New(admitted) => seen.enter(admitted),
+            Verdict::Duplicate => self.count_dropped(),
+            Verdict::Pending(_) => {}
         }
+        verdict
+    }
+
+    /// The message reaches somebody: its id takes its place in the window, and the oldest may have to go.
+    pub(super) fn enter(&self, admitted: &Admitted) {
+        self.seen.lock().enter(admitted);
     }
 
     /// One goes nowhere: the one before it is noted, or will be.
@@ -168,14 +211,18 @@ impl Deduplicator {
 
     /// Whether a message with this id would be a duplicate now.
     pub(super) fn knows(&self, id: IdHash) -> bool {
-        self.seen.lock().window.knows(id, now_ms())
+        let seen = self.seen.lock();
+        let waits = |pending: &Pending| pending.place.is_none();
+        seen.pending.get(&id).is_some_and(waits) || seen.window.knows(id, now_ms())
     }
 
     /// The message reached nobody: it may come again.
     pub(super) fn forget(&self, admitted: &Admitted) {
         let mut seen = self.seen.lock();
-        seen.window.forget(admitted.id, admitted.number);
-        seen.take_pending(admitted);
+        let pending = seen.take_pending(admitted);
+        if let Some((number, _)) = pending.and_then(|pending| pending.place) {
+            seen.window.forget(admitted.id, number);
+        }
         drop(seen);
         self.decided.notify_waiters();
     }
@@ -184,18 +231,17 @@ impl Deduplicator {
     pub(super) fn note(&self, admitted: &[Admitted], committer: &Committer) {
         let mut seen = self.seen.lock();
         let seen = &mut *seen;
-        let noted: Vec<Admitted> = admitted
-            .iter()
-            .filter(|admitted| seen.take_pending(admitted))
-            .copied()
+        let noted = admitted.iter();
+        let noted: Vec<Pending> = noted
+            .filter_map(|admitted| seen.take_pending(admitted))
             .collect();
         if let Some(runs) = &mut seen.runs {
-            let stored = noted.iter().filter(|admitted| admitted.persistent);
+            let stored = noted.iter().filter(|pending| pending.admitted.persistent);
             let entries: Vec<Entry> = stored
-                .map(|admitted| Entry {
-                    id: admitted.id,
-                    number: admitted.number,
-                    at: admitted.at,
+                .filter_map(|pending| {
+                    let id = pending.admitted.id;
+                    let (number, at) = pending.place?;
+                    Some(Entry { id, number, at })
                 })
                 .collect();
             let mut writes: Vec<Write> = runs.add(&entries).into_iter().collect();
@@ -241,5 +287,72 @@ impl Deduplicator {
         let mut seen = self.seen.lock();
         let runs = seen.runs.take();
         runs.map_or_else(Vec::new, |mut runs| runs.cut(u64::MAX).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use amphora_protocol::wire::table::FieldTable;
+    use amphora_protocol::wire::types::ShortString;
+    use anyhow::{Context, bail};
+
+    use super::*;
+
+    /// One that holds this many ids.
+    fn deduplicator(size: i32) -> anyhow::Result<Arc<Deduplicator>> {
+        let arguments: FieldTable = [
+            ("x-message-deduplication", true.into()),
+            ("x-cache-size", size.into()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (ShortString::cut(name), value))
+        .collect();
+        let parsed = Deduplication::parse(&arguments, "queue 'q' in vhost '/'");
+        let arguments = parsed.ok().flatten().context("deduplication")?;
+        Ok(Deduplicator::new(arguments, None))
+    }
+
+    fn new(verdict: Verdict) -> anyhow::Result<Admitted> {
+        match verdict {
+            Verdict::New(admitted) => Ok(admitted),
+            other => bail!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_id_takes_its_place_when_its_message_goes_somewhere() -> anyhow::Result<()> {
+        let ids = deduplicator(2)?;
+        for id in [1, 2] {
+            new(ids.admit_and_enter(id, false))?;
+        }
+        // Reserved and given back, as often as a transaction waits for somebody else's.
+        for _ in 0..5 {
+            let reserved = [new(ids.look_up(3, false))?, new(ids.look_up(4, false))?];
+            assert_eq!(ids.look_up(3, false), Verdict::Pending(reserved[0]));
+            assert!(ids.knows(3));
+            for admitted in &reserved {
+                ids.forget(admitted);
+            }
+        }
+        assert!(ids.knows(1) && ids.knows(2) && !ids.knows(3));
+        let third = new(ids.admit(3, false))?;
+        assert!(ids.knows(1));
+        ids.enter(&third);
+        assert!(!ids.knows(1) && ids.knows(2) && ids.knows(3));
+        Ok(())
+    }
+
+    #[test]
+    fn an_id_that_the_window_let_go_may_come_again_before_the_first_one_is_noted()
+    -> anyhow::Result<()> {
+        let ids = deduplicator(1)?;
+        let first = new(ids.admit_and_enter(1, false))?;
+        new(ids.admit_and_enter(2, false))?;
+        let second = new(ids.admit_and_enter(1, false))?;
+        assert_ne!(first, second);
+        // The first one is not there to be forgotten any more.
+        ids.forget(&first);
+        assert_eq!(ids.admit(1, false), Verdict::Pending(second));
+        Ok(())
     }
 }

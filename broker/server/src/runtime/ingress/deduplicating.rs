@@ -81,7 +81,7 @@ impl Deduplicating {
             let Some(id) = deduplicator.id(properties) else {
                 return true;
             };
-            match deduplicator.admit(id, special::is_persistent(properties)) {
+            match deduplicator.admit_and_enter(id, special::is_persistent(properties)) {
                 Verdict::New(admitted) => {
                     fresh.push(admitted);
                     return true;
@@ -146,7 +146,10 @@ impl Deduplicating {
     /// An id is noted with its message. If that reached nobody, it may come again.
     fn conclude(&mut self, own: Own, outcome: Option<&Outcome>) {
         match outcome {
-            Some(Outcome::Routed | Outcome::Taken) => self.admitted.push(own),
+            Some(Outcome::Routed | Outcome::Taken) => {
+                own.0.enter(&own.1);
+                self.admitted.push(own);
+            }
             _ => own.0.forget(&own.1),
         }
     }

@@ -7,8 +7,9 @@ use amphora_protocol::connection::Content;
 
 use super::routes::To;
 use super::{Ingress, Outcome, Slots};
-use crate::runtime::batch::MessageRef;
-use crate::runtime::histories;
+use crate::runtime::announce::Who;
+use crate::runtime::batch::{MessageRef, Owned};
+use crate::runtime::{histories, special};
 
 impl Ingress {
     /// Collects a message whose route is its own, or that some of its queues look at first, or that is remembered.
@@ -68,7 +69,7 @@ impl Ingress {
     }
 
     /// The queues that the last message went to, as far as that is known: if a plugin is asked, it is not.
-    pub(in crate::runtime) fn routed_names(&self) -> Vec<String> {
+    fn routed_names(&self) -> Vec<String> {
         let slots = match &self.routes.last.to {
             To::Slots(slots) | To::Chained(slots) | To::Remembered(slots, _) => slots,
             To::PerMessage => {
@@ -81,6 +82,17 @@ impl Ingress {
             .iter()
             .filter_map(|slot| self.slots.get(*slot as usize));
         slots.map(|slot| slot.queue.name.to_string()).collect()
+    }
+
+    /// Lets who listens to the firehose know of the message that was published last.
+    pub(in crate::runtime) fn trace(&self, who: Who, message: Owned) {
+        // A direct reply is not routed.
+        let queues = if special::is_reply(&message.target) {
+            Vec::new()
+        } else {
+            self.routed_names()
+        };
+        self.vhost.tap.published(who, message, queues);
     }
 
     /// The slots of the histories that keep the message in `routed`.

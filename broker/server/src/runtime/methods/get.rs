@@ -12,6 +12,7 @@ use amphora_protocol::wire::types::{ChannelNumber, DeliveryTag, ExchangeName, Ro
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
+use crate::runtime::announce::Who;
 use crate::runtime::ingress::names;
 use crate::runtime::session::Session;
 use crate::runtime::special::shown;
@@ -71,9 +72,8 @@ impl Session {
         let got = queue.with(&self.broker.committer, &mut self.touched, |model, _| {
             model.get(no_ack, |delivery, remaining| {
                 if queue.tap.is_on() {
-                    queue
-                        .tap
-                        .delivered((peer.id, number), &queue.name, &delivery);
+                    let who = Who::Connection(peer.id, number);
+                    queue.tap.delivered(who, &queue.name, &delivery);
                 }
                 let mut outbox = peer.outbox.lock();
                 let Some(out) = outbox.channel(number) else {
