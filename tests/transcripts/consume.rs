@@ -267,6 +267,59 @@ fn a_channel_that_is_closed_gives_back_what_it_holds_in_order() -> anyhow::Resul
 }
 
 #[test]
+fn what_several_consumers_of_a_channel_hold_comes_back_in_one_order() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        b1 > basic.consume queue=q consumer_tag=b
+        b1 < basic.consume-ok consumer_tag=b
+        b1 > basic.consume queue=q consumer_tag=c
+        b1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "one"
+        b1 < basic.deliver consumer_tag=b delivery_tag=1 routing_key=q "one"
+        a1 > basic.publish routing_key=q "two"
+        b1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "two"
+        a1 > basic.publish routing_key=q "three"
+        b1 < basic.deliver consumer_tag=b delivery_tag=3 routing_key=q "three"
+        c1 > basic.consume queue=q consumer_tag=d
+        c1 < basic.consume-ok consumer_tag=d
+        b1 > channel.close reply_code=200
+        b1 < channel.close-ok
+        c1 < basic.deliver consumer_tag=d delivery_tag=1 redelivered routing_key=q "one"
+        c1 < basic.deliver consumer_tag=d delivery_tag=2 redelivered routing_key=q "two"
+        c1 < basic.deliver consumer_tag=d delivery_tag=3 redelivered routing_key=q "three"
+    "#]])
+}
+
+#[test]
+fn recovering_looks_at_the_queue_and_not_at_the_consumers() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        b1 > basic.qos prefetch_count=2
+        b1 < basic.qos-ok
+        b1 > basic.consume queue=q consumer_tag=z
+        b1 < basic.consume-ok consumer_tag=z
+        b1 > basic.consume queue=q consumer_tag=y
+        b1 < basic.consume-ok consumer_tag=y
+        a1 > basic.publish routing_key=q "one"
+        b1 < basic.deliver consumer_tag=z delivery_tag=1 routing_key=q "one"
+        a1 > basic.publish routing_key=q "two"
+        b1 < basic.deliver consumer_tag=y delivery_tag=2 routing_key=q "two"
+        a1 > basic.publish routing_key=q "three"
+        b1 < basic.deliver consumer_tag=z delivery_tag=3 routing_key=q "three"
+        b1 > basic.cancel consumer_tag=z
+        b1 < basic.cancel-ok consumer_tag=z
+        b1 > basic.recover requeue
+        b1 < basic.recover-ok
+        b1 < basic.deliver consumer_tag=y delivery_tag=4 redelivered routing_key=q "one"
+        b1 < basic.deliver consumer_tag=y delivery_tag=5 redelivered routing_key=q "two"
+        b1 > basic.ack delivery_tag=5 multiple
+        b1 < basic.deliver consumer_tag=y delivery_tag=6 redelivered routing_key=q "three"
+    "#]])
+}
+
+#[test]
 fn a_consumer_that_is_lost_leaves_its_messages_to_another() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=q

@@ -123,6 +123,35 @@ fn a_consumer_timeout_may_come_from_a_policy() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_a_cancelled_consumer_holds_has_the_timeout_of_its_queue() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q
+        a1 < queue.declare-ok queue=q
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a2 > basic.consume queue=q consumer_tag=patient arguments={x-consumer-timeout: 100000, x-priority: -1}
+        a2 < basic.consume-ok consumer_tag=patient
+        a1 > basic.publish routing_key=q "one"
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
+        a1 > basic.cancel consumer_tag=c
+        a1 < basic.cancel-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "two"
+        a2 < basic.deliver consumer_tag=patient delivery_tag=1 routing_key=q "two"
+        a2 > basic.cancel consumer_tag=patient
+        a2 < basic.cancel-ok consumer_tag=patient
+        the operator puts policies/VHOST/slow {"pattern":"^q$","definition":{"consumer-timeout":100},"apply-to":"queues"}
+        the operator < 201
+        # There is no consumer to be cancelled any more.
+        a1 < channel.close reply_code=406 reply_text="PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 100 ms. This timeout value can be configured, see consumers doc guide to learn more"
+        b1 > basic.get queue=q no_ack
+        b1 < basic.get-ok delivery_tag=1 redelivered routing_key=q "one"
+        # One that has said so itself may go on.
+        a2 > basic.ack delivery_tag=1
+        a < nothing
+    "#]])
+}
+
+#[test]
 fn a_consumer_timeout_comes_and_goes_with_its_policy() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=q

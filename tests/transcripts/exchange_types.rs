@@ -243,11 +243,11 @@ fn what_expires_for_others_stays_in_a_history() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=bell delivery_tag=1 routing_key=bell "now" headers={x-death: [{count: 1l, reason: "expired", queue: "clock", time: nowT, exchange: "", routing-keys: ["clock"]}], x-first-death-exchange: "", x-first-death-queue: "clock", x-first-death-reason: "expired", x-last-death-exchange: "", x-last-death-queue: "clock", x-last-death-reason: "expired"}
         a1 > queue.declare queue=late
         a1 < queue.declare-ok queue=late
-        a1 > basic.consume queue=late consumer_tag=late no_ack
-        a1 < basic.consume-ok consumer_tag=late
+        b1 > basic.consume queue=late consumer_tag=late no_ack
+        b1 < basic.consume-ok consumer_tag=late
         a1 > queue.bind queue=late exchange=x
-        a1 < basic.deliver consumer_tag=late delivery_tag=2 exchange=x routing_key=a "one" expiration=50
-        a1 < basic.deliver consumer_tag=late delivery_tag=3 exchange=x routing_key=b "two"
         a1 < queue.bind-ok
+        b1 < basic.deliver consumer_tag=late delivery_tag=1 exchange=x routing_key=a "one" expiration=50
+        b1 < basic.deliver consumer_tag=late delivery_tag=2 exchange=x routing_key=b "two"
     "#]])
 }

@@ -162,6 +162,64 @@ fn what_consumers_hold_does_not_count() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_comes_back_to_a_full_queue_lets_the_oldest_go_before_it_is_delivered() -> anyhow::Result<()>
+{
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-max-length: 2}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.qos prefetch_count=2
+        a1 < basic.qos-ok
+        a1 > basic.consume queue=q consumer_tag=c
+        a1 < basic.consume-ok consumer_tag=c
+        a1 > basic.publish routing_key=q "one"
+        a1 > basic.publish routing_key=q "two"
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 routing_key=q "two"
+        a1 > basic.publish routing_key=q "three"
+        a1 > basic.nack delivery_tag=2 multiple requeue
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 redelivered routing_key=q "two"
+        a1 < basic.deliver consumer_tag=c delivery_tag=4 routing_key=q "three"
+        a1 > queue.purge queue=q
+        a1 < queue.purge-ok
+    "#]])
+}
+
+#[test]
+fn what_was_fetched_comes_back_to_a_full_queue_one_by_one() -> anyhow::Result<()> {
+    check(&expect![[r#"
+        a1 > queue.declare queue=q arguments={x-max-length: 1}
+        a1 < queue.declare-ok queue=q
+        a1 > basic.publish routing_key=q "one"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=1 routing_key=q "one"
+        a1 > basic.publish routing_key=q "two"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=2 routing_key=q "two"
+        b1 > basic.consume queue=q consumer_tag=b
+        b1 < basic.consume-ok consumer_tag=b
+        a1 > basic.nack delivery_tag=2 multiple requeue
+        b1 < basic.deliver consumer_tag=b delivery_tag=1 redelivered routing_key=q "one"
+        b1 < basic.deliver consumer_tag=b delivery_tag=2 redelivered routing_key=q "two"
+        b1 > basic.ack delivery_tag=2 multiple
+        b1 > basic.cancel consumer_tag=b
+        b1 < basic.cancel-ok consumer_tag=b
+        # Unless their channel is gone.
+        a1 > basic.publish routing_key=q "three"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=3 routing_key=q "three"
+        a1 > basic.publish routing_key=q "four"
+        a1 > basic.get queue=q
+        a1 < basic.get-ok delivery_tag=4 routing_key=q "four"
+        b1 > basic.consume queue=q consumer_tag=c
+        b1 < basic.consume-ok consumer_tag=c
+        a hangs up
+        b1 < basic.deliver consumer_tag=c delivery_tag=3 redelivered routing_key=q "four"
+        b1 > queue.purge queue=q
+        b1 < queue.purge-ok
+    "#]])
+}
+
+#[test]
 fn a_quorum_queue_lets_the_oldest_go_and_refuses_nothing_to_bury_it() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > confirm.select

@@ -117,9 +117,20 @@ impl<Q: Clone> Unacked<Q> {
     }
 
     /// A delivery of this source may be outstanding for so many milliseconds, or without end.
-    pub fn set_timeout(&mut self, source: SourceKey, timeout: Option<u64>) {
+    /// `own`: the consumer says so itself, and [`Unacked::renew_timeouts`] leaves it as it is.
+    pub fn set_timeout(&mut self, source: SourceKey, timeout: Option<u64>, own: bool) {
         if let Some(source) = self.sources.get_mut(source as usize) {
             source.timeout = timeout;
+            source.own_timeout = own;
+        }
+    }
+
+    /// What queues say of timeouts has changed: `of` has it. This is also for consumers that are cancelled and still hold something.
+    pub fn renew_timeouts(&mut self, of: impl Fn(&Q) -> Option<u64>) {
+        for (_, source) in &mut self.sources {
+            if !source.own_timeout {
+                source.timeout = of(&source.queue);
+            }
         }
     }
 
@@ -169,7 +180,7 @@ mod tests {
         let mut settling = Settling::default();
         let patient = unacked.open_source("patient", None);
         let hasty = unacked.open_source("hasty", None);
-        unacked.set_timeout(hasty, Some(1000));
+        unacked.set_timeout(hasty, Some(1000), false);
         for (now, source) in [(5_000, patient), (5_010, hasty), (5_500, hasty)] {
             unacked.tell_time(now);
             unacked.push(source, now);

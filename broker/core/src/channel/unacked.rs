@@ -1,7 +1,9 @@
 //! Delivery tags of a channel, and what was delivered under each and is not settled.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 
+use foldhash::fast::RandomState;
 use slab::Slab;
 
 use crate::queue::ConsumerKey;
@@ -43,6 +45,8 @@ pub(super) struct Source<Q> {
     closed: bool,
     /// How many milliseconds a delivery may be outstanding.
     pub(super) timeout: Option<u64>,
+    /// The consumer has said so itself.
+    pub(super) own_timeout: bool,
 }
 
 /// Positions of one source, taken out of the channel to be settled. Whoever takes them owns their settling.
@@ -82,8 +86,34 @@ impl<Q: Clone> Settling<Q> {
 
     /// Hands each source's positions, in the order of their delivery tags, to `each`, and is empty afterwards.
     pub fn drain(&mut self, mut each: impl FnMut(&mut Taken<Q>)) {
+        for run in &mut self.runs {
+            each(run);
+        }
+        self.clear();
+    }
+
+    /// As [`Settling::drain`], but hands over at once what was taken of one queue, queue by queue in the order of their first positions. `name` tells
+    /// queues from one another.
+    pub fn drain_by_queue<N: Eq + Hash>(
+        &mut self,
+        name: impl Fn(&Q) -> N,
+        mut each: impl FnMut(&mut [Taken<Q>]),
+    ) {
+        if self.runs.len() > 1 {
+            let mut places: HashMap<N, usize, RandomState> = HashMap::default();
+            for (place, run) in self.runs.iter().enumerate() {
+                places.entry(name(&run.queue)).or_insert(place);
+            }
+            self.runs
+                .sort_by_key(|run| places.get(&name(&run.queue)).copied());
+        }
+        let same = |one: &Taken<Q>, other: &Taken<Q>| name(&one.queue) == name(&other.queue);
+        self.runs.chunk_by_mut(same).for_each(&mut each);
+        self.clear();
+    }
+
+    fn clear(&mut self) {
         for mut run in self.runs.drain(..) {
-            each(&mut run);
             run.positions.clear();
             if self.spare.len() < SPARE_MAX && run.positions.capacity() <= SPARE_POSITIONS_MAX {
                 self.spare.push(run.positions);
@@ -168,6 +198,7 @@ impl<Q: Clone> Unacked<Q> {
             held: 0,
             closed: false,
             timeout: None,
+            own_timeout: false,
         });
         u32::try_from(key).unwrap_or(u32::MAX)
     }
@@ -392,6 +423,27 @@ mod tests {
         assert_eq!(unacked.take(1, 0, true, &mut settling), Ok(1));
         assert_eq!(unacked.take(1, 0, true, &mut settling), Ok(0));
         assert_eq!(unacked.push(a, 12), 5);
+    }
+
+    #[test]
+    fn what_was_taken_of_one_queue_is_handed_over_together() {
+        let mut unacked = Unacked::default();
+        let mut settling = Settling::default();
+        let sources = ["a", "b", "a"].map(|queue| unacked.open_source(queue, None));
+        for (source, position) in sources.into_iter().zip(1..) {
+            unacked.push(source, position);
+        }
+        unacked.take_all(1, &mut settling);
+        let mut queues = Vec::new();
+        settling.drain_by_queue(
+            |queue| *queue,
+            |taken| {
+                let positions = taken.iter().flat_map(|taken| taken.positions.clone());
+                queues.push((taken[0].queue, positions.collect::<Vec<_>>()));
+            },
+        );
+        assert_eq!(queues, [("a", vec![1, 3]), ("b", vec![2])]);
+        assert!(settling.is_empty());
     }
 
     #[test]

@@ -72,6 +72,12 @@ impl<C> Queue<C> {
         self.counters.refused += count;
     }
 
+    /// Whether what comes back to a queue that is full lets the oldest go before anything is delivered: in a classic queue, as in RabbitMQ. A quorum
+    /// queue delivers first.
+    pub fn trims_returns(&self) -> bool {
+        !self.limits.is_none() && self.limits.overflow == Overflow::DropHead && !self.keeps_all
+    }
+
     /// Lets messages at the head go until the queue is as short as it may be; if that is much, only some of them. One that is away goes
     /// when it is back.
     pub(super) fn trim(&mut self) -> Effects {

@@ -207,7 +207,7 @@ fn scattered(position: Position, failed: u32) -> f64 {
 
 impl<C> Queue<C> {
     /// Puts messages back at their positions, marked redelivered unless they were only browsed: at once, or when their time has come. One that came back
-    /// too often is given up. Dispatch is due afterwards. Costs a tree insert for each that does not directly precede the head.
+    /// too often is given up, and so is what is too much then (see [`Queue::trims_returns`]). Dispatch is due afterwards. Costs a tree insert for each that does not directly precede the head.
     pub fn requeue(&mut self, held: Held<'_>, why: Return) -> Effects {
         let mut effects = Effects::default();
         let counting = self.returns.counting && !matches!(why, Return::Peeked | Return::Browsed);
@@ -236,6 +236,10 @@ impl<C> Queue<C> {
             .is_some_and(|before| self.returned.remove(&before))
         {
             self.head -= 1;
+        }
+        let failed = matches!(why, Return::Rejected | Return::Nacked | Return::Lost);
+        if failed && self.trims_returns() {
+            effects = effects.and(self.trim());
         }
         self.release(held);
         effects

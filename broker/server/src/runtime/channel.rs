@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use amphora_core::channel::SourceKey;
 use amphora_core::queue::{ConsumerKey, ConsumerOptions, Return};
@@ -49,8 +48,6 @@ pub(super) struct ChannelConsumer {
     pub(super) queue: Handle,
     pub(super) key: ConsumerKey,
     pub(super) source: SourceKey,
-    /// How long it may hold a message, if it says so itself.
-    pub(super) timeout: Option<Duration>,
 }
 
 /// What tx.commit will apply.

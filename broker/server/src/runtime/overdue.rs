@@ -13,6 +13,7 @@ use amphora_protocol::exception::ChannelException;
 use amphora_protocol::wire::method::basic;
 use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag};
 
+use super::broker::Broker;
 use super::queue::SharedQueue;
 use super::session::Session;
 use super::timers::now_ms;
@@ -43,46 +44,49 @@ impl Patience {
     }
 }
 
-impl Session {
-    /// How long a consumer may hold a message of this queue if it does not say itself. The node's default is not for streams, of which
-    /// nobody holds anything.
-    pub(super) fn consumer_timeout(&self, queue: &SharedQueue) -> Option<Duration> {
-        let default = || Some(self.broker.limits().consumer_timeout).filter(|_| !queue.is_stream());
-        queue.consumer_timeout().or_else(default)
-    }
+/// How long the queue, or the configuration, lets a message be held, in milliseconds; without end, if nothing is said.
+fn timeout_of(broker: &Broker, queue: &SharedQueue) -> Option<u64> {
+    let default = || Some(broker.limits().consumer_timeout).filter(|_| !queue.is_stream());
+    queue.consumer_timeout().or_else(default).and_then(millis)
+}
 
-    /// A source of deliveries may have them outstanding for so long; without end, if nothing is said.
+/// 0 is no timeout.
+fn millis(timeout: Duration) -> Option<u64> {
+    let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+    Some(millis).filter(|&millis| millis > 0)
+}
+
+impl Session {
+    /// How long a consumer may hold a message: what it says itself, or what its queue does. The node's default is not for streams, of which
+    /// nobody holds anything.
     pub(super) fn set_timeout(
         &mut self,
         number: ChannelNumber,
         source: SourceKey,
-        timeout: Option<Duration>,
+        queue: &SharedQueue,
+        own: Option<Duration>,
     ) {
-        let timeout = timeout.filter(|timeout| !timeout.is_zero());
-        let millis = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let timeout = own.map_or_else(|| timeout_of(&self.broker, queue), millis);
         if let Some(out) = self.peer.outbox.lock().channel(number) {
-            out.unacked.set_timeout(source, timeout.map(millis));
+            out.unacked.set_timeout(source, timeout, own.is_some());
         }
         if let Some(timeout) = timeout {
-            self.patience.shorten(timeout);
+            self.patience.shorten(Duration::from_millis(timeout));
         }
     }
 
-    /// What policies or the configuration say of timeouts has changed. What a consumer holds that was cancelled since keeps its own.
+    /// What policies or the configuration say of timeouts has changed.
     pub(super) fn renew_timeouts(&mut self) {
-        let mut sources = Vec::new();
-        for (&number, channel) in &self.channels {
-            for consumer in channel.consumers.values() {
-                let timeout = consumer.timeout;
-                let timeout = timeout.or_else(|| self.consumer_timeout(&consumer.queue));
-                sources.push((number, consumer.source, timeout));
-            }
-            for (queue, source) in &channel.got {
-                sources.push((number, *source, self.consumer_timeout(queue)));
+        let mut outbox = self.peer.outbox.lock();
+        for &number in self.channels.keys() {
+            if let Some(out) = outbox.channel(number) {
+                out.unacked
+                    .renew_timeouts(|queue| timeout_of(&self.broker, queue));
             }
         }
-        for (number, source, timeout) in sources {
-            self.set_timeout(number, source, timeout);
+        drop(outbox);
+        if let Some(shortest) = self.shortest_timeout() {
+            self.patience.shorten(shortest);
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use amphora_core::channel::SourceKey;
 use amphora_core::definition::QueueDefinition;
 use amphora_core::policy::Applied;
-use amphora_core::queue::{Effects, Held, Space};
+use amphora_core::queue::{Effects, Space};
 use amphora_core::queue_arguments::{DeadLetterStrategy, Overflow, QueueType};
 use amphora_core::store::QueueId;
 use amphora_protocol::exception::{ChannelException, ConnectionException};
@@ -17,7 +17,6 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::announce::Tap;
-use super::channel::Outcome;
 use super::committer::Committer;
 use super::deduplication::Deduplicator;
 use super::delays;
@@ -284,24 +283,6 @@ impl SharedQueue {
         }
         self.after(&mut state, committer, effects, starved);
         Some((result, effects))
-    }
-
-    /// Settles messages that were delivered, or puts them back, and delivers what that makes deliverable.
-    pub(super) fn release(
-        self: &Arc<Self>,
-        committer: &Arc<Committer>,
-        touched: &mut Touched,
-        held: Held<'_>,
-        outcome: Outcome,
-    ) {
-        self.with(committer, touched, |model, sink| {
-            let effects = match outcome {
-                Outcome::Ack => model.settle(held),
-                Outcome::Discard => model.reject(held),
-                Outcome::Requeue(why) => model.requeue(held, why),
-            };
-            ((), effects.and(model.dispatch(sink)))
-        });
     }
 
     /// Lets go what has expired, and sees that the queue is woken when something else does.

@@ -153,8 +153,7 @@ impl Session {
             }
             .into());
         };
-        let in_force = timeout.or_else(|| self.consumer_timeout(queue));
-        self.set_timeout(number, source, in_force);
+        self.set_timeout(number, source, queue, timeout);
         self.tell_of_new_consumer(number, &told, queue);
         let channel = self.channel(number)?;
         channel.consumers.insert(
@@ -163,7 +162,6 @@ impl Session {
                 queue: Arc::clone(queue),
                 key,
                 source,
-                timeout,
             },
         );
         channel.info.consumers.set(channel.consumers.len() as u64);

@@ -132,7 +132,7 @@ impl Session {
             .map(|out| out.unacked.open_source(Arc::clone(queue), None))
             .unwrap_or_default();
         drop(outbox);
-        self.set_timeout(number, source, self.consumer_timeout(queue));
+        self.set_timeout(number, source, queue, None);
         let channel = self.channel(number)?;
         if channel.got.len() >= GOT_MAX {
             let (_, oldest) = channel.got.remove(0);
