@@ -7,7 +7,7 @@ use crate::script::check;
 #[test]
 fn who_holds_a_message_too_long_is_cancelled() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=q arguments={x-consumer-timeout: 500}
+        a1 > queue.declare queue=q arguments={x-consumer-timeout: 2000}
         a1 < queue.declare-ok queue=q
         a1 > basic.consume queue=q consumer_tag=c
         a1 < basic.consume-ok consumer_tag=c
@@ -100,7 +100,7 @@ fn a_quorum_queue_does_not_count_who_holds_a_message_too_long() -> anyhow::Resul
         a1 < basic.consume-ok consumer_tag=c
         a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" delivery_mode=2
         a1 < basic.cancel consumer_tag=c no_wait
-        a1 > basic.get queue=q
+        a1 > basic.get queue=q no_ack
         a1 < basic.get-ok delivery_tag=2 redelivered routing_key=q "one" headers={x-delivery-count: 0l, x-acquired-count: 1l} delivery_mode=2
     "#]])
 }
@@ -162,13 +162,13 @@ fn a_consumer_timeout_comes_and_goes_with_its_policy() -> anyhow::Result<()> {
         a1 < basic.consume-ok consumer_tag=c
         a1 > basic.publish routing_key=q "one"
         a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one"
-        the operator puts policies/VHOST/slow {"pattern":"^q$","definition":{"consumer-timeout":600},"apply-to":"queues"}
+        the operator puts policies/VHOST/slow {"pattern":"^q$","definition":{"consumer-timeout":3000},"apply-to":"queues"}
         the operator < 201
         # It has begun to count, and ends with its policy.
         the operator deletes policies/VHOST/slow
         the operator < 204
-        # What rings after 1200 ms takes that time.
-        c1 > queue.declare queue=clock arguments={x-message-ttl: 1200, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
+        # What rings after 4000 ms takes that time.
+        c1 > queue.declare queue=clock arguments={x-message-ttl: 4000, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
         c1 < queue.declare-ok queue=clock
         c1 > queue.declare queue=bell
         c1 < queue.declare-ok queue=bell

@@ -96,15 +96,15 @@ fn what_reaches_nobody_takes_no_place_in_the_window() -> anyhow::Result<()> {
 #[test]
 fn an_id_is_known_for_its_time() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-ttl: 300}
+        a1 > queue.declare queue=q arguments={x-message-deduplication: true, x-cache-ttl: 2000}
         a1 < queue.declare-ok queue=q
         a1 > basic.publish routing_key=q "one" headers={x-deduplication-header: "1"}
         a1 > basic.publish routing_key=q "again" headers={x-deduplication-header: "1"}
         a1 > basic.consume queue=q consumer_tag=c no_ack
         a1 < basic.consume-ok consumer_tag=c
         a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" headers={x-deduplication-header: "1"}
-        # What waits for 400 ms takes that time.
-        a1 > queue.declare queue=clock arguments={x-message-ttl: 400}
+        # What waits for 2500 ms takes that time.
+        a1 > queue.declare queue=clock
         a1 < queue.declare-ok queue=clock
         a1 > exchange.declare exchange=x type=fanout arguments={x-delayed-exchange: true}
         a1 < exchange.declare-ok
@@ -112,8 +112,8 @@ fn an_id_is_known_for_its_time() -> anyhow::Result<()> {
         a1 < queue.bind-ok
         a1 > basic.consume queue=clock consumer_tag=clock no_ack
         a1 < basic.consume-ok consumer_tag=clock
-        a1 > basic.publish exchange=x "tick" headers={x-delay: 400}
-        a1 < basic.deliver consumer_tag=clock delivery_tag=2 exchange=x "tick" headers={x-delay: -400}
+        a1 > basic.publish exchange=x "tick" headers={x-delay: 2500}
+        a1 < basic.deliver consumer_tag=clock delivery_tag=2 exchange=x "tick" headers={x-delay: -2500}
         a1 > basic.publish routing_key=q "once more" headers={x-deduplication-header: "1"}
         a1 < basic.deliver consumer_tag=c delivery_tag=3 routing_key=q "once more" headers={x-deduplication-header: "1"}
     "#]])

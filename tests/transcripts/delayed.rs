@@ -15,14 +15,14 @@ fn a_message_goes_on_when_its_time_has_come() -> anyhow::Result<()> {
         a1 < queue.bind-ok
         a1 > basic.consume queue=q consumer_tag=c no_ack
         a1 < basic.consume-ok consumer_tag=c
-        a1 > basic.publish exchange=x routing_key=a.1 "last" headers={x-delay: 300}
-        a1 > basic.publish exchange=x routing_key=a.2 "third" headers={x-delay: 100, n: 1}
+        a1 > basic.publish exchange=x routing_key=a.1 "last" headers={x-delay: 4000}
+        a1 > basic.publish exchange=x routing_key=a.2 "third" headers={x-delay: 2000, n: 1}
         a1 > basic.publish exchange=x routing_key=a.3 "first"
         a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=x routing_key=a.3 "first"
         a1 > basic.publish exchange=x routing_key=a.4 "second" headers={x-delay: -5}
         a1 < basic.deliver consumer_tag=c delivery_tag=2 exchange=x routing_key=a.4 "second" headers={x-delay: -5}
-        a1 < basic.deliver consumer_tag=c delivery_tag=3 exchange=x routing_key=a.2 "third" headers={x-delay: -100, n: 1}
-        a1 < basic.deliver consumer_tag=c delivery_tag=4 exchange=x routing_key=a.1 "last" headers={x-delay: -300}
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 exchange=x routing_key=a.2 "third" headers={x-delay: -2000, n: 1}
+        a1 < basic.deliver consumer_tag=c delivery_tag=4 exchange=x routing_key=a.1 "last" headers={x-delay: -4000}
     "#]])
 }
 
@@ -57,13 +57,13 @@ fn any_exchange_may_delay() -> anyhow::Result<()> {
         a1 < queue.bind-ok
         a1 > confirm.select
         a1 < confirm.select-ok
-        a1 > basic.publish exchange=x routing_key=k "later" headers={x-delay: "200"}
+        a1 > basic.publish exchange=x routing_key=k "later" headers={x-delay: "2000"}
         a1 < basic.ack delivery_tag=1
         a1 > basic.get queue=q no_ack
         a1 < basic.get-empty
         a1 > basic.consume queue=q consumer_tag=c no_ack
         a1 < basic.consume-ok consumer_tag=c
-        a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=x routing_key=k "later" headers={x-delay: -200}
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=x routing_key=k "later" headers={x-delay: -2000}
     "#]])
 }
 
@@ -151,14 +151,14 @@ fn a_message_waits_through_a_crash() -> anyhow::Result<()> {
         a1 < queue.bind-ok
         a1 > confirm.select
         a1 < confirm.select-ok
-        a1 > basic.publish exchange=x routing_key=k "transient" headers={x-delay: 1000}
+        a1 > basic.publish exchange=x routing_key=k "transient" headers={x-delay: 5000}
         a1 < basic.ack delivery_tag=1
-        a1 > basic.publish exchange=x routing_key=k "persistent" delivery_mode=2 headers={x-delay: 1100}
+        a1 > basic.publish exchange=x routing_key=k "persistent" delivery_mode=2 headers={x-delay: 5100}
         a1 < basic.ack delivery_tag=2
         the broker crashes
         a1 > basic.consume queue=q consumer_tag=c no_ack
         a1 < basic.consume-ok consumer_tag=c
-        a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=x routing_key=k "transient" headers={x-delay: -1000}
-        a1 < basic.deliver consumer_tag=c delivery_tag=2 exchange=x routing_key=k "persistent" headers={x-delay: -1100} delivery_mode=2
+        a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=x routing_key=k "transient" headers={x-delay: -5000}
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 exchange=x routing_key=k "persistent" headers={x-delay: -5100} delivery_mode=2
     "#]])
 }

@@ -7,7 +7,7 @@ use crate::script::check;
 #[test]
 fn what_is_rejected_waits_longer_each_time() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-delayed-retry-type: "failed", x-delayed-retry-min: 60, x-delayed-retry-max: 120}
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-delayed-retry-type: "failed", x-delayed-retry-min: 2000, x-delayed-retry-max: 4000}
         a1 < queue.declare-ok queue=q
         a1 > basic.consume queue=q consumer_tag=c
         a1 < basic.consume-ok consumer_tag=c
@@ -28,7 +28,7 @@ fn what_is_rejected_waits_longer_each_time() -> anyhow::Result<()> {
 #[test]
 fn what_is_returned_may_wait_as_well() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-delayed-retry-type: "returned", x-delayed-retry-min: 60}
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-delayed-retry-type: "returned", x-delayed-retry-min: 2000}
         a1 < queue.declare-ok queue=q
         a1 > basic.consume queue=q consumer_tag=c
         a1 < basic.consume-ok consumer_tag=c
@@ -48,7 +48,7 @@ fn what_is_returned_may_wait_as_well() -> anyhow::Result<()> {
 #[test]
 fn all_that_comes_back_may_wait_also_through_a_crash() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-delayed-retry-type: "all", x-delayed-retry-min: 400, x-delivery-limit: 5}
+        a1 > queue.declare queue=q durable arguments={x-queue-type: "quorum", x-delayed-retry-type: "all", x-delayed-retry-min: 8000, x-delivery-limit: 5}
         a1 < queue.declare-ok queue=q
         a1 > confirm.select
         a1 < confirm.select-ok

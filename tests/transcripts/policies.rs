@@ -221,8 +221,8 @@ fn a_queue_goes_when_a_policy_says_so() -> anyhow::Result<()> {
         a1 < queue.declare-ok queue=q
         the operator puts policies/VHOST/p {"pattern":"^q$","definition":{"expires":200}}
         the operator < 201
-        # What rings after 900 ms takes that time.
-        c1 > queue.declare queue=clock arguments={x-message-ttl: 900, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
+        # What rings after 3000 ms takes that time.
+        c1 > queue.declare queue=clock arguments={x-message-ttl: 3000, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
         c1 < queue.declare-ok queue=clock
         c1 > queue.declare queue=bell
         c1 < queue.declare-ok queue=bell
@@ -326,15 +326,15 @@ fn retries_and_delays_may_come_from_a_policy() -> anyhow::Result<()> {
         a1 < basic.consume-ok consumer_tag=c
         a1 > basic.consume queue=dead consumer_tag=dead no_ack
         a1 < basic.consume-ok consumer_tag=dead
-        a1 > basic.publish exchange=x routing_key=k "one" headers={x-delay: 100}
+        a1 > basic.publish exchange=x routing_key=k "one" headers={x-delay: 2000}
         a1 > basic.publish exchange=x routing_key=k "two"
         a1 < basic.deliver consumer_tag=c delivery_tag=1 exchange=x routing_key=k "two"
         a1 > basic.ack delivery_tag=1
-        a1 < basic.deliver consumer_tag=c delivery_tag=2 exchange=x routing_key=k "one" headers={x-delay: -100}
+        a1 < basic.deliver consumer_tag=c delivery_tag=2 exchange=x routing_key=k "one" headers={x-delay: -2000}
         a1 > basic.nack delivery_tag=2 requeue
-        a1 < basic.deliver consumer_tag=c delivery_tag=3 redelivered exchange=x routing_key=k "one" headers={x-delay: -100, x-delivery-count: 1l, x-acquired-count: 1l}
+        a1 < basic.deliver consumer_tag=c delivery_tag=3 redelivered exchange=x routing_key=k "one" headers={x-delay: -2000, x-delivery-count: 1l, x-acquired-count: 1l}
         a1 > basic.nack delivery_tag=3 requeue
-        a1 < basic.deliver consumer_tag=dead delivery_tag=4 routing_key=dead "one" headers={x-delay: -100, x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "x", routing-keys: ["k"]}], x-first-death-exchange: "x", x-first-death-queue: "q", x-first-death-reason: "delivery_limit", x-last-death-exchange: "x", x-last-death-queue: "q", x-last-death-reason: "delivery_limit"}
+        a1 < basic.deliver consumer_tag=dead delivery_tag=4 routing_key=dead "one" headers={x-delay: -2000, x-death: [{count: 1l, reason: "delivery_limit", queue: "q", time: nowT, exchange: "x", routing-keys: ["k"]}], x-first-death-exchange: "x", x-first-death-queue: "q", x-first-death-reason: "delivery_limit", x-last-death-exchange: "x", x-last-death-queue: "q", x-last-death-reason: "delivery_limit"}
     "#]])
 }
 

@@ -9,7 +9,7 @@ fn retries_wait_longer_each_time_and_end_as_dead_letters() -> anyhow::Result<()>
     check(&expect![[r#"
         a1 > queue.declare queue=dead
         a1 < queue.declare-ok queue=dead
-        a1 > queue.declare queue=q arguments={x-retry-max-attempts: 3, x-retry-delay: 30, x-retry-factor: 3, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
+        a1 > queue.declare queue=q arguments={x-retry-max-attempts: 3, x-retry-delay: 1500, x-retry-factor: 2, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
         a1 < queue.declare-ok queue=q
         a1 > basic.consume queue=dead consumer_tag=dead no_ack
         a1 < basic.consume-ok consumer_tag=dead
@@ -59,6 +59,10 @@ fn attempts_survive_a_crash() -> anyhow::Result<()> {
         a1 < confirm.select-ok
         a1 > queue.declare queue=q durable arguments={x-retry-max-attempts: 3, x-retry-delay: 50}
         a1 < queue.declare-ok queue=q
+        b1 > confirm.select
+        b1 < confirm.select-ok
+        b1 > queue.declare queue=beside durable
+        b1 < queue.declare-ok queue=beside
         a1 > basic.publish routing_key=q "one" delivery_mode=2
         a1 < basic.ack delivery_tag=1
         a1 > basic.consume queue=q consumer_tag=c
@@ -66,6 +70,9 @@ fn attempts_survive_a_crash() -> anyhow::Result<()> {
         a1 < basic.deliver consumer_tag=c delivery_tag=1 routing_key=q "one" delivery_mode=2
         a1 > basic.nack delivery_tag=1 requeue
         a1 < basic.deliver consumer_tag=c delivery_tag=2 redelivered routing_key=q "one" headers={x-delivery-count: 1l, x-acquired-count: 1l} delivery_mode=2
+        # Its confirm comes when what was before it is on the disk.
+        b1 > basic.publish routing_key=beside "two" delivery_mode=2
+        b1 < basic.ack delivery_tag=1
         the broker crashes
         a1 > basic.consume queue=q consumer_tag=c
         a1 < basic.consume-ok consumer_tag=c
@@ -121,7 +128,7 @@ fn one_that_was_killed_in_the_middle_has_failed_too() -> anyhow::Result<()> {
     check(&expect![[r#"
         a1 > queue.declare queue=dead durable
         a1 < queue.declare-ok queue=dead
-        a1 > queue.declare queue=q durable arguments={x-retry-max-attempts: 2, x-retry-delay: 1500, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
+        a1 > queue.declare queue=q durable arguments={x-retry-max-attempts: 2, x-retry-delay: 8000, x-dead-letter-exchange: "", x-dead-letter-routing-key: "dead"}
         a1 < queue.declare-ok queue=q
         a1 > confirm.select
         a1 < confirm.select-ok
@@ -150,7 +157,7 @@ fn one_that_was_killed_in_the_middle_has_failed_too() -> anyhow::Result<()> {
 #[test]
 fn what_waits_for_a_retry_counts_where_the_queue_refuses() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=q durable arguments={x-max-length: 1, x-overflow: "reject-publish", x-retry-delay: 300}
+        a1 > queue.declare queue=q durable arguments={x-max-length: 1, x-overflow: "reject-publish", x-retry-delay: 3000}
         a1 < queue.declare-ok queue=q
         a1 > queue.declare queue=bytes durable arguments={x-max-length-bytes: 3, x-overflow: "reject-publish", x-retry-delay: 60000}
         a1 < queue.declare-ok queue=bytes

@@ -101,7 +101,7 @@ fn a_message_behind_one_that_lives_longer_is_there_and_never_delivered() -> anyh
 #[test]
 fn what_comes_back_has_the_time_that_it_had() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=q arguments={x-message-ttl: 200}
+        a1 > queue.declare queue=q arguments={x-message-ttl: 2000}
         a1 < queue.declare-ok queue=q
         a1 > basic.publish routing_key=q "one"
         a1 > basic.publish routing_key=q "two"
@@ -109,8 +109,8 @@ fn what_comes_back_has_the_time_that_it_had() -> anyhow::Result<()> {
         a1 < basic.get-ok delivery_tag=1 routing_key=q message_count=1 "one"
         a1 > basic.get queue=q
         a1 < basic.get-ok delivery_tag=2 routing_key=q "two"
-        # What rings after 500 ms takes that time.
-        c1 > queue.declare queue=clock arguments={x-message-ttl: 500, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
+        # What rings after 2500 ms takes that time.
+        c1 > queue.declare queue=clock arguments={x-message-ttl: 2500, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
         c1 < queue.declare-ok queue=clock
         c1 > queue.declare queue=bell
         c1 < queue.declare-ok queue=bell
@@ -129,15 +129,15 @@ fn what_comes_back_has_the_time_that_it_had() -> anyhow::Result<()> {
 #[test]
 fn a_queue_that_nobody_uses_goes() -> anyhow::Result<()> {
     check(&expect![[r#"
-        a1 > queue.declare queue=unused arguments={x-expires: 200}
+        a1 > queue.declare queue=unused arguments={x-expires: 1500}
         a1 < queue.declare-ok queue=unused
-        a1 > queue.declare queue=consumed arguments={x-expires: 200}
+        a1 > queue.declare queue=consumed arguments={x-expires: 1500}
         a1 < queue.declare-ok queue=consumed
         a1 > basic.consume queue=consumed consumer_tag=c
         a1 < basic.consume-ok consumer_tag=c
         a1 > basic.publish routing_key=unused "one"
-        # What rings after 900 ms takes that time.
-        c1 > queue.declare queue=clock arguments={x-message-ttl: 900, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
+        # What rings after 4000 ms takes that time.
+        c1 > queue.declare queue=clock arguments={x-message-ttl: 4000, x-dead-letter-exchange: "", x-dead-letter-routing-key: "bell"}
         c1 < queue.declare-ok queue=clock
         c1 > queue.declare queue=bell
         c1 < queue.declare-ok queue=bell
