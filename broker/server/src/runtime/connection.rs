@@ -191,8 +191,9 @@ struct Farewell {
 impl Drop for Farewell {
     fn drop(&mut self) {
         self.info.peer.outbox.lock().closed = true;
-        self.writing.abort();
+        // Before the client sees the socket's end, which it may take for the end of the connection.
         self.broker.release(&self.info);
+        self.writing.abort();
     }
 }
 
