@@ -269,6 +269,14 @@ fn memory_that_consumers_free_lets_publishers_go_on_by_themselves() -> anyhow::R
         }
         Ok(())
     })?;
+    // The last confirm may come before the last word about memory.
+    while unblocked < blocked {
+        match publisher.method(0)? {
+            Method::Connection(connection::Method::Blocked(_)) => blocked += 1,
+            Method::Connection(connection::Method::Unblocked(_)) => unblocked += 1,
+            other => bail!("{other:?}"),
+        }
+    }
     assert!(blocked > 0 && blocked == unblocked, "{blocked} {unblocked}");
     match writing.join() {
         Ok(written) => written,

@@ -122,12 +122,15 @@ fn a_client_that_reads_nothing_is_not_given_a_whole_queue() -> anyhow::Result<()
     }
     // It gets what may wait for it, and what the sockets hold.
     let mut left = MESSAGES;
+    let begun = Instant::now();
     loop {
         std::thread::sleep(Duration::from_millis(300));
         let now = declare(&mut other, "q")?;
-        if now == left {
+        // While all are left, nothing that it asked for was looked at yet.
+        if now == left && now < MESSAGES {
             break;
         }
+        assert!(begun.elapsed() < PATIENCE, "it gets nothing");
         left = now;
     }
     assert!((1..MESSAGES).contains(&left), "{left} left");
@@ -217,18 +220,19 @@ fn an_idle_client_gets_two_heartbeats_in_each_interval() -> anyhow::Result<()> {
     let broker = Broker::start()?;
     let mut client = broker.login(&Login::with_heartbeat(2))?;
     let begun = Instant::now();
-    for _ in 0..4 {
-        assert_eq!(client.receive()?, Received::Heartbeat);
-        // The client says something, too.
-        client.write(b"\x08\0\0\0\0\0\0\xce")?;
+    loop {
+        let first = Instant::now();
+        for _ in 0..4 {
+            assert_eq!(client.receive()?, Received::Heartbeat);
+            // The client says something, too.
+            client.write(b"\x08\0\0\0\0\0\0\xce")?;
+        }
+        // One in each interval would take seven seconds at least, each time. On a busy machine some are late.
+        if first.elapsed() < Duration::from_secs(6) {
+            return Ok(());
+        }
+        assert!(begun.elapsed() < PATIENCE, "they are always late");
     }
-    // One in each interval would have taken seven seconds at least.
-    assert!(
-        begun.elapsed() < Duration::from_secs(6),
-        "{:?}",
-        begun.elapsed()
-    );
-    Ok(())
 }
 
 fn consume(name: &str) -> anyhow::Result<basic::Consume> {

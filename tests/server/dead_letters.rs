@@ -16,8 +16,8 @@ const ROOM: i32 = 10;
 /// Longer than the first pauses between two tries.
 const A_WHILE: Duration = Duration::from_secs(4);
 
-/// With a pause of a second for each time that there is room, it would take several times as long.
-const LONG: Duration = Duration::from_secs(40);
+/// With a pause of a second for each time that there is room, it would take 200 seconds at least.
+const LONG: Duration = Duration::from_mins(2);
 
 fn declare(
     client: &mut Client,

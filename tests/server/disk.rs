@@ -78,8 +78,9 @@ fn a_full_disk_can_be_drained() -> anyhow::Result<()> {
     };
 
     drain(&mut broker.connect()?)?;
-    // Acknowledgements are gathered for 20 ms, and a store that refuses is asked again after 200.
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    // Acknowledgements are gathered for 20 ms, and a store that refuses is asked again after 200. Nobody is told when they are
+    // on the disk, so this is a multiple of it, for a machine that is busy.
+    std::thread::sleep(std::time::Duration::from_secs(6));
     broker.kill()?;
 
     std::fs::remove_file(&filler)?;
