@@ -1,10 +1,12 @@
 //! A client that does one thing after the other, on one channel with confirms.
 
+use std::time::{Duration, Instant};
+
 use amphora_protocol::wire::method::{AnyMethod, Method, basic, confirm, exchange, queue};
 use amphora_protocol::wire::properties::{BasicProperties, RawProperties};
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, ShortString};
-use amphora_tests::{Broker, Client};
+use amphora_tests::{Broker, Client, PATIENCE};
 use anyhow::{Context, bail, ensure};
 
 use crate::exchange::table;
@@ -124,6 +126,33 @@ impl Channel {
             Method::Queue(queue::Method::DeclareOk(queue)) => Ok(queue.message_count),
             other => bail!("{other:?}"),
         }
+    }
+
+    /// Waits until at least so many messages are ready.
+    pub(crate) fn wait_for(&mut self, queue: &str, count: u32) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let ready = self.ready(queue)?;
+            if ready >= count {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < PATIENCE, "{ready} in '{queue}'");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Takes the first message that is ready: its body.
+    pub(crate) fn first(&mut self, queue: &str) -> anyhow::Result<String> {
+        let get = basic::Get {
+            queue: QueueName::new(queue)?,
+            no_ack: true,
+        };
+        let method = match self.0.call(CHANNEL, &get)? {
+            Method::Basic(method @ basic::Method::GetOk(_)) => method,
+            other => bail!("{other:?} where there should have been a message"),
+        };
+        let message = self.0.rest_of_message(CHANNEL, method)?;
+        String::from_utf8(message.body).context("no text")
     }
 
     /// Takes all that is ready out of a queue: the bodies.

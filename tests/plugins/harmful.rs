@@ -14,7 +14,7 @@ use amphora_tests::{Broker, Client, Settings, workspace};
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 
-use crate::beside::Beside;
+use crate::beside::{Beside, Went};
 use crate::built::component;
 use crate::curve::Curve;
 
@@ -25,11 +25,14 @@ pub(crate) const QUEUE: &str = "victim";
 const SPAN: Duration = Duration::from_millis(800);
 /// The longest that a burst of the other client may take, on a machine that is busy with other tests.
 const LONGEST: Duration = Duration::from_millis(750);
+/// How often a case is played at most until no harm is seen: the machine may be busy with something else for a moment, and harm shows each time.
+const TRIES: u32 = 3;
 /// Bytes that the broker may have more of at any time: ten MiB are measured. A plugin that answers 64 MiB at once has them in its own memory, too.
 const RISE_MAX: u64 = 32 << 20;
 const LARGE_RISE_MAX: u64 = 180 << 20;
-/// How long the messages of one case may take: what costs the square of its size takes several times as long.
-const TIME_MAX: Duration = Duration::from_secs(5);
+/// How long the messages of one case may take: two seconds are measured, and six on a machine that is busy. What costs the square of its size takes
+/// longer.
+const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// What becomes of the messages.
 #[derive(Clone, Copy, Debug)]
@@ -110,9 +113,18 @@ fn what_transforms_answer_store_and_send_is_bounded() -> anyhow::Result<()> {
         "harm", "beside, msg/s", "at most"
     );
     for case in &CASES {
-        let row = play(case, path.path());
-        let row = row.with_context(|| format!("{}, {} headers", case.key, case.headers))?;
-        println!("{row}");
+        let named = || format!("{}, {} headers", case.key, case.headers);
+        let mut tries = 1;
+        loop {
+            let row = play(case, path.path()).with_context(named)?;
+            let judged = judge(case, &row).with_context(named);
+            if judged.is_ok() || tries == TRIES {
+                judged?;
+                break;
+            }
+            println!("once more: {judged:?}");
+            tries += 1;
+        }
     }
     Ok(())
 }
@@ -136,8 +148,16 @@ pub(crate) fn broker(path: &Path, more: &str) -> anyhow::Result<Broker> {
     })
 }
 
-/// Returns a line that says how it went.
-fn play(case: &Case, path: &Path) -> anyhow::Result<String> {
+/// What a case came to.
+struct Row {
+    /// How long its messages took.
+    took: Duration,
+    /// The other client.
+    beside: Went,
+    curve: Curve,
+}
+
+fn play(case: &Case, path: &Path) -> anyhow::Result<Row> {
     let broker = broker(path, case.settings)?;
     let mut other = Beside::new(&broker)?;
     let done = AtomicBool::new(false);
@@ -160,18 +180,31 @@ fn play(case: &Case, path: &Path) -> anyhow::Result<String> {
     let (Ok(harmed), Ok(beside)) = (harmed, beside) else {
         bail!("a client panicked");
     };
-    let took = harmed?;
-    ensure!(took <= TIME_MAX, "it takes {took:?}");
-    let beside = beside?;
+    Ok(Row {
+        took: harmed?,
+        beside: beside?,
+        curve,
+    })
+}
+
+/// Shows how it went, and says what was harm.
+#[expect(clippy::print_stdout, reason = "shown when somebody measures")]
+fn judge(case: &Case, row: &Row) -> anyhow::Result<()> {
+    let Row {
+        took,
+        beside,
+        curve,
+    } = row;
     let mut name = case.key.to_owned();
     if case.headers > 0 {
         write!(name, " +{}", case.headers)?;
     }
-    let row = format!(
-        "{name:<18} {:>13} {:>7} ms  {curve}",
+    println!(
+        "{name:<18} {:>13} {:>7} ms  {curve}; {took:?}",
         beside.rate,
         beside.longest.as_millis()
     );
+    ensure!(*took <= TIME_MAX, "it takes {took:?}");
     ensure!(
         beside.longest <= LONGEST,
         "the other client waited {:?}",
@@ -184,7 +217,7 @@ fn play(case: &Case, path: &Path) -> anyhow::Result<String> {
         RISE_MAX
     };
     ensure!(risen <= allowed, "{risen} bytes more than before");
-    Ok(row)
+    Ok(())
 }
 
 fn harm(broker: &Broker, case: &Case) -> anyhow::Result<()> {

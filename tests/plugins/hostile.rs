@@ -26,6 +26,8 @@ const SPAN: Duration = Duration::from_millis(1500);
 /// machine's processors may be busy with the harm, and with other tests.
 const BESIDE_MIN_PERCENT: u64 = 15;
 const LONGEST: Duration = Duration::from_millis(750);
+/// How often a case is played at most until nobody else has noticed: the machine may be busy with something else for a moment, and harm shows each time.
+const TRIES: u32 = 3;
 /// How often a binding comes and goes until some thread's instance has known one that is gone.
 const ROUNDS: u32 = 50;
 /// Bytes that the broker may have more of at any time: six MiB are measured. A plugin that takes all the memory that it is given has that for a moment.
@@ -119,44 +121,61 @@ fn no_harm_is_anybody_elses() -> anyhow::Result<()> {
         } else {
             &hostile
         };
-        std::fs::write(&path, bytes)?;
-        let row = play(case, &path).with_context(|| case.harm)?;
-        let Went { rate, longest } = row.beside;
-        let calm = *calm.get_or_insert(rate);
-        let percent = rate * 100 / calm.max(1);
-        println!(
-            "{:<18} {:>7} {:>8} {rate:>13} {percent:>7}% {:>7} ms  {}",
-            case.harm,
-            row.routed,
-            row.refused,
-            longest.as_millis(),
-            row.curve
-        );
-        ensure!(
-            longest <= LONGEST,
-            "{}: the other client waited {longest:?}",
-            case.harm
-        );
-        ensure!(
-            percent >= BESIDE_MIN_PERCENT,
-            "{}: the other client has {percent} % of what it had",
-            case.harm
-        );
-        let (risen, grown) = (row.curve.risen(), row.curve.grown());
-        let given = match case.harm {
-            "memory" => MEMORY_GIVEN,
-            // What comes out of that is copied once.
-            "repeated ids" => 2 * MEMORY_GIVEN,
-            _ => 0,
-        };
-        // An instance that does not fail in the end keeps the memory that its answers took.
-        let kept = if case.fate == Fate::Routed { given } else { 0 };
-        ensure!(
-            risen <= RISE_MAX + given && grown <= RISE_MAX + kept,
-            "{}: {risen} bytes more than before, and {grown} at the end",
-            case.harm
-        );
+        let mut tries = 1;
+        loop {
+            std::fs::write(&path, bytes)?;
+            let row = play(case, &path).with_context(|| case.harm)?;
+            let judged = judge(case, &row, *calm.get_or_insert(row.beside.rate));
+            if judged.is_ok() || tries == TRIES {
+                judged?;
+                break;
+            }
+            println!("once more: {judged:?}");
+            std::fs::write(&path, &hostile)?;
+            calm = Some(play(&CASES[0], &path)?.beside.rate);
+            tries += 1;
+        }
     }
+    Ok(())
+}
+
+/// Shows how it went, and says what was somebody else's harm.
+#[expect(clippy::print_stdout, reason = "shown when somebody measures")]
+fn judge(case: &Case, row: &Row, calm: u64) -> anyhow::Result<()> {
+    let Went { rate, longest } = row.beside;
+    let percent = rate * 100 / calm.max(1);
+    println!(
+        "{:<18} {:>7} {:>8} {rate:>13} {percent:>7}% {:>7} ms  {}",
+        case.harm,
+        row.routed,
+        row.refused,
+        longest.as_millis(),
+        row.curve
+    );
+    ensure!(
+        longest <= LONGEST,
+        "{}: the other client waited {longest:?}",
+        case.harm
+    );
+    ensure!(
+        percent >= BESIDE_MIN_PERCENT,
+        "{}: the other client has {percent} % of what it had",
+        case.harm
+    );
+    let (risen, grown) = (row.curve.risen(), row.curve.grown());
+    let given = match case.harm {
+        "memory" => MEMORY_GIVEN,
+        // What comes out of that is copied once.
+        "repeated ids" => 2 * MEMORY_GIVEN,
+        _ => 0,
+    };
+    // An instance that does not fail in the end keeps the memory that its answers took.
+    let kept = if case.fate == Fate::Routed { given } else { 0 };
+    ensure!(
+        risen <= RISE_MAX + given && grown <= RISE_MAX + kept,
+        "{}: {risen} bytes more than before, and {grown} at the end",
+        case.harm
+    );
     Ok(())
 }
 

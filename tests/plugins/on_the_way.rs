@@ -99,6 +99,10 @@ fn a_delayed_message_that_one_queue_rejects_comes_to_the_others_once() -> anyhow
         }
         ensure!(channel.publish((exchange, ""), delay(100), "{}")?);
     }
+    for (queue, count) in [("a", 1), ("b", 1), ("dead", 2)] {
+        channel.wait_for(queue, count)?;
+    }
+    // And not again.
     std::thread::sleep(RETRIED);
     for queue in ["a", "b"] {
         assert_eq!(channel.take(queue)?, ["{}"], "{queue}");
@@ -117,9 +121,11 @@ fn a_delayed_message_waits_for_a_plugin_that_is_not_there() -> anyhow::Result<()
     channel.exchange("x", "fanout", table([("x-transform", "delayed".into())]))?;
     channel.queue("q", table([("x-transform", "schema".into())]))?;
     channel.bind("q", "x")?;
-    ensure!(channel.publish(("x", ""), delay(500), r#"{"id":1}"#)?);
+    // Long enough for the plugin to go before.
+    let due = Duration::from_secs(3);
+    ensure!(channel.publish(("x", ""), delay(3_000), r#"{"id":1}"#)?);
     request(&broker, "DELETE", "/plugins/schema?force=true", "")?;
-    std::thread::sleep(RETRIED);
+    std::thread::sleep(due + RETRIED);
     assert_eq!(channel.ready("q")?, 0);
     request(&broker, "POST", "/plugins/schema/load", "")?;
     assert_eq!(channel.one("q")?, r#"{"id":1}"#);

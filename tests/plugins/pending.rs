@@ -6,18 +6,22 @@ use std::time::{Duration, Instant};
 use amphora_protocol::wire::method::{Method, basic, tx};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ExchangeName, RoutingKey};
-use amphora_tests::Broker;
-use anyhow::{anyhow, ensure};
+use amphora_tests::{Broker, PATIENCE};
+use anyhow::{Context, anyhow, ensure};
 
 use crate::channel::{Channel, none};
 use crate::exchange::table;
 use crate::harmful::{broker, component_file};
-use crate::operator::ask;
+use crate::operator::{ask, shown};
 
 /// How long a plugin may take for one message.
 const DEADLINE: &str = "deadline = \"1s\"";
-/// It has the first message then.
-const LEAD: Duration = Duration::from_millis(400);
+/// It may take longer than [`SPIN`] does on any machine.
+const LONG_DEADLINE: &str = "deadline = \"10s\"";
+/// Keeps the plugin for some seconds at most, and for longer than it takes to publish the next message.
+const SPIN: &str = "spin.2000000";
+/// More than one message takes to be on the disk.
+const A_WHILE: Duration = Duration::from_millis(400);
 
 /// Who publishes the first message, whose plugin takes long, and who publishes one with the same id meanwhile.
 struct Publishers {
@@ -36,23 +40,44 @@ impl Publishers {
         first.exchange("x", "fanout", table(once))?;
         first.queue("q", none())?;
         first.bind("q", "x")?;
+        ensure!(instances(broker)? == 0, "the plugin was called already");
         Ok(Self { first, second })
     }
 
-    /// Publishes both, and says which of them were confirmed.
-    fn publish(&mut self, first: &str, second: &str) -> anyhow::Result<(bool, bool)> {
+    /// Publishes both, the second one while the plugin has the first, and says which of them were confirmed.
+    fn publish(
+        &mut self,
+        broker: &Broker,
+        first: &str,
+        second: &str,
+    ) -> anyhow::Result<(bool, bool)> {
         let Self {
             first: one,
             second: other,
         } = self;
         std::thread::scope(|scope| {
             let one = aside(scope, one, first);
-            std::thread::sleep(LEAD);
+            called(broker)?;
             let other = publish(other, second, "second");
             let one = one.join().map_err(|_| anyhow!("a client panicked"))?;
             Ok((one?, other?))
         })
     }
+}
+
+/// Waits until the plugin has a message for the first time, or after it failed: there is no instance of it before.
+fn called(broker: &Broker) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while instances(broker)? == 0 {
+        ensure!(begun.elapsed() < PATIENCE, "the plugin is not called");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn instances(broker: &Broker) -> anyhow::Result<u64> {
+    let shown = shown(broker, "harmful")?;
+    shown["instances"].as_u64().context("no count")
 }
 
 fn aside<'scope>(
@@ -73,12 +98,12 @@ fn a_message_takes_the_place_of_one_with_its_id_that_fails() -> anyhow::Result<(
     let path = component_file()?;
     let broker = broker(path.path(), DEADLINE)?;
     let mut publishers = Publishers::connect(&broker)?;
-    let confirmed = publishers.publish("loop.0", "pass.0")?;
+    let confirmed = publishers.publish(&broker, "loop.0", "pass.0")?;
     ensure!(confirmed == (false, true), "{confirmed:?}");
     ensure!(publishers.first.take("q")? == ["second"]);
     // And now there is one that was seen.
-    let confirmed = publishers.publish("loop.0", "pass.0")?;
-    ensure!(confirmed == (true, true), "{confirmed:?}");
+    ensure!(publish(&mut publishers.first, "loop.0", "first")?);
+    ensure!(publish(&mut publishers.second, "pass.0", "second")?);
     ensure!(publishers.first.take("q")?.is_empty());
     Ok(())
 }
@@ -89,7 +114,7 @@ fn two_with_the_same_id_that_fail_are_both_refused() -> anyhow::Result<()> {
     let broker = broker(path.path(), DEADLINE)?;
     let mut publishers = Publishers::connect(&broker)?;
     let begun = Instant::now();
-    let confirmed = publishers.publish("loop.0", "loop.0")?;
+    let confirmed = publishers.publish(&broker, "loop.0", "loop.0")?;
     ensure!(confirmed == (false, false), "{confirmed:?}");
     // One after the other: the plugin saw both.
     let took = begun.elapsed();
@@ -101,10 +126,9 @@ fn two_with_the_same_id_that_fail_are_both_refused() -> anyhow::Result<()> {
 #[test]
 fn a_duplicate_is_confirmed_when_the_first_one_is() -> anyhow::Result<()> {
     let path = component_file()?;
-    let broker = broker(path.path(), "deadline = \"5s\"")?;
+    let broker = broker(path.path(), LONG_DEADLINE)?;
     let mut publishers = Publishers::connect(&broker)?;
-    // Some seconds at most, and more than the lead.
-    let confirmed = publishers.publish("spin.2000000", "pass.0")?;
+    let confirmed = publishers.publish(&broker, SPIN, "pass.0")?;
     ensure!(confirmed == (true, true), "{confirmed:?}");
     ensure!(publishers.first.take("q")? == ["first"]);
     Ok(())
@@ -141,7 +165,7 @@ fn commit_three(channel: &mut Channel, key: &str) -> anyhow::Result<()> {
 #[test]
 fn a_transaction_that_waits_for_an_id_is_whole_after_a_crash() -> anyhow::Result<()> {
     let path = component_file()?;
-    let mut broker = broker(path.path(), "deadline = \"5s\"")?;
+    let mut broker = broker(path.path(), LONG_DEADLINE)?;
     let Publishers {
         mut first,
         mut second,
@@ -149,10 +173,10 @@ fn a_transaction_that_waits_for_an_id_is_whole_after_a_crash() -> anyhow::Result
     second.queue("r", none())?;
     std::thread::scope(|scope| {
         let first = aside(scope, &mut first, "loop.0");
-        std::thread::sleep(LEAD);
+        called(&broker)?;
         commit_three(&mut second, "pass.0")?;
         // What could become durable does so meanwhile.
-        std::thread::sleep(LEAD);
+        std::thread::sleep(A_WHILE);
         broker.kill()?;
         // It was cut off.
         let _ = first.join();
@@ -178,7 +202,10 @@ fn a_transaction_waits_for_an_id_and_is_decided_as_a_whole() -> anyhow::Result<(
     for expected in [vec!["second"], vec![]] {
         std::thread::scope(|scope| {
             let first = aside(scope, &mut first, "loop.0");
-            std::thread::sleep(LEAD / 2);
+            // The second time, it is a duplicate, which the plugin does not see.
+            if !expected.is_empty() {
+                called(&broker)?;
+            }
             let mut second = Channel::open(&broker)?;
             commit_three(&mut second, "pass.0")?;
             let answer = second.client().method(2)?;
@@ -202,7 +229,7 @@ fn moved(broker: &Broker, first: &mut Channel, key: &str) -> anyhow::Result<Stri
     ensure!(first.publish(("", "s"), none(), "without an id")?);
     std::thread::scope(|scope| {
         let first = aside(scope, first, key);
-        std::thread::sleep(LEAD);
+        called(broker)?;
         let path = "/queues/%2F/s/move";
         let to = br#"{"exchange":"x","routing_key":"pass.0"}"#;
         let (status, answer) = ask(broker, "POST", path, to)?;
@@ -228,10 +255,10 @@ fn what_is_moved_waits_for_its_id_as_what_is_published_does() -> anyhow::Result<
 #[test]
 fn what_is_moved_is_a_duplicate_if_the_first_one_arrives() -> anyhow::Result<()> {
     let path = component_file()?;
-    let broker = broker(path.path(), "deadline = \"5s\"")?;
+    let broker = broker(path.path(), LONG_DEADLINE)?;
     let mut first = Publishers::connect(&broker)?.first;
     first.queue("s", none())?;
-    let answer = moved(&broker, &mut first, "spin.2000000")?;
+    let answer = moved(&broker, &mut first, SPIN)?;
     ensure!(answer.contains("\"moved\":2"), "{answer}");
     ensure!(first.take("q")? == ["first", "without an id"]);
     ensure!(first.take("s")?.is_empty());

@@ -2,13 +2,14 @@
 //! routed wholly by one version.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use amphora_protocol::wire::method::{Method, basic, confirm, exchange, queue};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, ShortString};
-use amphora_tests::{Broker, Client, Settings, workspace};
+use amphora_tests::{Broker, Client, PATIENCE, Settings, workspace};
 use anyhow::{Context, bail, ensure};
 
 use crate::built::{component, example};
@@ -24,6 +25,8 @@ const SECONDS: u64 = 4;
 /// How often to swap meanwhile in the short run, and in the long one. A swap that took longer is followed by the next at once.
 const SWAP_EVERY: Duration = Duration::from_millis(150);
 const SWAP_EVERY_LONG: Duration = Duration::from_millis(500);
+/// Swaps and bindings that have to be made meanwhile.
+const MADE_MIN: u64 = 4;
 /// How often a binding comes and goes meanwhile.
 const BIND_EVERY: Duration = Duration::from_millis(20);
 /// What the long run has to show: so many swaps a minute, and confirms that take at most so many times as long as without. A
@@ -75,23 +78,37 @@ fn a_swap_loses_nothing_and_doubles_nothing() -> anyhow::Result<()> {
     let is_long = seconds > SECONDS;
     let calm = publish_all(&mut producers, Duration::from_secs(seconds.div_ceil(6)))?;
     let done = AtomicBool::new(false);
-    let (swapped, swaps, bindings) = std::thread::scope(|scope| {
-        let swaps = scope.spawn(|| swap(&broker, &versions, &done, is_long));
-        let bindings = scope.spawn(|| bind_and_unbind(&broker, &done));
-        let swapped = publish_all(&mut producers, Duration::from_secs(seconds));
+    let (swaps, bindings) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (swapped, ended) = std::thread::scope(|scope| {
+        let threads = [
+            scope.spawn(|| swap(&broker, &versions, (&done, &swaps), is_long)),
+            scope.spawn(|| bind_and_unbind(&broker, (&done, &bindings))),
+        ];
+        let begun = Instant::now();
+        let mut swapped = publish_all(&mut producers, Duration::from_secs(seconds));
+        // A machine that is slow needs longer for as many.
+        let are_few = || [&swaps, &bindings].map(|made| made.load(Ordering::Relaxed) < MADE_MIN);
+        while swapped.is_ok() && are_few() != [false; 2] && begun.elapsed() < 2 * PATIENCE {
+            swapped = publish_all(&mut producers, Duration::from_secs(1));
+        }
         done.store(true, Ordering::Relaxed);
-        (swapped, swaps.join(), bindings.join())
+        (swapped, threads.map(ScopedJoinHandle::join))
     });
     let swapped = swapped?;
-    let swaps = swaps.ok().context("the swapper panicked")??;
-    let bindings = bindings.ok().context("the binder panicked")??;
+    for ended in ended {
+        ended.ok().context("a thread panicked")??;
+    }
+    let (swaps, bindings) = (swaps.into_inner(), bindings.into_inner());
     let published: u64 = producers.iter().map(|producer| producer.published).sum();
     println!(
         "{published} messages, {swaps} swaps, {bindings} bindings; confirms: p99 {calm:?} before, {swapped:?} meanwhile"
     );
-    ensure!(swaps >= 4, "{swaps} swaps are too few to say anything");
     ensure!(
-        bindings >= 4,
+        swaps >= MADE_MIN,
+        "{swaps} swaps are too few to say anything"
+    );
+    ensure!(
+        bindings >= MADE_MIN,
         "{bindings} bindings are too few to say anything"
     );
     if is_long {
@@ -140,16 +157,15 @@ fn each_was_routed_by_one_version(
     Ok(())
 }
 
-/// Puts the versions in force in turn, until it is done. Returns how often.
+/// Puts the versions in force in turn, until it is done, and counts how often.
 fn swap(
     broker: &Broker,
     versions: &[(&str, Vec<u8>)],
-    done: &AtomicBool,
+    (done, swaps): (&AtomicBool, &AtomicU64),
     is_long: bool,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<()> {
     let every = if is_long { SWAP_EVERY_LONG } else { SWAP_EVERY };
     let url = format!("http://{}/api/plugins/swapped", broker.http()?);
-    let mut swaps = 0;
     let mut due = Instant::now();
     for (_, bytes) in versions.iter().cycle().skip(1) {
         if done.load(Ordering::Relaxed) {
@@ -160,19 +176,21 @@ fn swap(
             .header("content-type", "application/wasm")
             .send(bytes.as_slice());
         put.context("the swap is refused")?;
-        swaps += 1;
+        swaps.fetch_add(1, Ordering::Relaxed);
         due += every;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
-    Ok(swaps)
+    Ok(())
 }
 
-/// Binds and unbinds, until it is done. Returns how often.
-fn bind_and_unbind(broker: &Broker, done: &AtomicBool) -> anyhow::Result<u64> {
+/// Binds and unbinds, until it is done, and counts how often.
+fn bind_and_unbind(
+    broker: &Broker,
+    (done, bindings): (&AtomicBool, &AtomicU64),
+) -> anyhow::Result<()> {
     let mut client = broker.connect()?;
     client.open(1)?;
     declare_queue(&mut client, NOISE)?;
-    let mut times = 0;
     while !done.load(Ordering::Relaxed) {
         expect_answer(client.call(1, &bind(NOISE, "zzz")?)?)?;
         let unbind = queue::Unbind {
@@ -182,10 +200,10 @@ fn bind_and_unbind(broker: &Broker, done: &AtomicBool) -> anyhow::Result<u64> {
             ..queue::Unbind::default()
         };
         expect_answer(client.call(1, &unbind)?)?;
-        times += 1;
+        bindings.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(BIND_EVERY);
     }
-    Ok(times)
+    Ok(())
 }
 
 /// A connection that publishes messages with numbers.
