@@ -18,7 +18,7 @@ use super::{Apply, Loading, Reload, Source};
 use crate::config::{Attachment, Config, Limits, Plugin, Target, Tls};
 
 /// How long a change may take to be noticed, on a machine that is busy with other tests.
-const NOTICED: Duration = Duration::from_secs(20);
+const NOTICED: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Default)]
 struct Noted {
@@ -46,7 +46,10 @@ impl Noted {
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(Duration::from_millis(500));
-        self.take()
+        let mut notes = self.take();
+        // On a machine that stops this test for a while, a file may have been seen between its opening and its writing.
+        notes.retain(|text| text != "load a  10ms");
+        notes
     }
 }
 

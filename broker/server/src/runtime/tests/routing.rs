@@ -87,9 +87,11 @@ fn targets_that_take_turns_follow_changes_of_the_topology() -> anyhow::Result<()
         let mut consumer = Client::connect(world.address)?;
         consume(&mut consumer, queue)?;
         let mut bodies = Vec::new();
-        while let Some(body) = consumer.body_within(Duration::from_millis(300))? {
-            bodies.push(String::from_utf8(body)?);
+        for _ in expected.split(',') {
+            let body = consumer.body_within(Duration::from_secs(30))?;
+            bodies.push(String::from_utf8(body.context("too few messages")?)?);
         }
+        consumer.nothing_for(Duration::from_millis(300))?;
         ensure!(bodies.join(",") == expected, "{queue}: {bodies:?}");
     }
     Ok(())
