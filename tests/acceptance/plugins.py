@@ -37,8 +37,8 @@ exchange = "^orders$"
 """
 
 # How long a message with a delay may be late on a machine that does other things, too.
-LATE_S = 2.0
-WAIT_S = 30.0
+LATE_S = 10.0
+WAIT_S = 60.0
 
 
 def main() -> int:
@@ -174,7 +174,7 @@ def delays(broker: Broker) -> None:
         channel.queue_declare("delayed", durable=True)
         channel.queue_bind("delayed", "delaying", "k")
         begun = time.monotonic()
-        for delay in (900, 0, 300):
+        for delay in (3000, 0, 1000):
             delayed(channel, delay)
         order = []
         while len(order) < 3:
@@ -183,7 +183,7 @@ def delays(broker: Broker) -> None:
             waited = time.monotonic() - begun
             order.append(int(body))
             assert 0 <= waited - order[-1] / 1000 < LATE_S, (order, waited)
-        assert order == [0, 300, 900], order
+        assert order == [0, 1000, 3000], order
 
 
 def drops_duplicates(broker: Broker) -> None:
@@ -200,7 +200,7 @@ def keeps_its_promises_after_a_crash(broker: Broker) -> None:
     """Exchanges, bindings, what a plugin remembers and what waits: all there after kill -9."""
     with connected(broker) as channel:
         for _ in range(100):
-            delayed(channel, 1500)
+            delayed(channel, 5000)
     broker.kill()
     broker.start()
     with connected(broker) as channel:
@@ -212,7 +212,7 @@ def keeps_its_promises_after_a_crash(broker: Broker) -> None:
         wait_for(
             lambda: channel.queue_declare("delayed", passive=True).method.message_count == 100
         )
-        assert bodies(channel, "delayed") == [1500] * 100
+        assert bodies(channel, "delayed") == [5000] * 100
 
 
 def replaces_a_plugin_and_takes_it_back(broker: Broker) -> None:

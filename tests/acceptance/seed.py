@@ -61,7 +61,7 @@ def declares_by_ctl(broker: Broker) -> None:
     url = f"http://127.0.0.1:{broker.address.http_port}"
     for line in DECLARATIONS:
         command = [broker.binary, "ctl", "--url", url, *line.split()]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=30)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
     with connect(broker) as connection:
         channel = connection.channel()
         channel.exchange_declare(EXCHANGE, exchange_type="topic", durable=True)
@@ -83,7 +83,7 @@ def loses_nothing_to_a_crash(broker: Broker) -> None:
     with connect(broker) as connection:
         channel = connection.channel()
         bodies = []
-        for method, properties, body in channel.consume(QUEUE, inactivity_timeout=5):
+        for method, properties, body in channel.consume(QUEUE, inactivity_timeout=60):
             if method is None:
                 break
             assert properties.delivery_mode == 2
@@ -108,12 +108,12 @@ def redelivers_what_was_not_acknowledged(broker: Broker) -> None:
         here, there = context.Pipe()
         consumer = context.Process(target=hold_a_message, args=(broker.address.uri, there))
         consumer.start()
-        assert here.poll(30), "the first consumer got nothing"
+        assert here.poll(60), "the first consumer got nothing"
         assert here.recv() == ("unlucky", False)
         consumer.kill()
         consumer.join()
 
-        method, _properties, body = next(channel.consume(QUEUE, inactivity_timeout=10))
+        method, _properties, body = next(channel.consume(QUEUE, inactivity_timeout=60))
         assert method is not None, "the message did not come back"
         assert (body, method.redelivered) == (b"unlucky", True)
         channel.basic_ack(method.delivery_tag)
@@ -138,7 +138,7 @@ def keeps_properties_byte_by_byte(broker: Broker) -> None:
     channel.confirm_delivery()
     with Wire(broker.address) as wire:
         wire.publish(QUEUE, properties, b"stored")
-    method, decoded, _body = next(channel.consume(QUEUE, inactivity_timeout=10))
+    method, decoded, _body = next(channel.consume(QUEUE, inactivity_timeout=60))
     assert method is not None, "the message did not arrive"
     missing = [name for name in PROPERTIES if getattr(decoded, name) is None]
     assert not missing, f"pika does not see {missing}"

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 READY_TIMEOUT_S = 180
-STOP_TIMEOUT_S = 20
+STOP_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)

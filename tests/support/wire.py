@@ -30,7 +30,7 @@ class Wire:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self.socket = socket.create_connection((address.host, address.port), timeout=10)
+        self.socket = socket.create_connection((address.host, address.port), timeout=60)
         self.stream = self.socket.makefile("rb")
         self.socket.sendall(PROTOCOL_HEADER)
         self._expect(CONNECTION_START)
