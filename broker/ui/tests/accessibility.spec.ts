@@ -49,7 +49,6 @@ for (const colorScheme of ['light', 'dark'] as const) {
       test.use({ colorScheme, viewport: { width, height: 740 } })
 
       test('no page has a serious fault or is too wide', async ({ pages, broker }) => {
-        test.setTimeout(120_000)
         await fill(broker)
         for (const path of PAGES) {
           await pages.goto(`/#/${path}`)
@@ -101,6 +100,8 @@ test('nothing is asked while the tab is hidden', async ({ pages }) => {
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })
     document.dispatchEvent(new Event('visibilitychange'))
   })
+  // What was asked before is answered.
+  await pages.waitForLoadState('networkidle')
   let asked = 0
   pages.on('request', () => (asked += 1))
   await pages.waitForTimeout(7000)

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
 
+import type { Route } from '@playwright/test'
+
 import { expect, test } from './pages'
 
 test('a user is added with tags and a permission', async ({ pages, broker }) => {
@@ -114,10 +116,10 @@ test('a large import says how far it is', async ({ pages }) => {
     mimeType: 'application/json',
     buffer: Buffer.from(JSON.stringify({ queues })),
   }
-  // The broker may be done before it is asked: then the browser holds the import back.
-  await pages.route('**/api/definitions', async (route) => {
-    await new Promise((resolve) => setTimeout(resolve, 1500))
-    await route.continue()
+  // The broker may be done before it is asked: the browser holds the import back until it was seen.
+  const held: Route[] = []
+  await pages.route('**/api/definitions', (route) => {
+    held.push(route)
   })
   await pages.route('**/api/imports', (route) =>
     route.fulfill({ json: { running: true, done: 100, total: 400 } }),
@@ -127,6 +129,8 @@ test('a large import says how far it is', async ({ pages }) => {
   await pages.getByRole('button', { name: 'Upload' }).click()
   await pages.getByRole('button', { name: 'Take in' }).click()
   await expect(pages.getByRole('progressbar')).toHaveJSProperty('value', 0.25)
+  await pages.unroute('**/api/definitions')
+  await Promise.all(held.map((route) => route.continue()))
   await expect(pages.getByText('The definitions are taken in.')).toBeVisible()
 })
 

@@ -27,7 +27,7 @@ const ENVIRONMENT = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith('AMPHORA_')),
 )
 
-const START_MS_MAX = 20_000
+const START_MS_MAX = 60_000
 const LOGIN = `Basic ${Buffer.from('guest:guest').toString('base64')}`
 
 export class Broker {

@@ -7,7 +7,7 @@ import { expect, figure, test } from './pages'
 const component = resolve(folder, 'regex-topic.wasm')
 
 /** For what compiles a component. */
-const SLOW = { timeout: 30_000 }
+const SLOW = { timeout: 60_000 }
 
 test('a plugin is uploaded, replaced, rolled back, used and deleted', async ({ pages, broker }) => {
   expect(existsSync(component), `${component} is not there: run plugins/build`).toBe(true)
