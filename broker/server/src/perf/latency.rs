@@ -20,7 +20,9 @@ Examples:
 
 Messages are sent by a timetable that does not wait for the broker, and latency is counted
 from the time when a message was due, not from when it could be sent at last: a stall of the
-broker counts for every message that was due during it (coordinated omission corrected).
+broker counts for every message that was due during it (coordinated omission corrected), and
+so for confirms. What was due until the end is published even if a stall delays it, for up
+to ten seconds; the report says which rate was asked for, which was reached, and how late.
 Without --rate it is 1,000 messages per second.";
 
 /// Measure latency at a fixed rate

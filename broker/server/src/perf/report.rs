@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use super::load::outcome::{Cost, Outcome, Throughput};
+use super::load::outcome::{Cost, Kept, Outcome, Throughput, float};
 use super::measure::histogram::Percentiles;
 
 /// Where results go.
@@ -50,6 +50,9 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         &format!("{} {}", outcome.broker.product, outcome.broker.version),
     );
     line(&mut text, "published", &throughput(&outcome.published));
+    if let Some(kept) = &outcome.pace {
+        line(&mut text, "rate", &pace(kept));
+    }
     if let Some(cost) = &outcome.publish_cost {
         line(&mut text, "", &self::cost(cost));
     }
@@ -80,6 +83,24 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         line(&mut text, "latency", &percentiles(latency));
     }
     line(&mut text, "checked", &checked(outcome));
+    text
+}
+
+/// How the rate was kept, in words.
+pub(crate) fn pace(kept: &Kept) -> String {
+    let mut text = format!(
+        "{:>9}/s asked, {}/s reached, at most {} late",
+        quantity(float(kept.asked_per_second)),
+        quantity(kept.reached_per_second),
+        duration(kept.late_max_ns)
+    );
+    if kept.unsent > 0 {
+        let _ = write!(
+            text,
+            "; {} messages that were due were never sent, and are in no latency",
+            kept.unsent
+        );
+    }
     text
 }
 
@@ -124,7 +145,7 @@ pub(crate) fn quantity(value: f64) -> String {
 
 /// A duration in the unit that suits it.
 pub(crate) fn duration(nanoseconds: u64) -> String {
-    let value = super::load::outcome::float(nanoseconds);
+    let value = float(nanoseconds);
     let (scaled, unit) = match nanoseconds {
         0..10_000 => return format!("{nanoseconds} ns"),
         10_000..10_000_000 => (value / 1e3, "us"),

@@ -1,34 +1,50 @@
 //! The load generator against its own limit server, over real sockets.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
+use std::time::Duration;
 
 use super::limit;
 use super::load::engine;
 use super::load::options::tests::options;
 use super::load::outcome::Outcome;
 use super::progress::Progress;
+use proxy::Fault;
+
+mod proxy;
 
 /// Starts a limit server that lives until the test process ends, and runs a load against it.
 fn check(line: &str) -> Outcome {
+    let outcome = run(limit(), line);
+    assert_eq!(outcome.faults(), 0, "{line}: {:?}", outcome.tally);
+    outcome
+}
+
+/// Starts a limit server.
+fn limit() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || limit::serve(&listener, None));
+    address
+}
+
+/// Runs a load.
+fn run(address: SocketAddr, line: &str) -> Outcome {
     // A count is to end the load, and the last message the wait for it, not the clock of a busy machine.
     let clock = if line.contains("--count") && !line.contains("--duration") {
         "--duration 60s --settle 60s"
+    } else if line.contains("--settle") {
+        ""
     } else {
         "--settle 60s"
     };
     let options = options(&format!("{line} {clock} --uri amqp://{address}")).unwrap();
-    let outcome = engine::run(
+    engine::run(
         &options,
         options.rate.is_some(),
         &mut Progress::new("", true),
     )
-    .unwrap();
-    assert_eq!(outcome.faults(), 0, "{line}: {:?}", outcome.tally);
-    outcome
+    .unwrap()
 }
 
 fn delivered(line: &str) -> u64 {
@@ -89,22 +105,38 @@ fn a_growing_queue_is_checked_against_the_brokers_count() {
 
 #[test]
 fn what_a_broker_drops_is_reported_as_lost() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || limit::serve(&listener, None));
-    // The limit server has no store, so with --drain everything is gone before it is consumed.
-    let options = options(&format!(
-        "--drain --count 50 --settle 0.01 --uri amqp://{address}"
-    ))
-    .unwrap();
-    let outcome = engine::run(&options, false, &mut Progress::new("", true)).unwrap();
+    // The limit server has no store: with --drain everything is gone before it is consumed, and yet counts as ready.
+    let outcome = run(limit(), "--drain --count 50 --settle 0.01 --duration 60");
     assert_eq!(
-        (
-            outcome.delivered.unwrap().count,
-            outcome.remaining + outcome.tally.lost
-        ),
+        (outcome.delivered.unwrap().count, outcome.remaining),
         (0, 50)
     );
+}
+
+#[test]
+fn what_was_due_at_the_end_of_a_stall_is_published_late() {
+    let stall = Fault::Stall(Duration::from_millis(400));
+    let address = proxy::upstream(limit(), 450, stall);
+    let outcome = run(address, "--rate 1000 --duration 0.5 --confirm 1");
+    assert_eq!(outcome.faults(), 0, "{:?}", outcome.tally);
+    assert_eq!(outcome.published.count, 500);
+    let pace = outcome.pace.unwrap();
+    assert_eq!((pace.asked_per_second, pace.unsent), (1000, 0));
+    assert!(pace.late_max_ns >= 300_000_000, "{pace:?}");
+    assert!(pace.reached_per_second < 600.0, "{pace:?}");
+    assert_eq!(outcome.latency.unwrap().count, 500);
+}
+
+#[test]
+fn a_stall_counts_for_every_confirm_that_was_due_during_it() {
+    let stall = Fault::Stall(Duration::from_millis(200));
+    let address = proxy::upstream(limit(), 300, stall);
+    let outcome = run(address, "--rate 1000 --duration 1 --confirm 2");
+    let confirms = outcome.confirms.unwrap().latency.unwrap();
+    assert_eq!(confirms.count, 1000);
+    // Of 1,000 messages, the window lets two be sent before the stall; a fifth was due during it.
+    assert!(confirms.p99_ns >= 150_000_000, "{confirms:?}");
+    assert!(confirms.p90_ns >= 50_000_000, "{confirms:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::window::Window;
 use crate::perf::amqp::call::Call;
 use crate::perf::amqp::client::{CHANNEL, Client};
 use crate::perf::amqp::method::confirm;
+use crate::perf::measure::clock::nanoseconds;
 
 /// Connects the producers.
 pub(crate) fn producers<'a>(
@@ -34,13 +35,17 @@ pub(crate) fn producers<'a>(
                 )?;
             }
             let count = plan.producers.len();
-            let quota = options.count.map_or(u64::MAX, |total| {
+            let share = options.count.map_or(u64::MAX, |total| {
                 (total + count as u64 - 1 - index as u64) / count as u64
             });
+            let pace = options.rate.map(|rate| Pace::new(rate, count, index));
+            // A timetable ends by itself: what is due until then is published even if a stall delays it beyond the end.
+            let last = nanoseconds(options.duration).saturating_sub(1);
+            let quota = pace.map_or(share, |pace| pace.due(last).min(share));
             Ok(Producer {
                 image: Image::new(options, plan, producer, client.frame_max())?,
                 link: Link::new(client, gauge, window)?,
-                pace: options.rate.map(|rate| Pace::new(rate, count, index)),
+                pace,
                 quota,
                 stamped,
             })

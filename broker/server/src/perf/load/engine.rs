@@ -9,7 +9,7 @@ use super::connect;
 use super::consumer::{Consumed, Consumer};
 use super::gauge::Gauge;
 use super::options::Options;
-use super::outcome::{Confirms, Cost, Outcome, Throughput};
+use super::outcome::{Confirms, Cost, Kept, Outcome, Throughput};
 use super::plan::Plan;
 use super::producer::{Produced, Producer};
 use super::topology;
@@ -22,6 +22,8 @@ use crate::perf::progress::Progress;
 
 /// How often totals are looked at; the times that count are taken by the threads themselves.
 const POLL: Duration = Duration::from_millis(2);
+/// How long what was due may still be published after the end of a load with a rate.
+const OVERTIME: Duration = Duration::from_secs(10);
 /// The threads hold no large values on their stacks, and there may be thousands.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -72,6 +74,7 @@ struct Publishing {
     totals: Vec<u64>,
     confirms: Option<Confirms>,
     throughput: Throughput,
+    pace: Option<Kept>,
 }
 
 impl Publishing {
@@ -80,6 +83,7 @@ impl Publishing {
         Outcome {
             broker: control.server().clone(),
             published: self.throughput,
+            pace: self.pace,
             delivered: None,
             confirms: self.confirms,
             latency: None,
@@ -191,7 +195,9 @@ impl Run<'_> {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let deadline = watch.started() + nanoseconds(self.options.duration);
+        // A timetable ends by itself; if the broker cannot follow, it is given up some time later.
+        let overtime = self.options.rate.map_or(Duration::ZERO, |_| OVERTIME);
+        let deadline = watch.started() + nanoseconds(self.options.duration + overtime);
         while handles.iter().any(|handle| !handle.is_finished()) {
             thread::sleep(POLL);
             if self.gauge.clock.now() >= deadline {
@@ -207,6 +213,10 @@ impl Run<'_> {
             .unwrap_or_default();
         let totals: Vec<u64> = produced.iter().map(|producer| producer.published).collect();
         let throughput = Throughput::new(totals.iter().sum(), finished_at - watch.started());
+        let pace = self.options.rate.map(|rate| {
+            let timetables = produced.iter().filter_map(|producer| producer.timetable);
+            Kept::merge(rate, throughput, timetables)
+        });
         let confirms = Confirms::merge(
             produced
                 .into_iter()
@@ -216,6 +226,7 @@ impl Run<'_> {
             totals,
             confirms,
             throughput,
+            pace,
         })
     }
 

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
+use super::producer::Timetable;
 use super::window::Confirmed;
 use crate::perf::amqp::client::Server;
 use crate::perf::measure::histogram::{Histogram, Percentiles};
@@ -88,12 +89,48 @@ impl Confirms {
     }
 }
 
+/// What became of the rate that was asked for.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Kept {
+    /// Messages per second over all producers.
+    pub(crate) asked_per_second: u64,
+    /// What was published per second, until the broker had handled the last one.
+    pub(crate) reached_per_second: f64,
+    /// Due, but never published, as the load was given up: their latency is not among the others.
+    pub(crate) unsent: u64,
+    /// The longest that a message waited from when it was due until it was published.
+    pub(crate) late_max_ns: u64,
+}
+
+impl Kept {
+    /// The timetables of all producers together.
+    pub(crate) fn merge(
+        asked_per_second: u64,
+        published: Throughput,
+        timetables: impl IntoIterator<Item = Timetable>,
+    ) -> Self {
+        let all = Self {
+            asked_per_second,
+            reached_per_second: published.per_second,
+            unsent: 0,
+            late_max_ns: 0,
+        };
+        timetables.into_iter().fold(all, |sum, one| Self {
+            unsent: sum.unsent + one.unsent,
+            late_max_ns: sum.late_max_ns.max(one.late_max_ns),
+            ..sum
+        })
+    }
+}
+
 /// The result of a run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) broker: Server,
     /// Until the broker had handled the last publish.
     pub(crate) published: Throughput,
+    /// With a rate.
+    pub(crate) pace: Option<Kept>,
     /// Until the last delivery arrived.
     pub(crate) delivered: Option<Throughput>,
     pub(crate) confirms: Option<Confirms>,

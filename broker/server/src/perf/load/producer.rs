@@ -23,7 +23,7 @@ pub(crate) struct Producer<'a> {
     pub(crate) image: Image,
     /// Without one it publishes as fast as it can.
     pub(crate) pace: Option<Pace>,
-    /// How many messages to publish.
+    /// How many messages to publish; with a pace, those that are due until the end of the load.
     pub(crate) quota: u64,
     /// Whether each message carries the time when it was due.
     pub(crate) stamped: bool,
@@ -33,9 +33,20 @@ pub(crate) struct Producer<'a> {
 #[derive(Debug)]
 pub(crate) struct Produced {
     pub(crate) published: u64,
+    /// With a pace, what became of it.
+    pub(crate) timetable: Option<Timetable>,
     /// When the broker had handled all of it.
     pub(crate) finished_at: u64,
     pub(crate) confirmed: Option<Confirmed>,
+}
+
+/// How well a producer kept its timetable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timetable {
+    /// Due, but never published, as the load was given up before.
+    pub(crate) unsent: u64,
+    /// The longest that a message waited from when it was due until it was published.
+    pub(crate) late_max_ns: u64,
 }
 
 impl Producer<'_> {
@@ -47,6 +58,7 @@ impl Producer<'_> {
         let gauge = self.link.gauge;
         let origin = gauge.clock.now();
         let mut sent = 0;
+        let mut late_max = 0;
         while sent < self.quota && !gauge.publishing_stopped() {
             let now = gauge.clock.now();
             let due = self
@@ -62,10 +74,16 @@ impl Producer<'_> {
                 self.link
                     .pause(Duration::from_nanos(next.saturating_sub(now)))?;
             } else {
+                let due_at = self.pace.map_or(now, |pace| origin + pace.time_of(sent));
+                late_max = late_max.max(now.saturating_sub(due_at));
                 sent += self.publish(due.min(room), sent, origin, now)?;
             }
         }
-        self.link.finish(sent)
+        let timetable = self.pace.map(|_| Timetable {
+            unsent: self.quota - sent,
+            late_max_ns: late_max,
+        });
+        self.link.finish(sent, timetable)
     }
 
     /// Publishes up to `wanted` messages in one write and returns how many it were.
@@ -82,7 +100,13 @@ impl Producer<'_> {
             self.image.stamp(range.clone(), time);
         }
         if let Some(window) = &mut self.link.window {
-            window.sent(count, now);
+            match self.pace {
+                // What waits for room in the window is late, too.
+                Some(pace) => (sent..)
+                    .take(count)
+                    .for_each(|number| window.sent(1, origin + pace.time_of(number))),
+                None => window.sent(count, now),
+            }
         }
         self.link.write(self.image.bytes(range))?;
         self.link.look(now)?;
@@ -189,7 +213,7 @@ impl<'a> Link<'a> {
         })
     }
 
-    fn finish(mut self, published: u64) -> Result<Produced> {
+    fn finish(mut self, published: u64, timetable: Option<Timetable>) -> Result<Produced> {
         let mut patience = STALL_MAX;
         while let Some(window) = self
             .window
@@ -213,6 +237,7 @@ impl<'a> Link<'a> {
         self.client.close()?;
         Ok(Produced {
             published,
+            timetable,
             finished_at,
             confirmed: self.window.map(Window::finish),
         })

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::perf::measure::histogram::Histogram;
 
-/// Knows for every unconfirmed message when it was sent. Confirms may come for one message or for all up to one, in any order.
+/// Knows for every unconfirmed message since when it waits: since it was sent, or with a pace, since it was due. Confirms may come for one message or for all up to one, in any order.
 #[derive(Debug)]
 pub(crate) struct Window {
     size: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Window {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    sent_at: u64,
+    since: u64,
     outstanding: bool,
 }
 
@@ -61,11 +61,11 @@ impl Window {
         self.outstanding == 0
     }
 
-    /// Notes `count` messages sent at `now`.
-    pub(crate) fn sent(&mut self, count: usize, now: u64) {
+    /// Notes `count` messages that were sent, and whose latency counts from `since`.
+    pub(crate) fn sent(&mut self, count: usize, since: u64) {
         self.entries.extend(std::iter::repeat_n(
             Entry {
-                sent_at: now,
+                since,
                 outstanding: true,
             },
             count,
@@ -95,7 +95,7 @@ impl Window {
             {
                 entry.outstanding = false;
                 self.outstanding -= 1;
-                self.latencies.record(now.saturating_sub(entry.sent_at));
+                self.latencies.record(now.saturating_sub(entry.since));
             }
         }
         while self.entries.front().is_some_and(|entry| !entry.outstanding) {
