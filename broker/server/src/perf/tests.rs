@@ -111,6 +111,9 @@ fn what_a_broker_drops_is_reported_as_lost() {
         (outcome.delivered.unwrap().count, outcome.remaining),
         (0, 50)
     );
+    assert_eq!(outcome.faults(), 50);
+    let error = outcome.ensure_clean().unwrap_err().to_string();
+    assert!(error.contains("for 50 messages"), "{error}");
 }
 
 #[test]
@@ -137,6 +140,23 @@ fn a_stall_counts_for_every_confirm_that_was_due_during_it() {
     // Of 1,000 messages, the window lets two be sent before the stall; a fifth was due during it.
     assert!(confirms.p99_ns >= 150_000_000, "{confirms:?}");
     assert!(confirms.p90_ns >= 50_000_000, "{confirms:?}");
+}
+
+#[test]
+fn copies_are_faults() {
+    let at_once = Fault::Repeat(Duration::ZERO);
+    let stored = run(
+        proxy::upstream(limit(), 7, at_once),
+        "--publish-only --count 50",
+    );
+    assert_eq!(
+        (stored.remaining, stored.tally.distinct, stored.faults()),
+        (51, 50, 1)
+    );
+    // The last message comes once more when all that is expected has arrived.
+    let later = Fault::Repeat(Duration::from_millis(10));
+    let delivered = run(proxy::downstream(limit(), 50, later), "--count 50");
+    assert_eq!((delivered.tally.duplicates, delivered.faults()), (1, 1));
 }
 
 #[test]

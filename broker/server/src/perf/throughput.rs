@@ -29,7 +29,7 @@ Examples:
 Every message is counted and its order checked, per producer, routing key and queue, by a
 number in its body. Rates are from the start until the broker has handled the last publish,
 or until the last delivery has arrived. The command fails if anything was lost, disordered,
-duplicated or refused.";
+duplicated, refused, changed in size, or is still in a queue that was consumed.";
 
 /// Measure throughput
 #[derive(Clone, Debug, ClapArgs)]

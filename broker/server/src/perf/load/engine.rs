@@ -24,6 +24,10 @@ use crate::perf::progress::Progress;
 const POLL: Duration = Duration::from_millis(2);
 /// How long what was due may still be published after the end of a load with a rate.
 const OVERTIME: Duration = Duration::from_secs(10);
+/// How long consumers go on after the last message that is expected, to see whether any comes again.
+const LINGER: Duration = Duration::from_millis(100);
+/// How long queues may take to be empty once nobody consumes.
+const EMPTY_MAX: Duration = Duration::from_secs(1);
 /// The threads hold no large values on their stacks, and there may be thousands.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -128,9 +132,11 @@ impl Run<'_> {
         let published = publishing.throughput.count;
         if self.options.publish_only {
             let ready = self.await_ready(control, published)?;
+            let expected = published * u64::from(self.plan.stored);
             let tally = Tally {
-                distinct: ready,
-                lost: (published * u64::from(self.plan.stored)).saturating_sub(ready),
+                distinct: ready.min(expected),
+                lost: expected.saturating_sub(ready),
+                duplicates: ready.saturating_sub(expected),
                 ..Tally::default()
             };
             let cost = watch.cost(published)?;
@@ -263,7 +269,24 @@ impl Run<'_> {
         }
     }
 
+    /// Waits a little for the queues to be empty, as a broker may count the last acknowledgements later; returns what is left.
+    fn await_empty(&self, control: &mut Client) -> Result<u64> {
+        let patience = self.options.settle.min(EMPTY_MAX);
+        let begin = Instant::now();
+        loop {
+            let ready = topology::ready_count(control, self.plan)?;
+            if ready == 0 || begin.elapsed() > patience {
+                return Ok(ready);
+            }
+            thread::sleep(POLL * 10);
+        }
+    }
+
+    /// Ends the consumers, after a while in which what came once may come again.
     fn finish(&self, consumers: Vec<Handle<'_, Consumed>>) -> Result<Vec<Consumed>> {
+        if !self.gauge.has_failed() {
+            thread::sleep(LINGER);
+        }
         self.gauge.stop_consuming();
         join(consumers)
     }
@@ -288,10 +311,10 @@ impl Run<'_> {
             self.plan.copies,
         );
         // What is in a stream is not what somebody has not got.
-        let remaining = if tally.lost > 0 && !self.options.stream {
-            topology::ready_count(control, self.plan)?
-        } else {
+        let remaining = if self.options.stream {
             0
+        } else {
+            self.await_empty(control)?
         };
         tally.lost = tally.lost.saturating_sub(remaining);
         Ok(Outcome {

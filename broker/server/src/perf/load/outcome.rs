@@ -137,7 +137,7 @@ pub(crate) struct Outcome {
     /// From the time when a message was due to its arrival.
     pub(crate) latency: Option<Percentiles>,
     pub(crate) tally: Tally,
-    /// Still in the queues at the end, by the broker's count; not among the lost.
+    /// Still in the queues at the end, by the broker's count, and not among the lost: a fault unless nobody consumed.
     pub(crate) remaining: u64,
     /// Over the whole run; only over the second part if everything was published first.
     pub(crate) cost: Option<Cost>,
@@ -146,13 +146,15 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// How many messages did not arrive exactly once and in order, or were not confirmed.
+    /// How many messages did not arrive exactly once and in order, or were not confirmed. With `--publish-only` they are
+    /// to stay in the queues.
     pub(crate) fn faults(&self) -> u64 {
         let tally = self.tally;
         let refused = self
             .confirms
             .map_or(0, |confirms| confirms.nacked + confirms.unconfirmed);
-        tally.lost + tally.disordered + tally.duplicates + tally.foreign + refused
+        let kept_back = self.delivered.map_or(0, |_| self.remaining);
+        tally.lost + tally.disordered + tally.duplicates + tally.foreign + kept_back + refused
     }
 
     /// An error if there were faults, so that a script sees it.
