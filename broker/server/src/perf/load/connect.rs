@@ -61,6 +61,7 @@ pub(crate) fn consumers<'a>(
     latency: bool,
 ) -> Result<Vec<Consumer<'a>>> {
     let manner = Manner {
+        size: options.size,
         ack_every: options.ack_every.unwrap_or(0),
         prefetch: options.prefetch,
         by_queue: plan.copies > 1,

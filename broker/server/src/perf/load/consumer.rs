@@ -18,6 +18,8 @@ const MULTIPLE: u8 = 1;
 /// How a consumer acknowledges and what it measures.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
+    /// Bytes of a body.
+    pub(crate) size: usize,
     /// 0 for automatic acknowledgement.
     pub(crate) ack_every: u32,
     pub(crate) prefetch: u16,
@@ -93,7 +95,7 @@ impl<'a> Consumer<'a> {
     /// If the broker closes the connection, cancels the consumer, or sends what is not a message of this tool.
     pub(crate) fn run(mut self) -> Result<Consumed> {
         self.client.time_out_after(REACTION)?;
-        let mut parser = Parser::default();
+        let mut parser = Parser::new(self.manner.size);
         let mut tracker = Tracker::new(self.manner);
         while !self.gauge.consuming_stopped() {
             let gauge = self.gauge;
@@ -251,6 +253,7 @@ mod tests {
     #[test]
     fn acks_cover_every_so_many_and_then_the_rest() {
         let mut tracker = Tracker::new(Manner {
+            size: 16,
             ack_every: 3,
             prefetch: 0,
             by_queue: false,

@@ -37,17 +37,28 @@ pub(crate) trait Sink {
 }
 
 /// Parser of the deliveries on one channel.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Parser {
+    /// Bytes of every body, as they were sent.
+    size: u64,
     layout: Option<Layout>,
     open: Option<Open>,
 }
 
 impl Parser {
+    /// For bodies of `size` bytes. It is compared in the general path only, as a layout has the size of what it was learned from.
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            size: size as u64,
+            layout: None,
+            open: None,
+        }
+    }
+
     /// Hands the deliveries in `bytes` to `sink` and returns how many bytes are used up.
     ///
     /// # Errors
-    /// If the bytes are not AMQP, a body has no room for its number, or the sink refuses a method.
+    /// If the bytes are not AMQP, a body has another size than it was sent with, or the sink refuses a method.
     pub(crate) fn parse(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Result<usize> {
         let mut at = 0;
         loop {
@@ -82,9 +93,13 @@ impl Parser {
         match (frame.kind, &mut self.open) {
             (HEADER, Some(open)) => {
                 let size = frame.payload.get(4..).and_then(|rest| rest.first_chunk());
-                open.missing = Some(u64::from_be_bytes(
-                    *size.context("a content header is cut short")?,
-                ));
+                let size = u64::from_be_bytes(*size.context("a content header is cut short")?);
+                ensure!(
+                    size == self.size,
+                    "a body has {size} bytes, but {} were sent",
+                    self.size
+                );
+                open.missing = Some(size);
             }
             (BODY, Some(open)) => {
                 let missing = STAMP.saturating_sub(open.stamp.len());
@@ -278,8 +293,8 @@ mod tests {
     /// Messages that fit the layout of the one before them and messages that do not.
     fn mixture() -> (Vec<u8>, Vec<Delivery>) {
         let shapes = [
-            ("k", 16, 100),
-            ("k", 16, 100),
+            ("a", 40, 100),
+            ("a", 40, 100),
             ("k", 40, 100),
             ("k", 40, 10),
             ("k", 40, 40),
@@ -299,7 +314,7 @@ mod tests {
     fn any_cut_gives_the_same_deliveries() {
         let (bytes, deliveries) = mixture();
         for cut in 0..bytes.len() {
-            let (mut parser, mut seen) = (Parser::default(), Seen::default());
+            let (mut parser, mut seen) = (Parser::new(40), Seen::default());
             let used = parser.parse(&bytes[..cut], &mut seen).unwrap();
             assert_eq!(
                 parser.parse(&bytes[used..], &mut seen).unwrap(),
@@ -316,11 +331,26 @@ mod tests {
     #[test]
     fn bytes_one_by_one_give_the_same_deliveries() {
         let (bytes, deliveries) = mixture();
-        let (mut parser, mut seen, mut from) = (Parser::default(), Seen::default(), 0);
+        let (mut parser, mut seen, mut from) = (Parser::new(40), Seen::default(), 0);
         for to in 1..=bytes.len() {
             from += parser.parse(&bytes[from..to], &mut seen).unwrap();
         }
         assert_eq!(seen.deliveries, deliveries);
+    }
+
+    #[test]
+    fn a_body_of_another_size_is_an_error_wherever_it_comes() {
+        let whole = message(1, "k", 40, 40);
+        for wrong in [16, 39, 41, 80] {
+            let bytes = [whole.clone(), message(2, "k", wrong, 100)].concat();
+            let mut seen = Seen::default();
+            let error = Parser::new(40).parse(&bytes, &mut seen).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("a body has {wrong} bytes, but 40 were sent")
+            );
+            assert_eq!(seen.deliveries, [expected(1)]);
+        }
     }
 
     #[test]
@@ -331,7 +361,7 @@ mod tests {
             .position(|window| window == 16_u64.to_be_bytes())
             .unwrap();
         bytes[size_at + 7] = 15;
-        let error = Parser::default()
+        let error = Parser::new(15)
             .parse(&bytes, &mut Seen::default())
             .unwrap_err();
         assert!(
