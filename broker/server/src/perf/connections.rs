@@ -76,7 +76,6 @@ struct Held {
 /// If the broker refuses a connection or closes one.
 pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(args.threads > 0, "--threads is at least 1");
-    raise_file_limit();
     // The first connection makes the broker load and allocate what is not a connection's share.
     let first = Client::open(&args.uri)?;
     let broker = first.server().clone();
@@ -163,16 +162,6 @@ fn on_threads<T: Send>(threads: usize, work: impl Fn(usize) -> Result<T> + Sync)
             })
             .collect()
     })
-}
-
-/// Every connection needs a file descriptor. Where the limit cannot be raised, opening them fails with a clear error.
-fn raise_file_limit() {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
 }
 
 fn text(outcome: &Outcome) -> String {

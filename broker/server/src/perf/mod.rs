@@ -15,6 +15,7 @@
 mod amqp;
 mod compare;
 mod connections;
+mod files;
 mod latency;
 mod limit;
 mod load;
@@ -48,6 +49,7 @@ enum Command {
 /// # Errors
 /// If the broker cannot be reached, refuses something, or did not keep what it promised.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    files::raise_limit();
     match *args.command {
         Command::Throughput(args) => throughput::run(args),
         Command::Latency(args) => latency::run(args),

@@ -10,17 +10,22 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use log::Log;
 use registry::Registry;
+use rustix::io::Errno;
 
 mod log;
 mod publish;
 mod registry;
 mod router;
 mod session;
+
+/// How long to wait for connections to end when there is no room for more.
+const BREATH: Duration = Duration::from_millis(20);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,15 +62,45 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// What the first line of output begins with; the address follows.
 pub(crate) const LISTENING: &str = "listening on ";
 
-/// Serves every connection with a thread of its own.
+/// Serves every connection with a thread of its own. While there is no room for more, new ones wait.
 pub(crate) fn serve(listener: &TcpListener, log: Option<Log>) -> Result<()> {
     let registry = Arc::new(Registry::new(log));
+    let mut full = false;
     for stream in listener.incoming() {
-        let stream = stream.context("cannot accept connections")?;
         let registry = Arc::clone(&registry);
-        thread::Builder::new()
-            .stack_size(256 * 1024)
-            .spawn(move || session::serve(stream, &registry))?;
+        let started = stream.and_then(|stream| {
+            thread::Builder::new()
+                .stack_size(256 * 1024)
+                .spawn(move || session::serve(stream, &registry))
+        });
+        match started {
+            Ok(_) => full = false,
+            Err(error) if passes(&error) => {
+                if !full {
+                    // That nobody can see it is no reason to stop serving.
+                    let _ = writeln!(io::stderr(), "a connection has to wait: {error}");
+                }
+                full = true;
+                thread::sleep(BREATH);
+            }
+            Err(error) => return Err(error).context("cannot accept connections"),
+        }
     }
     Ok(())
+}
+
+/// Whether the next connection may be accepted although this one was not: it has gone, or files, threads or memory are used up.
+fn passes(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::MFILE
+                | Errno::NFILE
+                | Errno::NOBUFS
+                | Errno::NOMEM
+                | Errno::AGAIN
+                | Errno::CONNABORTED
+                | Errno::INTR
+        )
+    )
 }
