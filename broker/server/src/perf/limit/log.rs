@@ -1,16 +1,29 @@
 //! A plain file that is synced, to compare a broker's storage with.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
-/// Append-only; connections take turns.
+/// Append-only. Connections take turns to write, also during a sync, and who waits for one shares it with all the others that do.
 #[derive(Debug)]
 pub(crate) struct Log {
-    file: Mutex<File>,
+    file: File,
+    state: Mutex<State>,
+    /// Notified after each sync.
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Bytes written, and how many of them are known to be on the disk.
+    written: u64,
+    synced: u64,
+    syncing: bool,
+    /// Why a sync failed: what was written before may be gone then, whatever later ones say.
+    failed: Option<ErrorKind>,
 }
 
 impl Log {
@@ -21,23 +34,118 @@ impl Log {
             .write(true)
             .truncate(true)
             .open(path);
-        let file = file.with_context(|| format!("cannot open {}", path.display()))?;
         Ok(Self {
-            file: Mutex::new(file),
+            file: file.with_context(|| format!("cannot open {}", path.display()))?,
+            state: Mutex::default(),
+            ended: Condvar::new(),
         })
     }
 
     /// Writes `bytes`; they are safe after the next [`Log::sync`].
     pub(super) fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        self.lock().write_all(bytes)
+        let mut state = self.lock();
+        (&self.file).write_all(bytes)?;
+        state.written += bytes.len() as u64;
+        Ok(())
     }
 
-    /// Returns when all that was written is on the disk.
+    /// Returns when all that was written before is on the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.lock().sync_data()
+        self.sync_by(|| self.file.sync_data())
     }
 
-    fn lock(&self) -> MutexGuard<'_, File> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits for a sync that began after the last write, or does it by `sync`.
+    fn sync_by(&self, sync: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        let mut state = self.lock();
+        let wanted = state.written;
+        loop {
+            if let Some(kind) = state.failed {
+                return Err(kind.into());
+            }
+            if state.synced >= wanted {
+                return Ok(());
+            }
+            if state.syncing {
+                state = self
+                    .ended
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.syncing = true;
+            let covered = state.written;
+            drop(state);
+            let result = sync();
+            state = self.lock();
+            state.syncing = false;
+            match result {
+                Ok(()) => state.synced = covered,
+                Err(error) => state.failed = Some(error.kind()),
+            }
+            self.ended.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn log() -> (tempfile::NamedTempFile, Log) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = Log::open(file.path()).unwrap();
+        (file, log)
+    }
+
+    #[test]
+    fn who_waits_during_a_sync_shares_the_next_one() {
+        let (file, log) = log();
+        let syncs = AtomicUsize::new(0);
+        let sync = || {
+            // The first one lasts until all others have written.
+            if syncs.fetch_add(1, Relaxed) == 0 {
+                while log.lock().written < 5 {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            Ok(())
+        };
+        log.append(b"1").unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| log.sync_by(sync).unwrap());
+            while syncs.load(Relaxed) == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    log.append(b"2").unwrap();
+                    log.sync_by(sync).unwrap();
+                });
+            }
+        });
+        assert_eq!(syncs.load(Relaxed), 2);
+        log.sync_by(sync).unwrap();
+        assert_eq!(syncs.load(Relaxed), 2, "nothing was written since");
+        assert_eq!(std::fs::read(file.path()).unwrap(), b"12222");
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_is_safe() {
+        let (_file, log) = log();
+        log.append(b"1").unwrap();
+        let failing = || Err(ErrorKind::StorageFull.into());
+        assert_eq!(
+            log.sync_by(failing).unwrap_err().kind(),
+            ErrorKind::StorageFull
+        );
+        assert_eq!(log.sync().unwrap_err().kind(), ErrorKind::StorageFull);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// Address to listen on; port 0 chooses a free one
     #[arg(long, default_value = "127.0.0.1:5673", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Append every publish to FILE and fsync it before it is delivered and confirmed, once per read
+    /// Append every publish to FILE and fsync it before it is delivered and confirmed; connections that wait share the next fsync
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
 }
