@@ -13,8 +13,11 @@ use super::load::options::seconds;
 use super::load::outcome::{Throughput, float};
 use super::measure::clock::nanoseconds;
 use super::measure::histogram::{Histogram, Percentiles};
-use super::measure::usage::Usage;
+use super::measure::usage::{Meter, Usage};
 use super::report::{self, Output, duration, memory, quantity};
+
+/// How long connections are held where nobody says.
+const HOLD: Duration = Duration::from_secs(2);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,9 +39,9 @@ pub(crate) struct Args {
     /// Connections, with a channel each, to hold open
     #[arg(long, default_value_t = 1000, value_name = "N")]
     open: usize,
-    /// How long to hold them, idle, to see what they cost then
-    #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = seconds)]
-    hold: Duration,
+    /// How long to hold them, idle, to see what they cost then, which needs --pid [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "pid")]
+    hold: Option<Duration>,
     /// How long to open and close connections afterwards, as fast as possible
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     churn: Duration,
@@ -58,6 +61,27 @@ struct Outcome {
     churned: Option<Throughput>,
     /// Of a TCP connect, login, channel, and close.
     churn_latency: Option<Percentiles>,
+    /// What the broker used for that, by its process id.
+    churn_cost: Option<ChurnCost>,
+    /// What this program used for that, on the same machine.
+    churn_own_cost: Option<ChurnCost>,
+}
+
+/// CPU time for the connections that were opened and closed.
+#[derive(Debug, Serialize)]
+struct ChurnCost {
+    cpu_seconds: f64,
+    cpu_us_per_connection: f64,
+}
+
+impl ChurnCost {
+    fn new(used: Usage, connections: u64) -> Self {
+        let cpu_seconds = used.cpu_seconds();
+        Self {
+            cpu_seconds,
+            cpu_us_per_connection: cpu_seconds * 1e6 / float(connections.max(1)),
+        }
+    }
 }
 
 /// What the open connections cost the broker.
@@ -94,37 +118,40 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let opened = Throughput::new(args.open as u64, nanoseconds(start.elapsed()));
     let held = before.map(|before| hold(args, before)).transpose()?;
     clients.into_iter().try_for_each(Client::close)?;
-    let (churned, churn_latency) = if args.churn.is_zero() {
-        (None, None)
-    } else {
-        churn(args)?
-    };
-    let outcome = Outcome {
+    let mut outcome = Outcome {
         broker,
         opened,
         held,
-        churned,
-        churn_latency,
+        churned: None,
+        churn_latency: None,
+        churn_cost: None,
+        churn_own_cost: None,
     };
+    if !args.churn.is_zero() {
+        churn(args, &mut outcome)?;
+    }
     args.output.print(&text(&outcome), &outcome)
 }
 
 fn hold(args: &Args, before: Usage) -> Result<Held> {
     let pid = args.pid.unwrap_or_default();
     let start = Usage::of(pid)?;
-    thread::sleep(args.hold);
+    let length = args.hold.unwrap_or(HOLD);
+    thread::sleep(length);
     let end = Usage::of(pid)?;
     let growth = end.rss_kib.saturating_sub(before.rss_kib);
     Ok(Held {
         rss_before_kib: before.rss_kib,
         rss_kib: end.rss_kib,
         kib_per_connection: float(growth) / float(args.open.max(1) as u64),
-        idle_seconds: args.hold.as_secs_f64(),
+        idle_seconds: length.as_secs_f64(),
         idle_cpu_seconds: (end - start).cpu_seconds(),
     })
 }
 
-fn churn(args: &Args) -> Result<(Option<Throughput>, Option<Percentiles>)> {
+fn churn(args: &Args, outcome: &mut Outcome) -> Result<()> {
+    let mut broker = Meter::start(args.pid)?;
+    let mut own = Meter::start(Some(std::process::id()))?;
     let start = Instant::now();
     let histograms = on_threads(args.threads, |_| {
         let mut latencies = Histogram::default();
@@ -136,15 +163,18 @@ fn churn(args: &Args) -> Result<(Option<Throughput>, Option<Percentiles>)> {
         Ok(latencies)
     })?;
     let elapsed = nanoseconds(start.elapsed());
+    let (broker_used, own_used) = (broker.sample()?, own.sample()?);
     let mut all = Histogram::default();
     for latencies in &histograms {
         all.merge(latencies);
     }
     let summary = all.summary();
-    Ok((
-        summary.map(|summary| Throughput::new(summary.count, elapsed)),
-        summary,
-    ))
+    let count = summary.map_or(0, |summary| summary.count);
+    outcome.churned = Some(Throughput::new(count, elapsed));
+    outcome.churn_latency = summary;
+    outcome.churn_cost = broker_used.map(|used| ChurnCost::new(used, count));
+    outcome.churn_own_cost = own_used.map(|used| ChurnCost::new(used, count));
+    Ok(())
 }
 
 fn on_threads<T: Send>(threads: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
@@ -208,6 +238,22 @@ fn text(outcome: &Outcome) -> String {
             "open+close",
             &format!("p50 {}, p99 {}", duration(*p50_ns), duration(*p99_ns)),
         );
+    }
+    let costs = [
+        ("broker used", &outcome.churn_cost),
+        ("perf used", &outcome.churn_own_cost),
+    ];
+    for (name, cost) in costs {
+        if let Some(cost) = cost {
+            report::line(
+                &mut text,
+                name,
+                &format!(
+                    "{:.2} CPU s, {:.1} us per connection",
+                    cost.cpu_seconds, cost.cpu_us_per_connection
+                ),
+            );
+        }
     }
     text
 }
