@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -24,6 +24,27 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Prints `text` at once, unless JSON is to be all that is printed.
+    pub(crate) fn print_part(&self, text: &str) -> Result<()> {
+        if self.json.as_deref() != Some(Path::new("-")) {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes `value` to the file, if there is one, in place of what is there: what is known so far.
+    pub(crate) fn write_part(&self, value: &impl Serialize) -> Result<()> {
+        match &self.json {
+            Some(file) if file != Path::new("-") => {
+                let json = serde_json::to_string_pretty(value)? + "\n";
+                fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Prints `text` or `value`, as asked for.
     pub(crate) fn print(&self, text: &str, value: &impl Serialize) -> Result<()> {
         let json = || serde_json::to_string_pretty(value).map(|json| json + "\n");

@@ -1,19 +1,19 @@
 //! `amphora perf compare`: a set of scenarios against several brokers in turn.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
 
 use broker::{Broker, LimitServer};
+use rounds::Rounds;
 use scenario::Scenario;
-use summary::{Comparison, Machine, Row};
 
-use super::progress::Progress;
 use super::report::Output;
 
 mod broker;
+mod fsync;
+mod rounds;
 mod scenario;
 mod summary;
 mod table;
@@ -35,8 +35,10 @@ Examples:
     amphora perf compare --list
 
 The rounds are interleaved: every broker takes its turn in every scenario before the
-next round begins, so that what else happens on the machine meets all of them. Figures
-are medians. Messages per CPU second of the broker need its pid; other load disturbs
+next round begins, so that what else happens on the machine meets all of them. Each run
+is printed, and --json=FILE written, when it is there; the table comes last, with medians.
+With --limit-log, the time of an fsync in that run is measured as well. The standard
+suite takes about six minutes for two brokers. Messages per CPU second of the broker need its pid; other load disturbs
 them less than messages per second. Brokers are started before, on the same machine.";
 
 /// Measure several brokers in turn and print a table
@@ -53,7 +55,7 @@ pub(crate) struct Args {
     /// persistent messages
     #[arg(long, value_name = "FILE")]
     limit_log: Option<PathBuf>,
-    /// Set of scenarios: quick runs the standard ones for a second each
+    /// Set of scenarios: quick runs the standard ones for a second each, full has some more
     #[arg(long, value_enum, default_value = "standard")]
     suite: Suite,
     /// Only these scenarios, of any suite; separated by commas
@@ -91,6 +93,7 @@ impl Suite {
 /// If the limit server cannot be started, or a run failed or was not clean: then after the table.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let scenarios = args.scenarios()?;
+    ensure!(args.runs > 0, "--runs is at least 1");
     if args.list {
         let lines: Vec<_> = scenarios
             .iter()
@@ -119,14 +122,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         brokers.iter().any(|broker| broker.name == baseline),
         "--baseline {baseline} is none of the brokers"
     );
-    let rows = args.measure(&scenarios, &brokers);
-    let comparison = Comparison {
-        machine: Machine::here(),
-        baseline,
-        seconds: args.suite.seconds(),
-        runs: args.runs,
-        rows,
-    };
+    let rounds = Rounds::new(args, scenarios, brokers, baseline);
+    let comparison = rounds.run()?;
     args.output
         .print(&table::render(&comparison), &comparison)?;
     let failures = comparison.failures();
@@ -156,38 +153,5 @@ impl Args {
                 })
         };
         self.scenario.iter().map(find).collect()
-    }
-
-    /// Interleaved rounds; the result has a row per scenario and broker, in their order.
-    fn measure(&self, scenarios: &[&'static Scenario], brokers: &[Broker]) -> Vec<Row> {
-        let mut outcomes: BTreeMap<(usize, usize), Vec<Result<_>>> = BTreeMap::new();
-        for round in 1..=self.runs {
-            for (scenario_at, scenario) in scenarios.iter().enumerate() {
-                for (broker_at, broker) in brokers.iter().enumerate() {
-                    if !scenario.suits(broker) {
-                        continue;
-                    }
-                    let label = format!(
-                        "{round}/{} {:<11} {:<10}",
-                        self.runs, scenario.name, broker.name
-                    );
-                    let mut progress = Progress::new(&label, self.output.quiet);
-                    let outcome = scenario.run(broker, self.suite.seconds(), &mut progress);
-                    outcomes
-                        .entry((scenario_at, broker_at))
-                        .or_default()
-                        .push(outcome);
-                }
-            }
-        }
-        let row = |((scenario, broker), outcomes): ((usize, usize), Vec<Result<_>>)| {
-            Row::new(
-                scenarios[scenario],
-                self.suite.seconds(),
-                &brokers[broker].name,
-                outcomes,
-            )
-        };
-        outcomes.into_iter().map(row).collect()
     }
 }

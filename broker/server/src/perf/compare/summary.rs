@@ -3,7 +3,6 @@
 use std::fs;
 use std::thread;
 
-use anyhow::Result;
 use serde::Serialize;
 
 use super::scenario::Scenario;
@@ -13,11 +12,19 @@ use crate::perf::measure::histogram::Percentiles;
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub(super) struct Comparison {
+    /// When it began, UTC.
+    pub(super) date: String,
+    /// Without passwords.
+    pub(super) command: String,
+    /// Of the program that measured.
+    pub(super) build: String,
     pub(super) machine: Machine,
     pub(super) baseline: String,
     /// Length of a run.
     pub(super) seconds: u64,
     pub(super) runs: usize,
+    /// An fsync of an appended KiB, between the runs; with `--limit-log`.
+    pub(super) fsync: Option<Percentiles>,
     pub(super) rows: Vec<Row>,
 }
 
@@ -50,7 +57,7 @@ pub(super) struct Median {
     pub(super) latency_p50_ns: Option<u64>,
     pub(super) latency_p99_ns: Option<u64>,
     pub(super) rss_max_kib: Option<u64>,
-    /// Lost, disordered, duplicated or refused messages; the sum, not the median.
+    /// Lost, kept back, disordered, duplicated or refused messages; the sum, not the median.
     pub(super) faults: u64,
 }
 
@@ -62,7 +69,7 @@ impl Comparison {
             let errors = row.errors.iter().map(|error| format!("{at}: {error}"));
             let faults = (row.median.faults > 0).then(|| {
                 format!(
-                    "{at}: {} messages lost, disordered, duplicated or refused",
+                    "{at}: {} messages lost, kept back, disordered, duplicated or refused",
                     row.median.faults
                 )
             });
@@ -105,14 +112,14 @@ impl Row {
         scenario: &Scenario,
         seconds: u64,
         broker: &str,
-        results: Vec<Result<Outcome>>,
+        results: &[Result<Outcome, String>],
     ) -> Self {
         let mut outcomes = Vec::new();
         let mut errors = Vec::new();
         for result in results {
             match result {
-                Ok(outcome) => outcomes.push(outcome),
-                Err(error) => errors.push(format!("{error:#}")),
+                Ok(outcome) => outcomes.push(outcome.clone()),
+                Err(error) => errors.push(error.clone()),
             }
         }
         Self {
@@ -128,7 +135,7 @@ impl Row {
 }
 
 impl Median {
-    fn of(outcomes: &[Outcome]) -> Self {
+    pub(super) fn of(outcomes: &[Outcome]) -> Self {
         let latency = |figure: fn(Percentiles) -> u64| {
             let of_one = |outcome: &Outcome| {
                 outcome
@@ -153,6 +160,29 @@ impl Median {
     }
 }
 
+/// A command line as one could type it, without the passwords in URIs.
+pub(super) fn command(arguments: impl Iterator<Item = String>) -> String {
+    let shown = arguments.map(|argument| {
+        let masked = without_password(&argument).unwrap_or(argument);
+        let plain = |letter: char| letter.is_alphanumeric() || "-_=/.,:@%+*".contains(letter);
+        if masked.chars().all(plain) {
+            masked
+        } else {
+            format!("'{}'", masked.replace('\'', r"'\''"))
+        }
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+/// `scheme://user:password@host` with `***` for the password, if there is one.
+fn without_password(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let (login, _) = authority.rsplit_once('@')?;
+    let (user, _) = login.split_once(':')?;
+    Some(format!("{scheme}://{user}:***{}", &rest[login.len()..]))
+}
+
 /// The middle value; the lower one of two.
 fn middle<T: Copy>(
     values: impl Iterator<Item = T>,
@@ -166,6 +196,15 @@ fn middle<T: Copy>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_is_shown_without_passwords() {
+        let arguments = ["amphora", "--broker", "a=amqp://u:p@ss@h:1/v,pid=7", "it's"];
+        assert_eq!(
+            command(arguments.into_iter().map(str::to_owned)),
+            r"amphora --broker a=amqp://u:***@h:1/v,pid=7 'it'\''s'"
+        );
+    }
 
     #[test]
     fn the_middle_of_none_one_and_several() {

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::scenario::Scenario;
-use super::summary::{Comparison, Row};
-use crate::perf::report::{duration, memory, quantity};
+use super::summary::{Comparison, Median, Row};
+use crate::perf::load::outcome::{Outcome, float};
+use crate::perf::report::{duration, memory, pace, quantity};
 
 /// Names, descriptions and commands.
 pub(super) fn list(scenarios: &[&Scenario], commands: &[String]) -> String {
@@ -24,17 +25,32 @@ pub(super) fn render(comparison: &Comparison) -> String {
     let machine = &comparison.machine;
     let base = &comparison.baseline;
     let mut text = format!(
-        "{}, {} cores, Linux {}\n",
-        machine.processor, machine.cores, machine.kernel
+        "{}, measured by {}\n{}, {} cores, Linux {}\n{}\n",
+        comparison.date,
+        comparison.build,
+        machine.processor,
+        machine.cores,
+        machine.kernel,
+        comparison.command
     );
     for product in products(comparison) {
         let _ = writeln!(text, "{product}");
     }
     let _ = writeln!(
         text,
-        "Medians of {} runs of {} s\n",
+        "Medians of {} runs of {} s",
         comparison.runs, comparison.seconds
     );
+    if let Some(fsync) = &comparison.fsync {
+        let _ = writeln!(
+            text,
+            "An fsync of an appended KiB: p50 {}, p99 {} ({} of them)",
+            duration(fsync.p50_ns),
+            duration(fsync.p99_ns),
+            fsync.count
+        );
+    }
+    text.push('\n');
     let head = [
         "scenario",
         "broker",
@@ -82,6 +98,9 @@ pub(super) fn render(comparison: &Comparison) -> String {
             text.push_str("|\n");
         }
     }
+    for line in missed(comparison) {
+        let _ = writeln!(text, "{line}");
+    }
     text
 }
 
@@ -106,6 +125,39 @@ fn cells(comparison: &Comparison, row: &Row) -> [String; 10] {
         median.rss_max_kib.map_or_else(none, memory),
         median.faults.to_string(),
     ]
+}
+
+/// What one run has found.
+pub(super) fn line(place: &str, result: &Result<Outcome, String>) -> String {
+    let outcome = match result {
+        Ok(outcome) => outcome,
+        Err(error) => return format!("{place} failed: {error}\n"),
+    };
+    let found = Median::of(std::slice::from_ref(outcome));
+    let none = || "-".to_owned();
+    format!(
+        "{place} {:>7} msg/s {:>7} per CPU s, p50 {}, p99 {}, {} faults\n",
+        found.messages_per_second.map_or_else(none, quantity),
+        found.messages_per_cpu_second.map_or_else(none, quantity),
+        found.latency_p50_ns.map_or_else(none, duration),
+        found.latency_p99_ns.map_or_else(none, duration),
+        found.faults
+    )
+}
+
+/// The runs whose rate was not kept, in words.
+fn missed(comparison: &Comparison) -> Vec<String> {
+    let of_row = |row: &Row| {
+        let kept = row.outcomes.iter().filter_map(|outcome| outcome.pace);
+        let missed = kept.filter(|kept| {
+            kept.unsent > 0 || kept.reached_per_second < 0.99 * float(kept.asked_per_second)
+        });
+        let at = format!("{} on {}", row.scenario, row.broker);
+        missed
+            .map(|kept| format!("{at}: {}", pace(&kept).trim_start()))
+            .collect::<Vec<_>>()
+    };
+    comparison.rows.iter().flat_map(of_row).collect()
 }
 
 /// What each broker called itself.

@@ -1,0 +1,126 @@
+//! The rounds of a comparison.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use anyhow::Result;
+
+use super::Args;
+use super::broker::Broker;
+use super::fsync;
+use super::scenario::Scenario;
+use super::summary::{Comparison, Machine, Row, command};
+use super::table;
+use crate::perf::load::outcome::Outcome;
+use crate::perf::measure::histogram::Histogram;
+use crate::perf::progress::Progress;
+
+/// What is measured, and what is known so far.
+#[derive(Debug)]
+pub(super) struct Rounds<'a> {
+    args: &'a Args,
+    scenarios: Vec<&'static Scenario>,
+    brokers: Vec<Broker>,
+    baseline: String,
+    began: SystemTime,
+    /// By the numbers of scenario and broker; of a run that failed, why.
+    results: BTreeMap<(usize, usize), Vec<Result<Outcome, String>>>,
+    fsyncs: Histogram,
+}
+
+impl<'a> Rounds<'a> {
+    pub(super) fn new(
+        args: &'a Args,
+        scenarios: Vec<&'static Scenario>,
+        brokers: Vec<Broker>,
+        baseline: String,
+    ) -> Self {
+        Self {
+            args,
+            scenarios,
+            brokers,
+            baseline,
+            began: SystemTime::now(),
+            results: BTreeMap::new(),
+            fsyncs: Histogram::default(),
+        }
+    }
+
+    /// Lets all brokers take their turn in each scenario of each round. What a run has found is printed and written at once, so that
+    /// an interruption loses nothing.
+    ///
+    /// # Errors
+    /// If there is no place for results, or an fsync cannot be measured. A run that fails becomes a part of the result.
+    pub(super) fn run(mut self) -> Result<Comparison> {
+        for round in 1..=self.args.runs {
+            for at in 0..self.scenarios.len() {
+                let scenario = self.scenarios[at];
+                if let Some(log) = self
+                    .args
+                    .limit_log
+                    .as_ref()
+                    .filter(|_| scenario.is_persistent())
+                {
+                    fsync::measure(log, &mut self.fsyncs)?;
+                }
+                for broker in 0..self.brokers.len() {
+                    if scenario.suits(&self.brokers[broker]) {
+                        self.run_one(round, at, broker)?;
+                    }
+                }
+            }
+        }
+        self.args.output.print_part("\n")?;
+        Ok(self.comparison())
+    }
+
+    fn run_one(&mut self, round: usize, at: usize, broker_at: usize) -> Result<()> {
+        let (scenario, broker) = (self.scenarios[at], &self.brokers[broker_at]);
+        let place = format!(
+            "{round}/{} {:<11} {:<11}",
+            self.args.runs, scenario.name, broker.name
+        );
+        let mut progress = Progress::new(&place, self.args.output.quiet);
+        let seconds = self.args.suite.seconds();
+        let result = scenario
+            .run(broker, seconds, &mut progress)
+            .map_err(|error| format!("{error:#}"));
+        let line = table::line(&place, &result);
+        self.results
+            .entry((at, broker_at))
+            .or_default()
+            .push(result);
+        self.args.output.print_part(&line)?;
+        self.args.output.write_part(&self.comparison())
+    }
+
+    /// A row per scenario and broker, in their order.
+    fn comparison(&self) -> Comparison {
+        let seconds = self.args.suite.seconds();
+        let rows = self.results.iter().map(|(&(scenario, broker), results)| {
+            let name = &self.brokers[broker].name;
+            Row::new(self.scenarios[scenario], seconds, name, results)
+        });
+        Comparison {
+            date: humantime::format_rfc3339_seconds(self.began).to_string(),
+            command: command(std::env::args()),
+            build: build(),
+            machine: Machine::here(),
+            baseline: self.baseline.clone(),
+            seconds,
+            runs: self.args.runs,
+            fsync: self.fsyncs.summary(),
+            rows: rows.collect(),
+        }
+    }
+}
+
+/// What measures.
+fn build() -> String {
+    let kind = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    format!("amphora {} ({kind} build)", env!("CARGO_PKG_VERSION"))
+}
