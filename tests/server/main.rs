@@ -6,6 +6,7 @@ mod definitions;
 mod delays;
 mod disk;
 mod limits;
+mod perf;
 mod process;
 mod routing;
 mod tls;

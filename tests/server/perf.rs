@@ -1,0 +1,209 @@
+//! The load generator as its users meet it: what it prints and when it fails.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use amphora_tests::{Broker, binary};
+use anyhow::{Context, ensure};
+use serde_json::Value;
+
+/// A frame limit of its own; it ends with this value.
+struct Limit {
+    process: Child,
+    address: String,
+}
+
+impl Limit {
+    /// Starts one with `options`, and no more than `files` open files.
+    fn start(files: usize, options: &[&OsStr]) -> anyhow::Result<Self> {
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!("ulimit -n {files} && exec \"$0\" \"$@\""))
+            .arg(binary()?)
+            .args(["perf", "limit", "--listen", "127.0.0.1:0"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut process = command.spawn()?;
+        let mut line = String::new();
+        let output = process.stdout.take().context("no output")?;
+        BufReader::new(output).read_line(&mut line)?;
+        let address = line.trim().strip_prefix("listening on ");
+        let address = address.with_context(|| format!("it says {line:?}"))?;
+        Ok(Self {
+            address: address.to_owned(),
+            process,
+        })
+    }
+
+    fn uri(&self) -> String {
+        format!("--uri=amqp://{}", self.address)
+    }
+
+    fn complaints(&mut self) -> anyhow::Result<BufReader<ChildStderr>> {
+        Ok(BufReader::new(
+            self.process.stderr.take().context("no stderr")?,
+        ))
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // It may have ended already; there is nothing more to do about it then.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn perf(arguments: &[&str]) -> anyhow::Result<Output> {
+    Ok(Command::new(binary()?)
+        .arg("perf")
+        .args(arguments)
+        .arg("--quiet")
+        .output()?)
+}
+
+/// What a load printed, which must be clean.
+fn succeed(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = perf(arguments)?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{arguments:?}: {errors}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn fail(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = perf(arguments)?;
+    ensure!(!output.status.success(), "{arguments:?} succeeds");
+    Ok(String::from_utf8(output.stderr)?)
+}
+
+fn json(path: &Path) -> anyhow::Result<Value> {
+    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+}
+
+#[test]
+fn a_comparison_has_a_row_for_each_scenario_and_broker() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (log, results) = (folder.path().join("log"), folder.path().join("results"));
+    let text = succeed(&[
+        "compare",
+        "--limit",
+        &format!("--limit-log={}", log.display()),
+        "--suite=quick",
+        "--scenario=t16,lat5k,p1",
+        "--runs=1",
+        &format!("--json={}", results.display()),
+    ])?;
+    let found = json(&results)?;
+    let rows = found["rows"].as_array().context("no rows")?;
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| (row["scenario"].as_str(), row["broker"].as_str()))
+        .collect();
+    let expected = [
+        ("t16", "limit"),
+        ("lat5k", "limit"),
+        ("p1", "limit"),
+        ("p1", "limit+fsync"),
+    ];
+    assert_eq!(
+        names,
+        expected.map(|(scenario, broker)| (Some(scenario), Some(broker)))
+    );
+    for row in rows {
+        let median = &row["median"];
+        assert!(median["messages_per_second"].as_f64() > Some(0.0), "{row}");
+        assert_eq!(median["faults"], 0, "{row}");
+    }
+    assert_eq!(rows[1]["outcomes"][0]["pace"]["asked_per_second"], 5000);
+    assert!(found["fsync"]["p50_ns"].as_u64() > Some(0), "{found}");
+    assert!(found["date"].as_str() > Some("2026-"), "{found}");
+    for part in [
+        "1/1 t16",
+        "1/1 p1          limit+fsync",
+        "Medians of 1 runs",
+        "An fsync of an appended KiB: p50",
+        "--scenario=t16,lat5k,p1 --runs=1",
+        "| lat5k    | limit",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_comparison_of_nothing_is_refused() -> anyhow::Result<()> {
+    let error = fail(&["compare", "--limit", "--runs=0"])?;
+    assert!(error.contains("--runs is at least 1"), "{error}");
+    let error = fail(&["compare"])?;
+    assert!(error.contains("give a --broker or --limit"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn connections_have_their_costs() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let (uri, pid) = (
+        format!("--uri=amqp://{}", broker.amqp()?),
+        format!("--pid={}", broker.pid()?),
+    );
+    let text = succeed(&[
+        "connections",
+        &uri,
+        &pid,
+        "--open=50",
+        "--hold=0.1",
+        "--churn=1",
+        "--json",
+    ])?;
+    let found: Value = serde_json::from_str(&text)?;
+    assert_eq!(found["opened"]["count"], 50);
+    assert!(found["held"]["idle_seconds"] == 0.1, "{found}");
+    assert!(found["churned"]["count"].as_u64() > Some(0), "{found}");
+    for cost in ["churn_cost", "churn_own_cost"] {
+        let each = &found[cost]["cpu_us_per_connection"];
+        assert!(each.as_f64() > Some(0.0), "{cost}: {found}");
+    }
+    let error = fail(&["connections", &uri, "--hold=1"])?;
+    assert!(error.contains("--pid"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_limit_with_a_log_has_all_of_it_on_the_disk() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log");
+    let limit = Limit::start(1000, &["--log".as_ref(), log.as_os_str()])?;
+    let text = succeed(&[
+        "throughput",
+        &limit.uri(),
+        "-x3",
+        "--count=900",
+        "--size=1000",
+        "--persistent",
+        "--confirm=10",
+    ])?;
+    assert!(
+        text.contains("0 lost, 0 disordered, 0 duplicates"),
+        "{text}"
+    );
+    assert!(std::fs::metadata(&log)?.len() > 900 * 1000);
+    Ok(())
+}
+
+#[test]
+fn a_limit_without_room_goes_on_when_there_is_some() -> anyhow::Result<()> {
+    let mut limit = Limit::start(20, &[])?;
+    let crowd: Vec<_> = (0..30)
+        .map(|_| TcpStream::connect(&limit.address))
+        .collect::<Result<_, _>>()?;
+    let mut line = String::new();
+    limit.complaints()?.read_line(&mut line)?;
+    assert!(line.contains("a connection has to wait"), "{line}");
+    drop(crowd);
+    succeed(&["throughput", &limit.uri(), "--count=100"]).map(drop)
+}
