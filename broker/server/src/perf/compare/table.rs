@@ -22,35 +22,8 @@ pub(super) fn list(scenarios: &[&Scenario], commands: &[String]) -> String {
 
 /// The table, with the machine above it.
 pub(super) fn render(comparison: &Comparison) -> String {
-    let machine = &comparison.machine;
     let base = &comparison.baseline;
-    let mut text = format!(
-        "{}, measured by {}\n{}, {} cores, Linux {}\n{}\n",
-        comparison.date,
-        comparison.build,
-        machine.processor,
-        machine.cores,
-        machine.kernel,
-        comparison.command
-    );
-    for product in products(comparison) {
-        let _ = writeln!(text, "{product}");
-    }
-    let _ = writeln!(
-        text,
-        "Medians of {} runs of {} s",
-        comparison.runs, comparison.seconds
-    );
-    if let Some(fsync) = &comparison.fsync {
-        let _ = writeln!(
-            text,
-            "An fsync of an appended KiB: p50 {}, p99 {} ({} of them)",
-            duration(fsync.p50_ns),
-            duration(fsync.p99_ns),
-            fsync.count
-        );
-    }
-    text.push('\n');
+    let mut text = heading(comparison);
     let head = [
         "scenario",
         "broker",
@@ -101,6 +74,39 @@ pub(super) fn render(comparison: &Comparison) -> String {
     for line in missed(comparison) {
         let _ = writeln!(text, "{line}");
     }
+    text
+}
+
+/// What was measured, where, when and how; ends with an empty line.
+fn heading(comparison: &Comparison) -> String {
+    let machine = &comparison.machine;
+    let mut text = format!(
+        "{}, measured by {}\n{}, {} cores, Linux {}\n{}\n",
+        comparison.date,
+        comparison.build,
+        machine.processor,
+        machine.cores,
+        machine.kernel,
+        comparison.command
+    );
+    for product in products(comparison) {
+        let _ = writeln!(text, "{product}");
+    }
+    let _ = writeln!(
+        text,
+        "Medians of {} runs of {} s",
+        comparison.runs, comparison.seconds
+    );
+    if let Some(fsync) = &comparison.fsync {
+        let _ = writeln!(
+            text,
+            "An fsync of an appended KiB: p50 {}, p99 {} ({} of them)",
+            duration(fsync.p50_ns),
+            duration(fsync.p99_ns),
+            fsync.count
+        );
+    }
+    text.push('\n');
     text
 }
 

@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 
 use crate::perf::measure::histogram::Histogram;
 
-/// Knows for every unconfirmed message since when it waits: since it was sent, or with a pace, since it was due. Confirms may come for one message or for all up to one, in any order.
+/// Knows for every unconfirmed message since when it waits: since it was sent, or with a pace, since it was due.
+/// Confirms may come for one message or for all up to one, in any order.
 #[derive(Debug)]
 pub(crate) struct Window {
     size: usize,
