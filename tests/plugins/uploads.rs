@@ -87,8 +87,9 @@ fn what_is_attached_is_not_unloaded_unawares() -> anyhow::Result<()> {
     broker.logged("loaded a plugin")?;
     // Loading comes before attaching.
     channel.queue("audit", none())?;
-    let begun = Instant::now();
-    while shown(&broker, "up")?["messages"] == 0 {
+    let messages = || anyhow::Ok(shown(&broker, "up")?["messages"].as_u64());
+    let (begun, before) = (Instant::now(), messages()?);
+    while messages()? == before {
         ensure!(begun.elapsed() < PATIENCE, "it is never asked");
         channel.publish(("", "audit"), none(), "body")?;
     }
