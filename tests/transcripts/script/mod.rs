@@ -114,7 +114,10 @@ impl Stage {
                 let said = self.names.actual(said);
                 self.actor(name)?.say(channel, &said)
             }
-            ("<", "nothing") => self.expect_nothing(name),
+            ("<", "nothing") => {
+                self.settle_but(Some(name))?;
+                self.expect_nothing(name)
+            }
             ("<", _) => {
                 let heard = self.actor(name)?.hear()?;
                 self.note(name, &heard);
