@@ -31,7 +31,7 @@ impl SharedQueue {
         });
     }
 
-    /// Puts back what was taken of it before anything of that is delivered again: so it is in its order, whoever held it.
+    /// Puts back what consumers held before anything of that is delivered again: so it is in its order, whoever held it.
     pub(super) fn put_back(
         self: &Arc<Self>,
         committer: &Arc<Committer>,
@@ -42,6 +42,7 @@ impl SharedQueue {
         self.with(committer, touched, |model, sink| {
             let mut effects = Effects::default();
             let trims_returns = matches!(model, Model::Queue(queue) if queue.trims_returns());
+            taken.sort_by_key(|run| run.consumer.is_none());
             for run in taken {
                 // What goes back in order makes the fewest holes.
                 run.positions.sort_unstable();
