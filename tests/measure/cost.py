@@ -148,7 +148,7 @@ def restart(broker: Broker, queue: str, expected: int) -> float:
 
 def churn(broker: Broker, options: argparse.Namespace) -> Iterator[Figure]:
     """Connections that are opened, get a channel, and are closed; the frame limit's say what sockets allow."""
-    load = ("connections", "--open", "1", "--hold", "0", "--churn", str(options.seconds))
+    load = ("connections", "--open", "1", "--hold", "0", "--churn", str(options.seconds), "--threads", "16")
     outcome = measure(broker, *load)
     yield Figure("connections opened and closed", outcome["churned"]["per_second"], "/s", least=10_000)
     cpu = usage.cpu_seconds(broker.process.pid) / outcome["churned"]["count"]

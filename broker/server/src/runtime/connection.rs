@@ -1,28 +1,25 @@
 //! A connection's task: reads, lets the session deal with what came, keeps time.
 
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use amphora_protocol::connection::{Connection, Offer};
 use amphora_protocol::wire::method::connection::{Blocked, Unblocked};
 use amphora_protocol::wire::types::{ChannelNumber, ShortString};
-use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
-use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tokio_rustls::server::TlsStream;
 
 use super::broker::Broker;
+use super::committer::Committer;
 use super::info::ConnectionInfo;
-use super::input::Input;
+use super::input::{Input, SHARE_MIN};
 use super::peer::Peer;
+use super::reader::Reader;
 use super::session::{End, Session};
-use super::writer::{Writer, write_outbox};
+use super::writer::Writer;
 use crate::auth::PeerInfo;
 
 /// A client whose login failed, and that would not understand why, is dropped after this time: it slows down guessing.
@@ -30,61 +27,6 @@ const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
 /// A publisher waits this long at most for consumers that cannot follow. It must be short: a client that publishes and
 /// consumes with one thread would otherwise wait for itself.
 const BRAKE_MAX: Duration = Duration::from_millis(20);
-
-/// The socket's incoming side.
-#[derive(Debug)]
-pub(super) enum Reader {
-    Plain(Arc<TcpStream>),
-    Tls(Box<ReadHalf<TlsStream<TcpStream>>>),
-}
-
-impl Reader {
-    /// Waits for input; returns how much of it was read. A client that is silent needs no buffer.
-    async fn read(&mut self, input: &mut Input, wanted: usize) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => {
-                poll_fn(|context| poll_read(socket, context, input, wanted)).await
-            }
-            Self::Tls(stream) => {
-                poll_fn(|context| poll_decipher(stream, context, input, wanted)).await
-            }
-        }
-    }
-}
-
-fn poll_read(
-    socket: &TcpStream,
-    context: &mut Context<'_>,
-    input: &mut Input,
-    wanted: usize,
-) -> Poll<io::Result<usize>> {
-    loop {
-        let Poll::Ready(ready) = socket.poll_read_ready(context) else {
-            input.pause();
-            return Poll::Pending;
-        };
-        ready?;
-        match socket.try_read(input.room(wanted)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return Poll::Ready(read),
-        }
-    }
-}
-
-fn poll_decipher(
-    stream: &mut ReadHalf<TlsStream<TcpStream>>,
-    context: &mut Context<'_>,
-    input: &mut Input,
-    wanted: usize,
-) -> Poll<io::Result<usize>> {
-    let mut room = ReadBuf::new(input.room(wanted));
-    let polled = Pin::new(stream).poll_read(context, &mut room);
-    let count = room.filled().len();
-    if polled.is_pending() {
-        input.pause();
-    }
-    polled.map_ok(|()| count)
-}
 
 /// Why reading pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,11 +61,11 @@ pub(super) fn has_hung_up(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::UnexpectedEof
 }
 
-/// Serves a client until it is gone.
+/// Serves a client until it is gone. Without a writer, its peer has the socket.
 pub(super) async fn serve(
     broker: Arc<Broker>,
     reader: Reader,
-    writer: Writer,
+    writer: Option<Writer>,
     info: Arc<ConnectionInfo>,
     offer: Offer,
     peer_info: PeerInfo,
@@ -135,8 +77,10 @@ pub(super) async fn serve(
     let _farewell = Farewell {
         broker: Arc::clone(&broker),
         info: Arc::clone(&info),
-        writing: tokio::spawn(write_outbox(Arc::clone(&peer), writer, committer)),
     };
+    if let Some(writer) = writer {
+        peer.start_writer(&committer, writer);
+    }
     let conversation = Connection::new(offer, Instant::now());
     let input = Input::new(Arc::clone(&broker.readers));
     let session = Session::new(broker, peer, Arc::clone(&info), conversation, peer_info);
@@ -147,11 +91,12 @@ pub(super) async fn serve(
         received: false,
         told_blocked: false,
         paused: false,
+        lately: Lately::from(Instant::now()),
     };
     let end = connection.run().await;
     info.tell(&span);
     connection.session.leave();
-    close(&connection.session.peer).await;
+    close(&connection.session.peer, &committer).await;
     match end {
         End::Closed => tracing::info!(connection = %info.name, "connection closed"),
         End::Dropped(reason) => {
@@ -164,8 +109,7 @@ pub(super) async fn serve(
 }
 
 /// Lets the last words go out, but does not wait for a client that does not read them.
-async fn close(peer: &Arc<Peer>) {
-    peer.wake.notify_one();
+async fn close(peer: &Arc<Peer>, committer: &Arc<Committer>) {
     let written = async {
         loop {
             {
@@ -175,6 +119,7 @@ async fn close(peer: &Arc<Peer>) {
                     break;
                 }
             }
+            peer.wake_writer(committer);
             sleep(Duration::from_millis(1)).await;
         }
     };
@@ -185,7 +130,6 @@ async fn close(peer: &Arc<Peer>) {
 struct Farewell {
     broker: Arc<Broker>,
     info: Arc<ConnectionInfo>,
-    writing: JoinHandle<()>,
 }
 
 impl Drop for Farewell {
@@ -193,7 +137,7 @@ impl Drop for Farewell {
         self.info.peer.outbox.lock().closed = true;
         // Before the client sees the socket's end, which it may take for the end of the connection.
         self.broker.release(&self.info);
-        self.writing.abort();
+        self.info.peer.abort_writer();
     }
 }
 
@@ -206,6 +150,31 @@ struct Run {
     told_blocked: bool,
     /// The pause before this read has been made.
     paused: bool,
+    lately: Lately,
+}
+
+/// What a client has sent since it was slowed or looked at, to tell those who swamp the broker from those who would only suffer for it.
+struct Lately {
+    since: Instant,
+    bytes: usize,
+}
+
+impl Lately {
+    fn from(since: Instant) -> Self {
+        Self { since, bytes: 0 }
+    }
+
+    /// Whether it is less than what anybody may send with a pause before each read.
+    fn is_modest(&mut self, now: Instant) -> bool {
+        let passed = now.duration_since(self.since).max(BRAKE_MAX);
+        let pauses = passed.as_secs_f64() / BRAKE_MAX.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate")]
+        let is_modest = (self.bytes as f64) < SHARE_MIN as f64 * pauses;
+        if passed > BRAKE_MAX {
+            *self = Self::from(now);
+        }
+        is_modest
+    }
 }
 
 impl Run {
@@ -231,7 +200,9 @@ impl Run {
             });
             let slowed = matches!(gate, Gate::Over | Gate::Behind | Gate::Swamped);
             self.session.info.slowed.store(slowed, Ordering::Relaxed);
-            if gate != Gate::Open {
+            if slowed {
+                self.input.rest();
+            } else if gate != Gate::Open {
                 self.input.pause();
             }
             let wanted = self.session.conversation.wanted();
@@ -253,6 +224,7 @@ impl Run {
                 () = wait(&self.session, gate), if gate != Gate::Open => {
                     self.session.over = None;
                     self.paused = true;
+                    self.lately = Lately::from(Instant::now());
                     Ok(())
                 }
             };
@@ -276,13 +248,14 @@ impl Run {
             return Ok(());
         }
         self.input.add(count);
+        self.lately.bytes += count;
         self.session.info.received.add(count);
         let used = self.session.process(self.input.unread()).await?;
         self.input.take(used);
         Ok(())
     }
 
-    fn gate(&self) -> Gate {
+    fn gate(&mut self) -> Gate {
         if self.session.peer.outbox_size() > UNREAD_MAX {
             return Gate::Deaf;
         }
@@ -302,7 +275,7 @@ impl Run {
             Gate::Over
         } else if committer.is_behind() {
             Gate::Behind
-        } else if committer.is_swamped() && !self.paused {
+        } else if committer.is_swamped() && !self.paused && !self.lately.is_modest(Instant::now()) {
             Gate::Swamped
         } else {
             Gate::Open
@@ -339,7 +312,8 @@ impl Run {
         {
             return Ok(());
         }
-        let received = std::mem::take(&mut self.received) || gate != Gate::Open;
+        let unread = gate != Gate::Open || self.input.is_in_line();
+        let received = std::mem::take(&mut self.received) || unread;
         self.session.beat(received)
     }
 }
@@ -395,5 +369,27 @@ async fn wait(session: &Session, gate: Gate) {
                 changed.await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sends_little_is_not_slowed_for_those_who_send_much() {
+        let begun = Instant::now();
+        let mut lately = Lately::from(begun);
+        lately.bytes += SHARE_MIN - 1;
+        assert!(lately.is_modest(begun));
+        lately.bytes += 1;
+        assert!(!lately.is_modest(begun + BRAKE_MAX / 2));
+        // As much in two pauses is little, and after that the time begins anew.
+        assert!(lately.is_modest(begun + 2 * BRAKE_MAX));
+        lately.bytes += SHARE_MIN;
+        assert!(!lately.is_modest(begun + 3 * BRAKE_MAX));
+        // However long ago it began, much is much.
+        lately.bytes += 100 * SHARE_MIN;
+        assert!(!lately.is_modest(begun + 50 * BRAKE_MAX));
     }
 }

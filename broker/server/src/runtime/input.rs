@@ -1,20 +1,22 @@
 //! What a connection has read and not dealt with yet, and how much it may read at a time.
 //!
 //! A connection deals with all that one read brings before it looks whether there is more, and goes on for as long as there is, but not longer than
-//! tokio's budget lets it. When many have more to say than that, whoever has a single message waits for all of them, and so the many share what a
-//! few may read at a time.
+//! tokio's budget lets it. When many have more to say than that, whoever has a single message would wait for all of them. So the many share what
+//! a few may read at a time, and take turns: as many as there are threads are ready, and the others wait in a line of their own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::yield_now;
 
 /// A quiet connection has this much room for input.
 const SIZE_MIN: usize = 4 << 10;
 /// A busy one gets this much.
 const SIZE_MAX: usize = 256 << 10;
 /// However many are busy, each may read this much at a time: smaller reads would cost more than they bring.
-const SHARE_MIN: usize = 8 << 10;
+pub(super) const SHARE_MIN: usize = 8 << 10;
 
 /// The connections of a broker, as far as they take turns in reading.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(super) struct Readers {
     threads: usize,
     /// Connections whose last read brought as much as it could.
     greedy: AtomicUsize,
+    /// One for each thread.
+    turns: Semaphore,
 }
 
 impl Readers {
@@ -35,7 +39,17 @@ impl Readers {
         Self {
             threads,
             greedy: AtomicUsize::new(0),
+            turns: Semaphore::new(threads),
         }
+    }
+
+    /// Waits until it is the turn of one of the greedy ones, who gives it back when it has read. Others who are ready come before.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        if self.turns.available_permits() > 0 {
+            yield_now().await;
+        }
+        // It is never closed.
+        self.turns.acquire().await.ok()
     }
 
     /// How much each may read at a time: as much as it likes, unless more are greedy than there are threads.
@@ -57,6 +71,7 @@ pub(super) struct Input {
     /// How much the last one brought.
     brought: usize,
     is_greedy: bool,
+    in_line: bool,
 }
 
 impl Input {
@@ -69,6 +84,7 @@ impl Input {
             room: 0,
             brought: 0,
             is_greedy: false,
+            in_line: false,
         }
     }
 
@@ -88,6 +104,24 @@ impl Input {
         let free = self.bytes.len() - self.end;
         self.room = self.readers.share().max(wanted - rest).min(free);
         &mut self.bytes[self.end..self.end + self.room]
+    }
+
+    /// Where a turn is to be taken, if this is one of so many that no thread would be left. Whoever was called out of the line, as for a heartbeat,
+    /// reads without another one: it might never come to its end.
+    pub(super) fn line_up(&mut self) -> Option<Arc<Readers>> {
+        let greedy = self.readers.greedy.load(Ordering::Relaxed);
+        let many = self.is_greedy && greedy >= self.readers.threads;
+        self.in_line = many && !self.in_line;
+        self.in_line.then(|| Arc::clone(&self.readers))
+    }
+
+    pub(super) fn leave_line(&mut self) {
+        self.in_line = false;
+    }
+
+    /// Whether it waits for its turn, and the client may have said more than was read.
+    pub(super) fn is_in_line(&self) -> bool {
+        self.in_line
     }
 
     /// Takes note that a read brought so many bytes into the room.
@@ -119,9 +153,15 @@ impl Input {
         }
     }
 
-    /// Nothing more comes for now. An empty buffer, unless it is a busy one's, need not wait for what comes next.
+    /// Nothing more comes for now.
     pub(super) fn pause(&mut self) {
         self.be_greedy(false);
+        self.rest();
+    }
+
+    /// Nothing is read for a moment. An empty buffer, unless it is a busy one's, need not wait for what comes next. Those who were greedy still
+    /// are: all who are slowed for the same reason may go on at the same time.
+    pub(super) fn rest(&mut self) {
         if self.start == self.end && self.bytes.len() <= SIZE_MIN {
             self.bytes = Vec::new();
         }
@@ -147,6 +187,8 @@ impl Drop for Input {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Notify;
+
     use super::*;
 
     /// Reads as much as there is room for, and deals with it.
@@ -192,6 +234,47 @@ mod tests {
         assert_eq!(readers.greedy.load(Ordering::Relaxed), 0);
     }
 
+    #[tokio::test]
+    async fn who_has_little_to_say_does_not_wait_for_all_who_take_turns() {
+        const MANY: usize = 50;
+        const ROUNDS: usize = 20;
+        let readers = Arc::new(Readers::new(2));
+        let taken = Arc::new(AtomicUsize::new(0));
+        let called = Arc::new(Notify::new());
+        let waiting = tokio::spawn({
+            let (taken, called) = (Arc::clone(&taken), Arc::clone(&called));
+            async move {
+                called.notified().await;
+                taken.load(Ordering::Relaxed)
+            }
+        });
+        let greedy = (0..MANY).map(|_| {
+            let (readers, taken, called) = (
+                Arc::clone(&readers),
+                Arc::clone(&taken),
+                Arc::clone(&called),
+            );
+            tokio::spawn(async move {
+                let mut own = 0;
+                while taken.load(Ordering::Relaxed) < ROUNDS * MANY {
+                    drop(readers.turn().await);
+                    own += 1;
+                    if taken.fetch_add(1, Ordering::Relaxed) == MANY {
+                        called.notify_one();
+                    }
+                }
+                own
+            })
+        });
+        let greedy: Vec<_> = greedy.collect();
+        let seen = waiting.await.unwrap_or_default();
+        assert!((MANY..MANY + 5).contains(&seen), "after {seen} turns");
+        for task in greedy {
+            let own = task.await.unwrap_or_default();
+            assert!((ROUNDS - 1..=ROUNDS + 1).contains(&own), "{own} turns");
+        }
+    }
+
     #[test]
     fn what_is_larger_than_the_share_is_read_all_the_same() {
         let readers = Arc::new(Readers::new(1));
@@ -206,6 +289,29 @@ mod tests {
         input.add(1);
         input.take(0);
         assert_eq!(fill(&mut input, 50_000), 49_999);
+    }
+
+    #[test]
+    fn who_was_called_out_of_the_line_reads_next() {
+        let mut input = Input::new(Arc::new(Readers::new(1)));
+        assert!(input.line_up().is_none());
+        last_of_many(&mut input);
+        assert!(input.line_up().is_some());
+        input.leave_line();
+        assert!(input.line_up().is_some() && input.is_in_line());
+        assert!(input.line_up().is_none() && !input.is_in_line());
+        assert!(input.line_up().is_some());
+    }
+
+    #[test]
+    fn who_rests_is_still_one_of_many() {
+        let readers = Arc::new(Readers::new(1));
+        let mut input = Input::new(Arc::clone(&readers));
+        last_of_many(&mut input);
+        input.rest();
+        assert_eq!(readers.greedy.load(Ordering::Relaxed), 1);
+        input.pause();
+        assert_eq!(readers.greedy.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -16,9 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::broker::Broker;
-use super::connection::{Reader, has_hung_up, serve};
+use super::connection::{has_hung_up, serve};
 use super::info::ConnectionInfo;
 use super::peer::Peer;
+use super::reader::Reader;
 use super::writer::Writer;
 use crate::auth::{PeerInfo, Users};
 use crate::tls::Acceptor;
@@ -50,6 +51,9 @@ enum Refused {
 
 /// Accepts until the task is aborted.
 pub(super) async fn accept(broker: Arc<Broker>, listener: TcpListener, tls: Option<Acceptor>) {
+    // Behind a wildcard, each socket has an address of its own.
+    let address = listener.local_addr().ok();
+    let address = address.filter(|address| !address.ip().is_unspecified());
     loop {
         match listener.accept().await {
             Ok((socket, _)) if !leaves_reserve(&socket) => {
@@ -58,7 +62,7 @@ pub(super) async fn accept(broker: Arc<Broker>, listener: TcpListener, tls: Opti
             Ok((socket, client)) => {
                 let (broker, tls) = (Arc::clone(&broker), tls.clone());
                 tokio::spawn(async move {
-                    match welcome(broker, socket, client, tls).await {
+                    match welcome(broker, socket, client, address, tls).await {
                         Ok(()) => {}
                         Err(reason @ Refused::HungUp) => {
                             tracing::info!(%client, %reason, "connection dropped");
@@ -79,10 +83,10 @@ async fn welcome(
     broker: Arc<Broker>,
     socket: TcpStream,
     client: SocketAddr,
+    server: Option<SocketAddr>,
     tls: Option<Acceptor>,
 ) -> Result<(), Refused> {
-    let server = socket.local_addr()?;
-    socket.set_nodelay(true)?;
+    let server = server.map_or_else(|| socket.local_addr(), Ok)?;
     let mut peer_info = PeerInfo {
         loopback: client.ip().to_canonical().is_loopback(),
         certificate: None,
@@ -93,12 +97,7 @@ async fn welcome(
         None => {
             let socket = Arc::new(socket);
             let peer = Peer::new(id, Some(Arc::clone(&socket)));
-            (
-                Reader::Plain(Arc::clone(&socket)),
-                Writer::Plain(socket),
-                peer,
-                None,
-            )
+            (Reader::Plain(socket), None, peer, None)
         }
         Some(acceptor) => {
             let deadline = broker.limits().handshake_timeout;
@@ -116,7 +115,7 @@ async fn welcome(
             let peer = Peer::new(id, None);
             (
                 Reader::Tls(Box::new(read)),
-                Writer::Tls(Box::new(write)),
+                Some(Writer::Tls(Box::new(write))),
                 peer,
                 Some(encryption),
             )

@@ -47,6 +47,7 @@ mod plugins;
 mod principal;
 mod publish;
 mod queue;
+mod reader;
 mod recovery;
 mod refusal;
 mod rehearsal;

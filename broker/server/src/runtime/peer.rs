@@ -5,8 +5,8 @@
 //! `writing` is a token, not a lock: its holder swaps the buffers out and writes without holding anything.
 
 use std::io::{self, IoSlice};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use amphora_core::queue::ConsumerKey;
 use amphora_protocol::wire::method::Method;
@@ -14,12 +14,14 @@ use amphora_protocol::wire::types::{ChannelNumber, ConsumerTag};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use super::buffers::{Buffers, SLICES_MAX};
 use super::committer::Committer;
 use super::counters::Octets;
 use super::outbox::Outbox;
 use super::queue::SharedQueue;
+use super::writer::{Writer, write_outbox};
 
 /// What others have to tell a connection's task.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(super) struct Peer {
     confirmed: AtomicU64,
     /// Wakes the writer task.
     pub(super) wake: Notify,
+    /// The writer task, when it has been needed.
+    writer: OnceLock<AbortHandle>,
     /// The socket, if others than the writer task may write to it.
     pub(super) direct: Option<Arc<TcpStream>>,
     /// Something was written since the heartbeat looked last.
@@ -73,6 +77,7 @@ impl Peer {
             size: AtomicUsize::new(0),
             confirmed: AtomicU64::new(0),
             wake: Notify::new(),
+            writer: OnceLock::new(),
             direct,
             sent: AtomicBool::new(false),
             written: Octets::default(),
@@ -130,6 +135,34 @@ impl Peer {
         self.attention.notify_one();
     }
 
+    /// Leaves what is there to the writer task, which is started when it is first needed.
+    pub(super) fn wake_writer(self: &Arc<Self>, committer: &Arc<Committer>) {
+        self.wake.notify_one();
+        if let Some(socket) = &self.direct
+            && self.writer.get().is_none()
+        {
+            self.start_writer(committer, Writer::Plain(Arc::clone(socket)));
+        }
+    }
+
+    /// Starts the writer task, unless it is there or the connection has ended.
+    pub(super) fn start_writer(self: &Arc<Self>, committer: &Arc<Committer>, writer: Writer) {
+        let outbox = self.outbox.lock();
+        if !outbox.closed {
+            self.writer.get_or_init(|| {
+                let writing = write_outbox(Arc::clone(self), writer, Arc::clone(committer));
+                committer.runtime.spawn(writing).abort_handle()
+            });
+        }
+    }
+
+    /// Ends the writer task of a closed outbox.
+    pub(super) fn abort_writer(&self) {
+        if let Some(writer) = self.writer.get() {
+            writer.abort();
+        }
+    }
+
     /// Takes the token and what is to be written, and the queues that waited for room. Nothing if another holds the
     /// token, the socket is full, or there is nothing to do.
     fn begin(&self, outbox: &mut Outbox) -> Option<(Buffers, Vec<Arc<SharedQueue>>)> {
@@ -171,7 +204,7 @@ impl Peer {
                     outbox.stalled = Some(buffers);
                     outbox.writing = false;
                     drop(outbox);
-                    self.wake.notify_one();
+                    self.wake_writer(committer);
                     return;
                 }
                 Err(_) => {
@@ -194,7 +227,7 @@ impl Peer {
         outbox.writing = false;
         outbox.stalled = Some(buffers);
         drop(outbox);
-        self.wake.notify_one();
+        self.wake_writer(committer);
         dispatch(starved, committer, touched);
     }
 
@@ -305,7 +338,7 @@ impl Touched {
                     {
                         peer.write_directly(socket, committer, self);
                     }
-                    _ => peer.wake.notify_one(),
+                    _ => peer.wake_writer(committer),
                 }
             }
             rounds += 1;

@@ -1,4 +1,4 @@
-//! A connection's writer task: writes what nobody else has written.
+//! A connection's writer task: writes what nobody else has written. Most clients read what they are sent, and never need it.
 
 use std::future::poll_fn;
 use std::io;

@@ -86,6 +86,8 @@ fn claim(address: SocketAddr) -> io::Result<TcpSocket> {
     }?;
     // Or else a broker could not come back for minutes after its clients went. It claims nothing that another listens on.
     socket.set_reuseaddr(true)?;
+    // What is accepted has it from here.
+    socket.set_nodelay(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
@@ -126,7 +128,10 @@ mod tests {
         let address = claimed.amqp[0].local_addr()?;
         assert!(TcpStream::connect(address).await.is_err());
         let open = claimed.open()?;
-        assert!(TcpStream::connect(address).await.is_ok());
+        let client = TcpStream::connect(address).await;
+        assert!(client.is_ok());
+        let (accepted, _) = open.amqp[0].accept().await?;
+        assert!(accepted.nodelay()?);
         assert_eq!(
             open.listeners(),
             [Listener {
