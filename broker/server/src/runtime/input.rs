@@ -4,12 +4,13 @@
 //! tokio's budget lets it. When many have more to say than that, whoever has a single message would wait for all of them. So the many share what
 //! a few may read at a time, and take turns: as many as there are threads are ready, and the others wait in a line of their own.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::yield_now;
 
 /// A quiet connection has this much room for input.
 const SIZE_MIN: usize = 4 << 10;
@@ -45,11 +46,14 @@ impl Readers {
 
     /// Waits until it is the turn of one of the greedy ones, who gives it back when it has read. Others who are ready come before.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        if self.turns.available_permits() > 0 {
-            yield_now().await;
+        match self.turns.try_acquire() {
+            Ok(turn) => {
+                let_others_go().await;
+                Some(turn)
+            }
+            // It is never closed.
+            Err(_) => self.turns.acquire().await.ok(),
         }
-        // It is never closed.
-        self.turns.acquire().await.ok()
     }
 
     /// How much each may read at a time: as much as it likes, unless more are greedy than there are threads.
@@ -57,6 +61,20 @@ impl Readers {
         let greedy = self.greedy.load(Ordering::Relaxed).max(1);
         (SIZE_MAX * self.threads / greedy).clamp(SHARE_MIN, SIZE_MAX)
     }
+}
+
+/// Goes to the end of the thread's line of tasks. Unlike what tokio's `yield_now` does, another thread that is idle may take it from there.
+async fn let_others_go() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if waited {
+            return Poll::Ready(());
+        }
+        waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The buffer that a connection reads into.
