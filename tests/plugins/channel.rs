@@ -6,7 +6,7 @@ use amphora_protocol::wire::method::{AnyMethod, Method, basic, confirm, exchange
 use amphora_protocol::wire::properties::{BasicProperties, RawProperties};
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::{ExchangeName, QueueName, RoutingKey, ShortString};
-use amphora_tests::{Broker, Client, PATIENCE};
+use amphora_tests::{Broker, Client, Message, PATIENCE};
 use anyhow::{Context, bail, ensure};
 
 use crate::exchange::table;
@@ -143,48 +143,36 @@ impl Channel {
 
     /// Takes the first message that is ready: its body.
     pub(crate) fn first(&mut self, queue: &str) -> anyhow::Result<String> {
-        let get = basic::Get {
-            queue: QueueName::new(queue)?,
-            no_ack: true,
-        };
-        let method = match self.0.call(CHANNEL, &get)? {
-            Method::Basic(method @ basic::Method::GetOk(_)) => method,
-            other => bail!("{other:?} where there should have been a message"),
-        };
-        let message = self.0.rest_of_message(CHANNEL, method)?;
+        let message = self.fetch(queue)?.context("there should be a message")?;
         String::from_utf8(message.body).context("no text")
     }
 
     /// Takes all that is ready out of a queue: the bodies.
     pub(crate) fn take(&mut self, queue: &str) -> anyhow::Result<Vec<String>> {
+        let mut bodies = Vec::new();
+        while let Some(message) = self.fetch(queue)? {
+            bodies.push(String::from_utf8(message.body).context("no text")?);
+        }
+        Ok(bodies)
+    }
+
+    fn fetch(&mut self, queue: &str) -> anyhow::Result<Option<Message>> {
         let get = basic::Get {
             queue: QueueName::new(queue)?,
             no_ack: true,
         };
-        let mut bodies = Vec::new();
-        loop {
-            match self.0.call(CHANNEL, &get)? {
-                Method::Basic(basic::Method::GetEmpty(_)) => return Ok(bodies),
-                Method::Basic(method) => {
-                    let message = self.0.rest_of_message(CHANNEL, method)?;
-                    bodies.push(String::from_utf8(message.body).context("no text")?);
-                }
-                other => bail!("{other:?}"),
+        match self.0.call(CHANNEL, &get)? {
+            Method::Basic(basic::Method::GetEmpty(_)) => Ok(None),
+            Method::Basic(method @ basic::Method::GetOk(_)) => {
+                self.0.rest_of_message(CHANNEL, method).map(Some)
             }
+            other => bail!("{other:?}"),
         }
     }
 
     /// Takes the first message that is ready: the names of its headers.
     pub(crate) fn headers(&mut self, queue: &str) -> anyhow::Result<Vec<String>> {
-        let get = basic::Get {
-            queue: QueueName::new(queue)?,
-            no_ack: true,
-        };
-        let method = match self.0.call(CHANNEL, &get)? {
-            Method::Basic(method @ basic::Method::GetOk(_)) => method,
-            other => bail!("{other:?} where there should have been a message"),
-        };
-        let message = self.0.rest_of_message(CHANNEL, method)?;
+        let message = self.fetch(queue)?.context("there should be a message")?;
         let headers = RawProperties::new(&message.properties)?.headers_raw()?;
         let headers = FieldTable::decode_fields(headers.unwrap_or_default())?;
         let names = headers.iter().map(|(name, _)| name.to_string());
