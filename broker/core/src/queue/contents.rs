@@ -42,6 +42,11 @@ impl<C> Queue<C> {
         }
     }
 
+    /// The bodies of the messages that wait for a consumer, in bytes.
+    pub fn ready_bytes(&self) -> u64 {
+        self.ready_bytes
+    }
+
     /// Shows the oldest message, be it ready or not, if there is one and it is in memory.
     pub fn oldest<R>(&self, look: impl FnOnce(Message<'_>) -> R) -> Option<R> {
         let first = self.log.segments.front()?.base;

@@ -44,6 +44,7 @@ mod owed;
 mod pager;
 mod peer;
 mod plugins;
+mod pressure;
 mod principal;
 mod publish;
 mod queue;

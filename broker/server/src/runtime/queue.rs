@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amphora_core::channel::SourceKey;
 use amphora_core::definition::QueueDefinition;
@@ -25,6 +25,7 @@ use super::effective::Effective;
 use super::model::Model;
 use super::peer::{Peer, Touched};
 use super::plugins::DeadLetter;
+use super::pressure::Pressure;
 use super::timers::now_ms;
 
 /// Where a consumer's messages go.
@@ -52,6 +53,7 @@ pub(super) struct QueueState {
     pub(super) burying: bool,
     /// A dead letter found no room here, and waits for some.
     room_awaited: bool,
+    pressure: Pressure,
 }
 
 /// What the names of the queues begin with in which the broker itself keeps messages.
@@ -78,7 +80,7 @@ pub(super) struct SharedQueue {
     /// Its messages are not wanted soon: beyond some, they leave memory when they are stored.
     pub(super) is_cold: bool,
     pub(super) state: Mutex<QueueState>,
-    /// Ready messages wait only for connections that are full: publishers are asked to go slower.
+    /// Ready messages wait only for connections that are full, or for consumers that keep up: publishers are asked to go slower.
     over: AtomicBool,
     /// The queue is no longer `over`.
     pub(super) low: Notify,
@@ -136,6 +138,7 @@ impl SharedQueue {
                 alarm: None,
                 burying: false,
                 room_awaited: false,
+                pressure: Pressure::default(),
             }),
             over: AtomicBool::new(false),
             low: Notify::new(),
@@ -335,7 +338,8 @@ impl SharedQueue {
         if memory >= SPILL_BYTES_MIN && committer.is_short_of_memory() {
             committer.note(self, &mut state.dirty, true);
         }
-        let over = starved && memory > OVER_BYTES;
+        let backlog = state.model.backlog();
+        let over = starved && memory > OVER_BYTES || state.pressure.slows(backlog, Instant::now);
         if over != self.over.load(Ordering::Relaxed) {
             self.over.store(over, Ordering::Relaxed);
             if !over {
