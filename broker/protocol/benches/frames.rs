@@ -1,6 +1,8 @@
-//! How long it takes to read what clients say most: `cargo bench -p amphora-protocol`.
+//! Reading what clients say most, and writing confirms: `cargo bench -p amphora-protocol`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+
+mod rounds;
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,14 +12,24 @@ use amphora_protocol::wire::frame::{self, PROTOCOL_HEADER};
 use amphora_protocol::wire::method::{AnyMethod, basic, channel, connection};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::table::FieldTable;
-use amphora_protocol::wire::types::{ChannelNumber, RoutingKey, VhostName};
+use amphora_protocol::wire::types::{ChannelNumber, DeliveryTag, RoutingKey, VhostName};
+
+use crate::rounds::Bench;
 
 const CHANNEL: ChannelNumber = ChannelNumber(1);
+
+const FRAME_MAX: u32 = 131_072;
 
 /// About what one read brings.
 const BATCH_BYTES: usize = 128 * 1024;
 
 fn main() {
+    let bench = Bench::from_args();
+    read(&bench);
+    write(&bench);
+}
+
+fn read(bench: &Bench) {
     let plain = BasicProperties::default();
     let persistent = BasicProperties {
         delivery_mode: Some(2),
@@ -37,17 +49,18 @@ fn main() {
         ("described", described),
     ] {
         let message = publish(&properties);
-        let by_publish = nanos_each(&message, publishes);
-        let by_event = nanos_each(&message, events);
-        println!("{name} publish: {by_publish:.1} ns by next_publish, {by_event:.1} ns by next");
+        let straight = format!("read a {name} publish");
+        read_all(bench, &straight, &message, publishes);
+        let event = format!("read a {name} publish as an event");
+        read_all(bench, &event, &message, events);
     }
     let mut ack = Vec::new();
     frame::write_method_frame(CHANNEL, &basic::Ack::default(), &mut ack);
-    let (by_ack, by_event) = (nanos_each(&ack, acks), nanos_each(&ack, events));
-    println!("ack: {by_ack:.1} ns by next_ack, {by_event:.1} ns by next");
+    read_all(bench, "read an ack", &ack, acks);
+    read_all(bench, "read an ack as an event", &ack, events);
     let mut reject = Vec::new();
     frame::write_method_frame(CHANNEL, &basic::Reject::default(), &mut reject);
-    println!("reject: {:.1} ns by next", nanos_each(&reject, events));
+    read_all(bench, "read a reject as an event", &reject, events);
 }
 
 fn publishes(connection: &mut Connection, input: &[u8]) -> u32 {
@@ -92,20 +105,41 @@ fn take(publish: &Publish<'_>) {
     }
 }
 
-/// The least of several rounds, to leave out what else the machine does.
-fn nanos_each(message: &[u8], split: impl Fn(&mut Connection, &[u8]) -> u32) -> f64 {
-    let count = u32::try_from(BATCH_BYTES / message.len()).expect("a batch is small");
-    let batch = message.repeat(count as usize);
-    let mut connection = open_connection();
-    let mut least = f64::INFINITY;
-    for _ in 0..200 {
-        let started = Instant::now();
-        for _ in 0..10 {
-            assert_eq!(split(&mut connection, black_box(&batch)), count);
+/// About as many of the same as one read brings.
+fn read_all(
+    bench: &Bench,
+    name: &str,
+    message: &[u8],
+    split: impl Fn(&mut Connection, &[u8]) -> u32,
+) {
+    bench.case(name, || {
+        let count = u32::try_from(BATCH_BYTES / message.len()).expect("a batch is small");
+        let batch = message.repeat(count as usize);
+        let mut connection = open_connection();
+        move || {
+            assert_eq!(split(&mut connection, &batch), count);
+            count
         }
-        least = least.min(started.elapsed().as_secs_f64() * 1e9 / 10.0 / f64::from(count));
-    }
-    least
+    });
+}
+
+/// Confirms one behind the other, into a buffer that is used again.
+fn write(bench: &Bench) {
+    bench.case("write a confirm", || {
+        let mut out = Vec::new();
+        move || {
+            out.clear();
+            for tag in 1..=1000 {
+                let ack = basic::Ack {
+                    delivery_tag: DeliveryTag(black_box(tag)),
+                    multiple: false,
+                };
+                frame::write_method_frame(CHANNEL, &ack, &mut out);
+            }
+            black_box(&out);
+            1000
+        }
+    });
 }
 
 /// A publish of 16 bytes.
@@ -120,7 +154,7 @@ fn publish(properties: &BasicProperties) -> Vec<u8> {
         CHANNEL,
         &properties.to_bytes(),
         &[b'x'; 16],
-        131_072,
+        FRAME_MAX,
         &mut out,
     );
     out
@@ -149,7 +183,7 @@ fn open_connection() -> Connection {
     };
     let tune_ok = connection::TuneOk {
         channel_max: 2047,
-        frame_max: 131_072,
+        frame_max: FRAME_MAX,
         heartbeat: 0,
     };
     let open = connection::Open {
