@@ -16,8 +16,10 @@ use super::layout::counters::{self, Counters};
 use super::layout::{MARKER, segment};
 use super::options::{OpenError, Options};
 
-/// One worker can block on its own message queue when that is full; two cannot.
-const WORKER_THREADS: usize = 2;
+/// Of two or more, the first one takes and sends on what is to be compacted, over and over, for as long as another one compacts: a tenth to a quarter of
+/// what a persistent load costs. One alone would block for ever on its own queue of a thousand messages if that were full, but as no keyspace rotates by itself, a
+/// checkpoint posts one for each keyspace, and there is none while two of a keyspace's are not done.
+const WORKER_THREADS: usize = 1;
 /// What the database accepts at least.
 const JOURNAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
 const FLUSH_POLL: Duration = Duration::from_millis(1);

@@ -1,7 +1,7 @@
 //! The store on disk.
 //!
 //! One database with four keyspaces ([`layout`]); a group is one batch in its journal. Threads: the caller of
-//! [`Store::commit`], two workers of the database that flush and compact, and [`reclaim`]'s. Locks, in this order:
+//! [`Store::commit`], a worker of the database that flushes and compacts, and [`reclaim`]'s. Locks, in this order:
 //! `writer` (one commit at a time), `reclaiming` (tables are being dropped), `engine` (read while the database is used,
 //! written while it is exchanged after a failure).
 
