@@ -17,9 +17,11 @@ use super::layout::{MARKER, segment};
 use super::options::{OpenError, Options};
 
 /// Of two or more, the first one takes and sends on what is to be compacted, over and over, for as long as another one compacts: a tenth to a quarter of
-/// what a persistent load costs. One alone would block for ever on its own queue of a thousand messages if that were full, but as no keyspace rotates by itself, a
-/// checkpoint posts one for each keyspace, and there is none while two of a keyspace's are not done.
+/// what a persistent load costs. One alone would block for ever on its own queue of a thousand requests if that were full when it makes room in the journals. So no keyspace
+/// rotates by itself, and no checkpoint is made while [`FLUSHES_MAX`] are not done.
 const WORKER_THREADS: usize = 1;
+/// Memtables that wait to be flushed, of all keyspaces: two for each.
+const FLUSHES_MAX: usize = 8;
 /// What the database accepts at least.
 const JOURNAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
 const FLUSH_POLL: Duration = Duration::from_millis(1);
@@ -125,9 +127,14 @@ impl Engine {
             .unwrap_or(0)
     }
 
-    /// Waits until fewer than `backlog` memtables wait; an error if the flusher has died.
+    /// Whether more flushes may be asked for.
+    pub(super) fn takes_flushes(&self) -> bool {
+        self.database.outstanding_flushes() < FLUSHES_MAX
+    }
+
+    /// Waits until fewer than `backlog` memtables of a keyspace wait, and more flushes may be asked for; an error if the flusher has died.
     pub(super) fn await_flush(&self, backlog: usize) -> fjall::Result<()> {
-        while self.flush_backlog() >= backlog {
+        while self.flush_backlog() >= backlog || !self.takes_flushes() {
             self.database.persist(PersistMode::Buffer)?;
             // The database has no event for this.
             std::thread::sleep(FLUSH_POLL);

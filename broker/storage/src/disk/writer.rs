@@ -145,7 +145,8 @@ impl Writer {
     ///
     /// Of no consequence for what was committed: if it fails, the next commit opens the database anew.
     pub(super) fn checkpoint(&mut self, shared: &Shared) {
-        let is_idle = |engine: &Engine| engine.flush_backlog() < FLUSH_BACKLOG_MAX;
+        let is_idle =
+            |engine: &Engine| engine.flush_backlog() < FLUSH_BACKLOG_MAX && engine.takes_flushes();
         if self.failed || !shared.engine.read().as_ref().is_some_and(is_idle) {
             return;
         }
