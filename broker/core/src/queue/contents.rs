@@ -47,6 +47,11 @@ impl<C> Queue<C> {
         self.ready_bytes
     }
 
+    /// Messages that consumers have acknowledged, or have got without having to.
+    pub fn taken_count(&self) -> u64 {
+        self.counters.acked + self.counters.delivered_no_ack
+    }
+
     /// Shows the oldest message, be it ready or not, if there is one and it is in memory.
     pub fn oldest<R>(&self, look: impl FnOnce(Message<'_>) -> R) -> Option<R> {
         let first = self.log.segments.front()?.base;

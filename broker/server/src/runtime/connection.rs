@@ -32,7 +32,7 @@ const BRAKE_MAX: Duration = Duration::from_millis(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
     Open,
-    /// Consumers cannot follow.
+    /// Consumers cannot follow, or could if they were let.
     Over,
     /// The disk cannot follow.
     Behind,
@@ -262,6 +262,7 @@ impl Run {
         if !self.session.publishes && self.session.conversation.held() == 0 {
             return Gate::Open;
         }
+        self.forgive();
         let committer = &self.session.broker.committer;
         if committer.is_failing() {
             return Gate::Failing;
@@ -279,6 +280,18 @@ impl Run {
             Gate::Swamped
         } else {
             Gate::Open
+        }
+    }
+
+    /// Who sends little need not wait for a queue's consumers. Nor does who consumes, for those who could take more: its acknowledgements would wait, too.
+    fn forgive(&mut self) {
+        let spared = self.session.over.as_ref().is_some_and(|queue| {
+            let consumes =
+                || (self.session.channels.values()).any(|channel| !channel.consumers.is_empty());
+            self.lately.is_modest(Instant::now()) || !queue.is_full() && consumes()
+        });
+        if spared {
+            self.session.over = None;
         }
     }
 

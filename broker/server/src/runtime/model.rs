@@ -12,7 +12,6 @@ use amphora_core::queue_arguments::{QueueArguments, QueueType};
 use amphora_core::store::{CommitGroup, Position, RecoveredQueue};
 use amphora_core::stream::{self, Look, Stream, Subscription};
 
-use super::pressure::Backlog;
 use super::queue::Subscriber;
 
 /// See [`Queue`] and [`Stream`] for what the methods do. What a stream does not have (basic.get, purge, exclusive consumers) is refused
@@ -168,23 +167,11 @@ impl Model {
         }
     }
 
-    fn queue(&self) -> Option<&Queue<Subscriber>> {
+    pub(super) fn queue(&self) -> Option<&Queue<Subscriber>> {
         match self {
             Self::Queue(queue) => Some(queue),
             Self::Stream(_) => None,
         }
-    }
-
-    /// What waits for consumers, if there are any who could take it.
-    pub(super) fn backlog(&self) -> Option<Backlog> {
-        let queue = self.queue()?;
-        let served = queue.consumer_count() > 0 && !queue.is_paused();
-        let counters = queue.counters();
-        served.then(|| Backlog {
-            messages: queue.ready_count(),
-            bytes: queue.ready_bytes(),
-            delivered: counters.delivered + counters.delivered_no_ack,
-        })
     }
 
     pub(super) fn delayed_count(&self) -> usize {

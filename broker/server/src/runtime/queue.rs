@@ -25,7 +25,7 @@ use super::effective::Effective;
 use super::model::Model;
 use super::peer::{Peer, Touched};
 use super::plugins::DeadLetter;
-use super::pressure::Pressure;
+use super::pressure::{Backlog, Pressure};
 use super::timers::now_ms;
 
 /// Where a consumer's messages go.
@@ -80,9 +80,11 @@ pub(super) struct SharedQueue {
     /// Its messages are not wanted soon: beyond some, they leave memory when they are stored.
     pub(super) is_cold: bool,
     pub(super) state: Mutex<QueueState>,
-    /// Ready messages wait only for connections that are full, or for consumers that keep up: publishers are asked to go slower.
-    over: AtomicBool,
-    /// The queue is no longer `over`.
+    /// Ready messages wait only for connections that are full: publishers are asked to go slower.
+    full: AtomicBool,
+    /// Likewise, for consumers that are fast as soon as they are let: see [`super::pressure`].
+    pressed: AtomicBool,
+    /// Neither of them is true any longer.
     pub(super) low: Notify,
     /// A segment came back.
     pub(super) paged: Notify,
@@ -140,7 +142,8 @@ impl SharedQueue {
                 room_awaited: false,
                 pressure: Pressure::default(),
             }),
-            over: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            pressed: AtomicBool::new(false),
             low: Notify::new(),
             paged: Notify::new(),
             died: Notify::new(),
@@ -252,7 +255,12 @@ impl SharedQueue {
 
     /// Whether publishers should go slower.
     pub(super) fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
+        self.is_full() || self.pressed.load(Ordering::Relaxed)
+    }
+
+    /// Whether they should because its consumers' connections are full.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// Runs `change` on the model under the queue's lock and sees to what it asks for. Returns nothing if the queue
@@ -338,13 +346,20 @@ impl SharedQueue {
         if memory >= SPILL_BYTES_MIN && committer.is_short_of_memory() {
             committer.note(self, &mut state.dirty, true);
         }
-        let backlog = state.model.backlog();
-        let over = starved && memory > OVER_BYTES || state.pressure.slows(backlog, Instant::now);
-        if over != self.over.load(Ordering::Relaxed) {
-            self.over.store(over, Ordering::Relaxed);
-            if !over {
-                self.low.notify_waiters();
+        let backlog = state.model.queue().and_then(Backlog::of);
+        let pressed = state.pressure.slows(backlog, Instant::now);
+        self.tell_over(starved && memory > OVER_BYTES, pressed);
+    }
+
+    fn tell_over(&self, full: bool, pressed: bool) {
+        let was_over = self.is_over();
+        for (said, is) in [(&self.full, full), (&self.pressed, pressed)] {
+            if said.load(Ordering::Relaxed) != is {
+                said.store(is, Ordering::Relaxed);
             }
+        }
+        if was_over && !full && !pressed {
+            self.low.notify_waiters();
         }
     }
 }
