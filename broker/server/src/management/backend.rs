@@ -31,6 +31,7 @@ use super::snapshot::{
 };
 use crate::auth::{Identity, VhostAccess};
 use crate::config::{ByteSize, Limits, MemoryMark};
+use crate::management::Stirring;
 
 /// What a command comes back with: its result, once that is as durable as the broker promises, or the exception it met.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Exception>> + Send + 'a>>;
@@ -42,6 +43,8 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Exception>> + Send
 pub trait Backend: Send + Sync + 'static {
     /// Counts over the whole broker.
     fn overview(&self) -> Overview;
+    /// Told whenever something may change that these methods count.
+    fn stirring(&self) -> &Stirring;
     /// The state of the one node.
     fn node(&self) -> NodeSnapshot;
     /// What commits to the store cost.

@@ -30,10 +30,11 @@ use super::snapshot::{
     UnackedSnapshot, VhostSnapshot,
 };
 use crate::auth::{Access, Identity, Resource, VhostAccess};
+use crate::management::Stirring;
 
 /// A broker with the virtual host `/`, the exchanges `""` and `amq.direct`, and what a test adds.
 #[derive(Default)]
-pub(crate) struct FakeBroker(Mutex<State>);
+pub(crate) struct FakeBroker(Mutex<State>, Stirring);
 
 impl FakeBroker {
     pub(crate) fn new() -> Arc<Self> {
@@ -84,6 +85,14 @@ impl FakeBroker {
         });
     }
 
+    /// So many more bytes come from each client.
+    pub(crate) fn receive(&self, bytes: u64) {
+        self.1.stir();
+        for connection in &mut self.0.lock().connections {
+            connection.received_bytes += bytes;
+        }
+    }
+
     pub(crate) fn set_node(&self, node: NodeSnapshot) {
         self.0.lock().node = node;
     }
@@ -105,6 +114,10 @@ impl Backend for FakeBroker {
             },
             ..Overview::default()
         }
+    }
+
+    fn stirring(&self) -> &Stirring {
+        &self.1
     }
 
     fn node(&self) -> NodeSnapshot {

@@ -52,6 +52,7 @@ mod sessions;
 mod settings;
 pub mod snapshot;
 mod stats;
+mod stirring;
 #[cfg(test)]
 mod tests;
 mod ui;
@@ -81,6 +82,7 @@ use self::pace::Pace;
 use self::refused::Refused;
 pub use self::server::Server;
 use self::sessions::Sessions;
+pub use self::stirring::Stirring;
 use crate::auth::Users;
 use crate::config::{ByteSize, Config, Durability, Management};
 use crate::tls::Acceptor;
@@ -203,7 +205,10 @@ impl Api {
             }))
             .layer(from_fn(move |request, next| {
                 let api = paced.clone();
-                async move { api.0.pace.apply(request, next).await }
+                async move {
+                    api.history().rouse(api.backend());
+                    api.0.pace.apply(request, next).await
+                }
             }))
             .layer(from_fn(trim))
     }

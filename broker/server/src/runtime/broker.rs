@@ -281,6 +281,7 @@ impl Broker {
     }
 
     pub(super) fn admit(&self, info: &Arc<ConnectionInfo>) {
+        self.committer.stirring.stir();
         self.counters
             .connections_opened
             .fetch_add(1, Ordering::Relaxed);
@@ -290,6 +291,7 @@ impl Broker {
     }
 
     pub(super) fn release(&self, info: &ConnectionInfo) {
+        self.committer.stirring.stir();
         self.counters
             .connections_closed
             .fetch_add(1, Ordering::Relaxed);

@@ -69,6 +69,7 @@ pub(crate) struct Committer {
     pub(super) timers: Timers,
     pub(super) burials: Burials,
     pub(super) vital: Vital,
+    pub(super) stirring: crate::management::Stirring,
     pub(crate) counters: CommitCounters,
 }
 
@@ -110,6 +111,7 @@ impl Committer {
             timers: Timers::default(),
             burials: Burials::default(),
             vital: Vital::default(),
+            stirring: crate::management::Stirring::default(),
             counters: CommitCounters::default(),
         });
         let runner = Arc::clone(&committer);

@@ -242,6 +242,7 @@ impl Run {
     }
 
     async fn received(&mut self, count: usize) -> Result<(), End> {
+        self.session.broker.committer.stirring.stir();
         self.received = true;
         self.paused = false;
         if self.session.closed {

@@ -325,6 +325,7 @@ impl Touched {
 
     /// Writes or wakes. No lock may be held.
     pub(super) fn finish(&mut self, committer: &Arc<Committer>) {
+        committer.stirring.stir();
         // Writing makes room, which lets queues fill further outboxes; these are left to their own tasks after a while.
         let mut rounds = 0;
         while !self.peers.is_empty() {

@@ -1,6 +1,7 @@
 //! The broker on a store that fails: what clients are told, and that nothing is lost.
 
 mod client;
+mod idle;
 mod routing;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -12,6 +12,7 @@ pub(super) struct Capacities(HashMap<u64, Capacity>);
 #[derive(Debug)]
 struct Capacity {
     mean: f64,
+    last: f64,
     seen: u64,
 }
 
@@ -21,10 +22,21 @@ impl Capacities {
         let sample = f64::from(u8::from(is_served));
         let capacity = self.0.entry(id).or_insert(Capacity {
             mean: sample,
+            last: sample,
             seen: now,
         });
         capacity.mean += (sample - capacity.mean) * WEIGHT;
+        capacity.last = sample;
         capacity.seen = now;
+    }
+
+    /// Takes the last sample of each queue so many times more.
+    pub(super) fn repeat(&mut self, times: u64) {
+        let times = i32::try_from(times).unwrap_or(i32::MAX);
+        let left = (1.0 - WEIGHT).powi(times);
+        for capacity in self.0.values_mut() {
+            capacity.mean = capacity.last + (capacity.mean - capacity.last) * left;
+        }
     }
 
     /// Forgets queues that had no consumer at the last sample.
@@ -56,5 +68,21 @@ mod tests {
         capacities.take(13, 2, false);
         capacities.finish(13);
         assert_eq!((capacities.of(1), capacities.of(2)), (None, Some(0.0)));
+    }
+
+    #[test]
+    fn a_sample_is_repeated_as_if_it_were_taken_again() {
+        let (mut one_by_one, mut at_once) = (Capacities::default(), Capacities::default());
+        for capacities in [&mut one_by_one, &mut at_once] {
+            capacities.take(0, 1, true);
+            capacities.take(1, 1, false);
+        }
+        for now in 2..12 {
+            one_by_one.take(now, 1, false);
+        }
+        at_once.repeat(10);
+        assert_eq!(one_by_one.of(1), at_once.of(1));
+        at_once.repeat(u64::MAX);
+        assert_eq!(at_once.of(1), Some(0.0));
     }
 }

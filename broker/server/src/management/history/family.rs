@@ -1,6 +1,7 @@
 //! The series of all things of a kind, and what is told of one.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -19,6 +20,8 @@ pub(super) struct Family<K> {
     /// So many things have more than their last change kept: those that changed last.
     long_max: usize,
     series: HashMap<K, Series>,
+    /// When something of them changed, came or went last.
+    pub(super) changed: u64,
 }
 
 /// The moments of the last two samples, in milliseconds since 1970; 0 if there was none.
@@ -63,20 +66,30 @@ impl<K: Eq + Hash + Clone> Family<K> {
             columns,
             long_max,
             series: HashMap::new(),
+            changed: 0,
         }
     }
 
     /// Takes the figures of one thing.
     pub(super) fn take(&mut self, now: u64, key: K, row: &[u64]) {
-        match self.series.get_mut(&key) {
-            Some(series) => series.take(now, row),
-            None => _ = self.series.insert(key, Series::new(now, row)),
-        }
+        let series = match self.series.entry(key) {
+            Entry::Occupied(known) => {
+                let series = known.into_mut();
+                series.take(now, row);
+                series
+            }
+            Entry::Vacant(place) => place.insert(Series::new(now, row)),
+        };
+        self.changed = self.changed.max(series.changed());
     }
 
     /// Forgets what was not there at the last sample, and the past of what did least.
     pub(super) fn finish(&mut self, now: u64) {
+        let count = self.series.len();
         self.series.retain(|_, series| series.seen == now);
+        if self.series.len() < count {
+            self.changed = now;
+        }
         let mut long: Vec<_> = self
             .series
             .values_mut()

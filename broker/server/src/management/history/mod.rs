@@ -2,10 +2,14 @@
 //!
 //! Samples are taken by the API's own thread, of what is counted anyway: a message costs nothing more. All queues have rates; the 500
 //! that did something last have a past, which takes at most 30 MB for all of them.
+//!
+//! None are taken while nothing happens. What would have been sampled is known then: the same as before.
 
 mod capacities;
 mod family;
 mod series;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::sync::Arc;
@@ -112,6 +116,8 @@ pub(super) struct History {
 #[derive(Debug)]
 struct Known {
     ticks: Ticks,
+    /// No more samples are taken until something happens.
+    asleep: bool,
     broker: Family<()>,
     objects: Family<()>,
     churn: Family<()>,
@@ -131,6 +137,7 @@ impl Default for History {
             begun: (SystemTime::now(), Instant::now()),
             known: Mutex::new(Known {
                 ticks: Ticks::default(),
+                asleep: false,
                 broker: Family::new(&MESSAGES, 1),
                 objects: Family::new(&OBJECTS, 1),
                 churn: Family::new(&CHURN, 1),
@@ -152,15 +159,51 @@ impl History {
     pub(super) async fn follow(&self, backend: &dyn Backend) {
         loop {
             let begun = Instant::now();
-            self.sample(backend, self.now() / EVERY_MS * EVERY_MS);
-            tokio::time::sleep(begun.elapsed() * SHARE).await;
+            if self.look(backend, whole(self.now())) {
+                backend.stirring().stirred().await;
+                self.wake(self.now());
+            } else {
+                tokio::time::sleep(begun.elapsed() * SHARE).await;
+            }
             let into = self.now() % EVERY_MS;
             tokio::time::sleep(Duration::from_millis(EVERY_MS - into)).await;
         }
     }
 
+    /// Somebody asks, and is to see what there would be if samples had been taken all the time.
+    pub(super) fn rouse(&self, backend: &dyn Backend) {
+        backend.stirring().stir();
+        self.wake(self.now());
+    }
+
+    /// Takes a sample, and says whether to take no more until something happens: nothing has since the one before.
+    fn look(&self, backend: &dyn Backend, now: u64) -> bool {
+        self.sample(backend, now);
+        let is_still = backend.stirring().watch();
+        let mut known = self.known.lock();
+        known.asleep = is_still && known.changed() < now;
+        known.asleep
+    }
+
+    /// Takes the samples that were left out until now, all of them like the last one: something happens only now.
+    fn wake(&self, now: u64) {
+        let mut known = self.known.lock();
+        if !std::mem::take(&mut known.asleep) {
+            return;
+        }
+        let (before, last) = (known.ticks.last, whole(now));
+        if last > before {
+            let left_out = (last - before).div_ceil(EVERY_MS);
+            known.capacities.repeat(left_out);
+            known.ticks = Ticks {
+                before: before.max(last.saturating_sub(EVERY_MS)),
+                last,
+            };
+        }
+    }
+
     /// Takes a sample of everything. Moments must rise.
-    pub(super) fn sample(&self, backend: &dyn Backend, now: u64) {
+    fn sample(&self, backend: &dyn Backend, now: u64) {
         let mut known = self.known.lock();
         let known = &mut *known;
         known.ticks = Ticks {
@@ -244,7 +287,30 @@ impl History {
     }
 }
 
+/// The last moment that samples are of.
+fn whole(now: u64) -> u64 {
+    now / EVERY_MS * EVERY_MS
+}
+
 impl Known {
+    /// When something changed last. Memory and disk, which never rest, do not count.
+    fn changed(&self) -> u64 {
+        let messages = [
+            self.broker.changed,
+            self.vhosts.changed,
+            self.queues.changed,
+        ];
+        let clients = [self.connections.changed, self.channels.changed];
+        let others = [
+            self.objects.changed,
+            self.churn.changed,
+            self.vhost_bytes.changed,
+            self.exchanges.changed,
+        ];
+        let all = messages.into_iter().chain(clients).chain(others);
+        all.max().unwrap_or_default()
+    }
+
     fn sample_vhost(&mut self, backend: &dyn Backend, vhost: &VhostSnapshot, now: u64) {
         let lengths = (vhost.messages.ready_count, vhost.messages.unacked_count);
         let row = messages(&vhost.message_stats, lengths);

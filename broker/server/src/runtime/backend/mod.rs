@@ -19,7 +19,6 @@ use amphora_protocol::wire::types::{QueueName, VhostName};
 use super::broker::Broker;
 use super::peer::Letter;
 use crate::auth::{Identity, VhostAccess};
-use crate::management::Backend;
 use crate::management::backend::{
     Administration, Bind, BindingFilter, Browsing, ChangeSettings, DeclareExchange, DeclareQueue,
     DelayedMessages, DeleteExchange, DeleteQueue, Get, Got, MoveMessages, Moved, Plugins, Publish,
@@ -30,10 +29,15 @@ use crate::management::snapshot::{
     NodeSnapshot, Overview, QueueFigures, QueueSnapshot, RouteReport, StoreSnapshot,
     UnackedSnapshot, VhostSnapshot,
 };
+use crate::management::{Backend, Stirring};
 
 impl Backend for Broker {
     fn overview(&self) -> Overview {
         figures::overview(self)
+    }
+
+    fn stirring(&self) -> &Stirring {
+        &self.committer.stirring
     }
 
     fn node(&self) -> NodeSnapshot {

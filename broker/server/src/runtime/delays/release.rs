@@ -67,6 +67,7 @@ pub(super) fn serve(broker: &Broker, vhost: &Arc<VirtualHost>) -> Option<u64> {
     waiting.read_ahead(vhost, &queue, now);
     let (due, passed) = take_due(&mut waiting, vhost, &queue, now);
     drop(waiting);
+    let too_early = due.is_empty();
     let released = release(vhost, &queue, due, now, &mut touched);
     let epoch = if released.commit {
         broker.committer.open_epoch()
@@ -91,7 +92,10 @@ pub(super) fn serve(broker: &Broker, vhost: &Arc<VirtualHost>) -> Option<u64> {
         .map(|&(at, _)| if passed { now + PASSED_MS } else { at });
     let settle = waiting.has_gone().then_some(now + DURABLE_MS);
     drop(waiting);
-    touched.finish(&broker.committer);
+    // A look that is too early is nothing that happens.
+    if !too_early || !touched.is_empty() {
+        touched.finish(&broker.committer);
+    }
     next.into_iter().chain(settle).min()
 }
 

@@ -89,6 +89,13 @@ impl Client {
         Ok(self.socket.write_all(&bytes)?)
     }
 
+    /// Sends a heartbeat.
+    pub(super) fn beat(&mut self) -> anyhow::Result<()> {
+        let mut bytes = Vec::new();
+        frame::write_heartbeat(&mut bytes);
+        Ok(self.socket.write_all(&bytes)?)
+    }
+
     /// Publishes a persistent message to a queue.
     pub(super) fn publish(&mut self, queue: &str, body: &[u8]) -> anyhow::Result<()> {
         let publish = basic::Publish {
