@@ -25,6 +25,8 @@ from support.plot import decimal  # noqa: E402
 KIB, MIB = 1 << 10, 1 << 20
 # The allocator gives back what is free after two seconds, and the store writes what it has gathered.
 SETTLE_S = 6
+# The management API takes samples until two that are five seconds apart are alike.
+SILENCE_S = 11
 BATCH = 1000
 FLAG_MODE, PERSISTENT = 1 << 12, b"\2"
 
@@ -72,8 +74,9 @@ def connections(broker: Broker, options: argparse.Namespace) -> Iterator[Figure]
 
 
 def quiet(broker: Broker, seconds: float) -> Iterator[Figure]:
-    """What the broker does when nobody wants anything of it."""
+    """What the broker does when nobody wants anything of it, and has not for a while."""
     pid = broker.process.pid
+    time.sleep(SILENCE_S)
     cpu, before, begun = usage.cpu_seconds(pid), usage.threads(pid), time.time()
     time.sleep(seconds)
     cpu, after, took = usage.cpu_seconds(pid) - cpu, usage.threads(pid), time.time() - begun
@@ -84,6 +87,7 @@ def quiet(broker: Broker, seconds: float) -> Iterator[Figure]:
     wakers: Counter[str] = Counter()
     for id_, thread in after.items():
         wakers[thread.name] += thread.wake_ups - before.get(id_, nothing).wake_ups
+    yield Figure("wake-ups of all threads", sum(wakers.values()) / took, "/s", most=0)
     for name, wake_ups in wakers.most_common():
         if wake_ups:
             yield Figure(f"wake-ups of threads {name}", wake_ups / took, "/s")
