@@ -8,6 +8,7 @@
 //! | 2 | A file or a value that was given cannot be read. | 65 |
 //! | 69 | The broker could not be reached (`EX_UNAVAILABLE`). | 69 |
 //! | 77 | The broker did not accept the login (`EX_NOPERM`). | 77 |
+//! | 130, 143 | SIGINT or SIGTERM ended a load of `perf` before its time. | |
 //!
 //! `ctl` has those of sysexits.h, as rabbitmqctl does, whose scripts go on to work.
 

@@ -1,5 +1,6 @@
 //! `amphora perf connections`: what connections cost, and how fast they come and go.
 
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use super::amqp::client::{Client, Server};
 use super::amqp::endpoint::Endpoint;
+use super::interrupt::Interrupt;
 use super::load::options::seconds;
 use super::load::outcome::{Throughput, float};
 use super::measure::clock::nanoseconds;
@@ -56,6 +58,8 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Outcome {
     broker: Server,
+    /// Whether a signal has ended it before its time.
+    interrupted: bool,
     opened: Throughput,
     held: Option<Held>,
     churned: Option<Throughput>,
@@ -94,12 +98,13 @@ struct Held {
     idle_cpu_seconds: f64,
 }
 
-/// Opens, holds, closes, churns, reports.
+/// Opens, holds, closes, churns, reports. An interrupt makes each of it end, and leaves out the churn if that has not begun.
 ///
 /// # Errors
 /// If the broker refuses a connection or closes one.
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     ensure!(args.threads > 0, "--threads is at least 1");
+    let interrupt = Interrupt::listen()?;
     // The first connection makes the broker load and allocate what is not a connection's share.
     let first = Client::open(&args.uri)?;
     let broker = first.server().clone();
@@ -109,17 +114,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let clients: Vec<Client> = on_threads(args.threads, |index| {
         let share = (args.open + args.threads - 1 - index) / args.threads;
         (0..share)
+            .take_while(|_| !interrupt.has_come())
             .map(|_| Client::open(&args.uri))
             .collect::<Result<Vec<_>>>()
     })?
     .into_iter()
     .flatten()
     .collect();
-    let opened = Throughput::new(args.open as u64, nanoseconds(start.elapsed()));
-    let held = before.map(|before| hold(args, before)).transpose()?;
+    let opened = Throughput::new(clients.len() as u64, nanoseconds(start.elapsed()));
+    let held = before
+        .map(|before| hold(args, opened.count, before, &interrupt))
+        .transpose()?;
     clients.into_iter().try_for_each(Client::close)?;
     let mut outcome = Outcome {
         broker,
+        interrupted: false,
         opened,
         held,
         churned: None,
@@ -127,35 +136,38 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         churn_cost: None,
         churn_own_cost: None,
     };
-    if !args.churn.is_zero() {
-        churn(args, &mut outcome)?;
+    if !args.churn.is_zero() && !interrupt.has_come() {
+        churn(args, &interrupt, &mut outcome)?;
     }
-    args.output.print(&text(&outcome), &outcome)
+    outcome.interrupted = interrupt.has_come();
+    args.output.print(&text(&outcome), &outcome)?;
+    Ok(interrupt.exit_code())
 }
 
-fn hold(args: &Args, before: Usage) -> Result<Held> {
+fn hold(args: &Args, connections: u64, before: Usage, interrupt: &Interrupt) -> Result<Held> {
     let pid = args.pid.unwrap_or_default();
     let start = Usage::of(pid)?;
-    let length = args.hold.unwrap_or(HOLD);
-    thread::sleep(length);
+    let begin = Instant::now();
+    interrupt.wait(args.hold.unwrap_or(HOLD));
+    let length = begin.elapsed();
     let end = Usage::of(pid)?;
     let growth = end.rss_kib.saturating_sub(before.rss_kib);
     Ok(Held {
         rss_before_kib: before.rss_kib,
         rss_kib: end.rss_kib,
-        kib_per_connection: float(growth) / float(args.open.max(1) as u64),
+        kib_per_connection: float(growth) / float(connections.max(1)),
         idle_seconds: length.as_secs_f64(),
         idle_cpu_seconds: (end - start).cpu_seconds(),
     })
 }
 
-fn churn(args: &Args, outcome: &mut Outcome) -> Result<()> {
+fn churn(args: &Args, interrupt: &Interrupt, outcome: &mut Outcome) -> Result<()> {
     let mut broker = Meter::start(args.pid)?;
     let mut own = Meter::start(Some(std::process::id()))?;
     let start = Instant::now();
     let histograms = on_threads(args.threads, |_| {
         let mut latencies = Histogram::default();
-        while start.elapsed() < args.churn {
+        while start.elapsed() < args.churn && !interrupt.has_come() {
             let begin = Instant::now();
             Client::open(&args.uri)?.close()?;
             latencies.record(nanoseconds(begin.elapsed()));
@@ -209,6 +221,13 @@ fn text(outcome: &Outcome) -> String {
         "broker",
         &format!("{} {}", outcome.broker.product, outcome.broker.version),
     );
+    if outcome.interrupted {
+        report::line(
+            &mut text,
+            report::INTERRUPTED,
+            "a signal ended it before its time",
+        );
+    }
     report::line(&mut text, "opened", &rate(&outcome.opened));
     if let Some(held) = &outcome.held {
         let [before, after] = [held.rss_before_kib, held.rss_kib].map(memory);

@@ -1,8 +1,11 @@
 //! `amphora perf latency`: how long a message takes at a given rate.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Args as ClapArgs;
 
+use super::interrupt::Interrupt;
 use super::load::engine;
 use super::load::options::Options;
 use super::progress::Progress;
@@ -39,10 +42,13 @@ pub(crate) struct Args {
 ///
 /// # Errors
 /// If the load cannot run, or its result is not clean.
-pub(crate) fn run(args: Args) -> Result<()> {
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut options = args.options.checked()?;
     options.rate.get_or_insert(RATE);
-    let outcome = engine::run(&options, true, &mut Progress::new("", args.output.quiet))?;
+    let interrupt = Interrupt::listen()?;
+    let mut progress = Progress::new("", args.output.quiet);
+    let outcome = engine::run(&options, true, &interrupt, &mut progress)?;
     args.output.print(&report::outcome(&outcome), &outcome)?;
-    outcome.ensure_clean()
+    outcome.ensure_clean()?;
+    Ok(interrupt.exit_code())
 }

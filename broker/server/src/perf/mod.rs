@@ -16,6 +16,7 @@ mod amqp;
 mod compare;
 mod connections;
 mod files;
+mod interrupt;
 mod latency;
 mod limit;
 mod load;
@@ -26,10 +27,19 @@ mod report;
 mod tests;
 mod throughput;
 
+use std::process::ExitCode;
+
 use clap::Subcommand;
+
+const ENDS: &str = "\
+SIGINT (Ctrl+C) and SIGTERM end a load as if its time were over: what is outstanding arrives,
+the report is printed, and the queues are deleted. A second one ends at once and leaves them.
+Exit codes: 0 if all is well, 1 if a load failed or lost something, 2 for a wrong command
+line, and 130 or 143 if SIGINT or SIGTERM ended a load that lost nothing.";
 
 /// Measure a broker: Amphora, RabbitMQ, LavinMQ, or any other that speaks AMQP 0-9-1
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = ENDS)]
 pub struct Args {
     #[command(subcommand)]
     command: Box<Command>,
@@ -44,17 +54,17 @@ enum Command {
     Compare(compare::Args),
 }
 
-/// Runs the subcommand; results go to stdout, progress to stderr.
+/// Runs the subcommand; results go to stdout, progress to stderr. If a signal has ended it before its time, the exit code says which.
 ///
 /// # Errors
 /// If the broker cannot be reached, refuses something, or did not keep what it promised.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     files::raise_limit();
     match *args.command {
         Command::Throughput(args) => throughput::run(args),
         Command::Latency(args) => latency::run(args),
         Command::Connections(args) => connections::run(&args),
-        Command::Limit(args) => limit::run(&args),
+        Command::Limit(args) => limit::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Compare(args) => compare::run(&args),
     }
 }

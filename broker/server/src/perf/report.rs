@@ -12,6 +12,9 @@ use serde::Serialize;
 use super::load::outcome::{Cost, Kept, Outcome, Throughput, float};
 use super::measure::histogram::Percentiles;
 
+/// The name of the line that says that a signal has come.
+pub(crate) const INTERRUPTED: &str = "interrupted";
+
 /// Where results go.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Output {
@@ -70,6 +73,9 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         "broker",
         &format!("{} {}", outcome.broker.product, outcome.broker.version),
     );
+    if outcome.interrupted {
+        line(&mut text, INTERRUPTED, "a signal ended it before its time");
+    }
     line(&mut text, "published", &throughput(&outcome.published));
     if let Some(kept) = &outcome.pace {
         line(&mut text, "rate", &pace(kept));

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
+use super::interrupt::Interrupt;
 use super::limit;
 use super::load::engine;
 use super::load::options::tests::options;
@@ -30,6 +31,11 @@ fn limit() -> SocketAddr {
 
 /// Runs a load.
 fn run(address: SocketAddr, line: &str) -> Outcome {
+    run_until(&Interrupt::default(), address, line)
+}
+
+/// Runs a load that `interrupt` may end.
+fn run_until(interrupt: &Interrupt, address: SocketAddr, line: &str) -> Outcome {
     // A count is to end the load, and the last message the wait for it, not the clock of a busy machine.
     let clock = if line.contains("--count") && !line.contains("--duration") {
         "--duration 60s --settle 60s"
@@ -42,6 +48,7 @@ fn run(address: SocketAddr, line: &str) -> Outcome {
     engine::run(
         &options,
         options.rate.is_some(),
+        interrupt,
         &mut Progress::new("", true),
     )
     .unwrap()
@@ -131,6 +138,28 @@ fn what_was_due_at_the_end_of_a_stall_is_published_late() {
 }
 
 #[test]
+fn an_interrupt_ends_a_load_with_what_was_due_until_then() {
+    for line in ["--rate 1000 --duration 3600", "--duration 3600 --confirm 5"] {
+        let interrupt = Interrupt::default();
+        let outcome = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(300));
+                interrupt.raise(2);
+            });
+            run_until(&interrupt, limit(), line)
+        });
+        assert!(outcome.interrupted, "{line}");
+        assert_eq!(outcome.faults(), 0, "{line}: {:?}", outcome.tally);
+        let published = outcome.published.count;
+        assert_eq!(outcome.delivered.unwrap().count, published, "{line}");
+        if let Some(pace) = outcome.pace {
+            assert_eq!(pace.unsent, 0, "{pace:?}");
+            assert!(published > 0 && published < 60_000, "{published}");
+        }
+    }
+}
+
+#[test]
 fn a_stall_counts_for_every_confirm_that_was_due_during_it() {
     let stall = Fault::Stall(Duration::from_millis(200));
     let address = proxy::upstream(limit(), 300, stall);
@@ -166,7 +195,13 @@ fn a_refused_connection_names_the_broker() {
         .local_addr()
         .unwrap();
     let options = options(&format!("--uri amqp://{address}")).unwrap();
-    let error = engine::run(&options, false, &mut Progress::new("", true)).unwrap_err();
+    let error = engine::run(
+        &options,
+        false,
+        &Interrupt::default(),
+        &mut Progress::new("", true),
+    )
+    .unwrap_err();
     let error = format!("{error:#}");
     assert!(
         error.contains(&address.to_string()) && error.contains("refused"),

@@ -1,8 +1,11 @@
 //! `amphora perf throughput`: how many messages per second.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Args as ClapArgs;
 
+use super::interrupt::Interrupt;
 use super::load::engine;
 use super::load::options::Options;
 use super::progress::Progress;
@@ -45,9 +48,12 @@ pub(crate) struct Args {
 ///
 /// # Errors
 /// If the load cannot run, or its result is not clean.
-pub(crate) fn run(args: Args) -> Result<()> {
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let options = args.options.checked()?;
-    let outcome = engine::run(&options, false, &mut Progress::new("", args.output.quiet))?;
+    let interrupt = Interrupt::listen()?;
+    let mut progress = Progress::new("", args.output.quiet);
+    let outcome = engine::run(&options, false, &interrupt, &mut progress)?;
     args.output.print(&report::outcome(&outcome), &outcome)?;
-    outcome.ensure_clean()
+    outcome.ensure_clean()?;
+    Ok(interrupt.exit_code())
 }

@@ -90,11 +90,14 @@ impl Client {
 
     /// Sends bytes; `Ok(0)` says that the broker has not taken any for the length of the timeout.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<usize> {
-        match self.stream.write(bytes) {
-            Ok(0) => bail!("the broker closed the socket"),
-            Ok(count) => Ok(count),
-            Err(error) if is_timeout(error.kind()) => Ok(0),
-            Err(error) => Err(self.explain(error)),
+        loop {
+            return match self.stream.write(bytes) {
+                Ok(0) => bail!("the broker closed the socket"),
+                Ok(count) => Ok(count),
+                Err(error) if is_timeout(error.kind()) => Ok(0),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Err(self.explain(error)),
+            };
         }
     }
 

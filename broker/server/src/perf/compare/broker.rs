@@ -2,8 +2,9 @@
 
 use std::env;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
@@ -60,6 +61,8 @@ impl FromStr for Broker {
 #[derive(Debug)]
 pub(super) struct LimitServer {
     child: Child,
+    /// Whatever ends this process closes it, which ends the server.
+    _stdin: ChildStdin,
     uri: Endpoint,
     kind: Kind,
 }
@@ -70,13 +73,26 @@ impl LimitServer {
         let program =
             env::current_exe().context("cannot find this program to start the limit server")?;
         let mut command = Command::new(program);
-        command.args(["perf", "limit", "--listen", "127.0.0.1:0"]);
+        command.args([
+            "perf",
+            "limit",
+            "--listen",
+            "127.0.0.1:0",
+            "--until-stdin-ends",
+        ]);
         if let Some(log) = log {
             command.arg("--log").arg(log);
         }
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // A terminal's Ctrl+C is for this process, which still needs the server for what is outstanding.
+        command.process_group(0);
+        let mut child = command.spawn().context("cannot start the limit server")?;
         let mut server = Self {
-            child: child.context("cannot start the limit server")?,
+            _stdin: child
+                .stdin
+                .take()
+                .context("the limit server has no input")?,
+            child,
             uri: "amqp://".parse()?,
             kind: if log.is_some() {
                 Kind::SyncedLimit

@@ -1,6 +1,7 @@
 //! `amphora perf compare`: a set of scenarios against several brokers in turn.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
@@ -9,6 +10,7 @@ use broker::{Broker, LimitServer};
 use rounds::Rounds;
 use scenario::Scenario;
 
+use super::interrupt::Interrupt;
 use super::report::Output;
 
 mod broker;
@@ -37,6 +39,7 @@ Examples:
 The rounds are interleaved: every broker takes its turn in every scenario before the
 next round begins, so that what else happens on the machine meets all of them. Each run
 is printed, and --json=FILE written, when it is there; the table comes last, with medians.
+An interrupt (Ctrl+C) leaves out the runs to come and the one that it cuts short.
 With --limit-log, the time of an fsync in that run is measured as well. The standard
 suite takes about six minutes for two brokers. Messages per CPU second of the broker need its pid; other load disturbs
 them less than messages per second. Brokers are started before, on the same machine.";
@@ -91,7 +94,7 @@ impl Suite {
 ///
 /// # Errors
 /// If the limit server cannot be started, or a run failed or was not clean: then after the table.
-pub(crate) fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let scenarios = args.scenarios()?;
     ensure!(args.runs > 0, "--runs is at least 1");
     if args.list {
@@ -99,8 +102,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .iter()
             .map(|scenario| scenario.command(args.suite.seconds()))
             .collect();
-        return args.output.print(&table::list(&scenarios, &lines), &lines);
+        args.output
+            .print(&table::list(&scenarios, &lines), &lines)?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let interrupt = Interrupt::listen()?;
     let mut limits = Vec::new();
     if args.limit {
         limits.push(LimitServer::start(None)?);
@@ -122,13 +128,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         brokers.iter().any(|broker| broker.name == baseline),
         "--baseline {baseline} is none of the brokers"
     );
-    let rounds = Rounds::new(args, scenarios, brokers, baseline);
+    let rounds = Rounds::new(args, &interrupt, scenarios, brokers, baseline);
     let comparison = rounds.run()?;
     args.output
         .print(&table::render(&comparison), &comparison)?;
     let failures = comparison.failures();
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
-    Ok(())
+    Ok(interrupt.exit_code())
 }
 
 impl Args {

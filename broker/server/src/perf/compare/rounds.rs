@@ -11,6 +11,7 @@ use super::fsync;
 use super::scenario::Scenario;
 use super::summary::{Comparison, Machine, Row, command};
 use super::table;
+use crate::perf::interrupt::Interrupt;
 use crate::perf::load::outcome::Outcome;
 use crate::perf::measure::histogram::Histogram;
 use crate::perf::progress::Progress;
@@ -19,6 +20,7 @@ use crate::perf::progress::Progress;
 #[derive(Debug)]
 pub(super) struct Rounds<'a> {
     args: &'a Args,
+    interrupt: &'a Interrupt,
     scenarios: Vec<&'static Scenario>,
     brokers: Vec<Broker>,
     baseline: String,
@@ -26,32 +28,43 @@ pub(super) struct Rounds<'a> {
     /// By the numbers of scenario and broker; of a run that failed, why.
     results: BTreeMap<(usize, usize), Vec<Result<Outcome, String>>>,
     fsyncs: Histogram,
+    /// Whether runs are missing because of an interrupt.
+    interrupted: bool,
 }
 
 impl<'a> Rounds<'a> {
     pub(super) fn new(
         args: &'a Args,
+        interrupt: &'a Interrupt,
         scenarios: Vec<&'static Scenario>,
         brokers: Vec<Broker>,
         baseline: String,
     ) -> Self {
         Self {
             args,
+            interrupt,
             scenarios,
             brokers,
             baseline,
             began: SystemTime::now(),
             results: BTreeMap::new(),
             fsyncs: Histogram::default(),
+            interrupted: false,
         }
     }
 
-    /// Lets all brokers take their turn in each scenario of each round. What a run has found is printed and written at once, so that
-    /// an interruption loses nothing.
+    /// Lets all brokers take their turn in each scenario of each round, until an interrupt. What a run has found is printed and written at once, so that
+    /// not even an end without a warning loses anything.
     ///
     /// # Errors
     /// If there is no place for results, or an fsync cannot be measured. A run that fails becomes a part of the result.
     pub(super) fn run(mut self) -> Result<Comparison> {
+        self.take_turns()?;
+        self.args.output.print_part("\n")?;
+        Ok(self.comparison())
+    }
+
+    fn take_turns(&mut self) -> Result<()> {
         for round in 1..=self.args.runs {
             for at in 0..self.scenarios.len() {
                 let scenario = self.scenarios[at];
@@ -64,14 +77,17 @@ impl<'a> Rounds<'a> {
                     fsync::measure(log, &mut self.fsyncs)?;
                 }
                 for broker in 0..self.brokers.len() {
+                    if self.interrupt.has_come() {
+                        self.interrupted = true;
+                        return Ok(());
+                    }
                     if scenario.suits(&self.brokers[broker]) {
                         self.run_one(round, at, broker)?;
                     }
                 }
             }
         }
-        self.args.output.print_part("\n")?;
-        Ok(self.comparison())
+        Ok(())
     }
 
     fn run_one(&mut self, round: usize, at: usize, broker_at: usize) -> Result<()> {
@@ -83,8 +99,13 @@ impl<'a> Rounds<'a> {
         let mut progress = Progress::new(&place, self.args.output.quiet);
         let seconds = self.args.suite.seconds();
         let result = scenario
-            .run(broker, seconds, &mut progress)
+            .run(broker, seconds, self.interrupt, &mut progress)
             .map_err(|error| format!("{error:#}"));
+        if result.as_ref().is_ok_and(|outcome| outcome.interrupted) {
+            self.interrupted = true;
+            let line = format!("{place} interrupted, and not counted\n");
+            return self.args.output.print_part(&line);
+        }
         let line = table::line(&place, &result);
         self.results
             .entry((at, broker_at))
@@ -109,6 +130,7 @@ impl<'a> Rounds<'a> {
             baseline: self.baseline.clone(),
             seconds,
             runs: self.args.runs,
+            interrupted: self.interrupted,
             fsync: self.fsyncs.summary(),
             rows: rows.collect(),
         }

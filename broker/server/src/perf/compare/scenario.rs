@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use super::broker::{Broker, Kind};
+use crate::perf::interrupt::Interrupt;
 use crate::perf::load::engine;
 use crate::perf::load::options::Options;
 use crate::perf::load::outcome::Outcome;
@@ -143,13 +144,14 @@ impl Scenario {
         &self,
         broker: &Broker,
         seconds: u64,
+        interrupt: &Interrupt,
         progress: &mut Progress,
     ) -> Result<Outcome> {
         let mut options = self.options()?;
         options.uri = broker.uri.clone();
         options.pid = broker.pid;
         options.duration = Duration::from_secs(seconds);
-        engine::run(&options, self.is_paced(), progress)
+        engine::run(&options, self.is_paced(), interrupt, progress)
     }
 
     /// Whether messages are persistent, so that a sync of the disk is part of what is measured.

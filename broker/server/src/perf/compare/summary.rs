@@ -23,6 +23,8 @@ pub(super) struct Comparison {
     /// Length of a run.
     pub(super) seconds: u64,
     pub(super) runs: usize,
+    /// Whether a signal has ended it, so that runs are missing; one that was cut short is not among the outcomes.
+    pub(super) interrupted: bool,
     /// An fsync of an appended KiB, between the runs; with `--limit-log`.
     pub(super) fsync: Option<Percentiles>,
     pub(super) rows: Vec<Row>,

@@ -92,11 +92,15 @@ fn heading(comparison: &Comparison) -> String {
     for product in products(comparison) {
         let _ = writeln!(text, "{product}");
     }
-    let _ = writeln!(
-        text,
-        "Medians of {} runs of {} s",
-        comparison.runs, comparison.seconds
-    );
+    let runs = if comparison.interrupted {
+        format!("at most {}", comparison.runs)
+    } else {
+        comparison.runs.to_string()
+    };
+    let _ = writeln!(text, "Medians of {runs} runs of {} s", comparison.seconds);
+    if comparison.interrupted {
+        text.push_str("A signal ended it before its time: runs are missing\n");
+    }
     if let Some(fsync) = &comparison.fsync {
         let _ = writeln!(
             text,

@@ -8,7 +8,7 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Append every publish to FILE and fsync it before it is delivered and confirmed; connections that wait share the next fsync
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// End when standard input does, as it does when the program at its other end is gone
+    #[arg(long)]
+    until_stdin_ends: bool,
 }
 
 /// Says where it listens, on stdout, and serves until it is ended.
@@ -56,7 +59,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let listener = TcpListener::bind(args.listen)
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     writeln!(io::stdout(), "{LISTENING}{}", listener.local_addr()?)?;
-    serve(&listener, args.log.as_deref().map(Log::open).transpose()?)
+    let log = args.log.as_deref().map(Log::open).transpose()?;
+    if !args.until_stdin_ends {
+        return serve(&listener, log);
+    }
+    let (end, ended) = mpsc::channel();
+    let failed = end.clone();
+    thread::spawn(move || failed.send(serve(&listener, log)));
+    // An input that cannot be read has ended, too.
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        end.send(Ok(()))
+    });
+    ended.recv()?
 }
 
 /// What the first line of output begins with; the address follows.

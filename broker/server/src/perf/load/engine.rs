@@ -15,6 +15,7 @@ use super::producer::{Produced, Producer};
 use super::topology;
 use super::watch::Watch;
 use crate::perf::amqp::client::Client;
+use crate::perf::interrupt::Interrupt;
 use crate::perf::measure::clock::{Clock, nanoseconds};
 use crate::perf::measure::histogram::Histogram;
 use crate::perf::measure::ledger::{Ledger, Tally};
@@ -31,13 +32,19 @@ const EMPTY_MAX: Duration = Duration::from_secs(1);
 /// The threads hold no large values on their stacks, and there may be thousands.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// Runs the load that `options` describe; with `latency`, the latency of every message is recorded.
+/// Runs the load that `options` describe; with `latency`, the latency of every message is recorded. An interrupt ends it as if its
+/// time were over.
 ///
 /// What was declared is deleted at the end, also after an error.
 ///
 /// # Errors
 /// If the broker refuses something, closes a connection, or stops reading; if the process of `--pid` does not exist.
-pub(crate) fn run(options: &Options, latency: bool, progress: &mut Progress) -> Result<Outcome> {
+pub(crate) fn run(
+    options: &Options,
+    latency: bool,
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+) -> Result<Outcome> {
     let plan = Plan::new(options)?;
     let mut control = Client::open(&options.uri)?;
     let gauge = Gauge::new(Clock::start());
@@ -45,6 +52,7 @@ pub(crate) fn run(options: &Options, latency: bool, progress: &mut Progress) -> 
         options,
         plan: &plan,
         gauge: &gauge,
+        interrupt,
         latency,
     };
     let outcome = topology::declare(&mut control, &plan, options)
@@ -69,6 +77,7 @@ struct Run<'a> {
     options: &'a Options,
     plan: &'a Plan,
     gauge: &'a Gauge,
+    interrupt: &'a Interrupt,
     latency: bool,
 }
 
@@ -79,6 +88,7 @@ struct Publishing {
     confirms: Option<Confirms>,
     throughput: Throughput,
     pace: Option<Kept>,
+    interrupted: bool,
 }
 
 impl Publishing {
@@ -86,6 +96,7 @@ impl Publishing {
     fn outcome(&self, control: &Client, tally: Tally) -> Outcome {
         Outcome {
             broker: control.server().clone(),
+            interrupted: self.interrupted,
             published: self.throughput,
             pace: self.pace,
             delivered: None,
@@ -203,10 +214,17 @@ impl Run<'_> {
             .collect::<Result<Vec<_>>>()?;
         // A timetable ends by itself; if the broker cannot follow, it is given up some time later.
         let overtime = self.options.rate.map_or(Duration::ZERO, |_| OVERTIME);
-        let deadline = watch.started() + nanoseconds(self.options.duration + overtime);
+        let mut end = watch.started() + nanoseconds(self.options.duration);
+        let mut interrupted = false;
         while handles.iter().any(|handle| !handle.is_finished()) {
             thread::sleep(POLL);
-            if self.gauge.clock.now() >= deadline {
+            let now = self.gauge.clock.now();
+            if now < end && self.interrupt.has_come() {
+                interrupted = true;
+                end = now;
+                self.gauge.cut(now);
+            }
+            if now >= end + nanoseconds(overtime) {
                 self.gauge.stop_publishing();
             }
             watch.look("publish")?;
@@ -233,6 +251,7 @@ impl Run<'_> {
             confirms,
             throughput,
             pace,
+            interrupted,
         })
     }
 

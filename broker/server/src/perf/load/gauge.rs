@@ -8,6 +8,9 @@ use crate::perf::measure::clock::Clock;
 /// How long a blocked thread may take to see that it should stop.
 pub(crate) const REACTION: Duration = Duration::from_millis(100);
 
+/// A time that does not come.
+const NEVER: u64 = u64::MAX;
+
 /// Totals are raised once per batch, so their cost does not show.
 #[derive(Debug)]
 pub(crate) struct Gauge {
@@ -15,6 +18,8 @@ pub(crate) struct Gauge {
     published: AtomicU64,
     delivered: AtomicU64,
     last_delivery: AtomicU64,
+    /// When timetables are cut short.
+    cut_at: AtomicU64,
     stop_publishing: AtomicBool,
     stop_consuming: AtomicBool,
     failed: AtomicBool,
@@ -27,6 +32,7 @@ impl Gauge {
             published: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             last_delivery: AtomicU64::new(0),
+            cut_at: AtomicU64::new(NEVER),
             stop_publishing: AtomicBool::new(false),
             stop_consuming: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -53,6 +59,16 @@ impl Gauge {
     /// When the last delivery arrived.
     pub(crate) fn last_delivery(&self) -> u64 {
         self.last_delivery.load(Relaxed)
+    }
+
+    /// Ends timetables at this time: what was due until then is still published.
+    pub(crate) fn cut(&self, at: u64) {
+        self.cut_at.store(at, Relaxed);
+    }
+
+    /// When timetables end, if before their time.
+    pub(crate) fn cut_at(&self) -> Option<u64> {
+        Some(self.cut_at.load(Relaxed)).filter(|&at| at != NEVER)
     }
 
     pub(crate) fn stop_publishing(&self) {

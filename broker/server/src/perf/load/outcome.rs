@@ -127,6 +127,8 @@ impl Kept {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) broker: Server,
+    /// Whether a signal has ended the load before its time.
+    pub(crate) interrupted: bool,
     /// Until the broker had handled the last publish.
     pub(crate) published: Throughput,
     /// With a rate.

@@ -59,20 +59,20 @@ impl Producer<'_> {
         let origin = gauge.clock.now();
         let mut sent = 0;
         let mut late_max = 0;
-        while sent < self.quota && !gauge.publishing_stopped() {
+        while sent < self.quota(origin) && !gauge.publishing_stopped() {
             let now = gauge.clock.now();
             let due = self
                 .pace
                 .map_or(u64::MAX, |pace| pace.due(now - origin))
-                .min(self.quota)
+                .min(self.quota(origin))
                 .saturating_sub(sent);
             let room = self.link.window.as_ref().map_or(u64::MAX, Window::room);
             if room == 0 {
                 self.link.receive()?;
             } else if due == 0 {
                 let next = self.pace.map_or(now, |pace| origin + pace.time_of(sent));
-                self.link
-                    .pause(Duration::from_nanos(next.saturating_sub(now)))?;
+                let wait = Duration::from_nanos(next.saturating_sub(now));
+                self.link.pause(wait.min(REACTION))?;
             } else {
                 let due_at = self.pace.map_or(now, |pace| origin + pace.time_of(sent));
                 late_max = late_max.max(now.saturating_sub(due_at));
@@ -80,10 +80,18 @@ impl Producer<'_> {
             }
         }
         let timetable = self.pace.map(|_| Timetable {
-            unsent: self.quota - sent,
+            unsent: self.quota(origin).saturating_sub(sent),
             late_max_ns: late_max,
         });
         self.link.finish(sent, timetable)
+    }
+
+    /// How many messages to publish, now that the end may have come before its time.
+    fn quota(&self, origin: u64) -> u64 {
+        let cut = self.pace.zip(self.link.gauge.cut_at());
+        cut.map_or(self.quota, |(pace, at)| {
+            pace.due(at.saturating_sub(origin)).min(self.quota)
+        })
     }
 
     /// Publishes up to `wanted` messages in one write and returns how many it were.
