@@ -179,6 +179,34 @@ fn connections_have_their_costs() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_warm_up_comes_before_the_duration() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let text = succeed(&[
+        "latency",
+        &format!("--uri=amqp://{}", broker.amqp()?),
+        &format!("--pid={}", broker.pid()?),
+        "--rate=1000",
+        "--warm-up=1",
+        "--duration=0.5",
+        "--confirm=100",
+        "--json",
+    ])?;
+    let found: Value = serde_json::from_str(&text)?;
+    let count = |part: &str, name: &str| found[part][name].as_u64().unwrap_or_default();
+    assert_eq!(found["tally"]["distinct"], 1500);
+    assert_eq!(
+        count("warm_up", "published") + count("published", "count"),
+        1500
+    );
+    assert!(count("warm_up", "published") >= 900, "{found}");
+    assert!(count("latency", "count") <= 600, "{found}");
+    assert!(found["cost"]["cpu_seconds"].is_f64(), "{found}");
+    let error = fail(&["throughput", "--warm-up=1", "--count=10"])?;
+    assert!(error.contains("cannot be used with"), "{error}");
+    Ok(())
+}
+
+#[test]
 fn a_limit_with_a_log_has_all_of_it_on_the_disk() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("log");

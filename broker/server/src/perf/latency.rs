@@ -20,6 +20,8 @@ Examples:
   With all guarantees, through a fanout to four queues:
     amphora perf latency --rate 2000 --fanout 4 --persistent --confirm 100 \\
       --ack-every 1 --prefetch 100
+  After five seconds that are checked, but in no figure:
+    amphora perf latency --rate 5000 --warm-up 5 --duration 30
 
 Messages are sent by a timetable that does not wait for the broker, and latency is counted
 from the time when a message was due, not from when it could be sent at last: a stall of the

@@ -76,6 +76,13 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     if outcome.interrupted {
         line(&mut text, INTERRUPTED, "a signal ended it before its time");
     }
+    if let Some(warm_up) = &outcome.warm_up {
+        let value = format!(
+            "{:.2} s, in which {} messages were published that are in no figure but the checks",
+            warm_up.seconds, warm_up.published
+        );
+        line(&mut text, "warm-up", &value);
+    }
     line(&mut text, "published", &throughput(&outcome.published));
     if let Some(kept) = &outcome.pace {
         line(&mut text, "rate", &pace(kept));

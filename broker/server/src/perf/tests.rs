@@ -160,6 +160,55 @@ fn an_interrupt_ends_a_load_with_what_was_due_until_then() {
 }
 
 #[test]
+fn a_warm_up_is_checked_and_in_no_figure() {
+    let outcome = check("--warm-up 0.3 --duration 0.3 --confirm 10 --ack-every 1");
+    let warm_up = outcome.warm_up.unwrap();
+    assert!(warm_up.seconds >= 0.3, "{warm_up:?}");
+    assert!(warm_up.published > 0, "{warm_up:?}");
+    let all = warm_up.published + outcome.published.count;
+    assert_eq!(all, outcome.tally.distinct);
+    let delivered = outcome.delivered.unwrap();
+    assert_eq!(warm_up.delivered + delivered.count, all);
+    let confirms = outcome.confirms.unwrap().latency.unwrap();
+    assert!(confirms.count < all, "{confirms:?} of {all}");
+}
+
+#[test]
+fn a_stall_during_the_warm_up_is_in_no_latency() {
+    let stall = Fault::Stall(Duration::from_millis(1500));
+    let address = proxy::upstream(limit(), 100, stall);
+    let outcome = run(
+        address,
+        "--rate 1000 --warm-up 3 --duration 0.5 --confirm 2",
+    );
+    assert_eq!(outcome.faults(), 0, "{:?}", outcome.tally);
+    assert_eq!(outcome.tally.distinct, 3500);
+    let (latency, confirms) = (outcome.latency.unwrap(), outcome.confirms.unwrap());
+    // As many as were due in the last half second: what was due at its beginning is a matter of microseconds.
+    assert!((490..=600).contains(&latency.count), "{latency:?}");
+    assert_eq!(confirms.latency.unwrap().count, latency.count);
+    for longest in [
+        latency.max_ns,
+        confirms.latency.unwrap().max_ns,
+        outcome.pace.unwrap().late_max_ns,
+    ] {
+        assert!(longest < 1_000_000_000, "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_interrupt_during_the_warm_up_leaves_nothing_to_count() {
+    let interrupt = Interrupt::default();
+    interrupt.raise(2);
+    let outcome = run_until(&interrupt, limit(), "--warm-up 60 --confirm 1");
+    assert!(outcome.interrupted);
+    assert_eq!(outcome.faults(), 0, "{:?}", outcome.tally);
+    assert_eq!(outcome.published.count, 0);
+    let warm_up = outcome.warm_up.unwrap();
+    assert_eq!(warm_up.published, outcome.tally.distinct);
+}
+
+#[test]
 fn a_stall_counts_for_every_confirm_that_was_due_during_it() {
     let stall = Fault::Stall(Duration::from_millis(200));
     let address = proxy::upstream(limit(), 300, stall);

@@ -40,7 +40,7 @@ pub(crate) fn producers<'a>(
             });
             let pace = options.rate.map(|rate| Pace::new(rate, count, index));
             // A timetable ends by itself: what is due until then is published even if a stall delays it beyond the end.
-            let last = nanoseconds(options.duration).saturating_sub(1);
+            let last = nanoseconds(options.length()).saturating_sub(1);
             let quota = pace.map_or(share, |pace| pace.due(last).min(share));
             Ok(Producer {
                 image: Image::new(options, plan, producer, client.frame_max())?,

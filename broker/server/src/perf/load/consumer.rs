@@ -101,6 +101,7 @@ impl<'a> Consumer<'a> {
             let gauge = self.gauge;
             self.client.receive(|bytes| {
                 tracker.now = gauge.clock.now();
+                tracker.counted_from = gauge.counted_from();
                 parser.parse(bytes, &mut tracker)
             })?;
             if tracker.received > 0 {
@@ -171,6 +172,8 @@ struct Tracker {
     ledger: Ledger,
     latencies: Histogram,
     now: u64,
+    /// The latency of what was sent, or due, before does not count.
+    counted_from: u64,
     received: u64,
     unacknowledged: u32,
     last_tag: u64,
@@ -184,6 +187,7 @@ impl Tracker {
             ledger: Ledger::default(),
             latencies: Histogram::default(),
             now: 0,
+            counted_from: 0,
             received: 0,
             unacknowledged: 0,
             last_tag: 0,
@@ -209,7 +213,7 @@ impl Sink for Tracker {
         };
         self.ledger.record(queue, delivery.word);
         self.received += 1;
-        if self.manner.latency {
+        if self.manner.latency && delivery.time >= self.counted_from {
             self.latencies
                 .record(self.now.saturating_sub(delivery.time));
         }

@@ -1,17 +1,18 @@
 //! Runs a load: declares, connects, starts the threads, waits, counts, and deletes.
 
-use std::thread::{self, Builder, Scope, ScopedJoinHandle};
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::connect;
 use super::consumer::{Consumed, Consumer};
 use super::gauge::Gauge;
 use super::options::Options;
-use super::outcome::{Confirms, Cost, Kept, Outcome, Throughput};
+use super::outcome::{Confirms, Cost, Kept, Outcome, Throughput, WarmUp};
 use super::plan::Plan;
 use super::producer::{Produced, Producer};
+use super::threads::{Handle, join, precise_timers, spawn};
 use super::topology;
 use super::watch::Watch;
 use crate::perf::amqp::client::Client;
@@ -29,8 +30,6 @@ const OVERTIME: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_millis(100);
 /// How long queues may take to be empty once nobody consumes.
 const EMPTY_MAX: Duration = Duration::from_secs(1);
-/// The threads hold no large values on their stacks, and there may be thousands.
-const STACK_BYTES: usize = 256 * 1024;
 
 /// Runs the load that `options` describe; with `latency`, the latency of every message is recorded. An interrupt ends it as if its
 /// time were over.
@@ -69,8 +68,6 @@ pub(crate) fn run(
     Ok(outcome)
 }
 
-type Handle<'scope, T> = ScopedJoinHandle<'scope, Result<T>>;
-
 /// What the parts of a run share.
 #[derive(Clone, Copy, Debug)]
 struct Run<'a> {
@@ -89,14 +86,21 @@ struct Publishing {
     throughput: Throughput,
     pace: Option<Kept>,
     interrupted: bool,
+    warm_up: Option<WarmUp>,
 }
 
 impl Publishing {
+    /// How many messages were published, whether they count for the figures or not.
+    fn total(&self) -> u64 {
+        self.totals.iter().sum()
+    }
+
     /// The outcome as far as publishing goes.
     fn outcome(&self, control: &Client, tally: Tally) -> Outcome {
         Outcome {
             broker: control.server().clone(),
             interrupted: self.interrupted,
+            warm_up: self.warm_up,
             published: self.throughput,
             pace: self.pace,
             delivered: None,
@@ -136,11 +140,11 @@ impl Run<'_> {
         consumers.iter_mut().try_for_each(Consumer::subscribe)?;
         let consumers = consumers
             .into_iter()
-            .map(|consumer| self.spawn(scope, || consumer.run()))
+            .map(|consumer| spawn(scope, self.gauge, || consumer.run()))
             .collect::<Result<Vec<_>>>()?;
         let mut watch = Watch::start(self.options, self.plan, self.gauge, progress)?;
         let publishing = self.publish(scope, producers, &mut watch)?;
-        let published = publishing.throughput.count;
+        let published = publishing.total();
         if self.options.publish_only {
             let ready = self.await_ready(control, published)?;
             let expected = published * u64::from(self.plan.stored);
@@ -150,7 +154,7 @@ impl Run<'_> {
                 duplicates: ready.saturating_sub(expected),
                 ..Tally::default()
             };
-            let cost = watch.cost(published)?;
+            let cost = watch.cost(publishing.throughput.count)?;
             return Ok(Outcome {
                 remaining: ready,
                 cost,
@@ -173,12 +177,12 @@ impl Run<'_> {
         let consumers = connect::consumers(self.options, self.plan, self.gauge, self.latency)?;
         let mut watch = Watch::start(self.options, self.plan, self.gauge, progress)?;
         let publishing = self.publish(scope, producers, &mut watch)?;
-        let published = publishing.throughput.count;
+        let published = publishing.total();
         self.await_ready(control, published)?;
         let publish_cost = watch.cost(published)?;
         watch.restart()?;
         let consume = |mut consumer: Consumer<'scope>| {
-            self.spawn(scope, move || {
+            spawn(scope, self.gauge, move || {
                 consumer.subscribe_at_once()?;
                 consumer.run()
             })
@@ -206,7 +210,7 @@ impl Run<'_> {
         let handles = producers
             .into_iter()
             .map(|producer| {
-                self.spawn(scope, || {
+                spawn(scope, self.gauge, || {
                     precise_timers();
                     producer.run()
                 })
@@ -214,7 +218,7 @@ impl Run<'_> {
             .collect::<Result<Vec<_>>>()?;
         // A timetable ends by itself; if the broker cannot follow, it is given up some time later.
         let overtime = self.options.rate.map_or(Duration::ZERO, |_| OVERTIME);
-        let mut end = watch.started() + nanoseconds(self.options.duration);
+        let mut end = watch.started() + nanoseconds(self.options.length());
         let mut interrupted = false;
         while handles.iter().any(|handle| !handle.is_finished()) {
             thread::sleep(POLL);
@@ -229,6 +233,7 @@ impl Run<'_> {
             }
             watch.look("publish")?;
         }
+        let warm_up = watch.warmed_up()?;
         let produced = join(handles)?;
         let finished_at = produced
             .iter()
@@ -236,7 +241,8 @@ impl Run<'_> {
             .max()
             .unwrap_or_default();
         let totals: Vec<u64> = produced.iter().map(|producer| producer.published).collect();
-        let throughput = Throughput::new(totals.iter().sum(), finished_at - watch.started());
+        let counted = totals.iter().sum::<u64>() - watch.before().published;
+        let throughput = Throughput::new(counted, finished_at.saturating_sub(watch.started()));
         let pace = self.options.rate.map(|rate| {
             let timetables = produced.iter().filter_map(|producer| producer.timetable);
             Kept::merge(rate, throughput, timetables)
@@ -252,6 +258,7 @@ impl Run<'_> {
             throughput,
             pace,
             interrupted,
+            warm_up,
         })
     }
 
@@ -269,7 +276,7 @@ impl Run<'_> {
         }
         let last = self.gauge.last_delivery().max(watch.started());
         Ok(Throughput::new(
-            self.gauge.delivered(),
+            self.gauge.delivered() - watch.before().delivered,
             last - watch.started(),
         ))
     }
@@ -343,41 +350,5 @@ impl Run<'_> {
             cost,
             ..publishing.outcome(control, tally)
         })
-    }
-
-    fn spawn<'scope, T: Send + 'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        work: impl FnOnce() -> Result<T> + Send + 'scope,
-    ) -> Result<Handle<'scope, T>> {
-        let gauge = self.gauge;
-        let work = move || work().inspect_err(|_| gauge.fail());
-        Builder::new()
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, work)
-            .context("cannot start a thread")
-    }
-}
-
-/// The results of all threads, or the first error.
-fn join<T>(handles: Vec<Handle<'_, T>>) -> Result<Vec<T>> {
-    let joined: Vec<Result<T>> = handles
-        .into_iter()
-        .map(|handle| {
-            handle
-                .join()
-                .unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
-        })
-        .collect();
-    joined.into_iter().collect()
-}
-
-/// By default Linux may wake a sleeping thread 50 us late, which would be taken for the broker's latency.
-fn precise_timers() {
-    #[cfg(target_os = "linux")]
-    {
-        let nanosecond = std::num::NonZeroU64::new(1);
-        // Where it is not allowed, the measured latencies are those 50 us longer.
-        let _ = rustix::thread::set_current_timer_slack(nanosecond);
     }
 }

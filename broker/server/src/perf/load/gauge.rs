@@ -18,6 +18,7 @@ pub(crate) struct Gauge {
     published: AtomicU64,
     delivered: AtomicU64,
     last_delivery: AtomicU64,
+    counted_from: AtomicU64,
     /// When timetables are cut short.
     cut_at: AtomicU64,
     stop_publishing: AtomicBool,
@@ -32,6 +33,7 @@ impl Gauge {
             published: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             last_delivery: AtomicU64::new(0),
+            counted_from: AtomicU64::new(0),
             cut_at: AtomicU64::new(NEVER),
             stop_publishing: AtomicBool::new(false),
             stop_consuming: AtomicBool::new(false),
@@ -59,6 +61,15 @@ impl Gauge {
     /// When the last delivery arrived.
     pub(crate) fn last_delivery(&self) -> u64 {
         self.last_delivery.load(Relaxed)
+    }
+
+    /// Sets the time from which on what is sent, or due, counts for the figures: the end of the warm-up.
+    pub(crate) fn count_from(&self, time: u64) {
+        self.counted_from.store(time, Relaxed);
+    }
+
+    pub(crate) fn counted_from(&self) -> u64 {
+        self.counted_from.load(Relaxed)
     }
 
     /// Ends timetables at this time: what was due until then is still published.

@@ -15,6 +15,7 @@ pub(crate) mod outcome;
 pub(crate) mod pace;
 pub(crate) mod plan;
 pub(crate) mod producer;
+pub(crate) mod threads;
 pub(crate) mod topology;
 pub(crate) mod watch;
 pub(crate) mod window;

@@ -132,6 +132,9 @@ pub(crate) struct Options {
     /// Publish for so many seconds
     #[arg(short = 'z', long, default_value = "10", value_name = "SECONDS", value_parser = seconds, help_heading = "How long")]
     pub(crate) duration: Duration,
+    /// Publish for so long before; what is published then is checked, but in no rate, latency or cost
+    #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds, conflicts_with_all = ["count", "drain"], help_heading = "How long")]
+    pub(crate) warm_up: Duration,
     /// Stop after so many messages over all producers, even if the time is not over
     #[arg(short = 'C', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "How long")]
     pub(crate) count: Option<u64>,
@@ -165,6 +168,11 @@ impl Options {
             "headers" => Routing::Headers,
             _ => Routing::Key,
         }
+    }
+
+    /// How long is published.
+    pub(crate) fn length(&self) -> Duration {
+        self.warm_up.saturating_add(self.duration)
     }
 
     /// Resolves short forms and refuses combinations that make no sense.
@@ -355,6 +363,8 @@ pub(crate) mod tests {
             ("-t direct --like topic", "and 'direct' is none"),
             ("-t x-a --like fanout", "invalid value 'fanout'"),
             ("--drain --publish-only", "cannot be used with"),
+            ("--warm-up 1 --drain", "cannot be used with"),
+            ("--warm-up 1 --count 5", "cannot be used with"),
             ("--queue-argument x", "NAME=VALUE"),
         ] {
             let error = options(line).unwrap_err().to_string();

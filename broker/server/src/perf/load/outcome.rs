@@ -59,6 +59,14 @@ impl Cost {
     }
 }
 
+/// What came before the figures begin, and is in none but the checks.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct WarmUp {
+    pub(crate) seconds: f64,
+    pub(crate) published: u64,
+    pub(crate) delivered: u64,
+}
+
 /// Publisher confirms.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Confirms {
@@ -129,6 +137,7 @@ pub(crate) struct Outcome {
     pub(crate) broker: Server,
     /// Whether a signal has ended the load before its time.
     pub(crate) interrupted: bool,
+    pub(crate) warm_up: Option<WarmUp>,
     /// Until the broker had handled the last publish.
     pub(crate) published: Throughput,
     /// With a rate.

@@ -57,6 +57,10 @@ impl Producer<'_> {
     pub(crate) fn run(mut self) -> Result<Produced> {
         let gauge = self.link.gauge;
         let origin = gauge.clock.now();
+        let counted_from = gauge.counted_from();
+        if let Some(window) = &mut self.link.window {
+            window.count_from(counted_from);
+        }
         let mut sent = 0;
         let mut late_max = 0;
         while sent < self.quota(origin) && !gauge.publishing_stopped() {
@@ -75,7 +79,9 @@ impl Producer<'_> {
                 self.link.pause(wait.min(REACTION))?;
             } else {
                 let due_at = self.pace.map_or(now, |pace| origin + pace.time_of(sent));
-                late_max = late_max.max(now.saturating_sub(due_at));
+                if due_at >= counted_from {
+                    late_max = late_max.max(now.saturating_sub(due_at));
+                }
                 sent += self.publish(due.min(room), sent, origin, now)?;
             }
         }

@@ -6,8 +6,9 @@ use anyhow::Result;
 
 use super::gauge::Gauge;
 use super::options::Options;
-use super::outcome::Cost;
+use super::outcome::{Cost, WarmUp, float};
 use super::plan::Plan;
+use crate::perf::measure::clock::nanoseconds;
 use crate::perf::measure::usage::Meter;
 use crate::perf::progress::Progress;
 
@@ -21,13 +22,23 @@ pub(crate) struct Watch<'a> {
     plan: &'a Plan,
     gauge: &'a Gauge,
     progress: &'a mut Progress,
+    /// What has happened before the part that is measured.
+    before: Before,
+    warming_up: bool,
     started: u64,
     sampled: Instant,
     meter: Meter,
 }
 
+/// Messages that are in no rate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Before {
+    pub(crate) published: u64,
+    pub(crate) delivered: u64,
+}
+
 impl<'a> Watch<'a> {
-    /// Begins to measure.
+    /// Begins to measure, or the warm-up if there is one.
     pub(crate) fn start(
         options: &'a Options,
         plan: &'a Plan,
@@ -35,12 +46,16 @@ impl<'a> Watch<'a> {
         progress: &'a mut Progress,
     ) -> Result<Self> {
         let meter = Meter::start(options.pid)?;
+        let started = gauge.clock.now();
+        gauge.count_from(started + nanoseconds(options.warm_up));
         Ok(Self {
             options,
             plan,
             gauge,
             progress,
-            started: gauge.clock.now(),
+            before: Before::default(),
+            warming_up: !options.warm_up.is_zero(),
+            started,
             sampled: Instant::now(),
             meter,
         })
@@ -51,15 +66,45 @@ impl<'a> Watch<'a> {
         self.started
     }
 
-    /// Begins a second part, with its own time and cost.
+    /// What is in no rate.
+    pub(crate) fn before(&self) -> Before {
+        self.before
+    }
+
+    /// What the warm-up was, if there was one. It ends with the publishing at the latest.
+    pub(crate) fn warmed_up(&mut self) -> Result<Option<WarmUp>> {
+        if self.options.warm_up.is_zero() {
+            return Ok(None);
+        }
+        if self.warming_up {
+            self.restart()?;
+        }
+        let begin = self.gauge.counted_from() - nanoseconds(self.options.warm_up);
+        Ok(Some(WarmUp {
+            seconds: float(self.started - begin) / 1e9,
+            published: self.before.published,
+            delivered: self.before.delivered,
+        }))
+    }
+
+    /// Begins a new part, with its own time and cost: after the warm-up, or when everything is published and is to be consumed.
     pub(crate) fn restart(&mut self) -> Result<()> {
         self.meter = Meter::start(self.options.pid)?;
         self.started = self.gauge.clock.now();
+        self.before = Before {
+            published: self.gauge.published(),
+            delivered: self.gauge.delivered(),
+        };
+        self.warming_up = false;
         Ok(())
     }
 
     /// Shows the progress, and looks at the broker's memory if that is due.
     pub(crate) fn look(&mut self, phase: &str) -> Result<()> {
+        if self.warming_up && self.gauge.clock.now() >= self.gauge.counted_from() {
+            self.restart()?;
+        }
+        let phase = if self.warming_up { "warm-up" } else { phase };
         if self.sampled.elapsed() > SAMPLE {
             self.meter.sample()?;
             self.sampled = Instant::now();

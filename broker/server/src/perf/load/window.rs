@@ -15,6 +15,8 @@ pub(crate) struct Window {
     first: u64,
     entries: VecDeque<Entry>,
     outstanding: usize,
+    /// The latency of what was sent, or due, before does not count.
+    counted_from: u64,
     nacked: u64,
     latencies: Histogram,
 }
@@ -48,9 +50,15 @@ impl Window {
             first: 1,
             entries: VecDeque::new(),
             outstanding: 0,
+            counted_from: 0,
             nacked: 0,
             latencies: Histogram::default(),
         }
+    }
+
+    /// Leaves out the latencies of what is sent, or due, before this time.
+    pub(crate) fn count_from(&mut self, time: u64) {
+        self.counted_from = time;
     }
 
     /// How many more messages may be sent.
@@ -96,7 +104,9 @@ impl Window {
             {
                 entry.outstanding = false;
                 self.outstanding -= 1;
-                self.latencies.record(now.saturating_sub(entry.since));
+                if entry.since >= self.counted_from {
+                    self.latencies.record(now.saturating_sub(entry.since));
+                }
             }
         }
         while self.entries.front().is_some_and(|entry| !entry.outstanding) {
@@ -164,6 +174,19 @@ mod tests {
             (summary.count, summary.p50_ns, summary.max_ns),
             (5, 90, 100)
         );
+    }
+
+    #[test]
+    fn what_was_sent_before_the_counting_has_no_latency() {
+        let mut window = Window::new(5);
+        window.count_from(20);
+        window.sent(2, 19);
+        window.sent(1, 20);
+        window.confirm(ack(0, true), 25).unwrap();
+        let confirmed = window.finish();
+        let summary = confirmed.latencies.summary().unwrap();
+        assert_eq!((summary.count, summary.max_ns), (1, 5));
+        assert_eq!(confirmed.unconfirmed, 0);
     }
 
     #[test]
