@@ -138,6 +138,73 @@ fn a_comparison_has_a_row_for_each_scenario_and_broker() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_broker_without_an_exchange_type_says_so_in_the_table() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let results = folder.path().join("results");
+    let json_file = format!("--json={}", results.display());
+    let broker = Broker::start()?;
+    let uri = format!("--broker=it=amqp://{}", broker.amqp()?);
+    let one =
+        "--own-scenario=ring=-t x-consistent-hash --binding-key 1 --routing-keys 20 --count 100";
+    let other = "--own-scenario=none=--exchange-type x-none --like topic --count 100";
+    let arguments = [
+        "compare", &uri, "--limit", one, other, "--runs=2", &json_file,
+    ];
+    // It is the only broker, so that nobody has that type.
+    let output = perf(&arguments)?;
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr)?;
+    assert!(
+        error.contains("none: no broker has the exchange type 'x-none'"),
+        "{error}"
+    );
+    let found = json(&results)?;
+    let rows = found["rows"].as_array().context("no rows")?;
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| (row["scenario"].as_str(), row["broker"].as_str()))
+        .collect();
+    let expected = [("ring", "it"), ("none", "limit"), ("none", "it")];
+    assert_eq!(
+        names,
+        expected.map(|(scenario, broker)| (Some(scenario), Some(broker)))
+    );
+    for row in &rows[..2] {
+        assert!(row["median"]["messages_per_second"].is_f64(), "{row}");
+        assert_eq!(row["lacks"], Value::Null);
+    }
+    assert_eq!(rows[2]["lacks"]["exchange_type"], "x-none");
+    assert_eq!(rows[2]["errors"], Value::Array(Vec::new()));
+    let text = String::from_utf8(output.stdout)?;
+    for part in [
+        "no x-none",
+        "none on it: the broker has no exchange type 'x-none': ",
+        "406 PRECONDITION_FAILED - unknown exchange type 'x-none'",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn arguments_of_bindings_are_sent() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let uri = format!("--uri=amqp://{}", broker.amqp()?);
+    let load = ["throughput", &uri, "--exchange-type=headers", "--count=100"];
+    let both = ["--binding-argument=header-0=value", "--headers=2"];
+    succeed(&[&load[..], &both].concat())?;
+    // What the broker is told to want and no message has keeps all of them away.
+    let other = [
+        "--binding-argument=header-0=other",
+        "--headers=2",
+        "--settle=0.1",
+    ];
+    let error = fail(&[&load[..], &other].concat())?;
+    assert!(error.contains("for 100 messages"), "{error}");
+    Ok(())
+}
+
+#[test]
 fn a_comparison_of_nothing_is_refused() -> anyhow::Result<()> {
     let error = fail(&["compare", "--limit", "--runs=0"])?;
     assert!(error.contains("--runs is at least 1"), "{error}");

@@ -33,6 +33,9 @@ Examples:
   Persistence beside a plain file that is synced as often:
     amphora perf compare --broker amphora=amqp:// --limit-log /var/tmp/limit.log \\
       --scenario p1k,p1 --baseline limit+fsync
+  A plugin's exchange type beside the one that is built in; a broker that lacks it says so:
+    amphora perf compare --broker amphora=amqp:// --scenario topic100 \\
+      --own-scenario 'xtopic100=--exchange-type x-topic --like topic --bindings 100'
   What the scenarios are, as commands:
     amphora perf compare --list
 
@@ -41,8 +44,10 @@ next round begins, so that what else happens on the machine meets all of them. E
 is printed, and --json=FILE written, when it is there; the table comes last, with medians.
 An interrupt (Ctrl+C) leaves out the runs to come and the one that it cuts short.
 With --limit-log, the time of an fsync in that run is measured as well. The standard
-suite takes about six minutes for two brokers. Messages per CPU second of the broker need its pid; other load disturbs
-them less than messages per second. Brokers are started before, on the same machine.";
+suite takes about six minutes for two brokers. Messages per CPU second of the broker need
+its pid; other load disturbs them less than messages per second. Brokers are started before,
+on the same machine. A broker that lacks the exchange type of a scenario has a line without
+figures; the command fails if all of them lack it.";
 
 /// Measure several brokers in turn and print a table
 #[derive(Clone, Debug, ClapArgs)]
@@ -64,6 +69,9 @@ pub(crate) struct Args {
     /// Only these scenarios, of any suite; separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     scenario: Vec<String>,
+    /// Another scenario, with options of throughput or latency, such as the exchange type of a plugin; may be repeated. The suite is left out then
+    #[arg(long, value_name = "NAME=OPTIONS", allow_hyphen_values = true)]
+    own_scenario: Vec<Scenario>,
     /// Rounds, of which the median is taken
     #[arg(long, default_value_t = 3, value_name = "N")]
     runs: usize,
@@ -138,26 +146,35 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 impl Args {
-    fn scenarios(&self) -> Result<Vec<&'static Scenario>> {
-        if self.scenario.is_empty() {
-            let more = if self.suite == Suite::Full {
-                scenario::MORE
-            } else {
-                &[]
-            };
-            return Ok(scenario::STANDARD.iter().chain(more).collect());
+    /// What is asked for by name and what is one's own, or else the suite.
+    fn scenarios(&self) -> Result<Vec<Scenario>> {
+        let mut all = scenario::parse(scenario::STANDARD)?;
+        if self.scenario.is_empty() && self.own_scenario.is_empty() {
+            if self.suite == Suite::Full {
+                all.extend(scenario::parse(scenario::MORE)?);
+            }
+            return Ok(all);
         }
-        let find = |name: &String| {
-            scenario::all()
-                .find(|scenario| scenario.name == name)
-                .with_context(|| {
-                    let names: Vec<_> = scenario::all().map(|scenario| scenario.name).collect();
-                    format!(
-                        "there is no scenario {name}; there are {}",
-                        names.join(", ")
-                    )
-                })
-        };
-        self.scenario.iter().map(find).collect()
+        all.extend(scenario::parse(scenario::MORE)?);
+        let mut chosen = Vec::new();
+        for name in &self.scenario {
+            let found = all.iter().find(|scenario| scenario.name == *name);
+            chosen.push(found.cloned().with_context(|| {
+                let names: Vec<_> = all.iter().map(|scenario| scenario.name.as_str()).collect();
+                format!(
+                    "there is no scenario {name}; there are {}",
+                    names.join(", ")
+                )
+            })?);
+        }
+        for own in &self.own_scenario {
+            ensure!(
+                chosen.iter().all(|other: &Scenario| other.name != own.name),
+                "there are two scenarios with the name {}",
+                own.name
+            );
+            chosen.push(own.clone());
+        }
+        Ok(chosen)
     }
 }

@@ -9,7 +9,7 @@ use super::Args;
 use super::broker::Broker;
 use super::fsync;
 use super::scenario::Scenario;
-use super::summary::{Comparison, Machine, Row, command};
+use super::summary::{Comparison, Failure, Machine, Row, command};
 use super::table;
 use crate::perf::interrupt::Interrupt;
 use crate::perf::load::outcome::Outcome;
@@ -21,12 +21,12 @@ use crate::perf::progress::Progress;
 pub(super) struct Rounds<'a> {
     args: &'a Args,
     interrupt: &'a Interrupt,
-    scenarios: Vec<&'static Scenario>,
+    scenarios: Vec<Scenario>,
     brokers: Vec<Broker>,
     baseline: String,
     began: SystemTime,
     /// By the numbers of scenario and broker; of a run that failed, why.
-    results: BTreeMap<(usize, usize), Vec<Result<Outcome, String>>>,
+    results: BTreeMap<(usize, usize), Vec<Result<Outcome, Failure>>>,
     fsyncs: Histogram,
     /// Whether runs are missing because of an interrupt.
     interrupted: bool,
@@ -36,7 +36,7 @@ impl<'a> Rounds<'a> {
     pub(super) fn new(
         args: &'a Args,
         interrupt: &'a Interrupt,
-        scenarios: Vec<&'static Scenario>,
+        scenarios: Vec<Scenario>,
         brokers: Vec<Broker>,
         baseline: String,
     ) -> Self {
@@ -67,7 +67,7 @@ impl<'a> Rounds<'a> {
     fn take_turns(&mut self) -> Result<()> {
         for round in 1..=self.args.runs {
             for at in 0..self.scenarios.len() {
-                let scenario = self.scenarios[at];
+                let scenario = &self.scenarios[at];
                 if let Some(log) = self
                     .args
                     .limit_log
@@ -81,7 +81,7 @@ impl<'a> Rounds<'a> {
                         self.interrupted = true;
                         return Ok(());
                     }
-                    if scenario.suits(&self.brokers[broker]) {
+                    if self.scenarios[at].suits(&self.brokers[broker]) {
                         self.run_one(round, at, broker)?;
                     }
                 }
@@ -91,7 +91,12 @@ impl<'a> Rounds<'a> {
     }
 
     fn run_one(&mut self, round: usize, at: usize, broker_at: usize) -> Result<()> {
-        let (scenario, broker) = (self.scenarios[at], &self.brokers[broker_at]);
+        // What a broker has not got, it has not got in the next round either.
+        let before = self.results.get(&(at, broker_at));
+        if before.is_some_and(|results| matches!(results.last(), Some(Err(Failure::Lack(_))))) {
+            return Ok(());
+        }
+        let (scenario, broker) = (&self.scenarios[at], &self.brokers[broker_at]);
         let place = format!(
             "{round}/{} {:<11} {:<11}",
             self.args.runs, scenario.name, broker.name
@@ -100,7 +105,7 @@ impl<'a> Rounds<'a> {
         let seconds = self.args.suite.seconds();
         let result = scenario
             .run(broker, seconds, self.interrupt, &mut progress)
-            .map_err(|error| format!("{error:#}"));
+            .map_err(Failure::from);
         if result.as_ref().is_ok_and(|outcome| outcome.interrupted) {
             self.interrupted = true;
             let line = format!("{place} interrupted, and not counted\n");
@@ -119,8 +124,8 @@ impl<'a> Rounds<'a> {
     fn comparison(&self) -> Comparison {
         let seconds = self.args.suite.seconds();
         let rows = self.results.iter().map(|(&(scenario, broker), results)| {
-            let name = &self.brokers[broker].name;
-            Row::new(self.scenarios[scenario], seconds, name, results)
+            let broker = &self.brokers[broker];
+            Row::new(&self.scenarios[scenario], seconds, broker, results)
         });
         Comparison {
             date: humantime::format_rfc3339_seconds(self.began).to_string(),

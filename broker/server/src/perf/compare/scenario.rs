@@ -1,9 +1,11 @@
 //! The scenarios, each of them a command line that can also be run alone.
 
+use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use clap::Parser;
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use super::broker::{Broker, Kind};
 use crate::perf::interrupt::Interrupt;
@@ -13,91 +15,87 @@ use crate::perf::load::outcome::Outcome;
 use crate::perf::progress::Progress;
 
 /// A load with a name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Scenario {
-    pub(super) name: &'static str,
-    pub(super) about: &'static str,
-    options: &'static str,
+    pub(super) name: String,
+    pub(super) about: String,
+    line: String,
+    options: Options,
 }
 
-const fn scenario(name: &'static str, about: &'static str, options: &'static str) -> Scenario {
-    Scenario {
-        name,
-        about,
-        options,
-    }
-}
+/// Name, description and options of a scenario.
+type Known = (&'static str, &'static str, &'static str);
 
 /// What brokers are usually compared by, and what this broker's figures are about.
-pub(super) const STANDARD: &[Scenario] = &[
-    scenario("t16", "16 bytes, transient, automatic acks", "--size 16"),
-    scenario("t1k", "1 KiB, transient, automatic acks", "--size 1024"),
-    scenario(
+pub(super) const STANDARD: &[Known] = &[
+    ("t16", "16 bytes, transient, automatic acks", "--size 16"),
+    ("t1k", "1 KiB, transient, automatic acks", "--size 1024"),
+    (
         "pub16",
         "publish only, 16 bytes, into a growing queue",
         "--size 16 --publish-only",
     ),
-    scenario(
+    (
         "p1k",
         "1 KiB, persistent, confirms and acks in hundreds",
         "--size 1024 --persistent --confirm 1000 --ack-every 100 --prefetch 1000",
     ),
-    scenario(
+    (
         "lat5k",
         "5,000 messages of 100 bytes per second",
         "--size 100 --rate 5000",
     ),
-    scenario(
+    (
         "fan4",
         "64 bytes, fanout to 4 queues",
         "--size 64 --fanout 4",
     ),
-    scenario(
+    (
         "topic100",
         "16 bytes, topic exchange with 100 other bindings",
         "--exchange-type topic --bindings 100",
     ),
-    scenario(
+    (
         "headers100",
         "16 bytes, headers exchange with 100 other bindings",
         "--exchange-type headers --bindings 100",
     ),
-    scenario(
+    (
         "q100",
         "64 bytes, 100 queues with a consumer each, 4 producers",
         "--size 64 -x 4 -y 100 --queues 100",
     ),
-    scenario(
+    (
         "p1",
         "1 KiB, persistent, one at a time",
         "--size 1024 --persistent --confirm 1 --ack-every 1 --prefetch 1",
     ),
-    scenario(
+    (
         "p1kq100",
         "as p1k, 100 queues with a consumer each, 4 producers",
         "--size 1024 -x 4 -y 100 --queues 100 --persistent --confirm 1000 --ack-every 100 --prefetch 1000",
     ),
-    scenario(
+    (
         "drain16",
         "16 bytes, published first, then consumed",
         "--size 16 --drain",
     ),
-    scenario(
+    (
         "ack50",
         "16 bytes, prefetch 100, acks in fifties",
         "--ack-every 50 --prefetch 100",
     ),
-    scenario(
+    (
         "fan100",
         "64 bytes, fanout to 100 queues",
         "--size 64 --fanout 100",
     ),
-    scenario(
+    (
         "topic10k",
         "16 bytes, topic exchange with 10,000 other bindings",
         "--exchange-type topic --bindings 10000",
     ),
-    scenario(
+    (
         "headers1k",
         "16 bytes, headers exchange with 1,000 other bindings",
         "--exchange-type headers --bindings 1000",
@@ -105,21 +103,46 @@ pub(super) const STANDARD: &[Scenario] = &[
 ];
 
 /// What the full suite has besides.
-pub(super) const MORE: &[Scenario] = &[
-    scenario(
+pub(super) const MORE: &[Known] = &[
+    (
         "p4q4",
         "16 bytes, four pairs with a queue each",
         "-x 4 -y 4 --queues 4",
     ),
-    scenario("t64k", "64 KiB, transient, automatic acks", "--size 65536"),
+    ("t64k", "64 KiB, transient, automatic acks", "--size 65536"),
 ];
 
-/// All of them.
-pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
-    STANDARD.iter().chain(MORE)
+/// Those of a list.
+pub(super) fn parse(known: &[Known]) -> Result<Vec<Scenario>> {
+    let parse = |&(name, about, line): &Known| Scenario::new(name, about, line);
+    known.iter().map(parse).collect()
+}
+
+impl FromStr for Scenario {
+    type Err = anyhow::Error;
+
+    /// Parses `name=options`.
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, line) = text.split_once('=').context("a scenario is NAME=OPTIONS")?;
+        ensure!(
+            !name.is_empty() && !name.contains(['-', ' ', ',']),
+            "a scenario is NAME=OPTIONS, and {name:?} is no name"
+        );
+        Self::new(name, "one's own", line)
+    }
 }
 
 impl Scenario {
+    fn new(name: &str, about: &str, line: &str) -> Result<Self> {
+        let words: Vec<_> = line.split_whitespace().collect();
+        Ok(Self {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            options: options(&words).with_context(|| format!("scenario {name}"))?,
+            line: words.join(" "),
+        })
+    }
+
     /// The command that runs it alone.
     pub(super) fn command(&self, seconds: u64) -> String {
         let kind = if self.is_paced() {
@@ -127,15 +150,18 @@ impl Scenario {
         } else {
             "throughput"
         };
-        format!("amphora perf {kind} {} --duration {seconds}", self.options)
+        format!("amphora perf {kind} {} --duration {seconds}", self.line)
     }
 
-    /// Whether it says anything about `broker`: the frame limit stores nothing, and the synced one is for persistence.
+    /// Whether it says anything about `broker`: the frame limit stores nothing and matches whole keys, and the synced one is for
+    /// persistence.
     pub(super) fn suits(&self, broker: &Broker) -> bool {
+        let options = &self.options;
+        let limited = !options.drain && !options.stream && options.binding_key.is_none();
         match broker.kind {
             Kind::Broker => true,
-            Kind::Limit => !self.has("--drain"),
-            Kind::SyncedLimit => self.is_persistent(),
+            Kind::Limit => limited,
+            Kind::SyncedLimit => limited && self.is_persistent(),
         }
     }
 
@@ -147,7 +173,7 @@ impl Scenario {
         interrupt: &Interrupt,
         progress: &mut Progress,
     ) -> Result<Outcome> {
-        let mut options = self.options()?;
+        let mut options = self.options.clone();
         options.uri = broker.uri.clone();
         options.pid = broker.pid;
         options.duration = Duration::from_secs(seconds);
@@ -156,57 +182,113 @@ impl Scenario {
 
     /// Whether messages are persistent, so that a sync of the disk is part of what is measured.
     pub(super) fn is_persistent(&self) -> bool {
-        self.has("--persistent")
+        self.options.persistent
     }
 
     fn is_paced(&self) -> bool {
-        self.has("--rate")
+        self.options.rate.is_some()
     }
+}
 
-    fn has(&self, option: &str) -> bool {
-        self.options.split_whitespace().any(|word| word == option)
-    }
+/// What the comparison decides for every scenario.
+const DECIDED: [&str; 3] = ["uri", "pid", "duration"];
 
-    fn options(&self) -> Result<Options> {
-        #[derive(Parser)]
-        struct Line {
-            #[command(flatten)]
-            options: Options,
-        }
-        let words = std::iter::once("perf").chain(self.options.split_whitespace());
-        Line::try_parse_from(words)
-            .with_context(|| format!("scenario {}", self.name))?
-            .options
-            .checked()
+fn options(words: &[&str]) -> Result<Options> {
+    #[derive(Parser)]
+    #[command(no_binary_name = true, disable_help_flag = true)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
     }
+    // The usage that comes behind what is wrong is that of another command.
+    let shorten = |error: clap::Error| {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        anyhow!("{}", line.trim_start_matches("error: "))
+    };
+    let matches = Line::command()
+        .try_get_matches_from(words)
+        .map_err(shorten)?;
+    for name in DECIDED {
+        ensure!(
+            matches.value_source(name) != Some(ValueSource::CommandLine),
+            "--{name} is the comparison's to decide"
+        );
+    }
+    Line::from_arg_matches(&matches)
+        .map_err(shorten)?
+        .options
+        .checked()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all() -> Vec<Scenario> {
+        [STANDARD, MORE]
+            .iter()
+            .flat_map(|known| parse(known).unwrap())
+            .collect()
+    }
+
     #[test]
     fn every_scenario_is_a_valid_command() {
-        for scenario in all() {
-            let options = scenario.options().unwrap();
-            assert_eq!(
-                scenario.is_paced(),
-                options.rate.is_some(),
-                "{}",
-                scenario.name
-            );
-        }
+        let commands: Vec<_> = all().iter().map(|scenario| scenario.command(3)).collect();
         assert_eq!(
-            STANDARD[0].command(3),
+            commands[0],
             "amphora perf throughput --size 16 --duration 3"
         );
+        assert!(commands[4].starts_with("amphora perf latency "));
     }
 
     #[test]
     fn names_are_unique() {
-        let mut names: Vec<_> = all().map(|scenario| scenario.name).collect();
+        let mut names: Vec<_> = all().into_iter().map(|scenario| scenario.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), all().count());
+        assert_eq!(names.len(), all().len());
+    }
+
+    #[test]
+    fn ones_own_has_a_name_and_options() {
+        let text = "x=-t x-topic --like topic  -r 5";
+        let own: Scenario = text.parse().unwrap();
+        assert_eq!(
+            own.command(1),
+            "amphora perf latency -t x-topic --like topic -r 5 --duration 1"
+        );
+        for (wrong, says) in [
+            ("x", "NAME=OPTIONS"),
+            ("--size=16", "no name"),
+            ("x=--sise 5", "unexpected argument '--sise'"),
+            ("x=--size 5", "at least 16"),
+            ("x=-z 5", "--duration is the comparison's"),
+            ("x=--uri amqp://h", "--uri is the comparison's"),
+        ] {
+            let error = format!("{:#}", wrong.parse::<Scenario>().unwrap_err());
+            assert!(error.contains(says), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_limit_is_asked_what_it_can_do() {
+        let limit: Broker = "limit=amqp://h".parse().unwrap();
+        let limit = Broker {
+            kind: Kind::Limit,
+            ..limit
+        };
+        for (line, suits) in [
+            ("x=-t x-topic --like topic", true),
+            ("x=--drain", false),
+            ("x=--stream --prefetch 10 --ack-every 5", false),
+            ("x=-t x-consistent-hash --binding-key 1", false),
+        ] {
+            assert_eq!(
+                line.parse::<Scenario>().unwrap().suits(&limit),
+                suits,
+                "{line}"
+            );
+        }
     }
 }

@@ -3,10 +3,13 @@
 use std::fs;
 use std::thread;
 
+use anyhow::Error;
 use serde::Serialize;
 
+use super::broker::{Broker, Kind};
 use super::scenario::Scenario;
 use crate::perf::load::outcome::Outcome;
+use crate::perf::load::topology::NoSuchType;
 use crate::perf::measure::histogram::Percentiles;
 
 /// Everything that was measured.
@@ -41,13 +44,45 @@ pub(super) struct Machine {
 /// A scenario on a broker.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
-    pub(super) scenario: &'static str,
-    pub(super) about: &'static str,
+    pub(super) scenario: String,
+    pub(super) about: String,
     pub(super) command: String,
     pub(super) broker: String,
+    /// Whether that is the frame limit, which takes any exchange type.
+    pub(super) frame_limit: bool,
     pub(super) median: Median,
     pub(super) outcomes: Vec<Outcome>,
     pub(super) errors: Vec<String>,
+    /// What the broker has not got, so that there are no figures.
+    pub(super) lacks: Option<Lack>,
+}
+
+/// Why a run has no figures.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    Lack(Lack),
+    Other(String),
+}
+
+/// An exchange type that a broker has not got.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Lack {
+    pub(super) exchange_type: String,
+    /// In words, with the broker's own.
+    pub(super) text: String,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let text = format!("{error:#}");
+        match error.downcast::<NoSuchType>() {
+            Ok(NoSuchType { exchange_type, .. }) => Self::Lack(Lack {
+                exchange_type,
+                text,
+            }),
+            Err(_) => Self::Other(text),
+        }
+    }
 }
 
 /// The middle value of each figure over the rounds that succeeded.
@@ -64,7 +99,7 @@ pub(super) struct Median {
 }
 
 impl Comparison {
-    /// What went wrong, a line for each.
+    /// What went wrong, a line for each. That a broker lacks something is a result; that all of them lack it is a mistake.
     pub(super) fn failures(&self) -> Vec<String> {
         let failures = |row: &Row| {
             let at = format!("{} on {}", row.scenario, row.broker);
@@ -75,9 +110,26 @@ impl Comparison {
                     row.median.faults
                 )
             });
-            errors.chain(faults).collect::<Vec<_>>()
+            let nowhere = self.lacked_by_all(row).map(|lack| {
+                format!(
+                    "{}: no broker has the exchange type '{}'",
+                    row.scenario, lack.exchange_type
+                )
+            });
+            errors.chain(faults).chain(nowhere).collect::<Vec<_>>()
         };
         self.rows.iter().flat_map(failures).collect()
+    }
+
+    /// What no broker has of what the scenario of `row` asks for, if that is the first row of the scenario.
+    fn lacked_by_all<'a>(&'a self, row: &'a Row) -> Option<&'a Lack> {
+        let mut others = self
+            .rows
+            .iter()
+            .filter(|other| other.scenario == row.scenario && !other.frame_limit);
+        let first = others.next()?;
+        let all = std::ptr::eq(first, row) && others.all(|other| other.lacks.is_some());
+        row.lacks.as_ref().filter(|_| all)
     }
 
     /// The baseline's figures in the scenario of `row`.
@@ -113,25 +165,29 @@ impl Row {
     pub(super) fn new(
         scenario: &Scenario,
         seconds: u64,
-        broker: &str,
-        results: &[Result<Outcome, String>],
+        broker: &Broker,
+        results: &[Result<Outcome, Failure>],
     ) -> Self {
         let mut outcomes = Vec::new();
         let mut errors = Vec::new();
+        let mut lacks = None;
         for result in results {
             match result {
                 Ok(outcome) => outcomes.push(outcome.clone()),
-                Err(error) => errors.push(error.clone()),
+                Err(Failure::Lack(lack)) => lacks = Some(lack.clone()),
+                Err(Failure::Other(error)) => errors.push(error.clone()),
             }
         }
         Self {
-            scenario: scenario.name,
-            about: scenario.about,
+            scenario: scenario.name.clone(),
+            about: scenario.about.clone(),
             command: scenario.command(seconds),
-            broker: broker.to_owned(),
+            broker: broker.name.clone(),
+            frame_limit: broker.kind != Kind::Broker,
             median: Median::of(&outcomes),
             outcomes,
             errors,
+            lacks,
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use super::scenario::Scenario;
-use super::summary::{Comparison, Median, Row};
+use super::summary::{Comparison, Failure, Median, Row};
 use crate::perf::load::outcome::{Outcome, float};
 use crate::perf::report::{duration, memory, pace, quantity};
 
 /// Names, descriptions and commands.
-pub(super) fn list(scenarios: &[&Scenario], commands: &[String]) -> String {
+pub(super) fn list(scenarios: &[Scenario], commands: &[String]) -> String {
     let mut text = String::new();
     for (scenario, command) in scenarios.iter().zip(commands) {
         let _ = writeln!(
@@ -71,7 +71,7 @@ pub(super) fn render(comparison: &Comparison) -> String {
             text.push_str("|\n");
         }
     }
-    for line in missed(comparison) {
+    for line in lacking(comparison).into_iter().chain(missed(comparison)) {
         let _ = writeln!(text, "{line}");
     }
     text
@@ -122,26 +122,31 @@ fn cells(comparison: &Comparison, row: &Row) -> [String; 10] {
         (Some(own), Some(base)) if base > 0.0 => format!("{:.1} %", own / base * 100.0),
         _ => none(),
     };
+    let without_rate = || match &row.lacks {
+        Some(lack) => format!("no {}", lack.exchange_type),
+        None => "failed".to_owned(),
+    };
     let (rate, per_cpu) = (median.messages_per_second, median.messages_per_cpu_second);
     [
-        row.scenario.to_owned(),
+        row.scenario.clone(),
         row.broker.clone(),
-        rate.map_or_else(|| "failed".to_owned(), quantity),
+        rate.map_or_else(without_rate, quantity),
         share(rate, base.and_then(|base| base.messages_per_second)),
         per_cpu.map_or_else(none, quantity),
         share(per_cpu, base.and_then(|base| base.messages_per_cpu_second)),
         median.latency_p50_ns.map_or_else(none, duration),
         median.latency_p99_ns.map_or_else(none, duration),
         median.rss_max_kib.map_or_else(none, memory),
-        median.faults.to_string(),
+        rate.map_or_else(none, |_| median.faults.to_string()),
     ]
 }
 
 /// What one run has found.
-pub(super) fn line(place: &str, result: &Result<Outcome, String>) -> String {
+pub(super) fn line(place: &str, result: &Result<Outcome, Failure>) -> String {
     let outcome = match result {
         Ok(outcome) => outcome,
-        Err(error) => return format!("{place} failed: {error}\n"),
+        Err(Failure::Lack(lack)) => return format!("{place} {}\n", lack.text),
+        Err(Failure::Other(error)) => return format!("{place} failed: {error}\n"),
     };
     let found = Median::of(std::slice::from_ref(outcome));
     let none = || "-".to_owned();
@@ -153,6 +158,15 @@ pub(super) fn line(place: &str, result: &Result<Outcome, String>) -> String {
         found.latency_p99_ns.map_or_else(none, duration),
         found.faults
     )
+}
+
+/// Which broker lacks what a scenario asks for, in words.
+fn lacking(comparison: &Comparison) -> Vec<String> {
+    let of_row = |row: &Row| {
+        let lack = row.lacks.as_ref()?;
+        Some(format!("{} on {}: {}", row.scenario, row.broker, lack.text))
+    };
+    comparison.rows.iter().filter_map(of_row).collect()
 }
 
 /// The runs whose rate was not kept, in words.

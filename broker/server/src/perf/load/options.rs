@@ -75,6 +75,9 @@ pub(crate) struct Options {
     /// Argument of the exchange's declaration; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = argument, help_heading = "Routing")]
     pub(crate) exchange_argument: Vec<(String, Value)>,
+    /// Argument of every queue's binding; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = argument, help_heading = "Routing")]
+    pub(crate) binding_argument: Vec<(String, Value)>,
     /// Argument of every queue's declaration, such as x-queue-type=quorum; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = argument, help_heading = "Routing")]
     pub(crate) queue_argument: Vec<(String, Value)>,
@@ -206,6 +209,10 @@ impl Options {
                 ensure!(
                     self.bindings == 0,
                     "nothing can be bound to the default exchange: --bindings needs another --exchange-type"
+                );
+                ensure!(
+                    self.binding_key.is_none() && self.binding_argument.is_empty(),
+                    "nothing can be bound to the default exchange: --binding-key and --binding-argument need another --exchange-type"
                 );
                 ensure!(
                     self.routing_keys <= self.queues,
@@ -356,6 +363,7 @@ pub(crate) mod tests {
             ("--prefetch 10", "needs --ack-every"),
             ("-t fanout --bindings 3", "every binding of a fanout"),
             ("-t default --bindings 3", "default exchange"),
+            ("-t default --binding-argument a=b", "nothing can be bound"),
             ("-t default --routing-keys 2", "one routing key per queue"),
             ("--consumers 0", "--publish-only"),
             ("--stream --ack-every 10", "need --prefetch"),

@@ -1,6 +1,6 @@
 //! Declares what a run needs and deletes it again.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use super::options::{Options, Routing};
 use super::plan::Plan;
@@ -15,6 +15,14 @@ pub(crate) const MATCHED_HEADER: &str = "to";
 const DURABLE: u8 = 0b10;
 const PASSIVE: u8 = 0b1;
 const NO_WAIT: u8 = 0b1;
+
+/// The broker does not know the exchange type that a run asks for.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker has no exchange type '{exchange_type}': {answer}")]
+pub(crate) struct NoSuchType {
+    pub(crate) exchange_type: String,
+    answer: String,
+}
 
 /// Declares the exchange and the queues and binds them.
 pub(crate) fn declare(control: &mut Client, plan: &Plan, options: &Options) -> Result<()> {
@@ -31,7 +39,7 @@ pub(crate) fn declare(control: &mut Client, plan: &Plan, options: &Options) -> R
         let call = call.octet(durable).table(&options.exchange_argument);
         control
             .call(call, exchange::DECLARE_OK)
-            .context("cannot declare the exchange")?;
+            .map_err(|error| refused(error, &options.exchange_type))?;
     }
     for name in &plan.queues {
         declare_queue(control, name, durable, &options.queue_argument)?;
@@ -86,6 +94,23 @@ pub(crate) fn ready_count(control: &mut Client, plan: &Plan) -> Result<u64> {
     Ok(total)
 }
 
+/// What a refused declaration of the exchange says. That a type does not exist has no reply code of its own: brokers have 406, and had 503.
+fn refused(error: Error, exchange_type: &str) -> Error {
+    let answer = format!("{error:#}");
+    let lower = answer.to_lowercase();
+    if ["unknown exchange type", "invalid exchange type"]
+        .iter()
+        .any(|words| lower.contains(words))
+    {
+        let exchange_type = exchange_type.to_owned();
+        return Error::new(NoSuchType {
+            exchange_type,
+            answer,
+        });
+    }
+    error.context("cannot declare the exchange")
+}
+
 fn declare_queue(control: &mut Client, name: &str, flags: u8, arguments: &Table) -> Result<()> {
     let call = Call::new(CHANNEL, queue::DECLARE)
         .short(0)
@@ -121,11 +146,12 @@ fn bind(control: &mut Client, plan: &Plan, options: &Options) -> Result<()> {
             .collect()
     };
     for (name, key) in bindings {
-        let arguments = if options.routing() == Routing::Headers {
+        let mut arguments = if options.routing() == Routing::Headers {
             match_header(key)
         } else {
             Table::new()
         };
+        arguments.extend(options.binding_argument.iter().cloned());
         control.call(
             bind_call(name, &plan.exchange, key, 0, &arguments),
             queue::BIND_OK,
