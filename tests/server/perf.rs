@@ -10,6 +10,7 @@ use amphora_tests::{Broker, binary};
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+mod guide;
 mod interrupt;
 
 /// A frame limit of its own; it ends with this value.
