@@ -64,7 +64,7 @@ impl Readers {
 }
 
 /// Goes to the end of the thread's line of tasks. Unlike what tokio's `yield_now` does, another thread that is idle may take it from there.
-async fn let_others_go() {
+pub(super) async fn let_others_go() {
     let mut waited = false;
     poll_fn(|context| {
         if waited {

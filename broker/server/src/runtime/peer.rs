@@ -195,7 +195,11 @@ impl Peer {
             return;
         };
         let mut starved = starved;
-        for _ in 0..DIRECT_ROUNDS_MAX {
+        let begun = self.written.bytes.get();
+        for _ in 0..DIRECT_WRITES_MAX {
+            if self.written.bytes.get() - begun >= DIRECT_BYTES_MAX {
+                break;
+            }
             dispatch(starved, committer, touched);
             match try_write(socket, &mut buffers, &self.written) {
                 Ok(true) => {}
@@ -259,7 +263,11 @@ impl Peer {
     }
 }
 
-/// A publisher does not become another connection's writer for ever.
+/// A publisher does not become another connection's writer for ever: with this much, its thread is needed by others.
+const DIRECT_BYTES_MAX: u64 = 256 << 10;
+/// However little is added to each write.
+const DIRECT_WRITES_MAX: usize = 16;
+/// Nor of ever more connections, which get something because there is room in others.
 const DIRECT_ROUNDS_MAX: usize = 4;
 
 fn dispatch(queues: Vec<Arc<SharedQueue>>, committer: &Arc<Committer>, touched: &mut Touched) {

@@ -13,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::buffers::{Buffers, SLICES_MAX};
 use super::committer::Committer;
+use super::input::let_others_go;
 use super::peer::{Peer, Touched, try_write};
 
 /// The socket's outgoing side.
@@ -23,9 +24,13 @@ pub(super) enum Writer {
 }
 
 /// Runs until the connection's task drops it or the socket fails.
+///
+/// Before each write others have their turn. They may have more for this client, which then goes out at once; and a client that reads as fast as its
+/// queue can be read back would keep the thread for itself.
 pub(super) async fn write_outbox(peer: Arc<Peer>, mut writer: Writer, committer: Arc<Committer>) {
     loop {
         peer.wake.notified().await;
+        let_others_go().await;
         let mut touched = Touched::default();
         while let Some(mut buffers) = peer.take(&committer, &mut touched) {
             touched.finish(&committer);
@@ -36,6 +41,7 @@ pub(super) async fn write_outbox(peer: Arc<Peer>, mut writer: Writer, committer:
                 return;
             }
             peer.sent.store(true, Ordering::Relaxed);
+            let_others_go().await;
         }
         touched.finish(&committer);
     }
