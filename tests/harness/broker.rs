@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use crate::PATIENCE;
 use crate::client::{Client, Login};
 use crate::log::Log;
 
@@ -231,6 +232,23 @@ impl Broker {
     pub fn count_logged(&self, text: &str) -> anyhow::Result<usize> {
         let log = self.running()?.log.text();
         Ok(log.lines().filter(|line| line.contains(text)).count())
+    }
+
+    /// From now on, nobody reads its log, which fills a pipe; or everything again.
+    pub fn leave_log_unread(&self, unread: bool) -> anyhow::Result<()> {
+        self.running()?.log.leave_unread(unread);
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself, though nobody reads its log. To be followed by [`Broker::end`].
+    pub fn end_unread(&mut self) -> anyhow::Result<()> {
+        let running = self.running.as_mut().context("the broker does not run")?;
+        let deadline = Instant::now() + PATIENCE;
+        while running.process.try_wait()?.is_none() {
+            ensure!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     fn spawn(&self) -> anyhow::Result<Running> {

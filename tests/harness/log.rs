@@ -19,6 +19,8 @@ pub(crate) struct Log {
 struct State {
     lines: Vec<String>,
     ended: bool,
+    /// Nobody reads on.
+    unread: bool,
 }
 
 impl Log {
@@ -29,11 +31,23 @@ impl Log {
         std::thread::spawn(move || {
             for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
+                writer.wait_while_unread();
                 writer.change(|state| state.lines.push(line));
             }
             writer.change(|state| state.ended = true);
         });
         log
+    }
+
+    /// From now on, nothing is read, or everything again.
+    pub(crate) fn leave_unread(&self, unread: bool) {
+        self.change(|state| state.unread = unread);
+    }
+
+    fn wait_while_unread(&self) {
+        let state = self.lock();
+        let waited = self.changed.wait_while(state, |state| state.unread);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// All lines so far, as one text.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use amphora_protocol::wire::method::{Method, connection};
+use amphora_protocol::wire::types::ShortString;
 use amphora_tests::{Broker, PATIENCE, Settings};
 
 #[test]
@@ -199,4 +200,40 @@ fn a_hangup_does_not_end_a_broker_without_a_plugin() -> anyhow::Result<()> {
     broker.hang_up()?;
     broker.logged("reading the configuration again")?;
     broker.connect()?.open(1)
+}
+
+#[test]
+fn who_does_not_read_its_log_does_not_hold_it_up() -> anyhow::Result<()> {
+    // Two lines each, which are several times as much as a pipe takes.
+    const CLIENTS: usize = 600;
+    let mut broker = Broker::start()?;
+    let open_and_close = |broker: &Broker| {
+        let mut client = broker.connect()?;
+        client.call(0, &closing())
+    };
+    broker.leave_log_unread(true)?;
+    for _ in 0..CLIENTS {
+        open_and_close(&broker)?;
+    }
+    broker.leave_log_unread(false)?;
+    broker.lines_logged("connection closed", CLIENTS)?;
+    broker.leave_log_unread(true)?;
+    for _ in 0..CLIENTS {
+        open_and_close(&broker)?;
+    }
+    broker.terminate()?;
+    broker.end_unread()?;
+    broker.leave_log_unread(false)?;
+    let (status, log) = broker.end()?;
+    assert_eq!(status.code(), Some(0), "{log}");
+    Ok(())
+}
+
+fn closing() -> connection::Close {
+    connection::Close {
+        reply_code: 200,
+        reply_text: ShortString::cut("done"),
+        class_id: 0,
+        method_id: 0,
+    }
 }

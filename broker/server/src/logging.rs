@@ -1,5 +1,6 @@
 //! Logs through `tracing`, to standard error: one line an event, as text or as JSON.
 
+mod lines;
 mod recent;
 pub(crate) mod spans;
 
@@ -13,8 +14,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
+use self::lines::Lines;
 pub use self::recent::{Line, since as lines_since};
-pub use self::spans::flush;
 use crate::config::{LogFormat, Logging, Tracing};
 
 /// Libraries whose news are the operator's only if they are bad. A level of their own brings the rest back.
@@ -33,9 +34,34 @@ static LEVEL: Mutex<String> = Mutex::new(String::new());
 )]
 pub struct LevelError(String);
 
+/// Why logging cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The level that was given is none.
+    #[error(transparent)]
+    Level(#[from] LevelError),
+    /// The system has no thread or no file for it.
+    #[error("cannot start a thread for the log: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What is logged, and spans, as far as they are still on their way.
+#[must_use = "the last lines are lost without it"]
+#[derive(Debug)]
+pub struct Unwritten(Lines);
+
+impl Unwritten {
+    /// Lets them go out. Blocks for as long as the collector of spans may take, and for a second at most if nobody reads the log: false then.
+    pub fn end(self) -> bool {
+        spans::flush();
+        self.0.end()
+    }
+}
+
 /// Starts logging and the export of spans for the whole process. A second call changes nothing.
-pub fn init(config: &Logging, tracing: &Tracing) -> Result<(), LevelError> {
-    let lines = fmt::layer().with_writer(std::io::stderr);
+pub fn init(config: &Logging, tracing: &Tracing) -> Result<Unwritten, InitError> {
+    let writer = Lines::to_stderr()?;
+    let lines = fmt::layer().with_writer(writer.clone());
     let lines = match config.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines
@@ -57,7 +83,7 @@ pub fn init(config: &Logging, tracing: &Tracing) -> Result<(), LevelError> {
         FILTER.get_or_init(|| handle);
         LEVEL.lock().clone_from(&config.level);
     }
-    Ok(())
+    Ok(Unwritten(writer))
 }
 
 /// Logs from this level on. Changes nothing before [`init`].

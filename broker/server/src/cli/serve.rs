@@ -64,12 +64,15 @@ impl ServeArgs {
         let usage = |error: &dyn std::error::Error| Exit::Usage(error.to_string());
         let source = self.source();
         let config = self.into_config().map_err(|error| usage(&error))?;
-        logging::init(&config.logging, &config.tracing).map_err(|error| usage(&error))?;
+        let unwritten =
+            logging::init(&config.logging, &config.tracing).map_err(|error| usage(&error))?;
         let ended = serve::run(&config, source);
-        logging::flush();
+        let is_read = unwritten.end();
         match ended {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(ServeError::Config(error)) => Err(Exit::Usage(error.to_string())),
+            // To say why to who reads nothing would not end.
+            Err(_) if !is_read => Ok(ExitCode::FAILURE),
             Err(error) => Err(Exit::Failed(error.to_string())),
         }
     }

@@ -79,7 +79,7 @@ where
 }
 
 /// Exports what there is. Blocks for as long as the collector may take.
-pub fn flush() {
+pub(super) fn flush() {
     if let Some(provider) = PROVIDER.get()
         && let Err(error) = provider.shutdown()
     {
