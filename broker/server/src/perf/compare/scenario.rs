@@ -72,6 +72,11 @@ pub(super) const STANDARD: &[Known] = &[
     ),
     (
         "p1kq100",
+        "as p1k, 100 queues",
+        "--size 1024 --queues 100 --persistent --confirm 1000 --ack-every 100 --prefetch 1000",
+    ),
+    (
+        "p1kq100c100",
         "as p1k, 100 queues with a consumer each, 4 producers",
         "--size 1024 -x 4 -y 100 --queues 100 --persistent --confirm 1000 --ack-every 100 --prefetch 1000",
     ),
