@@ -266,8 +266,8 @@ fn a_warm_up_comes_before_the_duration() -> anyhow::Result<()> {
         count("warm_up", "published") + count("published", "count"),
         1500
     );
-    assert!(count("warm_up", "published") >= 900, "{found}");
-    assert!(count("latency", "count") <= 600, "{found}");
+    assert!(count("warm_up", "published") >= 500, "{found}");
+    assert!(count("latency", "count") <= 1000, "{found}");
     assert!(found["cost"]["cpu_seconds"].is_f64(), "{found}");
     let error = fail(&["throughput", "--warm-up=1", "--count=10"])?;
     assert!(error.contains("cannot be used with"), "{error}");

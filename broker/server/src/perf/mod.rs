@@ -35,7 +35,7 @@ const ENDS: &str = "\
 SIGINT (Ctrl+C) and SIGTERM end a load as if its time were over: what is outstanding arrives,
 the report is printed, and the queues are deleted. A second one ends at once and leaves them.
 Exit codes: 0 if all is well, 1 if a load failed or lost something, 2 for a wrong command
-line, and 130 or 143 if SIGINT or SIGTERM ended a load that lost nothing.";
+line, and 130 or 143 if SIGINT or SIGTERM came and nothing was lost.";
 
 /// Measure a broker: Amphora, RabbitMQ, LavinMQ, or any other that speaks AMQP 0-9-1
 #[derive(Clone, Debug, clap::Args)]

@@ -78,7 +78,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     }
     if let Some(warm_up) = &outcome.warm_up {
         let value = format!(
-            "{:.2} s, in which {} messages were published that are in no figure but the checks",
+            "{:.2} s, in which {} messages were published that are only checked",
             warm_up.seconds, warm_up.published
         );
         line(&mut text, "warm-up", &value);

@@ -184,8 +184,8 @@ fn a_stall_during_the_warm_up_is_in_no_latency() {
     assert_eq!(outcome.faults(), 0, "{:?}", outcome.tally);
     assert_eq!(outcome.tally.distinct, 3500);
     let (latency, confirms) = (outcome.latency.unwrap(), outcome.confirms.unwrap());
-    // As many as were due in the last half second: what was due at its beginning is a matter of microseconds.
-    assert!((490..=600).contains(&latency.count), "{latency:?}");
+    // As many as were due in the last half second, and some more if the threads began late; all that were due before would be 3,500.
+    assert!((490..=1500).contains(&latency.count), "{latency:?}");
     assert_eq!(confirms.latency.unwrap().count, latency.count);
     for longest in [
         latency.max_ns,

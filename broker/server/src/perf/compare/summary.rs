@@ -128,6 +128,10 @@ impl Comparison {
             .iter()
             .filter(|other| other.scenario == row.scenario && !other.frame_limit);
         let first = others.next()?;
+        if self.interrupted {
+            // Those whose turn had not come may have it.
+            return None;
+        }
         let all = std::ptr::eq(first, row) && others.all(|other| other.lacks.is_some());
         row.lacks.as_ref().filter(|_| all)
     }

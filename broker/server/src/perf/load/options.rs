@@ -135,7 +135,7 @@ pub(crate) struct Options {
     /// Publish for so many seconds
     #[arg(short = 'z', long, default_value = "10", value_name = "SECONDS", value_parser = seconds, help_heading = "How long")]
     pub(crate) duration: Duration,
-    /// Publish for so long before; what is published then is checked, but in no rate, latency or cost
+    /// Publish for so long before; what happens until then is checked, but in no rate, latency or cost
     #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds, conflicts_with_all = ["count", "drain"], help_heading = "How long")]
     pub(crate) warm_up: Duration,
     /// Stop after so many messages over all producers, even if the time is not over

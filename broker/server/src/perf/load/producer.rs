@@ -79,9 +79,8 @@ impl Producer<'_> {
                 self.link.pause(wait.min(REACTION))?;
             } else {
                 let due_at = self.pace.map_or(now, |pace| origin + pace.time_of(sent));
-                if due_at >= counted_from {
-                    late_max = late_max.max(now.saturating_sub(due_at));
-                }
+                // Those due before the count begins come together with some that were due after it.
+                late_max = late_max.max(now.saturating_sub(due_at.max(counted_from)));
                 sent += self.publish(due.min(room), sent, origin, now)?;
             }
         }
