@@ -26,7 +26,7 @@ use crate::auth::PeerInfo;
 const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
 /// A publisher waits this long at most for consumers that cannot follow. It must be short: a client that publishes and
 /// consumes with one thread would otherwise wait for itself.
-const BRAKE_MAX: Duration = Duration::from_millis(20);
+pub(super) const BRAKE_MAX: Duration = Duration::from_millis(20);
 
 /// Why reading pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// A quiet connection has this much room for input.
 const SIZE_MIN: usize = 4 << 10;
 /// A busy one gets this much.
-const SIZE_MAX: usize = 256 << 10;
+pub(super) const SIZE_MAX: usize = 256 << 10;
 /// However many are busy, each may read this much at a time: smaller reads would cost more than they bring.
 pub(super) const SHARE_MIN: usize = 8 << 10;
 

@@ -1,5 +1,6 @@
 //! The broker on a store that fails: what clients are told, and that nothing is lost.
 
+mod brake;
 mod client;
 mod idle;
 mod routing;
