@@ -1,10 +1,15 @@
 //! Reading what clients say most, and writing confirms: `cargo bench -p amphora-protocol`.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its result"
+)]
 
 mod rounds;
 
 use std::hint::black_box;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use amphora_protocol::connection::{Connection, Content, Event, Offer, Publish};
@@ -23,10 +28,11 @@ const FRAME_MAX: u32 = 131_072;
 /// About what one read brings.
 const BATCH_BYTES: usize = 128 * 1024;
 
-fn main() {
-    let bench = Bench::from_args();
-    read(&bench);
-    write(&bench);
+fn main() -> ExitCode {
+    Bench::run(|bench| {
+        read(bench);
+        write(bench);
+    })
 }
 
 fn read(bench: &Bench) {

@@ -1,7 +1,9 @@
 //! Runs the cases of a benchmark: all of them by the clock, or one by itself, of which `tests/measure/instructions.py` counts
 //! the instructions.
 
+use std::cell::Cell;
 use std::hint::black_box;
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// Rounds by the clock, of which the fastest counts, to leave out what else the machine does.
@@ -14,12 +16,29 @@ pub(crate) enum Bench {
     /// To print the cases' names.
     Names,
     /// To run so many rounds of one case, and print how many messages they were about.
-    Rounds { case: String, rounds: u32 },
+    Rounds {
+        case: String,
+        rounds: u32,
+        is_known: Cell<bool>,
+    },
 }
 
 impl Bench {
+    /// Runs those of the cases that the command line asks for. Fails if it names one that is not among them.
+    pub(crate) fn run(cases: impl FnOnce(&Self)) -> ExitCode {
+        let bench = Self::from_args();
+        cases(&bench);
+        match bench {
+            Self::Rounds { case, is_known, .. } if !is_known.get() => {
+                eprintln!("no case is called {case:?}; --list names all of them");
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        }
+    }
+
     /// From the command line: nothing, or `--list`, or a case and a number of rounds. Cargo adds `--bench`.
-    pub(crate) fn from_args() -> Self {
+    fn from_args() -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let arguments = arguments.iter().map(String::as_str);
         let arguments: Vec<&str> = arguments.filter(|word| *word != "--bench").collect();
@@ -29,6 +48,7 @@ impl Bench {
             [case, rounds] => Self::Rounds {
                 case: case.to_owned(),
                 rounds: rounds.parse().expect("a number of rounds"),
+                is_known: Cell::new(false),
             },
             _ => panic!("not one of: nothing, --list, CASE ROUNDS"),
         }
@@ -59,7 +79,12 @@ impl Bench {
                 println!("{name}: {:.1} ns", times.fold(f64::INFINITY, f64::min));
             }
             Self::Names => println!("{name}"),
-            Self::Rounds { case, rounds } if case == name => {
+            Self::Rounds {
+                case,
+                rounds,
+                is_known,
+            } if case == name => {
+                is_known.set(true);
                 let mut state = make();
                 // The first round makes what all others use again.
                 let mut prepared = prepare(&mut state);
