@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -42,16 +43,16 @@ class Refused(RuntimeError):
     """A load that did not end well: lost, disordered or refused messages, or a server that fails."""
 
 
-def measure(server: Server, load: str, *options: str, niceness: int = 0) -> dict:
+def measure(server: Server, load: str, *options: str, below: Sequence[str] = ()) -> dict:
     """Run a load, such as "throughput", and return its report; it fails unless every message came, once and in order."""
-    return report(start(server, load, *options, niceness=niceness))
+    return report(start(server, load, *options, below=below))
 
 
-def start(server: Server, load: str, *options: str, niceness: int = 0) -> subprocess.Popen:
-    """Start a load, for `report` to wait for."""
+def start(server: Server, load: str, *options: str, below: Sequence[str] = ()) -> subprocess.Popen:
+    """Start a load, for `report` to wait for; `below` is a command that starts another one, such as `chrt`."""
     command = [server.binary, "perf", load, "--uri", server.address.uri, "--pid", str(server.process.pid)]
     return subprocess.Popen(
-        ["nice", f"--adjustment={niceness}", *command, "--json", "--quiet", *options],
+        [*below, *command, "--json", "--quiet", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
