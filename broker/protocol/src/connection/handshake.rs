@@ -16,6 +16,9 @@ use crate::wire::method::{Method, connection};
 use crate::wire::table::FieldTable;
 use crate::wire::types::ChannelNumber;
 
+/// What `connection.start` takes, about, with the properties that a broker is known by.
+const START_BYTES: usize = 640;
+
 /// The header of version 0-9, whose methods are the same.
 const PROTOCOL_HEADER_0_9: [u8; 8] = *b"AMQP\x01\x01\x00\x09";
 
@@ -93,6 +96,7 @@ impl Connection {
             mechanisms: Bytes::copy_from_slice(self.offer.mechanisms.as_bytes()),
             locales: Bytes::from_static(b"en_US"),
         };
+        out.reserve(START_BYTES);
         write_method_frame(ChannelNumber::CONNECTION, &start, out);
         self.stage = Stage::Starting;
     }

@@ -246,14 +246,14 @@ pub(crate) fn readable(stream: &TcpStream, patience: Duration) -> Result<bool> {
 }
 
 fn connect(endpoint: &Endpoint) -> Result<TcpStream> {
-    let mut last = anyhow!("the host name has no address");
+    let mut last = None;
     for address in endpoint.address().to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, ANSWER_TIMEOUT) {
             Ok(stream) => return Ok(stream),
-            Err(error) => last = error.into(),
+            Err(error) => last = Some(error.into()),
         }
     }
-    Err(last)
+    Err(last.unwrap_or_else(|| anyhow!("the host name has no address")))
 }
 
 fn client_properties() -> Vec<(String, Value)> {
