@@ -119,6 +119,8 @@ def messages(broker: Broker, _: argparse.Namespace) -> Iterator[Figure]:
             fill(client, "q", count, size, persistent)
             over = settled(broker) - before - count * size
             name = f"a million messages of 100 bytes over their bytes, {kind}"
+            if count < 1_000_000:
+                name = f"{name}: twice what {count:,} take"
             yield Figure(name, over / MIB * (1_000_000 / count), "MiB", most=40)
             client.call((50, 30), struct.pack(">HB", 0, 1) + b"q\0")
 
@@ -155,15 +157,13 @@ def churn(broker: Broker, options: argparse.Namespace) -> Iterator[Figure]:
     load = ("connections", "--open", "1", "--hold", "0", "--churn", str(options.seconds), "--threads", "16")
     outcome = measure(broker, *load)
     yield Figure("connections opened and closed", outcome["churned"]["per_second"], "/s", least=10_000)
-    cpu = usage.cpu_seconds(broker.process.pid) / outcome["churned"]["count"]
-    yield Figure("CPU time of the broker for each", cpu * 1e6, "us")
+    yield Figure("CPU time of the broker for each", outcome["churn_cost"]["cpu_us_per_connection"], "us")
     yield Figure("what a client waits for one: p50", outcome["churn_latency"]["p50_ns"] / 1000, "us")
     yield Figure("p99", outcome["churn_latency"]["p99_ns"] / 1e6, "ms")
     with Limit(broker.binary) as limit:
         outcome = measure(limit, *load)
         yield Figure("connections of the frame limit, a thread each", outcome["churned"]["per_second"], "/s")
-        cpu = usage.cpu_seconds(limit.process.pid) / outcome["churned"]["count"]
-        yield Figure("CPU time of the frame limit for each", cpu * 1e6, "us")
+        yield Figure("CPU time of the frame limit for each", outcome["churn_cost"]["cpu_us_per_connection"], "us")
 
 
 def settled(broker: Broker) -> int:

@@ -236,8 +236,9 @@ class Outcome:
 def main() -> int:
     """Let all of them be hostile, one after another, each to a broker of its own; 1 if a bound is not kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    numbered = "; ".join(f"{number}: {name}" for number, name in enumerate(CASES, 1))
     parser.add_argument(
-        "--case", type=int, action="append", choices=range(1, len(CASES) + 1), help="only this; may be repeated"
+        "--case", type=int, action="append", choices=range(1, len(CASES) + 1), help=f"only this; may be repeated ({numbered})"
     )
     parser.add_argument("--binary", type=Path, help="the amphora to measure (default: cargo's newest)")
     parser.add_argument("--seconds", type=float, default=2, help="how long each round of the innocent pair is")

@@ -275,7 +275,7 @@ fn a_warm_up_comes_before_the_duration() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_limit_with_a_log_has_all_of_it_on_the_disk() -> anyhow::Result<()> {
+fn a_limit_with_a_log_writes_all_of_it() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("log");
     let limit = Limit::start(1000, &["--log".as_ref(), log.as_os_str()])?;

@@ -97,6 +97,15 @@ fn confirms_and_acks_are_counted() {
 }
 
 #[test]
+fn confirms_are_read_while_there_is_room_for_more() {
+    let load = "--publish-only --size 20000 --confirm 1000000 --duration 0.5";
+    let outcome = run(limit(), load);
+    let latency = outcome.confirms.unwrap().latency.unwrap();
+    // Without a look at them while it publishes, half of them would be read after 50 ms or more.
+    assert!(latency.p50_ns < 30_000_000, "{latency:?}");
+}
+
+#[test]
 fn a_paced_load_keeps_its_timetable_and_measures_every_message() {
     let outcome = check("--rate 2000 --count 400 -x 2 --confirm 5");
     assert_eq!(outcome.latency.unwrap().count, 400);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
@@ -11,6 +12,7 @@ use rounds::Rounds;
 use scenario::Scenario;
 
 use super::interrupt::Interrupt;
+use super::load::options::seconds;
 use super::report::Output;
 
 mod broker;
@@ -44,7 +46,7 @@ next round begins, so that what else happens on the machine meets all of them. E
 is printed, and --json=FILE written, when it is there; the table comes last, with medians.
 An interrupt (Ctrl+C) leaves out the runs to come and the one that it cuts short.
 With --limit-log, the time of an fsync in that run is measured as well. The standard
-suite takes about six minutes for two brokers. Messages per CPU second of the broker need
+suite takes about nine minutes for two brokers and the limit. Messages per CPU second of the broker need
 its pid; other load disturbs them less than messages per second. Brokers are started before,
 on the same machine. A broker that lacks the exchange type of a scenario has a line without
 figures; the command fails if all of them lack it.";
@@ -72,6 +74,12 @@ pub(crate) struct Args {
     /// Another scenario, with options of throughput or latency, such as the exchange type of a plugin; may be repeated. The suite is left out then
     #[arg(long, value_name = "NAME=OPTIONS", allow_hyphen_values = true)]
     own_scenario: Vec<Scenario>,
+    /// Durable queues and exchanges also for transient messages; RabbitMQ from 4.3 on refuses others
+    #[arg(long)]
+    durable: bool,
+    /// How long each run publishes [default: 3, or 1 in the quick suite]
+    #[arg(short = 'z', long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
     /// Rounds, of which the median is taken
     #[arg(long, default_value_t = 3, value_name = "N")]
     runs: usize,
@@ -92,12 +100,6 @@ enum Suite {
     Full,
 }
 
-impl Suite {
-    fn seconds(self) -> u64 {
-        if self == Self::Quick { 1 } else { 3 }
-    }
-}
-
 /// Runs the scenarios and prints the table.
 ///
 /// # Errors
@@ -108,7 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.list {
         let lines: Vec<_> = scenarios
             .iter()
-            .map(|scenario| scenario.command(args.suite.seconds()))
+            .map(|scenario| scenario.command(args.length()))
             .collect();
         args.output
             .print(&table::list(&scenarios, &lines), &lines)?;
@@ -146,8 +148,24 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 impl Args {
-    /// What is asked for by name and what is one's own, or else the suite.
+    /// How long each run publishes.
+    fn length(&self) -> Duration {
+        let of_suite = if self.suite == Suite::Quick { 1 } else { 3 };
+        self.duration.unwrap_or(Duration::from_secs(of_suite))
+    }
+
+    /// What is to be run.
     fn scenarios(&self) -> Result<Vec<Scenario>> {
+        let chosen = self.chosen()?.into_iter();
+        Ok(if self.durable {
+            chosen.map(Scenario::durable).collect()
+        } else {
+            chosen.collect()
+        })
+    }
+
+    /// What is asked for by name and what is one's own, or else the suite.
+    fn chosen(&self) -> Result<Vec<Scenario>> {
         let mut all = scenario::parse(scenario::STANDARD)?;
         if self.scenario.is_empty() && self.own_scenario.is_empty() {
             if self.suite == Suite::Full {

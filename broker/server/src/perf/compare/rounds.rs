@@ -102,9 +102,8 @@ impl<'a> Rounds<'a> {
             self.args.runs, scenario.name, broker.name
         );
         let mut progress = Progress::new(&place, self.args.output.quiet);
-        let seconds = self.args.suite.seconds();
         let result = scenario
-            .run(broker, seconds, self.interrupt, &mut progress)
+            .run(broker, self.args.length(), self.interrupt, &mut progress)
             .map_err(Failure::from);
         if result.as_ref().is_ok_and(|outcome| outcome.interrupted) {
             self.interrupted = true;
@@ -122,10 +121,10 @@ impl<'a> Rounds<'a> {
 
     /// A row per scenario and broker, in their order.
     fn comparison(&self) -> Comparison {
-        let seconds = self.args.suite.seconds();
+        let length = self.args.length();
         let rows = self.results.iter().map(|(&(scenario, broker), results)| {
             let broker = &self.brokers[broker];
-            Row::new(&self.scenarios[scenario], seconds, broker, results)
+            Row::new(&self.scenarios[scenario], length, broker, results)
         });
         Comparison {
             date: humantime::format_rfc3339_seconds(self.began).to_string(),
@@ -133,7 +132,7 @@ impl<'a> Rounds<'a> {
             build: build(),
             machine: Machine::here(),
             baseline: self.baseline.clone(),
-            seconds,
+            seconds: length.as_secs_f64(),
             runs: self.args.runs,
             interrupted: self.interrupted,
             fsync: self.fsyncs.summary(),

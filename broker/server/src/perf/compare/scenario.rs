@@ -148,13 +148,23 @@ impl Scenario {
         })
     }
 
+    /// The same on durable queues, also if its messages are transient.
+    pub(super) fn durable(mut self) -> Self {
+        if !(self.options.durable || self.options.persistent) {
+            self.options.durable = true;
+            self.line.push_str(" --durable");
+        }
+        self
+    }
+
     /// The command that runs it alone.
-    pub(super) fn command(&self, seconds: u64) -> String {
+    pub(super) fn command(&self, length: Duration) -> String {
         let kind = if self.is_paced() {
             "latency"
         } else {
             "throughput"
         };
+        let seconds = length.as_secs_f64();
         format!("amphora perf {kind} {} --duration {seconds}", self.line)
     }
 
@@ -174,14 +184,14 @@ impl Scenario {
     pub(super) fn run(
         &self,
         broker: &Broker,
-        seconds: u64,
+        length: Duration,
         interrupt: &Interrupt,
         progress: &mut Progress,
     ) -> Result<Outcome> {
         let mut options = self.options.clone();
         options.uri = broker.uri.clone();
         options.pid = broker.pid;
-        options.duration = Duration::from_secs(seconds);
+        options.duration = length;
         engine::run(&options, self.is_paced(), interrupt, progress)
     }
 
@@ -239,7 +249,10 @@ mod tests {
 
     #[test]
     fn every_scenario_is_a_valid_command() {
-        let commands: Vec<_> = all().iter().map(|scenario| scenario.command(3)).collect();
+        let commands: Vec<_> = all()
+            .iter()
+            .map(|scenario| scenario.command(Duration::from_secs(3)))
+            .collect();
         assert_eq!(
             commands[0],
             "amphora perf throughput --size 16 --duration 3"
@@ -260,8 +273,8 @@ mod tests {
         let text = "x=-t x-topic --like topic  -r 5";
         let own: Scenario = text.parse().unwrap();
         assert_eq!(
-            own.command(1),
-            "amphora perf latency -t x-topic --like topic -r 5 --duration 1"
+            own.command(Duration::from_millis(500)),
+            "amphora perf latency -t x-topic --like topic -r 5 --duration 0.5"
         );
         for (wrong, says) in [
             ("x", "NAME=OPTIONS"),
@@ -274,6 +287,22 @@ mod tests {
             let error = format!("{:#}", wrong.parse::<Scenario>().unwrap_err());
             assert!(error.contains(says), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn all_of_them_can_have_durable_queues() {
+        let commands = all().into_iter().map(|scenario| {
+            let scenario = scenario.durable();
+            assert!(scenario.options.durable || scenario.options.persistent);
+            scenario.command(Duration::from_secs(3))
+        });
+        let commands: Vec<_> = commands.collect();
+        assert_eq!(
+            commands[0],
+            "amphora perf throughput --size 16 --durable --duration 3"
+        );
+        let stream: Scenario = "x=--stream --prefetch 10 --ack-every 5".parse().unwrap();
+        assert!(!stream.durable().line.contains("--durable"));
     }
 
     #[test]

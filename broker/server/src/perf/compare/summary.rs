@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Error;
 use serde::Serialize;
@@ -24,7 +25,7 @@ pub(super) struct Comparison {
     pub(super) machine: Machine,
     pub(super) baseline: String,
     /// Length of a run.
-    pub(super) seconds: u64,
+    pub(super) seconds: f64,
     pub(super) runs: usize,
     /// Whether a signal has ended it, so that runs are missing; one that was cut short is not among the outcomes.
     pub(super) interrupted: bool,
@@ -168,7 +169,7 @@ impl Machine {
 impl Row {
     pub(super) fn new(
         scenario: &Scenario,
-        seconds: u64,
+        length: Duration,
         broker: &Broker,
         results: &[Result<Outcome, Failure>],
     ) -> Self {
@@ -185,7 +186,7 @@ impl Row {
         Self {
             scenario: scenario.name.clone(),
             about: scenario.about.clone(),
-            command: scenario.command(seconds),
+            command: scenario.command(length),
             broker: broker.name.clone(),
             frame_limit: broker.kind != Kind::Broker,
             median: Median::of(&outcomes),

@@ -122,7 +122,12 @@ impl Producer<'_> {
             }
         }
         self.link.write(self.image.bytes(range))?;
-        self.link.look(now)?;
+        if self.link.window.as_ref().is_some_and(|w| w.room() > 0) {
+            // More can be sent at once, but what has been confirmed meanwhile must not wait until it is read.
+            self.link.pause(Duration::ZERO)?;
+        } else {
+            self.link.look(now)?;
+        }
         self.link.gauge.add_published(count as u64);
         Ok(count as u64)
     }

@@ -82,7 +82,7 @@ impl Window {
         self.outstanding += count;
     }
 
-    /// Takes a confirm that arrived at `now`. Tag 0 with `multiple` is all that is outstanding.
+    /// Takes a confirm that arrived at `now`, and what it says of latency unless it refuses. Tag 0 with `multiple` is all that is outstanding.
     ///
     /// # Errors
     /// If nothing is outstanding for its delivery tag: the broker confirmed twice, or something that was not sent.
@@ -104,7 +104,7 @@ impl Window {
             {
                 entry.outstanding = false;
                 self.outstanding -= 1;
-                if entry.since >= self.counted_from {
+                if confirm.positive && entry.since >= self.counted_from {
                     self.latencies.record(now.saturating_sub(entry.since));
                 }
             }
@@ -172,7 +172,7 @@ mod tests {
         let summary = confirmed.latencies.summary().unwrap();
         assert_eq!(
             (summary.count, summary.p50_ns, summary.max_ns),
-            (5, 90, 100)
+            (4, 20, 100)
         );
     }
 
