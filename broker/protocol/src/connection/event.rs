@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::exception::{ChannelException, ConnectionException};
 use crate::wire::WireError;
 use crate::wire::cursor::Cursor;
+use crate::wire::frame::END;
 use crate::wire::method::{Method, basic, channel};
 use crate::wire::properties::RawProperties;
 use crate::wire::types::{ChannelNumber, ShortString, VhostName};
@@ -88,6 +89,35 @@ pub struct Publish<'a> {
     pub mandatory: bool,
     /// All the rest.
     pub content: Content<'a>,
+}
+
+impl Publish<'_> {
+    /// How many publishes come right behind this one, `most` at most, that differ from it in the octets of
+    /// their bodies only. It takes the first `length` octets of `input`.
+    ///
+    /// They need not be read: what was found of this one holds for each of them. One costs a comparison of
+    /// what stands before its body.
+    pub fn repeats(&self, input: &[u8], length: usize, most: usize) -> usize {
+        let Content::Inline { body, .. } = self.content else {
+            return 0;
+        };
+        // A body is followed by the end of its frame; without one there is no such frame.
+        let behind_head = if body.is_empty() { 0 } else { body.len() + 1 };
+        let Some((head, _)) = input.split_at_checked(length.saturating_sub(behind_head)) else {
+            return 0;
+        };
+        let mut rest = input.get(length..).unwrap_or_default();
+        let mut count = 0;
+        while count < most
+            && let Some((next, behind)) = rest.split_at_checked(length)
+            && next.starts_with(head)
+            && next.last() == Some(&END)
+        {
+            count += 1;
+            rest = behind;
+        }
+        count
+    }
 }
 
 /// Where a message goes and what it is. The properties are checked ([`RawProperties::check`]), the

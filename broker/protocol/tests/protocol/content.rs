@@ -1,6 +1,8 @@
 //! Publishes: side by side, in pieces, between each other, and wrong.
 
-use amphora_protocol::connection::{Content, Event, Offer};
+use std::iter;
+
+use amphora_protocol::connection::{Content, Event, Offer, Publish};
 use amphora_protocol::exception::ChannelException;
 use amphora_protocol::limits::{BODY_SIZE_MAX, INLINE_MESSAGE_MAX};
 use amphora_protocol::wire::frame;
@@ -68,6 +70,49 @@ fn the_pieces_of_an_inline_publish_are_those_on_the_wire() {
         publish.content.raw_properties().delivery_mode(),
         Ok(Some(2))
     );
+}
+
+#[test]
+fn what_repeats_a_publish_would_be_read_as_one_with_another_body() {
+    arbtest::arbtest(|u| {
+        let mut input = Vec::new();
+        for _ in 0..u.int_in_range(0..=12)? {
+            let body: &[u8] = u.choose(&[&b""[..], b"a", b"b", b"\xce", b"long"])?;
+            // The second channel is not open.
+            let channel = if u.ratio(1, 12)? { 2 } else { 1 };
+            input.extend(publish(channel, body, 131_072));
+        }
+        let damaged = !input.is_empty() && u.ratio(1, 3)?;
+        if damaged {
+            let at = u.choose_index(input.len())?;
+            input[at] ^= 1 << u.int_in_range(0..=7)?;
+        }
+        input.truncate(u.int_in_range(0..=input.len())?);
+        let connection = Session::with_channel().connection;
+        let mut used = 0;
+        loop {
+            let start = used;
+            let Some(publish) = connection.next_publish(&input, &mut used) else {
+                return Ok(());
+            };
+            let most = u.int_in_range(0..=5)?;
+            let is_like = |next: &Publish<'_>| {
+                let (one, other) = (&publish.content, &next.content);
+                (publish.channel, publish.mandatory) == (next.channel, next.mandatory)
+                    && one.target() == other.target()
+                    && one.properties() == other.properties()
+                    && one.body().len() == other.body().len()
+            };
+            let mut end = used;
+            let like = iter::from_fn(|| connection.next_publish(&input, &mut end))
+                .take(most)
+                .take_while(is_like)
+                .count();
+            let repeats = publish.repeats(&input[start..], used - start, most);
+            // Octets that mean nothing may be damaged, and then differ nevertheless.
+            assert!(repeats == like || damaged && repeats < like);
+        }
+    });
 }
 
 #[test]

@@ -8,6 +8,9 @@ use amphora_protocol::wire::types::ChannelNumber;
 use super::ingress::{Outcome, Ticket, Way};
 use super::session::Session;
 
+/// After so many publishes that the next one does not repeat, no more of the input is looked at for repeats.
+const UNLIKE_MAX: usize = 4;
+
 /// Publishes on one channel that go the same way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Alike {
@@ -38,6 +41,7 @@ impl Session {
         input: &'a [u8],
         used: &mut usize,
     ) -> Option<Publish<'a>> {
+        let mut unlike = 0;
         loop {
             let sizes = &mut self.tally.sizes;
             let mut alike = match (&mut self.alike, &mut self.entered) {
@@ -50,13 +54,22 @@ impl Session {
                 _ => None,
             };
             while alike.as_ref().is_none_or(|(_, ingress)| !ingress.is_due()) {
+                let start = *used;
                 let publish = self.conversation.next_publish(input, used)?;
                 if let Some((alike, ingress)) = &mut alike
                     && alike.channel == publish.channel
                     && ingress.collect_alike(input, &publish.content)
                 {
-                    alike.count += 1;
-                    sizes.count(publish.content.body().len());
+                    let mut count = 1;
+                    if unlike < UNLIKE_MAX {
+                        let length = *used - start;
+                        let repeats = ingress.collect_repeats(input, start, length, &publish);
+                        *used += repeats * length;
+                        count += repeats as u64;
+                        unlike = if repeats == 0 { unlike + 1 } else { 0 };
+                    }
+                    alike.count += count;
+                    sizes.count_many(publish.content.body().len(), count);
                 } else {
                     return Some(publish);
                 }

@@ -100,6 +100,16 @@ impl MessageRef {
         }
     }
 
+    /// A message that is the same but for its body, which lies so many bytes further on.
+    pub(super) fn with_body_behind(self, bytes: usize) -> Self {
+        let body = if self.body_len == 0 {
+            self.body
+        } else {
+            self.body + small(bytes)
+        };
+        Self { body, ..self }
+    }
+
     /// The message that follows `before` others among the owned ones.
     pub(super) fn owned(before: usize, message: &Owned, persistent: bool) -> Self {
         Self {

@@ -50,13 +50,19 @@ impl Default for Sizes {
 impl Sizes {
     #[inline]
     pub(super) fn count(&mut self, size: usize) {
+        self.count_many(size, 1);
+    }
+
+    /// As many messages of one size.
+    #[inline]
+    pub(super) fn count_many(&mut self, size: usize, count: u64) {
         let size = size as u64;
         // What is less than the least wraps around.
         if size.wrapping_sub(self.least) > self.span {
             self.turn_to(size);
         }
-        self.run += 1;
-        self.sum += size;
+        self.run += count;
+        self.sum += size * count;
     }
 
     #[cold]

@@ -1,11 +1,11 @@
 //! Messages that go the way of the last one: their exchange, its user and its plugins were looked at with that.
 
 use amphora_core::message::SHARED_BODY_MIN;
-use amphora_protocol::connection::Content;
+use amphora_protocol::connection::{Content, Publish};
 use amphora_protocol::exception::Exception;
 
 use super::routes::To;
-use super::slots::push;
+use super::slots::{push, push_repeats};
 use super::{Ingress, Outcome, Ticket, Way};
 use crate::runtime::batch::MessageRef;
 use crate::runtime::special;
@@ -82,6 +82,40 @@ impl Ingress {
             push(&mut self.slots, &mut self.active, slot, message, bytes);
         }
         true
+    }
+
+    /// Collects what comes right behind a publish that was collected, as long as only bodies differ and not enough has been collected: they go where
+    /// that went, and nothing of them is looked at. It takes `length` bytes of `buffer`, from `start` on. Returns how many there are.
+    pub(in crate::runtime) fn collect_repeats(
+        &mut self,
+        buffer: &[u8],
+        start: usize,
+        length: usize,
+        publish: &Publish<'_>,
+    ) -> usize {
+        let To::Slots(slots) = &self.routes.last.to else {
+            return 0;
+        };
+        let content = &publish.content;
+        if self.routes.last_target() != content.target() {
+            return 0;
+        }
+        let persistent = special::is_persistent(content.properties());
+        let (target, properties, body) = (content.target(), content.properties(), content.body());
+        let message = MessageRef::within(buffer, target, properties, body, persistent);
+        let most = self.room(message.cost(), slots.len());
+        let count = publish.repeats(buffer.get(start..).unwrap_or_default(), length, most);
+        if count > 0 {
+            self.alike += count as u64;
+            self.collected += message.cost() * count;
+            self.references += slots.len() * count;
+            for &slot in slots {
+                if let Some(slot) = self.slots.get_mut(slot as usize) {
+                    push_repeats(slot, message, length, count);
+                }
+            }
+        }
+        count
     }
 
     /// Counts the messages that have gone the way of the last one, straight to queues.

@@ -183,6 +183,17 @@ impl Ingress {
             || self.references >= REFERENCES_MAX
     }
 
+    /// How many more messages of this cost may be collected, each for so many queues, until [`Ingress::is_due`].
+    fn room(&self, cost: usize, queues: usize) -> usize {
+        let references = REFERENCES_MAX.saturating_sub(self.references);
+        let by_references = references.div_ceil(queues.max(1));
+        if self.active.len() > FEW_QUEUES {
+            return by_references;
+        }
+        let bytes = FLUSH_BYTES.saturating_sub(self.collected);
+        by_references.min(bytes.div_ceil(cost))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.active.is_empty()
             && self.touched.is_empty()

@@ -94,6 +94,14 @@ impl Ingress {
     }
 }
 
+/// A queue that gets `message` with the next flush gets as many more like it, each of which lies `length` bytes behind the one before.
+pub(super) fn push_repeats(slot: &mut Slot, message: MessageRef, length: usize, count: usize) {
+    let repeats = (1..=count).map(|number| message.with_body_behind(number * length));
+    slot.messages.extend(repeats);
+    slot.bytes += message.cost() * count;
+    slot.body_bytes += message.body_len() as usize * count;
+}
+
 /// The queue gets the message with the next flush.
 #[inline]
 pub(super) fn push(

@@ -98,6 +98,42 @@ fn targets_that_take_turns_follow_changes_of_the_topology() -> anyhow::Result<()
 }
 
 #[test]
+fn messages_of_which_only_the_bodies_differ_keep_them_and_their_order() -> anyhow::Result<()> {
+    let world = World::new()?;
+    let mut publisher = world.client("q1")?;
+    world.client("q2")?;
+    for queue in ["q1", "q2"] {
+        bind(&mut publisher, queue, "amq.fanout", "")?;
+    }
+    // Runs of bodies of one length, two of them empty, and a key that interrupts some of them.
+    let bodies: Vec<_> = (0..200usize)
+        .map(|number| match number / 7 {
+            0 | 9 => String::new(),
+            length => format!("{number:>length$}"),
+        })
+        .collect();
+    let messages: Vec<_> = (0usize..)
+        .zip(&bodies)
+        .map(|(number, body)| {
+            let key = if number % 50 == 3 { "other" } else { "key" };
+            (key, body.as_bytes())
+        })
+        .collect();
+    publisher.publish_together("amq.fanout", &messages)?;
+    for queue in ["q1", "q2"] {
+        let mut consumer = Client::connect(world.address)?;
+        consume(&mut consumer, queue)?;
+        for (number, expected) in bodies.iter().enumerate() {
+            let body = consumer.body_within(Duration::from_secs(30))?;
+            let body = body.context("too few messages")?;
+            ensure!(body == expected.as_bytes(), "{queue}: message {number}");
+        }
+        consumer.nothing_for(Duration::from_millis(300))?;
+    }
+    Ok(())
+}
+
+#[test]
 fn what_is_collected_for_many_queues_is_handed_on_in_time() -> anyhow::Result<()> {
     const QUEUES: usize = 10;
     let world = World::new()?;
