@@ -206,11 +206,19 @@ fn arguments_of_bindings_are_sent() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_comparison_of_nothing_is_refused() -> anyhow::Result<()> {
-    let error = fail(&["compare", "--limit", "--runs=0"])?;
-    assert!(error.contains("--runs is at least 1"), "{error}");
-    let error = fail(&["compare"])?;
-    assert!(error.contains("give a --broker or --limit"), "{error}");
+fn options_that_make_no_sense_are_wrong_usage() -> anyhow::Result<()> {
+    let refuse = |arguments: &[&str], says: &str| {
+        let output = perf(arguments)?;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let error = String::from_utf8(output.stderr)?;
+        assert!(error.contains(says), "{arguments:?}: {error}");
+        anyhow::Ok(())
+    };
+    refuse(&["throughput", "--size=8"], "--size is at least 16")?;
+    refuse(&["latency", "--prefetch=10"], "needs --ack-every")?;
+    refuse(&["connections", "--threads=0"], "--threads <N>")?;
+    refuse(&["compare", "--limit", "--runs=0"], "--runs <N>")?;
+    refuse(&["compare"], "give a --broker or --limit")?;
     Ok(())
 }
 

@@ -58,6 +58,12 @@ impl Codes {
     }
 }
 
+impl From<anyhow::Error> for Exit {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(format!("{error:#}"))
+    }
+}
+
 impl Exit {
     /// Says why on standard error.
     #[expect(clippy::print_stderr, reason = "this is what a command has to say")]

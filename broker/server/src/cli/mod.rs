@@ -65,9 +65,7 @@ impl Cli {
                 .map_err(Exit::Usage)
                 .and_then(|()| args.run()),
             Command::Ctl(args) => ctl::run(&args).map(|()| ExitCode::SUCCESS),
-            Command::Perf(args) => {
-                perf::run(args).map_err(|error| Exit::Failed(format!("{error:#}")))
-            }
+            Command::Perf(args) => perf::run(args),
             Command::Plugin(args) => plugin::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Completion { shell } => {
                 let mut command = Self::command();

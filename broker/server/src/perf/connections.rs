@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow};
 use clap::Args as ClapArgs;
+use clap::builder::RangedU64ValueParser;
 use serde::Serialize;
 
 use super::amqp::client::{Client, Server};
@@ -48,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     churn: Duration,
     /// Threads that open connections
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     threads: usize,
     #[command(flatten)]
     output: Output,
@@ -103,7 +104,6 @@ struct Held {
 /// # Errors
 /// If the broker refuses a connection or closes one.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    ensure!(args.threads > 0, "--threads is at least 1");
     let interrupt = Interrupt::listen()?;
     // The first connection makes the broker load and allocate what is not a connection's share.
     let first = Client::open(&args.uri)?;

@@ -31,6 +31,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::cli::exit::Exit;
+
 const ENDS: &str = "\
 SIGINT (Ctrl+C) and SIGTERM end a load as if its time were over: what is outstanding arrives,
 the report is printed, and the queues are deleted. A second one ends at once and leaves them.
@@ -57,14 +59,22 @@ enum Command {
 /// Runs the subcommand; results go to stdout, progress to stderr. If a signal has ended it before its time, the exit code says which.
 ///
 /// # Errors
-/// If the broker cannot be reached, refuses something, or did not keep what it promised.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+/// If the options make no sense, or the broker cannot be reached, refuses something, or did not keep what it promised.
+pub(crate) fn run(args: Args) -> Result<ExitCode, Exit> {
     files::raise_limit();
     match *args.command {
         Command::Throughput(args) => throughput::run(args),
         Command::Latency(args) => latency::run(args),
-        Command::Connections(args) => connections::run(&args),
-        Command::Limit(args) => limit::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Connections(args) => Ok(connections::run(&args)?),
+        Command::Limit(args) => {
+            limit::run(&args)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Compare(args) => compare::run(&args),
     }
+}
+
+/// Of options that make no sense, the command line is to blame and not the load.
+fn usage<T>(checked: anyhow::Result<T>) -> Result<T, Exit> {
+    checked.map_err(|error| Exit::Usage(format!("{error:#}")))
 }

@@ -4,12 +4,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
+use clap::Parser;
+
+use super::Args;
 use super::interrupt::Interrupt;
 use super::limit;
 use super::load::engine;
 use super::load::options::tests::options;
 use super::load::outcome::Outcome;
 use super::progress::Progress;
+use crate::cli::exit::Exit;
 use proxy::Fault;
 
 mod proxy;
@@ -265,4 +269,30 @@ fn a_refused_connection_names_the_broker() {
         error.contains(&address.to_string()) && error.contains("refused"),
         "{error}"
     );
+}
+
+#[test]
+fn options_that_make_no_sense_are_wrong_usage() {
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+    for (line, says) in [
+        ("throughput --size 8", "at least 16"),
+        ("latency --prefetch 10", "needs --ack-every"),
+        (
+            "compare --limit --scenario nope",
+            "there is no scenario nope",
+        ),
+        ("compare --limit --baseline x", "--baseline x is none"),
+        ("compare", "give a --broker or --limit"),
+    ] {
+        let line = std::iter::once("perf").chain(line.split(' '));
+        let exit = super::run(Line::parse_from(line.clone()).args).unwrap_err();
+        assert!(
+            matches!(&exit, Exit::Usage(text) if text.contains(says)),
+            "{line:?}: {exit:?}"
+        );
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use clap::Args as ClapArgs;
 
 use super::interrupt::Interrupt;
@@ -10,6 +9,8 @@ use super::load::engine;
 use super::load::options::Options;
 use super::progress::Progress;
 use super::report::{self, Output};
+use super::usage;
+use crate::cli::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,9 +48,9 @@ pub(crate) struct Args {
 /// Runs the load and reports.
 ///
 /// # Errors
-/// If the load cannot run, or its result is not clean.
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let options = args.options.checked()?;
+/// If the options make no sense, the load cannot run, or its result is not clean.
+pub(crate) fn run(args: Args) -> Result<ExitCode, Exit> {
+    let options = usage(args.options.checked())?;
     let interrupt = Interrupt::listen()?;
     let mut progress = Progress::new("", args.output.quiet);
     let outcome = engine::run(&options, false, &interrupt, &mut progress)?;

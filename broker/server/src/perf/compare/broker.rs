@@ -12,6 +12,11 @@ use anyhow::{Context, Result};
 use crate::perf::amqp::endpoint::Endpoint;
 use crate::perf::limit::LISTENING;
 
+/// What the frame limit is called.
+pub(super) const LIMIT: &str = "limit";
+/// What the frame limit with a file is called.
+pub(super) const SYNCED_LIMIT: &str = "limit+fsync";
+
 /// A broker that runs already.
 #[derive(Clone, Debug)]
 pub(super) struct Broker {
@@ -118,9 +123,9 @@ impl LimitServer {
     /// How to reach and measure it.
     pub(super) fn broker(&self) -> Broker {
         let name = if self.kind == Kind::SyncedLimit {
-            "limit+fsync"
+            SYNCED_LIMIT
         } else {
-            "limit"
+            LIMIT
         };
         Broker {
             name: name.to_owned(),

@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use clap::builder::RangedU64ValueParser;
 use clap::{Args as ClapArgs, ValueEnum};
 
-use broker::{Broker, LimitServer};
+use broker::{Broker, LIMIT, LimitServer, SYNCED_LIMIT};
 use rounds::Rounds;
 use scenario::Scenario;
 
 use super::interrupt::Interrupt;
 use super::load::options::seconds;
 use super::report::Output;
+use super::usage;
+use crate::cli::exit::Exit;
 
 mod broker;
 mod fsync;
@@ -81,7 +84,7 @@ pub(crate) struct Args {
     #[arg(short = 'z', long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
     /// Rounds, of which the median is taken
-    #[arg(long, default_value_t = 3, value_name = "N")]
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     runs: usize,
     /// The broker whose figures are 100 %; the frame limit or the first one without
     #[arg(long, value_name = "NAME")]
@@ -103,10 +106,9 @@ enum Suite {
 /// Runs the scenarios and prints the table.
 ///
 /// # Errors
-/// If the limit server cannot be started, or a run failed or was not clean: then after the table.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let scenarios = args.scenarios()?;
-    ensure!(args.runs > 0, "--runs is at least 1");
+/// If the options make no sense, the limit server cannot be started, or a run failed or was not clean: then after the table.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Exit> {
+    let scenarios = usage(args.scenarios())?;
     if args.list {
         let lines: Vec<_> = scenarios
             .iter()
@@ -116,6 +118,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             .print(&table::list(&scenarios, &lines), &lines)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let baseline = usage(args.baseline())?;
+    Ok(measure(args, scenarios, baseline)?)
+}
+
+fn measure(args: &Args, scenarios: Vec<Scenario>, baseline: String) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let mut limits = Vec::new();
     if args.limit {
@@ -126,18 +133,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let mut brokers: Vec<Broker> = limits.iter().map(LimitServer::broker).collect();
     brokers.extend(args.broker.iter().cloned());
-    ensure!(
-        !brokers.is_empty(),
-        "there is nothing to compare: give a --broker or --limit"
-    );
-    let baseline = args
-        .baseline
-        .clone()
-        .unwrap_or_else(|| brokers[0].name.clone());
-    ensure!(
-        brokers.iter().any(|broker| broker.name == baseline),
-        "--baseline {baseline} is none of the brokers"
-    );
     let rounds = Rounds::new(args, &interrupt, scenarios, brokers, baseline);
     let comparison = rounds.run()?;
     args.output
@@ -194,5 +189,32 @@ impl Args {
             chosen.push(own.clone());
         }
         Ok(chosen)
+    }
+
+    /// The name of the broker whose figures are 100 %.
+    fn baseline(&self) -> Result<String> {
+        let names = self.names();
+        let baseline = self.baseline.as_deref().or(names.first().copied());
+        let baseline =
+            baseline.context("there is nothing to compare: give a --broker or --limit")?;
+        ensure!(
+            names.contains(&baseline),
+            "--baseline {baseline} is none of the brokers"
+        );
+        Ok(baseline.to_owned())
+    }
+
+    /// Of all that take part, in their order.
+    fn names(&self) -> Vec<&str> {
+        let limits = [
+            (self.limit, LIMIT),
+            (self.limit_log.is_some(), SYNCED_LIMIT),
+        ];
+        let limits = limits
+            .into_iter()
+            .filter_map(|(asked, name)| asked.then_some(name));
+        limits
+            .chain(self.broker.iter().map(|broker| broker.name.as_str()))
+            .collect()
     }
 }
