@@ -285,7 +285,22 @@ fn options_that_make_no_sense_are_wrong_usage() {
             "compare --limit --scenario nope",
             "there is no scenario nope",
         ),
-        ("compare --limit --baseline x", "--baseline x is none"),
+        (
+            "compare --limit --broker a=amqp:// --baseline x",
+            "--baseline x is none of the brokers, which are limit, a",
+        ),
+        (
+            "compare --broker a=amqp:// --broker a=amqp://h",
+            "two brokers with the name a",
+        ),
+        (
+            "compare --limit --broker limit=amqp://",
+            "limit is what the frame limit is called",
+        ),
+        (
+            "compare --limit-log x --broker limit+fsync=amqp://",
+            "limit+fsync is what the frame limit is called",
+        ),
         ("compare", "give a --broker or --limit"),
     ] {
         let line = std::iter::once("perf").chain(line.split(' '));

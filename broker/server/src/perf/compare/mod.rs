@@ -193,19 +193,20 @@ impl Args {
 
     /// The name of the broker whose figures are 100 %.
     fn baseline(&self) -> Result<String> {
-        let names = self.names();
+        let names = self.names()?;
         let baseline = self.baseline.as_deref().or(names.first().copied());
         let baseline =
             baseline.context("there is nothing to compare: give a --broker or --limit")?;
         ensure!(
             names.contains(&baseline),
-            "--baseline {baseline} is none of the brokers"
+            "--baseline {baseline} is none of the brokers, which are {}",
+            names.join(", ")
         );
         Ok(baseline.to_owned())
     }
 
-    /// Of all that take part, in their order.
-    fn names(&self) -> Vec<&str> {
+    /// The names of all that take part, in their order. Rows and figures belong to a name, so each has one of its own.
+    fn names(&self) -> Result<Vec<&str>> {
         let limits = [
             (self.limit, LIMIT),
             (self.limit_log.is_some(), SYNCED_LIMIT),
@@ -213,8 +214,19 @@ impl Args {
         let limits = limits
             .into_iter()
             .filter_map(|(asked, name)| asked.then_some(name));
-        limits
-            .chain(self.broker.iter().map(|broker| broker.name.as_str()))
-            .collect()
+        let mut names: Vec<&str> = limits.collect();
+        let limits = names.len();
+        for Broker { name, .. } in &self.broker {
+            ensure!(
+                !names[..limits].contains(&name.as_str()),
+                "{name} is what the frame limit is called: give the --broker another name"
+            );
+            ensure!(
+                !names.contains(&name.as_str()),
+                "there are two brokers with the name {name}"
+            );
+            names.push(name);
+        }
+        Ok(names)
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Who")]
     pub(crate) queues: usize,
     /// Publish only, to a growing queue; the broker's own count is checked at the end
-    #[arg(long, conflicts_with = "drain", help_heading = "Who")]
+    #[arg(long, conflicts_with_all = ["drain", "consumers"], help_heading = "Who")]
     pub(crate) publish_only: bool,
     /// Publish everything first, then consume it; both parts are measured
     #[arg(long, help_heading = "Who")]
@@ -219,10 +219,16 @@ impl Options {
                     "with the default exchange there is one routing key per queue"
                 );
             }
-            Routing::Fanout => ensure!(
-                self.bindings == 0,
-                "every binding of a fanout exchange matches: use --queues instead of --bindings"
-            ),
+            Routing::Fanout => {
+                ensure!(
+                    self.bindings == 0,
+                    "every binding of a fanout exchange matches: use --queues instead of --bindings"
+                );
+                ensure!(
+                    self.binding_key.is_none(),
+                    "a fanout exchange does not look at keys: --binding-key needs another --exchange-type"
+                );
+            }
             Routing::Key | Routing::Topic | Routing::Headers => {}
         }
         Ok(self)
@@ -235,9 +241,10 @@ impl Options {
         );
         ensure!(self.size <= 512 * 1024 * 1024, "--size is at most 512 MiB");
         ensure!(self.producers > 0, "--producers is at least 1");
+        let queues = self.fanout.map_or("--queues", |_| "--fanout");
         ensure!(
             (1..=99_999).contains(&self.queues),
-            "--queues is between 1 and 99999"
+            "{queues} is between 1 and 99999"
         );
         ensure!(
             self.routing_keys <= 99_999,
@@ -362,6 +369,10 @@ pub(crate) mod tests {
             ("--ack-every 100 --prefetch 10", "would wait for ever"),
             ("--prefetch 10", "needs --ack-every"),
             ("-t fanout --bindings 3", "every binding of a fanout"),
+            ("-t fanout --binding-key a", "does not look at keys"),
+            ("--fanout 0", "--fanout is between 1 and 99999"),
+            ("--queues 0", "--queues is between 1 and 99999"),
+            ("--publish-only -y 4", "cannot be used with"),
             ("-t default --bindings 3", "default exchange"),
             ("-t default --binding-argument a=b", "nothing can be bound"),
             ("-t default --routing-keys 2", "one routing key per queue"),
