@@ -12,6 +12,7 @@ use serde_json::Value;
 
 mod guide;
 mod interrupt;
+mod progress;
 
 /// A frame limit of its own; it ends with this value.
 struct Limit {

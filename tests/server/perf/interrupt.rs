@@ -12,14 +12,14 @@ use serde_json::Value;
 use super::{Limit, json};
 
 /// A load that goes on; it ends with this value.
-struct Load {
+pub(super) struct Load {
     process: Child,
     stdout: BufReader<ChildStdout>,
     stderr: BufReader<ChildStderr>,
 }
 
 impl Load {
-    fn start(arguments: &[&str]) -> anyhow::Result<Self> {
+    pub(super) fn start(arguments: &[&str]) -> anyhow::Result<Self> {
         let mut process = Command::new(binary()?)
             .arg("perf")
             .args(arguments)
@@ -36,7 +36,7 @@ impl Load {
     }
 
     /// Waits until it says something that contains `text`, on stderr.
-    fn await_said(&mut self, text: &str) -> anyhow::Result<()> {
+    pub(super) fn await_said(&mut self, text: &str) -> anyhow::Result<()> {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();

@@ -1,6 +1,8 @@
 //! `amphora perf connections`: what connections cost, and how fast they come and go.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,10 +19,13 @@ use super::load::outcome::{Throughput, float};
 use super::measure::clock::nanoseconds;
 use super::measure::histogram::{Histogram, Percentiles};
 use super::measure::usage::{Meter, Usage};
+use super::progress::Progress;
 use super::report::{self, Output, duration, memory, quantity};
 
 /// How long connections are held where nobody says.
 const HOLD: Duration = Duration::from_secs(2);
+/// How often the progress is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,25 +110,39 @@ struct Held {
 /// If the broker refuses a connection or closes one.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
+    let mut progress = Progress::new("", args.output.quiet);
+    let outcome = measure(args, &interrupt, &mut progress);
+    progress.clear();
+    let outcome = outcome?;
+    args.output.print(&text(&outcome), &outcome)?;
+    Ok(interrupt.exit_code())
+}
+
+fn measure(args: &Args, interrupt: &Interrupt, progress: &mut Progress) -> Result<Outcome> {
     // The first connection makes the broker load and allocate what is not a connection's share.
     let first = Client::open(&args.uri)?;
     let broker = first.server().clone();
     first.close()?;
     let before = args.pid.map(Usage::of).transpose()?;
     let start = Instant::now();
-    let clients: Vec<Client> = on_threads(args.threads, |index| {
+    let total = Some(args.open as u64);
+    let open = |index: usize, opened: &AtomicU64| {
         let share = (args.open + args.threads - 1 - index) / args.threads;
         (0..share)
             .take_while(|_| !interrupt.has_come())
-            .map(|_| Client::open(&args.uri))
+            .map(|_| {
+                let client = Client::open(&args.uri)?;
+                opened.fetch_add(1, Ordering::Relaxed);
+                Ok(client)
+            })
             .collect::<Result<Vec<_>>>()
-    })?
-    .into_iter()
-    .flatten()
-    .collect();
+    };
+    let look = |opened| progress.count("open", opened, total);
+    let clients = on_threads(args.threads, look, open)?;
+    let clients: Vec<Client> = clients.into_iter().flatten().collect();
     let opened = Throughput::new(clients.len() as u64, nanoseconds(start.elapsed()));
     let held = before
-        .map(|before| hold(args, opened.count, before, &interrupt))
+        .map(|before| hold(args, opened.count, before, interrupt, progress))
         .transpose()?;
     clients.into_iter().try_for_each(Client::close)?;
     let mut outcome = Outcome {
@@ -137,18 +156,27 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         churn_own_cost: None,
     };
     if !args.churn.is_zero() && !interrupt.has_come() {
-        churn(args, &interrupt, &mut outcome)?;
+        churn(args, interrupt, progress, &mut outcome)?;
     }
     outcome.interrupted = interrupt.has_come();
-    args.output.print(&text(&outcome), &outcome)?;
-    Ok(interrupt.exit_code())
+    Ok(outcome)
 }
 
-fn hold(args: &Args, connections: u64, before: Usage, interrupt: &Interrupt) -> Result<Held> {
+fn hold(
+    args: &Args,
+    connections: u64,
+    before: Usage,
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+) -> Result<Held> {
     let pid = args.pid.unwrap_or_default();
     let start = Usage::of(pid)?;
     let begin = Instant::now();
-    interrupt.wait(args.hold.unwrap_or(HOLD));
+    let wanted = args.hold.unwrap_or(HOLD);
+    while begin.elapsed() < wanted && !interrupt.has_come() {
+        interrupt.wait(LOOK.min(wanted.saturating_sub(begin.elapsed())));
+        progress.count("hold", connections, None);
+    }
     let length = begin.elapsed();
     let end = Usage::of(pid)?;
     let growth = end.rss_kib.saturating_sub(before.rss_kib);
@@ -161,19 +189,27 @@ fn hold(args: &Args, connections: u64, before: Usage, interrupt: &Interrupt) -> 
     })
 }
 
-fn churn(args: &Args, interrupt: &Interrupt, outcome: &mut Outcome) -> Result<()> {
+fn churn(
+    args: &Args,
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+    outcome: &mut Outcome,
+) -> Result<()> {
     let mut broker = Meter::start(args.pid)?;
     let mut own = Meter::start(Some(std::process::id()))?;
     let start = Instant::now();
-    let histograms = on_threads(args.threads, |_| {
+    let work = |_, churned: &AtomicU64| {
         let mut latencies = Histogram::default();
         while start.elapsed() < args.churn && !interrupt.has_come() {
             let begin = Instant::now();
             Client::open(&args.uri)?.close()?;
             latencies.record(nanoseconds(begin.elapsed()));
+            churned.fetch_add(1, Ordering::Relaxed);
         }
         Ok(latencies)
-    })?;
+    };
+    let look = |churned| progress.count("churn", churned, None);
+    let histograms = on_threads(args.threads, look, work)?;
     let elapsed = nanoseconds(start.elapsed());
     let (broker_used, own_used) = (broker.sample()?, own.sample()?);
     let mut all = Histogram::default();
@@ -189,12 +225,30 @@ fn churn(args: &Args, interrupt: &Interrupt, outcome: &mut Outcome) -> Result<()
     Ok(())
 }
 
-fn on_threads<T: Send>(threads: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let work = &work;
+/// What all threads have found, each of which counts what it has done; while they work, `look` is shown the count.
+fn on_threads<T: Send>(
+    threads: usize,
+    mut look: impl FnMut(u64),
+    work: impl Fn(usize, &AtomicU64) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let count = AtomicU64::new(0);
+    let (work, count) = (&work, &count);
     thread::scope(|scope| {
+        // Nothing is sent: when the last thread has dropped its end, all are done.
+        let (working, done) = mpsc::channel::<()>();
         let handles: Vec<_> = (0..threads)
-            .map(|index| scope.spawn(move || work(index)))
+            .map(|index| {
+                let working = working.clone();
+                scope.spawn(move || {
+                    let _working = working;
+                    work(index, count)
+                })
+            })
             .collect();
+        drop(working);
+        while done.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            look(count.load(Ordering::Relaxed));
+        }
         handles
             .into_iter()
             .map(|handle| {

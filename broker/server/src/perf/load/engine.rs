@@ -146,7 +146,7 @@ impl Run<'_> {
         let publishing = self.publish(scope, producers, &mut watch)?;
         let published = publishing.total();
         if self.options.publish_only {
-            let ready = self.await_ready(control, published)?;
+            let ready = self.await_ready(control, published, &mut watch)?;
             let expected = published * u64::from(self.plan.stored);
             let tally = Tally {
                 distinct: ready.min(expected),
@@ -178,7 +178,7 @@ impl Run<'_> {
         let mut watch = Watch::start(self.options, self.plan, self.gauge, progress)?;
         let publishing = self.publish(scope, producers, &mut watch)?;
         let published = publishing.total();
-        self.await_ready(control, published)?;
+        self.await_ready(control, published, &mut watch)?;
         let publish_cost = watch.cost(published)?;
         watch.restart()?;
         let consume = |mut consumer: Consumer<'scope>| {
@@ -282,7 +282,7 @@ impl Run<'_> {
     }
 
     /// Waits until the broker counts everything as ready; returns its last count.
-    fn await_ready(&self, control: &mut Client, published: u64) -> Result<u64> {
+    fn await_ready(&self, control: &mut Client, published: u64, watch: &mut Watch) -> Result<u64> {
         let begin = Instant::now();
         loop {
             let ready = topology::ready_count(control, self.plan)?;
@@ -291,6 +291,7 @@ impl Run<'_> {
             {
                 return Ok(ready);
             }
+            watch.look("settle")?;
             thread::sleep(POLL * 10);
         }
     }
