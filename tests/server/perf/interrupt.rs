@@ -163,7 +163,12 @@ fn a_comparison_keeps_the_runs_before_the_signal() -> anyhow::Result<()> {
     load.signal(Signal::TERM)?;
     let (status, text) = load.end()?;
     assert_eq!(status.code(), Some(143), "{text}");
-    for part in ["Medians of at most 100 runs", "runs are missing", "| t16 "] {
+    for part in [
+        "Medians of at most 100 runs",
+        "runs are missing",
+        "| t16 ",
+        " of 100 |\n",
+    ] {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
     }
     let found = json(&results)?;

@@ -86,7 +86,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// The middle value of each figure over the rounds that succeeded.
+/// The middle of each figure over the rounds that succeeded.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Median {
     pub(super) messages_per_second: Option<f64>,
@@ -206,18 +206,27 @@ impl Median {
                     .or(outcome.confirms.and_then(|confirms| confirms.latency))
                     .map(figure)
             };
-            middle(outcomes.iter().filter_map(of_one), u64::cmp)
+            middle(outcomes.iter().filter_map(of_one), u64::cmp, u64::midpoint)
         };
         let costs = || outcomes.iter().filter_map(|outcome| outcome.cost);
         Self {
-            messages_per_second: middle(outcomes.iter().map(Outcome::rate), f64::total_cmp),
+            messages_per_second: middle(
+                outcomes.iter().map(Outcome::rate),
+                f64::total_cmp,
+                f64::midpoint,
+            ),
             messages_per_cpu_second: middle(
                 costs().map(|cost| cost.messages_per_cpu_second),
                 f64::total_cmp,
+                f64::midpoint,
             ),
             latency_p50_ns: latency(|latency| latency.p50_ns),
             latency_p99_ns: latency(|latency| latency.p99_ns),
-            rss_max_kib: middle(costs().map(|cost| cost.rss_max_kib), u64::cmp),
+            rss_max_kib: middle(
+                costs().map(|cost| cost.rss_max_kib),
+                u64::cmp,
+                u64::midpoint,
+            ),
             faults: outcomes.iter().map(Outcome::faults).sum(),
         }
     }
@@ -246,14 +255,17 @@ fn without_password(text: &str) -> Option<String> {
     Some(format!("{scheme}://{user}:***{}", &rest[login.len()..]))
 }
 
-/// The middle value; the lower one of two.
+/// The middle value, or what is halfway between the two in the middle.
 fn middle<T: Copy>(
     values: impl Iterator<Item = T>,
     order: fn(&T, &T) -> std::cmp::Ordering,
+    halfway: fn(T, T) -> T,
 ) -> Option<T> {
     let mut values: Vec<T> = values.collect();
     values.sort_by(order);
-    values.get(values.len().saturating_sub(1) / 2).copied()
+    let upper = values.len() / 2;
+    let lower = values.len().checked_sub(1)? / 2;
+    Some(halfway(values[lower], values[upper]))
 }
 
 #[cfg(test)]
@@ -271,13 +283,13 @@ mod tests {
 
     #[test]
     fn the_middle_of_none_one_and_several() {
-        assert_eq!(middle([].into_iter(), u64::cmp), None);
-        assert_eq!(middle([3].into_iter(), u64::cmp), Some(3));
-        assert_eq!(middle([9, 1, 5].into_iter(), u64::cmp), Some(5));
-        assert_eq!(middle([9, 1, 5, 2].into_iter(), u64::cmp), Some(2));
-        assert_eq!(
-            middle([0.5, -1.0, 8.0].into_iter(), f64::total_cmp),
-            Some(0.5)
-        );
+        let of = |values: &[u64]| middle(values.iter().copied(), u64::cmp, u64::midpoint);
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[3]), Some(3));
+        assert_eq!(of(&[9, 1, 5]), Some(5));
+        assert_eq!(of(&[9, 1, 6, 2]), Some(4));
+        let of = |values: &[f64]| middle(values.iter().copied(), f64::total_cmp, f64::midpoint);
+        assert_eq!(of(&[0.5, -1.0, 8.0]), Some(0.5));
+        assert_eq!(of(&[8.0, 0.5]), Some(4.25));
     }
 }

@@ -35,13 +35,14 @@ pub(super) fn render(comparison: &Comparison) -> String {
         "p99",
         "memory",
         "faults",
+        "runs",
     ]
     .map(str::to_owned);
     let mut lines = vec![head];
     lines[0][3] = format!("% of {base}");
     lines[0][5] = format!("% of {base}");
     lines.extend(comparison.rows.iter().map(|row| cells(comparison, row)));
-    let widths: Vec<usize> = (0..10)
+    let widths: Vec<usize> = (0..11)
         .map(|column| {
             lines
                 .iter()
@@ -114,7 +115,7 @@ fn heading(comparison: &Comparison) -> String {
     text
 }
 
-fn cells(comparison: &Comparison, row: &Row) -> [String; 10] {
+fn cells(comparison: &Comparison, row: &Row) -> [String; 11] {
     let none = || "-".to_owned();
     let median = &row.median;
     let base = comparison.baseline_of(row);
@@ -138,7 +139,17 @@ fn cells(comparison: &Comparison, row: &Row) -> [String; 10] {
         median.latency_p99_ns.map_or_else(none, duration),
         median.rss_max_kib.map_or_else(none, memory),
         rate.map_or_else(none, |_| median.faults.to_string()),
+        runs(row.outcomes.len(), comparison.runs),
     ]
+}
+
+/// How many runs the medians are of, and of how many where some failed or did not take place.
+fn runs(counted: usize, asked: usize) -> String {
+    if counted < asked {
+        format!("{counted} of {asked}")
+    } else {
+        counted.to_string()
+    }
 }
 
 /// What one run has found.
@@ -197,4 +208,16 @@ fn products(comparison: &Comparison) -> Vec<String> {
         }
     }
     products
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_are_missing_are_told() {
+        assert_eq!(runs(3, 3), "3");
+        assert_eq!(runs(2, 3), "2 of 3");
+        assert_eq!(runs(0, 3), "0 of 3");
+    }
 }
