@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args as ClapArgs;
 use clap::builder::RangedU64ValueParser;
 use serde::Serialize;
@@ -16,6 +16,7 @@ use super::amqp::endpoint::Endpoint;
 use super::interrupt::Interrupt;
 use super::load::options::seconds;
 use super::load::outcome::{Throughput, float};
+use super::load::threads::join;
 use super::measure::clock::nanoseconds;
 use super::measure::histogram::{Histogram, Percentiles};
 use super::measure::usage::{Meter, Usage};
@@ -249,14 +250,7 @@ fn on_threads<T: Send>(
         while done.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             look(count.load(Ordering::Relaxed));
         }
-        handles
-            .into_iter()
-            .map(|handle| {
-                handle
-                    .join()
-                    .unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
-            })
-            .collect()
+        join(handles)
     })
 }
 

@@ -29,40 +29,43 @@ pub(crate) struct Output {
 impl Output {
     /// Prints `text` at once, unless JSON is to be all that is printed.
     pub(crate) fn print_part(&self, text: &str) -> Result<()> {
-        if self.json.as_deref() != Some(Path::new("-")) {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(text.as_bytes())?;
-            stdout.flush()?;
+        if self.is_json_only() {
+            return Ok(());
         }
-        Ok(())
+        write(text)
     }
 
     /// Writes `value` to the file, if there is one, in place of what is there: what is known so far.
     pub(crate) fn write_part(&self, value: &impl Serialize) -> Result<()> {
         match &self.json {
-            Some(file) if file != Path::new("-") => {
-                let json = serde_json::to_string_pretty(value)? + "\n";
-                fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))
-            }
+            Some(file) if !self.is_json_only() => fs::write(file, json(value)?)
+                .with_context(|| format!("cannot write {}", file.display())),
             _ => Ok(()),
         }
     }
 
     /// Prints `text` or `value`, as asked for.
     pub(crate) fn print(&self, text: &str, value: &impl Serialize) -> Result<()> {
-        let json = || serde_json::to_string_pretty(value).map(|json| json + "\n");
-        let mut stdout = io::stdout().lock();
-        match &self.json {
-            Some(file) if file.as_os_str() == "-" => stdout.write_all(json()?.as_bytes())?,
-            Some(file) => {
-                fs::write(file, json()?)
-                    .with_context(|| format!("cannot write {}", file.display()))?;
-                stdout.write_all(text.as_bytes())?;
-            }
-            None => stdout.write_all(text.as_bytes())?,
+        if self.is_json_only() {
+            return write(&json(value)?);
         }
-        Ok(stdout.flush()?)
+        self.write_part(value)?;
+        write(text)
     }
+
+    fn is_json_only(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+fn write(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
 }
 
 /// The report of a run, several lines.
