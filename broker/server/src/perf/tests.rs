@@ -103,10 +103,12 @@ fn confirms_and_acks_are_counted() {
 #[test]
 fn confirms_are_read_while_there_is_room_for_more() {
     let load = "--publish-only --size 20000 --confirm 1000000 --duration 0.5";
-    let outcome = run(limit(), load);
-    let latency = outcome.confirms.unwrap().latency.unwrap();
-    // Without a look at them while it publishes, half of them would be read after 50 ms or more.
-    assert!(latency.p50_ns < 30_000_000, "{latency:?}");
+    // Without a look at them while it publishes, half of them would be read after 50 ms or more, in each attempt.
+    let are_read = (0..5).any(|_| {
+        let latency = run(limit(), load).confirms.unwrap().latency.unwrap();
+        latency.p50_ns < 30_000_000
+    });
+    assert!(are_read);
 }
 
 #[test]

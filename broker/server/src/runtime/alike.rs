@@ -8,7 +8,8 @@ use amphora_protocol::wire::types::ChannelNumber;
 use super::ingress::{Outcome, Ticket, Way};
 use super::session::Session;
 
-/// After so many publishes that the next one does not repeat, no more of the input is looked at for repeats.
+/// So many publishes in a row are looked at in vain for one that repeats them. Then no more are until one goes another way: each look costs
+/// something, and brings nothing where properties or lengths change from message to message.
 const UNLIKE_MAX: usize = 4;
 
 /// Publishes on one channel that go the same way.

@@ -131,13 +131,13 @@ mod tests {
             seen.count(size);
         }
         all.take(&mut seen);
-        seen.count(1);
+        seen.count_many(1, 3);
         all.take(&mut seen);
         all.take(&mut seen);
         let snapshot = all.snapshot();
         let counts: Vec<_> = snapshot.buckets.iter().map(|bucket| bucket.count).collect();
-        assert_eq!(counts, [4, 2, 1, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(snapshot.sum, 200_006_219);
+        assert_eq!(counts, [6, 2, 1, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(snapshot.sum, 200_006_221);
         let last = snapshot.buckets.last().expect("one without a bound");
         assert_eq!(last.at_most, None);
     }

@@ -49,10 +49,10 @@ next round begins, so that what else happens on the machine meets all of them. E
 is printed, and --json=FILE written, when it is there; the table comes last, with medians.
 An interrupt (Ctrl+C) leaves out the runs to come and the one that it cuts short.
 With --limit-log, the time of an fsync in that run is measured as well. The standard
-suite takes about nine minutes for two brokers and the limit. Messages per CPU second of the broker need
-its pid; other load disturbs them less than messages per second. Brokers are started before,
-on the same machine. A broker that lacks the exchange type of a scenario has a line without
-figures; the command fails if all of them lack it.";
+suite takes about nine minutes for two brokers and the limit. RabbitMQ from 4.3 on needs
+--durable. Messages per CPU second of the broker need its pid; other load disturbs them
+less than messages per second. Brokers are started before, on the same machine. A broker
+that lacks the exchange type of a scenario has a line without figures; the command fails if all of them lack it.";
 
 /// Measure several brokers in turn and print a table
 #[derive(Clone, Debug, ClapArgs)]

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use amphora_protocol::connection::Content;
-use amphora_protocol::wire::method::queue;
+use amphora_protocol::connection::{Content, Publish};
+use amphora_protocol::wire::frame;
+use amphora_protocol::wire::method::{basic, queue};
 use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, QueueName, RoutingKey};
 use anyhow::{Context, ensure};
 
@@ -178,4 +179,84 @@ fn what_is_collected_for_many_queues_is_handed_on_in_time() -> anyhow::Result<()
         ensure!(!ingress.is_due());
     }
     Ok(())
+}
+
+#[test]
+fn repeats_are_collected_until_they_are_due_as_if_one_by_one() -> anyhow::Result<()> {
+    const MESSAGES: usize = 20_000;
+    let world = World::new()?;
+    let mut client = world.client("q0")?;
+    for number in 0..10 {
+        let name = format!("q{number}");
+        world.client(&name)?;
+        bind(&mut client, &name, "amq.fanout", "")?;
+    }
+    let _inside = world.tasks.enter();
+    // By the number of references, and by the bytes for few queues.
+    for (exchange, key, size) in [("amq.fanout", "", 1), ("", "q0", 300)] {
+        let publish = basic::Publish {
+            exchange: ExchangeName::new(exchange)?,
+            routing_key: RoutingKey::new(key)?,
+            ..basic::Publish::default()
+        };
+        let mut one = Vec::new();
+        frame::write_method_frame(ChannelNumber(1), &publish, &mut one);
+        let (properties, body) = ([0, 0], vec![b'x'; size]);
+        frame::write_content(ChannelNumber(1), &properties, &body, 131_072, &mut one);
+        let buffer = one.repeat(MESSAGES);
+        let mut ingress = Ingress::new(
+            world.broker.broker.vhost("/").context("no vhost")?,
+            "".into(),
+        );
+        let mut touched = Touched::default();
+        let mut counts = Vec::new();
+        for by_repeats in [false, true] {
+            let mut count = 0;
+            while !ingress.is_due() {
+                let start = count * one.len();
+                let publish = read(&buffer[start..], &batch::target(exchange, key), size)?;
+                let ticket = Ticket {
+                    channel: ChannelNumber(1),
+                    mandatory: false,
+                    confirm: false,
+                };
+                if count == 0 || !ingress.collect_alike(&buffer, &publish.content) {
+                    ingress.collect(&buffer, publish.content.clone(), ticket, |_, _, _| Ok(()))?;
+                    ingress.way();
+                }
+                count += 1;
+                if by_repeats {
+                    count += ingress.collect_repeats(&buffer, start, one.len(), &publish);
+                    ensure!(ingress.is_due(), "{count} messages are not all");
+                }
+            }
+            ingress.count_alike();
+            ingress.flush(&buffer, &mut touched);
+            touched.finish(&world.broker.broker.committer);
+            counts.push(count);
+        }
+        ensure!(counts[0] == counts[1] && counts[0] > 1, "{counts:?}");
+    }
+    Ok(())
+}
+
+/// The publish at the beginning of the input, whose target and length of body are known.
+fn read<'a>(input: &'a [u8], target: &[u8], size: usize) -> anyhow::Result<Publish<'a>> {
+    // Before the target come the frame's head, class, method and a reserved field; after it the flags and an end, and before the properties the
+    // next frame's head, class, weight and size.
+    let (_, rest) = input.split_at(13);
+    let (found, rest) = rest.split_at(target.len());
+    ensure!(found == target);
+    let (_, rest) = rest.split_at(2 + 19);
+    let (properties, rest) = rest.split_at(2);
+    let body = rest.get(8..8 + size).context("too short")?;
+    Ok(Publish {
+        channel: ChannelNumber(1),
+        mandatory: false,
+        content: Content::Inline {
+            target: found,
+            properties,
+            body,
+        },
+    })
 }
