@@ -80,6 +80,11 @@ impl<'a> Plan<'a> {
         plan
     }
 
+    /// How many things the group changes.
+    pub(crate) fn entries(&self) -> usize {
+        self.definitions.len() + self.settlements.len() + self.records.len()
+    }
+
     /// How many bytes the group's keys and values have, about.
     pub(crate) fn bytes(&self) -> u64 {
         let definitions = self

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! LOCK       held with flock while a store is open; the holder's process id
-//! FORMAT     "amphora-storage 1"
+//! FORMAT     "amphora-storage 2"
 //! db/        the database
 //! db.new/    a database that is being created; renamed to db/ when it is whole
 //! torn/      what was cut off journals, see `repair`
@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use super::options::OpenError;
 
 const FORMAT_NAME: &str = "amphora-storage";
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
+/// Lacks the entries of recent groups, and has all else as the newest has it.
+const FORMAT_WITHOUT_CHANGES: u32 = 1;
 
 /// A data directory that is this store's alone until it is dropped.
 #[derive(Debug)]
@@ -78,6 +80,8 @@ impl DataDirectory {
             .and_then(|rest| rest.trim_start().parse().ok());
         match version {
             Some(FORMAT_VERSION) => Ok(()),
+            // From now on older versions would miss what is in such entries.
+            Some(FORMAT_WITHOUT_CHANGES) => self.write_format(&path),
             Some(found) if found > FORMAT_VERSION => Err(OpenError::NewerFormat {
                 directory: self.path.clone(),
                 found,

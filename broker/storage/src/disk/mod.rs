@@ -1,9 +1,10 @@
 //! The store on disk.
 //!
-//! One database with four keyspaces ([`layout`]); a group is one batch in its journal. Threads: the caller of
+//! One database with four keyspaces ([`layout`]); a group is one batch in its journal. What it changes of the index is one entry at first
+//! ([`recent`]). Threads: the caller of
 //! [`Store::commit`], a worker of the database that flushes and compacts, and [`reclaim`]'s. Locks, in this order:
 //! `writer` (one commit at a time), `reclaiming` (tables are being dropped), `engine` (read while the database is used,
-//! written while it is exchanged after a failure).
+//! written while it is exchanged after a failure), `recent`.
 
 mod directory;
 mod engine;
@@ -11,6 +12,7 @@ mod journal;
 mod layout;
 mod live;
 mod options;
+mod recent;
 mod reclaim;
 mod recovery;
 mod repair;
@@ -33,6 +35,7 @@ use directory::DataDirectory;
 use engine::Engine;
 use layout::{index, segment};
 pub use options::{OpenError, Options};
+use recent::Recent;
 use reclaim::{Reclaimer, Waker};
 use writer::Writer;
 
@@ -47,7 +50,7 @@ use writer::Writer;
 ///
 /// # Costs
 /// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind.
-/// A record's data is not copied, so that the memory behind it stays in use until it is flushed. `read` is two point reads.
+/// A record's data is not copied, so that the memory behind it stays in use until it is flushed. `read` is two point reads at most.
 /// `recover` reads all definitions, settlements and index entries, about 1 µs each, but no data.
 pub struct FjallStore {
     shared: Arc<Shared>,
@@ -66,6 +69,8 @@ struct Shared {
     waker: Waker,
     /// `None` only after a failed attempt to reopen.
     engine: RwLock<Option<Engine>>,
+    /// What is acknowledged and not in the index yet. Changed after each commit.
+    recent: RwLock<Recent>,
     /// Declared last, for its lock must outlive the engine.
     directory: DataDirectory,
 }
@@ -85,6 +90,10 @@ impl FjallStore {
         let journal_bytes = repair::repair(&directory)?;
         let engine = Engine::open(&directory.database(), &options)?;
         let writer = Writer::new(&engine, &directory, journal_bytes)?;
+        let recent = Recent::load(&engine).map_err(|reason| OpenError::Database {
+            directory: directory.database(),
+            reason,
+        })?;
         let (waker, woken) = Waker::new();
         let shared = Arc::new(Shared {
             reserve: AtomicU64::new(options.disk_reserve_bytes),
@@ -93,6 +102,7 @@ impl FjallStore {
             reclaiming: Mutex::new(()),
             waker,
             engine: RwLock::new(Some(engine)),
+            recent: RwLock::new(recent),
             directory,
         });
         let reclaimer = Reclaimer::start(&shared, woken)?;
@@ -117,13 +127,15 @@ impl Store for FjallStore {
 
     fn read(&self, queue: QueueId, record: &RecordRef) -> Result<Bytes, StoreError> {
         self.shared.with_engine(|engine| {
-            let key = index::key(queue, record);
-            let entry = found(queue, record, engine.idx.get(key), "it is not in the index")?;
-            let entry = index::decode(&key, &entry)
-                .map_err(|reason| damaged_record(queue, record, reason))?;
+            let recent = self.shared.recent.read().record(queue, record).cloned();
+            let checksum = match recent {
+                Some((_, Some(data))) => return Ok(data),
+                Some((entry, None)) => entry.data_checksum,
+                None => indexed_checksum(engine, queue, record)?,
+            };
             let data = engine.seg.get(segment::key(record.id));
             let data: Bytes = found(queue, record, data, "its data is missing")?.into();
-            if xxh3_64(&data) != entry.data_checksum {
+            if xxh3_64(&data) != checksum {
                 return Err(damaged_record(
                     queue,
                     record,
@@ -187,6 +199,18 @@ impl Shared {
             self.directory.path().display()
         )))
     }
+}
+
+fn indexed_checksum(
+    engine: &Engine,
+    queue: QueueId,
+    record: &RecordRef,
+) -> Result<u64, StoreError> {
+    let key = index::key(queue, record);
+    let entry = found(queue, record, engine.idx.get(key), "it is not in the index")?;
+    index::decode(&key, &entry)
+        .map(|entry| entry.data_checksum)
+        .map_err(|reason| damaged_record(queue, record, reason))
 }
 
 /// What a point read of a record's parts found.

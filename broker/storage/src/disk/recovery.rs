@@ -22,7 +22,17 @@ impl Writer {
             .into_iter()
             .partition(|entry| entry.record.transient);
         self.remove_transient(shared, transient);
-        let settlements = shared.with_engine(scan_settlements)?;
+        let mut settlements = shared.with_engine(scan_settlements)?;
+        for (queue, part, data) in shared.recent.read().settlements() {
+            let parts = settlements.entry(queue).or_default();
+            match data {
+                Some(data) => parts.insert(part, data.clone()),
+                None => parts.remove(&part),
+            };
+            if parts.is_empty() {
+                settlements.remove(&queue);
+            }
+        }
         Ok(Recovered {
             definitions: shared.with_engine(scan_definitions)?,
             queues: by_queue(entries, settlements),
@@ -106,11 +116,11 @@ fn scan_definitions(engine: &Engine) -> Result<Vec<(Bytes, Bytes)>, StoreError> 
         .collect()
 }
 
-/// Entries come sorted by queue and position.
 fn by_queue(
-    entries: Vec<IndexEntry>,
+    mut entries: Vec<IndexEntry>,
     mut settlements: BTreeMap<QueueId, Settlement>,
 ) -> Vec<RecoveredQueue> {
+    entries.sort_by_key(|entry| (entry.queue, entry.record.first, entry.record.id));
     let mut queues: Vec<RecoveredQueue> = Vec::new();
     for entry in entries {
         match queues.last_mut().filter(|last| last.queue == entry.queue) {

@@ -3,15 +3,18 @@
 use std::sync::atomic::Ordering;
 
 use amphora_core::store::{CommitGroup, Durability, RecordId, StoreError};
+use fjall::OwnedWriteBatch;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::directory::DataDirectory;
-use super::engine::{Engine, describe};
+use super::engine::Engine;
+use super::layout::changes::{self, Change};
 use super::layout::counters::{self, Counters};
 use super::layout::index::{self, IndexEntry};
-use super::layout::{definition, segment, settlement};
+use super::layout::{definition, segment};
 use super::live::LiveSet;
 use super::options::OpenError;
+use super::recent::{HELD_BYTES_MAX, Recent};
 use super::{Shared, recovery, repair, unavailable};
 use crate::plan::{Plan, RecordChange};
 
@@ -21,6 +24,13 @@ const ENTRY_BYTES: u64 = 128;
 const CONSUMING_FACTOR: u64 = 4;
 /// How many memtables of a keyspace may wait to be flushed.
 const FLUSH_BACKLOG_MAX: usize = 2;
+
+/// When what is recent goes to where it belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fold {
+    IfFull,
+    Always,
+}
 
 /// What only one commit at a time may use.
 pub(super) struct Writer {
@@ -79,7 +89,7 @@ impl Writer {
         let _no_reclaim = self
             .appends_out_of_order(&plan)
             .then(|| shared.reclaiming.lock());
-        self.apply(shared, &plan, durability)?;
+        self.apply(shared, &plan, Fold::IfFull, durability)?;
         self.follow(shared, &plan);
         Ok(())
     }
@@ -92,10 +102,11 @@ impl Writer {
         Ok(self.live.get_or_insert_default())
     }
 
-    /// Reads the index. What the tables hold beyond it counts as removed, and so is reclaimed in time.
+    /// Reads the index, and what it does not have yet. What the tables hold beyond it counts as removed, and so is reclaimed in time.
     pub(super) fn scan_records(&mut self, shared: &Shared) -> Result<Vec<IndexEntry>, StoreError> {
-        let (entries, table_bytes) = shared
+        let (mut entries, table_bytes) = shared
             .with_engine(|engine| Ok((recovery::scan_index(engine)?, engine.seg.disk_space())))?;
+        entries.extend(shared.recent.read().records().cloned());
         let mut live = LiveSet::default();
         let mut live_bytes = 0;
         for entry in &entries {
@@ -150,6 +161,14 @@ impl Writer {
         if self.failed || !shared.engine.read().as_ref().is_some_and(is_idle) {
             return;
         }
+        // A group of its own, so that it stays if what follows is only half done.
+        let folded = shared.recent.read().is_empty()
+            || self
+                .apply(shared, &Plan::default(), Fold::Always, Durability::Os)
+                .is_ok();
+        if !folded {
+            return;
+        }
         let counters = Counters {
             group: self.counters.group + 1,
             ..self.counters
@@ -189,6 +208,7 @@ impl Writer {
         &mut self,
         shared: &Shared,
         plan: &Plan<'_>,
+        fold: Fold,
         durability: Durability,
     ) -> Result<(), StoreError> {
         let counters = Counters {
@@ -196,6 +216,8 @@ impl Writer {
             synced: self.counters.synced,
             next_record: self.counters.next_record.max(plan.next_record),
         };
+        let changes = changes_of(plan, &shared.recent.read());
+        let folds = fold == Fold::Always || shared.recent.read().is_full_with(&changes);
         let throttle = self.unflushed_bytes > shared.options.memtable_bytes.saturating_mul(2);
         let result = shared.with_engine(|engine| {
             if throttle {
@@ -203,12 +225,33 @@ impl Writer {
                     .await_flush(FLUSH_BACKLOG_MAX)
                     .map_err(|error| unavailable(&error))?;
             }
-            write(engine, plan, counters, durability).map_err(|error| unavailable(&error))
+            let mut batch = engine.batch(durability, counters, plan.entries() + 1);
+            let recent = shared.recent.read();
+            if folds {
+                recent.fold(&changes, engine, &mut batch);
+            } else if !changes.is_empty() {
+                let key = changes::key(counters.group);
+                let value = changes::encode(&key, &changes);
+                batch.insert(&engine.meta, key, value);
+            }
+            put_definitions(engine, plan, &mut batch);
+            put_records(engine, plan, &recent, &mut batch);
+            drop(recent);
+            batch.commit().map_err(|error| unavailable(&error))
         });
         if let Err(error) = result {
             self.fail(&error);
             return Err(error);
         }
+        let mut recent = shared.recent.write();
+        if folds {
+            // These are in memory a second time.
+            self.unflushed_bytes += recent.bytes() as u64;
+            *recent = Recent::default();
+        } else if !changes.is_empty() {
+            recent.add(counters.group, changes);
+        }
+        drop(recent);
         self.counters = counters;
         if durability == Durability::Fsync {
             self.counters.synced = counters.group;
@@ -218,7 +261,8 @@ impl Writer {
 
     /// Keeps the books on a group that was applied, and does what is due after it.
     fn follow(&mut self, shared: &Shared, plan: &Plan<'_>) {
-        let entries = plan.definitions.len() + plan.settlements.len() + 2 * plan.records.len() + 1;
+        // As many again for what is folded, the changes and the counters.
+        let entries = 2 * plan.entries() + 2;
         self.unflushed_bytes += plan.bytes() + entries as u64 * ENTRY_BYTES;
         let live = self.live.get_or_insert_default();
         for (id, change) in &plan.records {
@@ -282,15 +326,35 @@ fn check_keys(plan: &Plan<'_>) -> Result<(), StoreError> {
     }
 }
 
-/// Writes one batch.
-fn write(
-    engine: &Engine,
-    plan: &Plan<'_>,
-    counters: Counters,
-    durability: Durability,
-) -> fjall::Result<()> {
-    let entries = plan.definitions.len() + plan.settlements.len() + 2 * plan.records.len();
-    let mut batch = engine.batch(durability, counters, entries);
+/// What a group changes of records and settlements, which the index and the settlements need not say at once.
+fn changes_of(plan: &Plan<'_>, recent: &Recent) -> Vec<Change> {
+    let settled = plan
+        .settlements
+        .iter()
+        .map(|(&(queue, part), data)| Change::Settled(queue, part, data.cloned()));
+    let records = plan
+        .records
+        .iter()
+        .filter_map(|(&id, change)| match change {
+            RecordChange::Append {
+                queue,
+                record,
+                data,
+            } => {
+                let entry = IndexEntry {
+                    queue: *queue,
+                    record: *record,
+                    data_checksum: xxh3_64(data),
+                };
+                let held = (data.len() <= HELD_BYTES_MAX).then(|| (*data).clone());
+                Some(Change::Appended(entry, held))
+            }
+            RecordChange::Remove { .. } => recent.has(id).then_some(Change::Removed(id)),
+        });
+    records.chain(settled).collect()
+}
+
+fn put_definitions(engine: &Engine, plan: &Plan<'_>, batch: &mut OwnedWriteBatch) {
     for (core_key, value) in &plan.definitions {
         let key = definition::key(core_key);
         match value {
@@ -301,38 +365,25 @@ fn write(
             None => batch.remove(&engine.meta, key),
         }
     }
-    for (&(queue, part), data) in &plan.settlements {
-        let key = settlement::key(queue, part);
-        match data {
-            Some(data) => {
-                let value = settlement::encode(&key, data);
-                batch.insert(&engine.ack, key, value);
-            }
-            None => batch.remove(&engine.ack, key),
-        }
-    }
-    for (id, change) in &plan.records {
+}
+
+/// Removals are weak, for these keys are written once: they vanish with what they remove.
+fn put_records(engine: &Engine, plan: &Plan<'_>, recent: &Recent, batch: &mut OwnedWriteBatch) {
+    for (&id, change) in &plan.records {
         match change {
-            RecordChange::Append {
-                queue,
-                record,
-                data,
-            } => {
-                batch.insert(
-                    &engine.idx,
-                    index::key(*queue, record),
-                    index::encode(*queue, record, xxh3_64(data)),
-                );
-                batch.insert(&engine.seg, segment::key(*id), (*data).clone());
+            RecordChange::Append { data, .. } => {
+                if data.len() > HELD_BYTES_MAX {
+                    batch.insert(&engine.seg, segment::key(id), (*data).clone());
+                }
             }
-            // Weak removals, for these keys are written once: they vanish with what they remove.
             RecordChange::Remove { queue, record } => {
-                batch.remove_weak(&engine.idx, index::key(*queue, record));
-                batch.remove_weak(&engine.seg, segment::key(*id));
+                if !recent.has(id) {
+                    batch.remove_weak(&engine.idx, index::key(*queue, record));
+                }
+                if !recent.holds(id) {
+                    batch.remove_weak(&engine.seg, segment::key(id));
+                }
             }
         }
     }
-    batch
-        .commit()
-        .inspect_err(|error| tracing::debug!(reason = describe(error), "the batch was refused"))
 }

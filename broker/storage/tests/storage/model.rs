@@ -62,7 +62,9 @@ impl Model {
 
     fn append(&mut self, queue: QueueId, u: &mut Unstructured<'_>) -> Result<Write> {
         let id = self.next_record;
-        let data = data(id, u.int_in_range(0..=3000)?);
+        // Large ones are stored otherwise than small ones.
+        let bytes_max = if u.ratio(1, 8)? { 40_000 } else { 3000 };
+        let data = data(id, u.int_in_range(0..=bytes_max)?);
         let count = u.int_in_range(1..=9)?;
         let record = RecordRef {
             id: RecordId(id),
@@ -198,6 +200,49 @@ fn both_stores_do_as_the_model() {
     .budget_ms(2500)
     .size_min(200)
     .size_max(3000);
+}
+
+/// So many groups without a flush that what is recent goes to where it belongs several times.
+#[test]
+fn what_many_groups_changed_is_found_also_after_a_restart() {
+    arbtest::arbtest(|u| {
+        let home = Data::new();
+        let (mut model, mut disk) = (Model::default(), home.open());
+        while !u.is_empty() {
+            let group = model.group(u)?;
+            disk.commit(&group, Durability::Os).expect("commits");
+            if u.ratio(1, 500)? {
+                model.check_reads(&disk);
+                drop(disk);
+                disk = home.open();
+                model.check(&disk);
+            }
+        }
+        model.check_reads(&disk);
+        drop(disk);
+        model.check(&home.open());
+        Ok(())
+    })
+    .budget_ms(2500)
+    .size_min(100_000)
+    .size_max(200_000);
+}
+
+#[test]
+fn a_group_may_change_more_than_is_kept_as_recent() {
+    let home = Data::new();
+    let disk = home.open();
+    let appends = |ids: std::ops::Range<u64>| crate::group(ids.map(|id| crate::append(1, id, 10)));
+    let commit = |group: &CommitGroup| disk.commit(group, Durability::Os).expect("commits");
+    commit(&appends(1..10));
+    commit(&appends(10..3000));
+    commit(&appends(3000..3010));
+    assert_eq!(crate::ids(&disk), (1..3010).collect::<Vec<_>>());
+    let removed = (2..3009).map(|id| crate::remove(1, id, 10));
+    commit(&crate::group(removed));
+    assert_eq!(crate::ids(&disk), [1, 3009]);
+    drop(disk);
+    assert_eq!(crate::ids(&home.open()), [1, 3009]);
 }
 
 #[test]

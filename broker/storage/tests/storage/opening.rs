@@ -44,14 +44,14 @@ fn a_directory_in_use_is_refused_by_name_and_process() {
 fn a_newer_format_is_refused() {
     let data = Data::new();
     drop(data.open());
-    fs::write(data.path().join("FORMAT"), "amphora-storage 2\n").expect("writable");
+    fs::write(data.path().join("FORMAT"), "amphora-storage 3\n").expect("writable");
     let error = refusal(&data);
     assert!(
         matches!(
             error,
             OpenError::NewerFormat {
-                found: 2,
-                supported: 1,
+                found: 3,
+                supported: 2,
                 ..
             }
         ),
@@ -60,6 +60,21 @@ fn a_newer_format_is_refused() {
     assert!(
         error.to_string().contains("use the version that wrote it"),
         "{error}"
+    );
+}
+
+#[test]
+fn an_older_format_is_taken_over_and_refused_by_its_own_version_from_then_on() {
+    let data = Data::new();
+    let store = data.open();
+    commit(&store, [append(1, 1, 10)]);
+    drop(store);
+    let format = data.path().join("FORMAT");
+    fs::write(&format, "amphora-storage 1\n").expect("writable");
+    assert_eq!(ids(&data.open()), [1]);
+    assert_eq!(
+        fs::read_to_string(format).expect("readable"),
+        "amphora-storage 2\n"
     );
 }
 

@@ -9,9 +9,20 @@ const CHECKSUM_BYTES: usize = 8;
 
 /// Frames the payload for its key.
 pub(super) fn seal(version: u8, key: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(1 + payload.len() + CHECKSUM_BYTES);
-    value.push(version);
+    let mut value = begin(version, payload.len());
     value.extend_from_slice(payload);
+    end(key, value)
+}
+
+/// Begins a value whose payload is then written behind, so many bytes of it.
+pub(super) fn begin(version: u8, payload_bytes: usize) -> Vec<u8> {
+    let mut value = Vec::with_capacity(1 + payload_bytes + CHECKSUM_BYTES);
+    value.push(version);
+    value
+}
+
+/// Ends a value that was begun.
+pub(super) fn end(key: &[u8], mut value: Vec<u8>) -> Vec<u8> {
     let checksum = checksum(key, &value);
     value.extend_from_slice(&checksum.to_be_bytes());
     value

@@ -9,7 +9,7 @@
 
 use amphora_core::store::{BodiesRef, QueueId, RecordId, RecordRef};
 
-use super::envelope;
+use super::{envelope, take};
 
 const VERSION: u8 = 1;
 const VERSION_WITH_BODIES: u8 = 2;
@@ -19,7 +19,7 @@ const PAYLOAD_BYTES: usize = 25;
 const BODIES_BYTES: usize = 12;
 
 /// An entry as it was read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::disk) struct IndexEntry {
     pub(in crate::disk) queue: QueueId,
     pub(in crate::disk) record: RecordRef,
@@ -43,18 +43,34 @@ pub(in crate::disk) fn key(queue: QueueId, record: &RecordRef) -> [u8; KEY_BYTES
 /// The record's value.
 pub(in crate::disk) fn encode(queue: QueueId, record: &RecordRef, data_checksum: u64) -> Vec<u8> {
     let mut payload = Vec::with_capacity(PAYLOAD_BYTES + BODIES_BYTES);
-    payload.push(if record.transient { TRANSIENT } else { 0 });
-    payload.extend_from_slice(&record.last.to_be_bytes());
-    payload.extend_from_slice(&record.count.to_be_bytes());
-    payload.extend_from_slice(&record.bytes.to_be_bytes());
-    payload.extend_from_slice(&data_checksum.to_be_bytes());
-    let mut version = VERSION;
-    if let Some(bodies) = record.bodies {
-        version = VERSION_WITH_BODIES;
-        payload.extend_from_slice(&bodies.record.0.to_be_bytes());
-        payload.extend_from_slice(&bodies.bytes.to_be_bytes());
+    write_payload(&mut payload, record, data_checksum);
+    envelope::seal(version(record), &key(queue, record), &payload)
+}
+
+/// Version and payload, for a value that holds more than this.
+pub(super) fn write_extent(to: &mut Vec<u8>, record: &RecordRef, data_checksum: u64) {
+    to.push(version(record));
+    write_payload(to, record, data_checksum);
+}
+
+fn version(record: &RecordRef) -> u8 {
+    if record.bodies.is_some() {
+        VERSION_WITH_BODIES
+    } else {
+        VERSION
     }
-    envelope::seal(version, &key(queue, record), &payload)
+}
+
+fn write_payload(to: &mut Vec<u8>, record: &RecordRef, data_checksum: u64) {
+    to.push(if record.transient { TRANSIENT } else { 0 });
+    to.extend_from_slice(&record.last.to_be_bytes());
+    to.extend_from_slice(&record.count.to_be_bytes());
+    to.extend_from_slice(&record.bytes.to_be_bytes());
+    to.extend_from_slice(&data_checksum.to_be_bytes());
+    if let Some(bodies) = record.bodies {
+        to.extend_from_slice(&bodies.record.0.to_be_bytes());
+        to.extend_from_slice(&bodies.bytes.to_be_bytes());
+    }
 }
 
 /// Which queue and position a key speaks of, even if its value is damaged; `None` for what is no record's key.
@@ -71,19 +87,44 @@ pub(in crate::disk) fn decode_key(key: &[u8]) -> Option<(QueueId, u64, RecordId)
 
 /// Reads an entry, or says what is wrong with it.
 pub(in crate::disk) fn decode(key: &[u8], value: &[u8]) -> Result<IndexEntry, String> {
-    let (queue, first, id) = decode_key(key).ok_or("its key is malformed")?;
     let has_bodies = value.first() == Some(&VERSION_WITH_BODIES);
-    let wrong_length = "its entry has a wrong length";
-    let (payload, bodies) = if has_bodies {
-        let payload = envelope::open(VERSION_WITH_BODIES, key, value)?;
-        let (payload, bodies) = payload
-            .split_last_chunk::<BODIES_BYTES>()
-            .ok_or(wrong_length)?;
-        (payload, split_bodies(bodies))
+    let version = if has_bodies {
+        VERSION_WITH_BODIES
     } else {
-        (envelope::open(VERSION, key, value)?, None)
+        VERSION
     };
-    let (flags, last, count, bytes, data_checksum) = split(payload).ok_or(wrong_length)?;
+    decode_key(key).ok_or("its key is malformed")?;
+    let mut payload = envelope::open(version, key, value)?;
+    read_payload(key, has_bodies, &mut payload)
+        .filter(|_| payload.is_empty())
+        .ok_or_else(|| "its entry has a wrong length".to_owned())
+}
+
+/// Reads what [`write_extent`] wrote of the record with this key.
+pub(super) fn read_extent(key: &[u8; KEY_BYTES], from: &mut &[u8]) -> Option<IndexEntry> {
+    let [version] = *take(from)?;
+    match version {
+        VERSION => read_payload(key, false, from),
+        VERSION_WITH_BODIES => read_payload(key, true, from),
+        _ => None,
+    }
+}
+
+fn read_payload(key: &[u8], has_bodies: bool, from: &mut &[u8]) -> Option<IndexEntry> {
+    let (queue, first, id) = decode_key(key)?;
+    let [flags] = *take(from)?;
+    let last = u64::from_be_bytes(*take(from)?);
+    let count = u32::from_be_bytes(*take(from)?);
+    let bytes = u32::from_be_bytes(*take(from)?);
+    let data_checksum = u64::from_be_bytes(*take(from)?);
+    let bodies = if has_bodies {
+        Some(BodiesRef {
+            record: RecordId(u64::from_be_bytes(*take(from)?)),
+            bytes: u32::from_be_bytes(*take(from)?),
+        })
+    } else {
+        None
+    };
     let record = RecordRef {
         id,
         first,
@@ -93,33 +134,10 @@ pub(in crate::disk) fn decode(key: &[u8], value: &[u8]) -> Result<IndexEntry, St
         transient: flags & TRANSIENT != 0,
         bodies,
     };
-    Ok(IndexEntry {
+    Some(IndexEntry {
         queue,
         record,
         data_checksum,
-    })
-}
-
-fn split(payload: &[u8]) -> Option<(u8, u64, u32, u32, u64)> {
-    let (flags, rest) = payload.split_first()?;
-    let (last, rest) = rest.split_first_chunk()?;
-    let (count, rest) = rest.split_first_chunk()?;
-    let (bytes, rest) = rest.split_first_chunk()?;
-    let checksum = rest.try_into().ok()?;
-    Some((
-        *flags,
-        u64::from_be_bytes(*last),
-        u32::from_be_bytes(*count),
-        u32::from_be_bytes(*bytes),
-        u64::from_be_bytes(checksum),
-    ))
-}
-
-fn split_bodies(bytes: &[u8; BODIES_BYTES]) -> Option<BodiesRef> {
-    let (record, rest) = bytes.split_first_chunk()?;
-    Some(BodiesRef {
-        record: RecordId(u64::from_be_bytes(*record)),
-        bytes: u32::from_be_bytes(rest.try_into().ok()?),
     })
 }
 

@@ -7,10 +7,12 @@
 //! | `ack` | queue, part | a part of the queue's settlement | [`settlement`] |
 //! | `meta` | `00` | the store's own counters | [`counters`] |
 //! | `meta` | `01`, the core's key | a definition | [`definition`] |
+//! | `meta` | `02`, group | what the group changed of `idx` and `ack` and is not there yet | [`changes`] |
 //!
-//! The index is the truth: a record exists if its index entry does. `idx` and `ack` also hold a one-byte key
+//! `idx` and `ack` with all [`changes`] are the truth: a record exists if its index entry does. Both also hold a one-byte key
 //! [`MARKER`], see [`Engine::checkpoint`](super::engine::Engine::checkpoint).
 
+pub(super) mod changes;
 pub(super) mod counters;
 pub(super) mod definition;
 mod envelope;
@@ -20,3 +22,10 @@ pub(super) mod settlement;
 
 /// The key that a checkpoint writes to a keyspace whose other keys are longer. It sorts behind them.
 pub(super) const MARKER: [u8; 1] = [0xFF];
+
+/// Takes the next bytes off, if there are as many.
+fn take<'a, const N: usize>(from: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (bytes, rest) = from.split_first_chunk()?;
+    *from = rest;
+    Some(bytes)
+}
