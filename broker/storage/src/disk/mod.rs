@@ -6,6 +6,7 @@
 //! `writer` (one commit at a time), `reclaiming` (tables are being dropped), `engine` (read while the database is used,
 //! written while it is exchanged after a failure), `recent`.
 
+mod batch;
 mod directory;
 mod engine;
 mod journal;

@@ -20,7 +20,7 @@ use super::layout::{segment, settlement};
 const ENTRIES_MAX: usize = 1024;
 /// Likewise, how many bytes of records.
 const BYTES_MAX: usize = 1 << 20;
-/// Larger records are written on their own at once: the journal does so with one write for each, and they would be written twice if they stay.
+/// The largest records that an entry holds. The journal has one write for each larger one anyway.
 pub(super) const HELD_BYTES_MAX: usize = 16 << 10;
 
 /// The sum of what was not folded.
@@ -32,6 +32,8 @@ pub(super) struct Recent {
     records: BTreeMap<RecordId, (IndexEntry, Option<Bytes>)>,
     /// How many bytes these data have.
     bytes: usize,
+    /// How many records were appended, also those that are gone.
+    appended: usize,
     /// The parts of settlements that changed, `None` for forgotten.
     settlements: BTreeMap<(QueueId, Part), Option<Bytes>>,
 }
@@ -61,6 +63,7 @@ impl Recent {
         for change in changes {
             match change {
                 Change::Appended(entry, data) => {
+                    self.appended += 1;
                     self.bytes += data.as_ref().map_or(0, Bytes::len);
                     self.records.insert(entry.record.id, (entry, data));
                 }
@@ -86,6 +89,11 @@ impl Recent {
     /// How many bytes of records it has.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether most of the records are gone that were appended; `None` if none was.
+    pub(super) fn most_are_gone(&self) -> Option<bool> {
+        (self.appended > 0).then_some(2 * self.records.len() < self.appended)
     }
 
     pub(super) fn is_empty(&self) -> bool {

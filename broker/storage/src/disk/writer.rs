@@ -3,19 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use amphora_core::store::{CommitGroup, Durability, RecordId, StoreError};
-use fjall::OwnedWriteBatch;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::directory::DataDirectory;
 use super::engine::Engine;
-use super::layout::changes::{self, Change};
+use super::layout::changes;
 use super::layout::counters::{self, Counters};
-use super::layout::index::{self, IndexEntry};
+use super::layout::index::IndexEntry;
 use super::layout::{definition, segment};
 use super::live::LiveSet;
 use super::options::OpenError;
 use super::recent::{HELD_BYTES_MAX, Recent};
-use super::{Shared, recovery, repair, unavailable};
+use super::{Shared, batch, recovery, repair, unavailable};
 use crate::plan::{Plan, RecordChange};
 
 /// What an entry takes in the memtable beside its key and value, about.
@@ -40,6 +38,8 @@ pub(super) struct Writer {
     live: Option<LiveSet>,
     /// What gathered in memory since the last checkpoint.
     unflushed_bytes: u64,
+    /// The largest records that the entries of groups hold. None while most records stay, as these would be written twice.
+    held_bytes_max: Option<usize>,
     /// What was removed since tables were last dropped.
     removed_bytes: u64,
     /// The database refused a write and must be opened anew.
@@ -69,6 +69,7 @@ impl Writer {
             counters,
             live: None,
             unflushed_bytes: journal_bytes,
+            held_bytes_max: Some(HELD_BYTES_MAX),
             removed_bytes: 0,
             failed: false,
         })
@@ -216,7 +217,7 @@ impl Writer {
             synced: self.counters.synced,
             next_record: self.counters.next_record.max(plan.next_record),
         };
-        let changes = changes_of(plan, &shared.recent.read());
+        let (changes, apart) = batch::changes_of(plan, &shared.recent.read(), self.held_bytes_max);
         let folds = fold == Fold::Always || shared.recent.read().is_full_with(&changes);
         let throttle = self.unflushed_bytes > shared.options.memtable_bytes.saturating_mul(2);
         let result = shared.with_engine(|engine| {
@@ -234,8 +235,11 @@ impl Writer {
                 let value = changes::encode(&key, &changes);
                 batch.insert(&engine.meta, key, value);
             }
-            put_definitions(engine, plan, &mut batch);
-            put_records(engine, plan, &recent, &mut batch);
+            batch::put_definitions(engine, plan, &mut batch);
+            for &(id, data) in &apart {
+                batch.insert(&engine.seg, segment::key(id), data.clone());
+            }
+            batch::remove_records(engine, plan, &recent, &mut batch);
             drop(recent);
             batch.commit().map_err(|error| unavailable(&error))
         });
@@ -247,6 +251,9 @@ impl Writer {
         if folds {
             // These are in memory a second time.
             self.unflushed_bytes += recent.bytes() as u64;
+            if let Some(gone) = recent.most_are_gone() {
+                self.held_bytes_max = gone.then_some(HELD_BYTES_MAX);
+            }
             *recent = Recent::default();
         } else if !changes.is_empty() {
             recent.add(counters.group, changes);
@@ -323,67 +330,5 @@ fn check_keys(plan: &Plan<'_>) -> Result<(), StoreError> {
             definition::KEY_BYTES_MAX
         ))),
         None => Ok(()),
-    }
-}
-
-/// What a group changes of records and settlements, which the index and the settlements need not say at once.
-fn changes_of(plan: &Plan<'_>, recent: &Recent) -> Vec<Change> {
-    let settled = plan
-        .settlements
-        .iter()
-        .map(|(&(queue, part), data)| Change::Settled(queue, part, data.cloned()));
-    let records = plan
-        .records
-        .iter()
-        .filter_map(|(&id, change)| match change {
-            RecordChange::Append {
-                queue,
-                record,
-                data,
-            } => {
-                let entry = IndexEntry {
-                    queue: *queue,
-                    record: *record,
-                    data_checksum: xxh3_64(data),
-                };
-                let held = (data.len() <= HELD_BYTES_MAX).then(|| (*data).clone());
-                Some(Change::Appended(entry, held))
-            }
-            RecordChange::Remove { .. } => recent.has(id).then_some(Change::Removed(id)),
-        });
-    records.chain(settled).collect()
-}
-
-fn put_definitions(engine: &Engine, plan: &Plan<'_>, batch: &mut OwnedWriteBatch) {
-    for (core_key, value) in &plan.definitions {
-        let key = definition::key(core_key);
-        match value {
-            Some(value) => {
-                let value = definition::encode(&key, value);
-                batch.insert(&engine.meta, key, value);
-            }
-            None => batch.remove(&engine.meta, key),
-        }
-    }
-}
-
-/// Removals are weak, for these keys are written once: they vanish with what they remove.
-fn put_records(engine: &Engine, plan: &Plan<'_>, recent: &Recent, batch: &mut OwnedWriteBatch) {
-    for (&id, change) in &plan.records {
-        match change {
-            RecordChange::Append { data, .. } => {
-                if data.len() > HELD_BYTES_MAX {
-                    batch.insert(&engine.seg, segment::key(id), (*data).clone());
-                }
-            }
-            RecordChange::Remove { queue, record } => {
-                if !recent.has(id) {
-                    batch.remove_weak(&engine.idx, index::key(*queue, record));
-                }
-                if !recent.holds(id) {
-                    batch.remove_weak(&engine.seg, segment::key(id));
-                }
-            }
-        }
     }
 }
