@@ -1,12 +1,14 @@
 //! What a client says about itself.
 
+use std::sync::Arc;
+
 use crate::wire::table::{FieldTable, FieldValue};
 
 /// What a client said about itself in `connection.start-ok`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientProperties {
     /// All that it said.
-    pub table: FieldTable,
+    pub table: Arc<FieldTable>,
     /// The name that the application gave to this connection.
     pub connection_name: Option<String>,
     /// It understands `basic.cancel` from the server.
@@ -43,7 +45,7 @@ impl ClientProperties {
             basic_nack: can("basic.nack"),
             publisher_confirms: can("publisher_confirms"),
             exchange_exchange_bindings: can("exchange_exchange_bindings"),
-            table,
+            table: Arc::new(table),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From the protocol header to `connection.open-ok` (spec 2.2.4).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,6 @@ use crate::exception::ConnectionException;
 use crate::limits::{FRAME_MAX_FLOOR, SILENT_CLOSE_DELAY};
 use crate::wire::frame::{Frame, HEARTBEAT, METHOD, PROTOCOL_HEADER, write_method_frame};
 use crate::wire::method::{Method, connection};
-use crate::wire::table::FieldTable;
 use crate::wire::types::ChannelNumber;
 
 /// What `connection.start` takes, about, with the properties that a broker is known by.
@@ -92,7 +92,7 @@ impl Connection {
         let start = connection::Start {
             version_major: 0,
             version_minor: 9,
-            server_properties: FieldTable::clone(&self.offer.server_properties),
+            server_properties: Arc::clone(&self.offer.server_properties),
             mechanisms: Bytes::copy_from_slice(self.offer.mechanisms.as_bytes()),
             locales: Bytes::from_static(b"en_US"),
         };

@@ -40,7 +40,7 @@ fn connection() -> Vec<Method> {
         connection::Start {
             version_major: 0,
             version_minor: 9,
-            server_properties: table(),
+            server_properties: table().into(),
             mechanisms: Bytes::from_static(b"PLAIN AMQPLAIN"),
             locales: Bytes::from_static(b"en_US"),
         }

@@ -72,10 +72,10 @@ impl FakeBroker {
             channel_max: 2047,
             frame_max: 131_072,
             heartbeat: Duration::from_mins(1),
-            client_properties: FieldTable::from_iter([(
+            client_properties: Arc::new(FieldTable::from_iter([(
                 ShortString::cut("connection_name"),
                 "shop".into(),
-            )]),
+            )])),
             connected_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             received_bytes: 1,
             received_count: 1,

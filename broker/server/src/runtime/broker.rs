@@ -303,7 +303,7 @@ impl Broker {
             self.counters
                 .confirmed
                 .fetch_add(confirmed, Ordering::Relaxed);
-            if let Some(vhost) = self.vhost(&info.details().vhost) {
+            if let Some(vhost) = self.vhost(&info.vhost()) {
                 let Moved { received, sent } = &vhost.moved;
                 received.fetch_add(info.received.bytes.get(), Ordering::Relaxed);
                 sent.fetch_add(info.peer.written.bytes.get(), Ordering::Relaxed);

@@ -48,7 +48,7 @@ pub(super) struct Details {
     pub(super) user: Arc<str>,
     pub(super) mechanism: &'static str,
     pub(super) vhost: VhostName,
-    pub(super) properties: FieldTable,
+    pub(super) properties: Arc<FieldTable>,
     pub(super) tuned: Option<Tuned>,
     pub(super) channels: BTreeMap<u16, Arc<ChannelInfo>>,
 }
@@ -105,7 +105,7 @@ impl ConnectionInfo {
                 user: "".into(),
                 mechanism: "",
                 vhost: VhostName::default(),
-                properties: FieldTable::default(),
+                properties: Arc::default(),
                 tuned: None,
                 channels: BTreeMap::new(),
             }),
@@ -122,7 +122,7 @@ impl ConnectionInfo {
         details.user = Arc::clone(identity.user());
         let known = MECHANISMS.into_iter().find(|known| *known == mechanism);
         details.mechanism = known.unwrap_or_default();
-        details.properties = client.table.clone();
+        details.properties = Arc::clone(&client.table);
     }
 
     pub(super) fn entered(&self, vhost: &VirtualHost, tuned: &Tuned) {
@@ -170,6 +170,11 @@ impl ConnectionInfo {
         Arc::clone(&self.details.lock().user)
     }
 
+    /// Empty before connection.open.
+    pub(super) fn vhost(&self) -> VhostName {
+        self.details.lock().vhost.clone()
+    }
+
     /// What events say of it.
     pub(super) fn fields(&self, node: &str) -> Fields {
         let details = self.details.lock();
@@ -192,7 +197,7 @@ impl ConnectionInfo {
             .text("user_who_performed_action", &details.user)
             .text("auth_mechanism", details.mechanism)
             .number("port", self.server.port().into())
-            .table("client_properties", details.properties.clone())
+            .table("client_properties", FieldTable::clone(&details.properties))
     }
 
     /// What events say of who connects, and how.

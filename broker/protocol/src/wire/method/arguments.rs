@@ -1,6 +1,8 @@
 //! A method's arguments, one after the other, with neighbouring bits packed into octets (spec
 //! 4.2.5.2).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::limits::TABLE_DEPTH_MAX;
@@ -129,6 +131,17 @@ impl Argument for FieldTable {
 
     fn write(&self, to: &mut Writer<'_>) {
         self.encode(to.octets());
+    }
+}
+
+/// What is sent to many need not be copied for each.
+impl Argument for Arc<FieldTable> {
+    fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        from.argument().map(Self::new)
+    }
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.argument(&**self);
     }
 }
 

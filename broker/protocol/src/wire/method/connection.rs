@@ -1,5 +1,7 @@
 //! Class 10: the connection itself, always on channel 0 (spec 1.4).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::class::class;
@@ -16,7 +18,7 @@ class! {
         /// 9
         version_minor: u8,
         /// Product, version, capabilities.
-        server_properties: FieldTable,
+        server_properties: Arc<FieldTable>,
         /// Names, separated by spaces.
         mechanisms: Bytes,
         /// Names, separated by spaces.

@@ -44,7 +44,7 @@ pub struct ConnectionSnapshot {
     /// Negotiated in `connection.tune-ok`; zero if there is none.
     pub heartbeat: Duration,
     /// What the client said of itself.
-    pub client_properties: FieldTable,
+    pub client_properties: Arc<FieldTable>,
     /// When it was accepted.
     pub connected_at: SystemTime,
     /// Bytes received.
