@@ -65,16 +65,15 @@ impl Counters {
     /// Takes over what was gathered, which begins anew.
     pub(super) fn take(&self, tally: &mut Tally) {
         self.sizes.take(&mut tally.sizes);
-        let tally = std::mem::take(tally);
         for (counter, count) in [
-            (&self.published, tally.published),
-            (&self.returned, tally.returned),
-            (&self.dropped, tally.dropped),
-            (&self.acked, tally.acked),
-            (&self.confirmable, tally.confirmable),
+            (&self.published, &mut tally.published),
+            (&self.returned, &mut tally.returned),
+            (&self.dropped, &mut tally.dropped),
+            (&self.acked, &mut tally.acked),
+            (&self.confirmable, &mut tally.confirmable),
         ] {
-            if count > 0 {
-                counter.fetch_add(count, Ordering::Relaxed);
+            if *count > 0 {
+                counter.fetch_add(std::mem::take(count), Ordering::Relaxed);
             }
         }
     }

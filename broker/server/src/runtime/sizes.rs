@@ -29,7 +29,7 @@ pub(super) struct Sizes {
     class: usize,
     least: u64,
     span: u64,
-    /// Messages of it that are not in `counts` yet.
+    /// Messages of it that are not in `counts` yet. Nothing was seen if there are none, as a class is turned to with a message.
     run: u64,
 }
 
@@ -95,6 +95,9 @@ pub(super) struct AllSizes {
 impl AllSizes {
     /// Takes over what one has seen, which begins anew.
     pub(super) fn take(&self, seen: &mut Sizes) {
+        if seen.run == 0 {
+            return;
+        }
         seen.conclude();
         for (counter, count) in self.counts.iter().zip(&mut seen.counts) {
             if *count > 0 {
