@@ -6,10 +6,13 @@ pub(crate) mod spans;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
@@ -45,6 +48,19 @@ pub enum InitError {
     Thread(#[from] std::io::Error),
 }
 
+/// The time of a line. It looks as with `tracing_subscriber`'s own clock, which takes five times as many instructions for it.
+struct Clock;
+
+impl FormatTime for Clock {
+    fn format_time(&self, line: &mut Writer<'_>) -> std::fmt::Result {
+        write!(
+            line,
+            "{}",
+            humantime::format_rfc3339_micros(SystemTime::now())
+        )
+    }
+}
+
 /// What is logged, and spans, as far as they are still on their way.
 #[must_use = "the last lines are lost without it"]
 #[derive(Debug)]
@@ -61,7 +77,7 @@ impl Unwritten {
 /// Starts logging and the export of spans for the whole process. A second call changes nothing.
 pub fn init(config: &Logging, tracing: &Tracing) -> Result<Unwritten, InitError> {
     let writer = Lines::to_stderr()?;
-    let lines = fmt::layer().with_writer(writer.clone());
+    let lines = fmt::layer().with_timer(Clock).with_writer(writer.clone());
     let lines = match config.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines
@@ -151,6 +167,16 @@ mod tests {
         assert!(!targets("error")?.would_enable("fjall", &Level::WARN));
         assert!(targets("warn,fjall=debug")?.would_enable("fjall", &Level::DEBUG));
         Ok(())
+    }
+
+    #[test]
+    fn a_line_has_the_time_in_microseconds() {
+        let mut line = String::new();
+        Clock.format_time(&mut Writer::new(&mut line)).unwrap();
+        let shape = line.replace(|letter: char| letter.is_ascii_digit(), "0");
+        assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
+        let read = humantime::parse_rfc3339(&line).unwrap();
+        assert!(read.elapsed().unwrap().as_secs() < 60, "{line}");
     }
 
     #[test]

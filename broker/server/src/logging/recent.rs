@@ -16,6 +16,9 @@ const LINES_MAX: usize = 2000;
 /// How long one of them may be; what is beyond is cut.
 const LINE_BYTES_MAX: usize = 4096;
 
+/// How long most of them are.
+const LINE_BYTES_USUAL: usize = 128;
+
 static RECENT: Mutex<Recent> = Mutex::new(Recent {
     lines: VecDeque::new(),
     next: 1,
@@ -58,9 +61,9 @@ pub(super) struct Keep;
 
 impl<S: Subscriber> Layer<S> for Keep {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut text = Text::default();
+        let mut text = Text(String::with_capacity(LINE_BYTES_USUAL));
         event.record(&mut text);
-        let mut text = format!("{}{}", text.message, text.fields);
+        let Text(mut text) = text;
         if text.len() > LINE_BYTES_MAX {
             text.truncate(text.floor_char_boundary(LINE_BYTES_MAX));
             text.push('…');
@@ -92,35 +95,35 @@ fn level(level: tracing::Level) -> &'static str {
     }
 }
 
-/// The message and the fields of an event, as the lines of text on standard error have them.
-#[derive(Default)]
-struct Text {
-    message: String,
-    fields: String,
-}
+/// The message and the fields of an event, as the lines of text on standard error have them. The message is the first that an event brings.
+struct Text(String);
 
 impl Text {
-    fn push(&mut self, name: &str, value: fmt::Arguments<'_>) {
-        // Into a string, which does not fail.
-        let _ = if name == "message" {
-            self.message.write_fmt(value)
-        } else {
-            write!(self.fields, " {name}={value}")
-        };
+    /// What is before a value.
+    fn begin(&mut self, field: &Field) {
+        if field.name() != "message" {
+            self.0.push(' ');
+            self.0.push_str(field.name());
+            self.0.push('=');
+        }
     }
 }
 
+/// Writes to a string, which does not fail.
 impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push(field.name(), format_args!("{value:?}"));
+        self.begin(field);
+        let _ = write!(self.0, "{value:?}");
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field.name(), format_args!("{value}"));
+        self.begin(field);
+        self.0.push_str(value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.push(field.name(), format_args!("{value}"));
+        self.begin(field);
+        let _ = write!(self.0, "{value}");
     }
 }
 
