@@ -125,12 +125,25 @@ fn a_comparison_has_a_row_for_each_scenario_and_broker() -> anyhow::Result<()> {
     }
     assert_eq!(rows[1]["outcomes"][0]["pace"]["asked_per_second"], 5000);
     assert!(found["fsync"]["p50_ns"].as_u64() > Some(0), "{found}");
+    assert_eq!(rows[2]["median"]["syncs"], Value::Null);
+    let outcome = &rows[3]["outcomes"][0];
+    let syncs = &rows[3]["median"]["syncs"];
+    assert_eq!(outcome["syncs"], *syncs);
+    // Nothing is gathered where each message waits for the last one's confirm.
+    assert_eq!(syncs["count"], outcome["published"]["count"]);
+    assert!(syncs["p50_ns"].as_u64() > Some(0), "{syncs}");
+    let sizes = syncs["bytes"].as_u64().zip(syncs["count"].as_u64());
+    assert!(
+        sizes.is_some_and(|(bytes, count)| bytes > 1024 * count),
+        "{syncs}"
+    );
     assert!(found["date"].as_str() > Some("2026-"), "{found}");
     for part in [
         "1/1 t16",
         "1/1 p1          limit+fsync",
         "Medians of 1 runs",
-        "An fsync of an appended KiB: p50",
+        "An fsync of an appended KiB, in a loop: p50",
+        "\np1 on limit+fsync: ",
         "--scenario=t16,lat5k,p1 --runs=1",
         "| lat5k    | limit",
     ] {

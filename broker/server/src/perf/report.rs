@@ -192,6 +192,16 @@ pub(crate) fn duration(nanoseconds: u64) -> String {
     format!("{scaled:.0} {unit}")
 }
 
+/// How much one of several has, on average.
+pub(crate) fn bytes(value: f64) -> String {
+    let (scaled, unit) = match value {
+        value if value >= 1024.0 * 1024.0 => (value / (1024.0 * 1024.0), "MiB"),
+        value if value >= 1024.0 => (value / 1024.0, "KiB"),
+        value => return format!("{value:.0} bytes"),
+    };
+    format!("{scaled:.1} {unit}")
+}
+
 /// Memory.
 pub(crate) fn memory(kib: u64) -> String {
     if kib < 10 * 1024 {
@@ -253,5 +263,7 @@ mod tests {
         let shown = [9_999, 49_400, 7_000_000, 38_000_000, 61_000_000_000].map(duration);
         assert_eq!(shown, ["9999 ns", "49 us", "7000 us", "38 ms", "61 s"]);
         assert_eq!([5_000, 126 * 1024].map(memory), ["5000 KiB", "126 MiB"]);
+        let shown = [1023.0, 1126.0, 2.5e6].map(bytes);
+        assert_eq!(shown, ["1023 bytes", "1.1 KiB", "2.4 MiB"]);
     }
 }

@@ -1,16 +1,16 @@
 //! The brokers to compare, the limit server among them.
 
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
 
 use crate::perf::amqp::endpoint::Endpoint;
-use crate::perf::limit::LISTENING;
+use crate::perf::limit::{LISTENING, SYNCS, Syncs};
 
 /// What the frame limit is called.
 pub(super) const LIMIT: &str = "limit";
@@ -67,7 +67,8 @@ impl FromStr for Broker {
 pub(super) struct LimitServer {
     child: Child,
     /// Whatever ends this process closes it, which ends the server.
-    _stdin: ChildStdin,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
     uri: Endpoint,
     kind: Kind,
 }
@@ -93,10 +94,16 @@ impl LimitServer {
         command.process_group(0);
         let mut child = command.spawn().context("cannot start the limit server")?;
         let mut server = Self {
-            _stdin: child
+            stdin: child
                 .stdin
                 .take()
                 .context("the limit server has no input")?,
+            stdout: BufReader::new(
+                child
+                    .stdout
+                    .take()
+                    .context("the limit server has no output")?,
+            ),
             child,
             uri: "amqp://".parse()?,
             kind: if log.is_some() {
@@ -105,19 +112,26 @@ impl LimitServer {
                 Kind::Limit
             },
         };
-        let mut line = String::new();
-        let output = server
-            .child
-            .stdout
-            .take()
-            .context("the limit server has no output")?;
-        BufReader::new(output).read_line(&mut line)?;
+        let line = server.read_line()?;
         let address = line
             .trim()
             .strip_prefix(LISTENING)
             .context("the limit server did not start")?;
         server.uri = format!("amqp://{address}").parse()?;
         Ok(server)
+    }
+
+    /// What its log has synced since this was asked last.
+    pub(super) fn syncs(&mut self) -> Result<Syncs> {
+        let asked = writeln!(self.stdin, "{SYNCS}");
+        asked.context("the limit server cannot be asked for its syncs")?;
+        serde_json::from_str(&self.read_line()?).context("the limit server does not tell its syncs")
+    }
+
+    fn read_line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line)?;
+        Ok(line)
     }
 
     /// How to reach and measure it.

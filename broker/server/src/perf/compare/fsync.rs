@@ -1,4 +1,5 @@
-//! What a sync of the disk takes, as that bounds how fast a single message can be confirmed.
+//! What a sync of the disk takes that follows another without a pause. After a pause it may take much longer: what the syncs of a run took, the frame
+//! limit tells.
 
 use std::fs::{self, File};
 use std::io::Write;

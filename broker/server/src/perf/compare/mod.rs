@@ -48,8 +48,8 @@ The rounds are interleaved: every broker takes its turn in every scenario before
 next round begins, so that what else happens on the machine meets all of them. Each run
 is printed, and --json=FILE written, when it is there; the table comes last, with medians.
 An interrupt (Ctrl+C) leaves out the runs to come and the one that it cuts short.
-With --limit-log, the time of an fsync in that run is measured as well. The standard
-suite takes about nine minutes for two brokers and the limit. RabbitMQ from 4.3 on needs
+With --limit-log, what its syncs took in each run is told below the table, and what one
+takes that follows another without a pause above it. The standard suite takes about nine minutes for two brokers and the limit. RabbitMQ from 4.3 on needs
 --durable. Messages per CPU second of the broker need its pid; other load disturbs them
 less than messages per second. Brokers are started before, on the same machine. A broker
 that lacks the exchange type of a scenario has a line without figures; the command fails if all of them lack it.";
@@ -124,16 +124,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Exit> {
 
 fn measure(args: &Args, scenarios: Vec<Scenario>, baseline: String) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    let mut limits = Vec::new();
-    if args.limit {
-        limits.push(LimitServer::start(None)?);
-    }
-    if let Some(log) = &args.limit_log {
-        limits.push(LimitServer::start(Some(log))?);
-    }
-    let mut brokers: Vec<Broker> = limits.iter().map(LimitServer::broker).collect();
+    let limit = args.limit.then(|| LimitServer::start(None)).transpose()?;
+    let log = args.limit_log.as_deref();
+    let synced = log.map(|log| LimitServer::start(Some(log))).transpose()?;
+    let limits = limit.iter().chain(&synced);
+    let mut brokers: Vec<Broker> = limits.map(LimitServer::broker).collect();
     brokers.extend(args.broker.iter().cloned());
-    let rounds = Rounds::new(args, &interrupt, scenarios, brokers, baseline);
+    let rounds = Rounds::new(args, &interrupt, scenarios, brokers, synced, baseline);
     let comparison = rounds.run()?;
     args.output
         .print(&table::render(&comparison), &comparison)?;

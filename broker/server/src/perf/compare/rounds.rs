@@ -6,13 +6,12 @@ use std::time::SystemTime;
 use anyhow::Result;
 
 use super::Args;
-use super::broker::Broker;
+use super::broker::{Broker, Kind, LimitServer};
 use super::fsync;
 use super::scenario::Scenario;
-use super::summary::{Comparison, Failure, Machine, Row, command};
+use super::summary::{Comparison, Failure, Machine, Row, Run, command};
 use super::table;
 use crate::perf::interrupt::Interrupt;
-use crate::perf::load::outcome::Outcome;
 use crate::perf::measure::histogram::Histogram;
 use crate::perf::progress::Progress;
 
@@ -23,10 +22,12 @@ pub(super) struct Rounds<'a> {
     interrupt: &'a Interrupt,
     scenarios: Vec<Scenario>,
     brokers: Vec<Broker>,
+    /// The frame limit with a log, if it is one of them.
+    synced: Option<LimitServer>,
     baseline: String,
     began: SystemTime,
     /// By the numbers of scenario and broker; of a run that failed, why.
-    results: BTreeMap<(usize, usize), Vec<Result<Outcome, Failure>>>,
+    results: BTreeMap<(usize, usize), Vec<Result<Run, Failure>>>,
     fsyncs: Histogram,
     /// Whether runs are missing because of an interrupt.
     interrupted: bool,
@@ -38,6 +39,7 @@ impl<'a> Rounds<'a> {
         interrupt: &'a Interrupt,
         scenarios: Vec<Scenario>,
         brokers: Vec<Broker>,
+        synced: Option<LimitServer>,
         baseline: String,
     ) -> Self {
         Self {
@@ -45,6 +47,7 @@ impl<'a> Rounds<'a> {
             interrupt,
             scenarios,
             brokers,
+            synced,
             baseline,
             began: SystemTime::now(),
             results: BTreeMap::new(),
@@ -102,10 +105,19 @@ impl<'a> Rounds<'a> {
             self.args.runs, scenario.name, broker.name
         );
         let mut progress = Progress::new(&place, self.args.output.quiet);
-        let result = scenario
-            .run(broker, self.args.length(), self.interrupt, &mut progress)
-            .map_err(Failure::from);
-        if result.as_ref().is_ok_and(|outcome| outcome.interrupted) {
+        let outcome = scenario.run(broker, self.args.length(), self.interrupt, &mut progress);
+        let synced = self.synced.as_mut();
+        let synced = synced.filter(|_| broker.kind == Kind::SyncedLimit);
+        // Also after a run that failed, or else its syncs would be the next one's.
+        let syncs = synced.map(LimitServer::syncs).transpose();
+        let result = outcome.and_then(|outcome| {
+            Ok(Run {
+                outcome,
+                syncs: syncs?,
+            })
+        });
+        let result = result.map_err(Failure::from);
+        if result.as_ref().is_ok_and(|run| run.outcome.interrupted) {
             self.interrupted = true;
             let line = format!("{place} interrupted, and not counted\n");
             return self.args.output.print_part(&line);

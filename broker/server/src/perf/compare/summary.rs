@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::broker::{Broker, Kind};
 use super::scenario::Scenario;
+use crate::perf::limit::Syncs;
 use crate::perf::load::outcome::Outcome;
 use crate::perf::load::topology::NoSuchType;
 use crate::perf::measure::histogram::Percentiles;
@@ -29,7 +30,7 @@ pub(super) struct Comparison {
     pub(super) runs: usize,
     /// Whether a signal has ended it, so that runs are missing; one that was cut short is not among the outcomes.
     pub(super) interrupted: bool,
-    /// An fsync of an appended KiB, between the runs; with `--limit-log`.
+    /// An fsync of an appended KiB, one after the other between the runs; with `--limit-log`.
     pub(super) fsync: Option<Percentiles>,
     pub(super) rows: Vec<Row>,
 }
@@ -52,10 +53,19 @@ pub(super) struct Row {
     /// Whether that is the frame limit, which takes any exchange type.
     pub(super) frame_limit: bool,
     pub(super) median: Median,
-    pub(super) outcomes: Vec<Outcome>,
+    pub(super) outcomes: Vec<Run>,
     pub(super) errors: Vec<String>,
     /// What the broker has not got, so that there are no figures.
     pub(super) lacks: Option<Lack>,
+}
+
+/// What one run has found.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Run {
+    #[serde(flatten)]
+    pub(super) outcome: Outcome,
+    /// What the log of the frame limit synced meanwhile.
+    pub(super) syncs: Option<Syncs>,
 }
 
 /// Why a run has no figures.
@@ -95,6 +105,8 @@ pub(super) struct Median {
     pub(super) latency_p50_ns: Option<u64>,
     pub(super) latency_p99_ns: Option<u64>,
     pub(super) rss_max_kib: Option<u64>,
+    /// Each figure by itself.
+    pub(super) syncs: Option<Syncs>,
     /// Lost, kept back, disordered, duplicated or refused messages; the sum, not the median.
     pub(super) faults: u64,
 }
@@ -171,14 +183,14 @@ impl Row {
         scenario: &Scenario,
         length: Duration,
         broker: &Broker,
-        results: &[Result<Outcome, Failure>],
+        results: &[Result<Run, Failure>],
     ) -> Self {
-        let mut outcomes = Vec::new();
+        let mut runs = Vec::new();
         let mut errors = Vec::new();
         let mut lacks = None;
         for result in results {
             match result {
-                Ok(outcome) => outcomes.push(outcome.clone()),
+                Ok(run) => runs.push(run.clone()),
                 Err(Failure::Lack(lack)) => lacks = Some(lack.clone()),
                 Err(Failure::Other(error)) => errors.push(error.clone()),
             }
@@ -189,8 +201,8 @@ impl Row {
             command: scenario.command(length),
             broker: broker.name.clone(),
             frame_limit: broker.kind != Kind::Broker,
-            median: Median::of(&outcomes),
-            outcomes,
+            median: Median::of(&runs),
+            outcomes: runs,
             errors,
             lacks,
         }
@@ -198,7 +210,8 @@ impl Row {
 }
 
 impl Median {
-    pub(super) fn of(outcomes: &[Outcome]) -> Self {
+    pub(super) fn of(runs: &[Run]) -> Self {
+        let outcomes = || runs.iter().map(|run| &run.outcome);
         let latency = |figure: fn(Percentiles) -> u64| {
             let of_one = |outcome: &Outcome| {
                 outcome
@@ -206,12 +219,12 @@ impl Median {
                     .or(outcome.confirms.and_then(|confirms| confirms.latency))
                     .map(figure)
             };
-            middle(outcomes.iter().filter_map(of_one), u64::cmp, u64::midpoint)
+            middle(outcomes().filter_map(of_one), u64::cmp, u64::midpoint)
         };
-        let costs = || outcomes.iter().filter_map(|outcome| outcome.cost);
+        let costs = || outcomes().filter_map(|outcome| outcome.cost);
         Self {
             messages_per_second: middle(
-                outcomes.iter().map(Outcome::rate),
+                outcomes().map(Outcome::rate),
                 f64::total_cmp,
                 f64::midpoint,
             ),
@@ -227,9 +240,23 @@ impl Median {
                 u64::cmp,
                 u64::midpoint,
             ),
-            faults: outcomes.iter().map(Outcome::faults).sum(),
+            syncs: middle_syncs(runs),
+            faults: outcomes().map(Outcome::faults).sum(),
         }
     }
+}
+
+fn middle_syncs(runs: &[Run]) -> Option<Syncs> {
+    let of = |figure: fn(Syncs) -> u64| {
+        let found = runs.iter().filter_map(|run| run.syncs);
+        middle(found.map(figure), u64::cmp, u64::midpoint)
+    };
+    Some(Syncs {
+        count: of(|syncs| syncs.count)?,
+        bytes: of(|syncs| syncs.bytes)?,
+        p50_ns: of(|syncs| syncs.p50_ns)?,
+        p99_ns: of(|syncs| syncs.p99_ns)?,
+    })
 }
 
 /// A command line as one could type it, without the passwords in URIs.

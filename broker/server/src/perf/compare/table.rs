@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::scenario::Scenario;
-use super::summary::{Comparison, Failure, Median, Row};
-use crate::perf::load::outcome::{Outcome, float};
-use crate::perf::report::{duration, memory, pace, quantity};
+use super::summary::{Comparison, Failure, Median, Row, Run};
+use crate::perf::limit::Syncs;
+use crate::perf::load::outcome::float;
+use crate::perf::report::{bytes, duration, memory, pace, quantity};
 
 /// Names, descriptions and commands.
 pub(super) fn list(scenarios: &[Scenario], commands: &[String]) -> String {
@@ -72,8 +73,10 @@ pub(super) fn render(comparison: &Comparison) -> String {
             text.push_str("|\n");
         }
     }
-    for line in lacking(comparison).into_iter().chain(missed(comparison)) {
-        let _ = writeln!(text, "{line}");
+    for lines in [lacking(comparison), missed(comparison), synced(comparison)] {
+        for line in lines {
+            let _ = writeln!(text, "{line}");
+        }
     }
     text
 }
@@ -105,7 +108,7 @@ fn heading(comparison: &Comparison) -> String {
     if let Some(fsync) = &comparison.fsync {
         let _ = writeln!(
             text,
-            "An fsync of an appended KiB: p50 {}, p99 {} ({} of them)",
+            "An fsync of an appended KiB, in a loop: p50 {}, p99 {} ({} of them)",
             duration(fsync.p50_ns),
             duration(fsync.p99_ns),
             fsync.count
@@ -153,13 +156,13 @@ fn runs(counted: usize, asked: usize) -> String {
 }
 
 /// What one run has found.
-pub(super) fn line(place: &str, result: &Result<Outcome, Failure>) -> String {
-    let outcome = match result {
-        Ok(outcome) => outcome,
+pub(super) fn line(place: &str, result: &Result<Run, Failure>) -> String {
+    let run = match result {
+        Ok(run) => run,
         Err(Failure::Lack(lack)) => return format!("{place} {}\n", lack.text),
         Err(Failure::Other(error)) => return format!("{place} failed: {error}\n"),
     };
-    let found = Median::of(std::slice::from_ref(outcome));
+    let found = Median::of(std::slice::from_ref(run));
     let none = || "-".to_owned();
     format!(
         "{place} {:>7} msg/s {:>7} per CPU s, p50 {}, p99 {}, {} faults\n",
@@ -183,7 +186,7 @@ fn lacking(comparison: &Comparison) -> Vec<String> {
 /// The runs whose rate was not kept, in words.
 fn missed(comparison: &Comparison) -> Vec<String> {
     let of_row = |row: &Row| {
-        let kept = row.outcomes.iter().filter_map(|outcome| outcome.pace);
+        let kept = row.outcomes.iter().filter_map(|run| run.outcome.pace);
         let missed = kept.filter(|kept| {
             kept.unsent > 0 || kept.reached_per_second < 0.99 * float(kept.asked_per_second)
         });
@@ -195,11 +198,31 @@ fn missed(comparison: &Comparison) -> Vec<String> {
     comparison.rows.iter().flat_map(of_row).collect()
 }
 
+/// What the log of the frame limit synced in each scenario, in words.
+fn synced(comparison: &Comparison) -> Vec<String> {
+    let of_row = |row: &Row| {
+        let at = format!("{} on {}", row.scenario, row.broker);
+        Some(format!("{at}: {}", syncs(row.median.syncs?)))
+    };
+    comparison.rows.iter().filter_map(of_row).collect()
+}
+
+fn syncs(syncs: Syncs) -> String {
+    let each = float(syncs.bytes) / float(syncs.count.max(1));
+    format!(
+        "{} syncs of {}, p50 {}, p99 {}",
+        syncs.count,
+        bytes(each),
+        duration(syncs.p50_ns),
+        duration(syncs.p99_ns)
+    )
+}
+
 /// What each broker called itself.
 fn products(comparison: &Comparison) -> Vec<String> {
     let mut products: Vec<String> = Vec::new();
     for row in &comparison.rows {
-        let Some(server) = row.outcomes.first().map(|outcome| &outcome.broker) else {
+        let Some(server) = row.outcomes.first().map(|run| &run.outcome.broker) else {
             continue;
         };
         let product = format!("{}: {} {}", row.broker, server.product, server.version);
@@ -219,5 +242,20 @@ mod tests {
         assert_eq!(runs(3, 3), "3");
         assert_eq!(runs(2, 3), "2 of 3");
         assert_eq!(runs(0, 3), "0 of 3");
+    }
+
+    #[test]
+    fn syncs_are_told_with_what_one_covers() {
+        let found = Syncs {
+            count: 4123,
+            bytes: 4123 * 1126,
+            p50_ns: 380_000,
+            p99_ns: 12_000_000,
+        };
+        assert_eq!(syncs(found), "4123 syncs of 1.1 KiB, p50 380 us, p99 12 ms");
+        assert_eq!(
+            syncs(Syncs::default()),
+            "0 syncs of 0 bytes, p50 0 ns, p99 0 ns"
+        );
     }
 }

@@ -2,10 +2,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::mem::take;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::perf::measure::clock::nanoseconds;
+use crate::perf::measure::histogram::Histogram;
 
 /// Append-only. Connections take turns to write, also during a sync, and who waits for one shares it with all the others that do.
 #[derive(Debug)]
@@ -24,6 +30,19 @@ struct State {
     syncing: bool,
     /// Why a sync failed: what was written before may be gone then, whatever later ones say.
     failed: Option<ErrorKind>,
+    /// How long each sync took since somebody asked last, and how many bytes all of them covered.
+    times: Histogram,
+    covered: u64,
+}
+
+/// What was synced in a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Syncs {
+    pub(crate) count: u64,
+    /// What all of them covered.
+    pub(crate) bytes: u64,
+    pub(crate) p50_ns: u64,
+    pub(crate) p99_ns: u64,
 }
 
 impl Log {
@@ -54,6 +73,20 @@ impl Log {
         self.sync_by(|| self.file.sync_data())
     }
 
+    /// What was synced since this was asked last.
+    pub(super) fn take_syncs(&self) -> Syncs {
+        let mut state = self.lock();
+        let (times, bytes) = (take(&mut state.times), take(&mut state.covered));
+        drop(state);
+        let found = times.summary().map(|found| Syncs {
+            count: found.count,
+            bytes,
+            p50_ns: found.p50_ns,
+            p99_ns: found.p99_ns,
+        });
+        found.unwrap_or_default()
+    }
+
     /// Waits for a sync that began after the last write, or does it by `sync`.
     fn sync_by(&self, sync: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let mut state = self.lock();
@@ -75,11 +108,17 @@ impl Log {
             state.syncing = true;
             let covered = state.written;
             drop(state);
+            let begun = Instant::now();
             let result = sync();
+            let took = begun.elapsed();
             state = self.lock();
             state.syncing = false;
             match result {
-                Ok(()) => state.synced = covered,
+                Ok(()) => {
+                    state.times.record(nanoseconds(took));
+                    state.covered += covered - state.synced;
+                    state.synced = covered;
+                }
                 Err(error) => state.failed = Some(error.kind()),
             }
             self.ended.notify_all();
@@ -135,6 +174,31 @@ mod tests {
         log.sync_by(sync).unwrap();
         assert_eq!(syncs.load(Relaxed), 2, "nothing was written since");
         assert_eq!(std::fs::read(file.path()).unwrap(), b"12222");
+        let found = log.take_syncs();
+        assert_eq!((found.count, found.bytes), (2, 5));
+    }
+
+    #[test]
+    fn syncs_are_told_once_with_what_they_took() {
+        const PAUSE: Duration = Duration::from_millis(5);
+        let (_file, log) = log();
+        let slow = || {
+            thread::sleep(PAUSE);
+            Ok(())
+        };
+        for bytes in [&b"one"[..], b"three"] {
+            log.append(bytes).unwrap();
+            log.sync_by(slow).unwrap();
+        }
+        let found = log.take_syncs();
+        assert_eq!((found.count, found.bytes), (2, 8));
+        assert!(u128::from(found.p50_ns) >= PAUSE.as_nanos(), "{found:?}");
+        assert!(found.p99_ns >= found.p50_ns, "{found:?}");
+        assert_eq!(log.take_syncs(), Syncs::default());
+        log.append(b"2").unwrap();
+        log.sync_by(|| Ok(())).unwrap();
+        let found = log.take_syncs();
+        assert_eq!((found.count, found.bytes), (1, 1));
     }
 
     #[test]
@@ -146,6 +210,7 @@ mod tests {
             log.sync_by(failing).unwrap_err().kind(),
             ErrorKind::StorageFull
         );
+        assert_eq!(log.take_syncs(), Syncs::default());
         assert_eq!(log.sync().unwrap_err().kind(), ErrorKind::StorageFull);
     }
 }

@@ -5,7 +5,7 @@
 //! Nothing is stored, acknowledgements and prefetch are ignored, confirms come at once, and a consumer that does not
 //! read stops its publishers. What it reaches is what sockets and copying allow on this machine: the yardstick for a broker.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use log::Log;
+pub(crate) use log::Syncs;
 use registry::Registry;
 use rustix::io::Errno;
 
@@ -46,7 +47,8 @@ pub(crate) struct Args {
     /// Append every publish to FILE and fsync it before it is delivered and confirmed; connections that wait share the next fsync
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// End when standard input does, as it does when the program at its other end is gone
+    /// End when standard input does, as it does when the program at its other end is gone. Each line "syncs" that comes before is
+    /// answered by a line with what --log has synced since the last one
     #[arg(long)]
     until_stdin_ends: bool,
 }
@@ -60,25 +62,43 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     writeln!(io::stdout(), "{LISTENING}{}", listener.local_addr()?)?;
     let log = args.log.as_deref().map(Log::open).transpose()?;
+    let log = log.map(Arc::new);
     if !args.until_stdin_ends {
         return serve(&listener, log);
     }
     let (end, ended) = mpsc::channel();
-    let failed = end.clone();
+    let (failed, asked) = (end.clone(), log.clone());
     thread::spawn(move || failed.send(serve(&listener, log)));
-    // An input that cannot be read has ended, too.
     thread::spawn(move || {
-        let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        end.send(Ok(()))
+        let answered = answer(io::stdin().lock(), io::stdout(), asked.as_deref());
+        end.send(answered)
     });
     ended.recv()?
+}
+
+/// The line of input that asks what was synced since it came last. [`Syncs`] is the answer, as JSON in one line.
+pub(crate) const SYNCS: &str = "syncs";
+
+/// Answers questions until `input` ends. One that cannot be read has ended, too.
+fn answer(input: impl BufRead, mut output: impl Write, log: Option<&Log>) -> Result<()> {
+    for line in input.split(b'\n') {
+        match line {
+            Ok(line) if line == SYNCS.as_bytes() => {
+                let syncs = log.map(Log::take_syncs).unwrap_or_default();
+                writeln!(output, "{}", serde_json::to_string(&syncs)?)?;
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    Ok(())
 }
 
 /// What the first line of output begins with; the address follows.
 pub(crate) const LISTENING: &str = "listening on ";
 
 /// Serves every connection with a thread of its own. While there is no room for more, new ones wait.
-pub(crate) fn serve(listener: &TcpListener, log: Option<Log>) -> Result<()> {
+pub(crate) fn serve(listener: &TcpListener, log: Option<Arc<Log>>) -> Result<()> {
     let registry = Arc::new(Registry::new(log));
     let mut full = false;
     for stream in listener.incoming() {
@@ -118,4 +138,29 @@ fn passes(error: &io::Error) -> bool {
                 | Errno::INTR
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_answered_by_what_was_synced_since() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = Log::open(file.path()).unwrap();
+        log.append(b"some").unwrap();
+        log.sync().unwrap();
+        let mut output = Vec::new();
+        answer(&b"syncs\nother\nsyncs\n"[..], &mut output, Some(&log)).unwrap();
+        answer(&b"syncs\n"[..], &mut output, None).unwrap();
+        let found: Vec<Syncs> = output
+            .split_inclusive(|byte| *byte == b'\n')
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        let [first, second, without] = found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((first.count, first.bytes), (1, 4));
+        assert_eq!([second, without], [Syncs::default(); 2]);
+    }
 }

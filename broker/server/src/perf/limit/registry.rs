@@ -14,7 +14,7 @@ pub(super) struct Registry {
     state: Mutex<State>,
     /// Raised by every change, so that connections can keep what they have looked up.
     generation: AtomicU64,
-    pub(super) log: Option<Log>,
+    pub(super) log: Option<Arc<Log>>,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Queue {
 }
 
 impl Registry {
-    pub(super) fn new(log: Option<Log>) -> Self {
+    pub(super) fn new(log: Option<Arc<Log>>) -> Self {
         Self {
             state: Mutex::default(),
             generation: AtomicU64::new(0),
