@@ -74,14 +74,8 @@ impl DataDirectory {
             }
             Err(error) => return Err(OpenError::io("read", &path)(error)),
         };
-        let version = text
-            .trim_end()
-            .strip_prefix(FORMAT_NAME)
-            .and_then(|rest| rest.trim_start().parse().ok());
-        match version {
-            Some(FORMAT_VERSION) => Ok(()),
-            // From now on older versions would miss what is in such entries.
-            Some(FORMAT_WITHOUT_CHANGES) => self.write_format(&path),
+        match parse_format(&text) {
+            Some(FORMAT_VERSION | FORMAT_WITHOUT_CHANGES) => Ok(()),
             Some(found) if found > FORMAT_VERSION => Err(OpenError::NewerFormat {
                 directory: self.path.clone(),
                 found,
@@ -93,6 +87,16 @@ impl DataDirectory {
                 reason: format!("\"{FORMAT_NAME} {FORMAT_VERSION}\" was expected"),
             }),
         }
+    }
+
+    /// From now on older versions refuse the directory: they would miss what recent groups changed. To be called when all that is there was read, and before anything is written.
+    pub(super) fn take_over(&self) -> Result<(), OpenError> {
+        let path = self.path.join("FORMAT");
+        let text = fs::read_to_string(&path).map_err(OpenError::io("read", &path))?;
+        if parse_format(&text) == Some(FORMAT_VERSION) {
+            return Ok(());
+        }
+        self.write_format(&path)
     }
 
     /// By way of another name, so that a crash leaves no half of it.
@@ -116,6 +120,11 @@ impl Drop for DataDirectory {
             tracing::warn!(%error, directory = %self.path.display(), "the data directory's lock is not released");
         }
     }
+}
+
+fn parse_format(text: &str) -> Option<u32> {
+    let version = text.trim_end().strip_prefix(FORMAT_NAME)?;
+    version.trim_start().parse().ok()
 }
 
 /// Creates a directory, and those above it, that only the broker's user may enter.

@@ -1,7 +1,7 @@
 //! The store on disk.
 //!
-//! One database with four keyspaces ([`layout`]); a group is one batch in its journal. What it changes of the index is one entry at first
-//! ([`recent`]). Threads: the caller of
+//! One database with four keyspaces ([`layout`]); a group is one batch in its journal. What it changes of records and
+//! settlements is one entry at first ([`recent`]). Threads: the caller of
 //! [`Store::commit`], a worker of the database that flushes and compacts, and [`reclaim`]'s. Locks, in this order:
 //! `writer` (one commit at a time), `reclaiming` (tables are being dropped), `engine` (read while the database is used,
 //! written while it is exchanged after a failure), `recent`.
@@ -51,7 +51,8 @@ use writer::Writer;
 ///
 /// # Costs
 /// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind.
-/// A record's data is not copied, so that the memory behind it stays in use until it is flushed. `read` is two point reads at most.
+/// Of records above 16 KiB the data is not copied, so that the memory behind it stays in use until it is flushed. Now and then a
+/// commit also writes what is left of about a thousand earlier changes, at most a MiB or two. `read` is two point reads at most.
 /// `recover` reads all definitions, settlements and index entries, about 1 µs each, but no data.
 pub struct FjallStore {
     shared: Arc<Shared>,
@@ -70,7 +71,7 @@ struct Shared {
     waker: Waker,
     /// `None` only after a failed attempt to reopen.
     engine: RwLock<Option<Engine>>,
-    /// What is acknowledged and not in the index yet. Changed after each commit.
+    /// What is acknowledged and not where it belongs yet. Changed after each commit.
     recent: RwLock<Recent>,
     /// Declared last, for its lock must outlive the engine.
     directory: DataDirectory,
@@ -91,10 +92,9 @@ impl FjallStore {
         let journal_bytes = repair::repair(&directory)?;
         let engine = Engine::open(&directory.database(), &options)?;
         let writer = Writer::new(&engine, &directory, journal_bytes)?;
-        let recent = Recent::load(&engine).map_err(|reason| OpenError::Database {
-            directory: directory.database(),
-            reason,
-        })?;
+        let recent =
+            Recent::load(&engine).map_err(OpenError::damaged_database(&directory.database()))?;
+        directory.take_over()?;
         let (waker, woken) = Waker::new();
         let shared = Arc::new(Shared {
             reserve: AtomicU64::new(options.disk_reserve_bytes),

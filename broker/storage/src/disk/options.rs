@@ -101,6 +101,14 @@ impl OpenError {
         }
     }
 
+    /// For `map_err` on the reading of what the database holds.
+    pub(super) fn damaged_database(directory: &Path) -> impl Fn(String) -> Self {
+        move |reason| Self::Database {
+            directory: directory.to_owned(),
+            reason,
+        }
+    }
+
     /// For `map_err` on a call of the database.
     pub(super) fn database(directory: &Path) -> impl Fn(fjall::Error) -> Self {
         move |error| Self::Database {

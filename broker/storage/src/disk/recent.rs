@@ -1,9 +1,9 @@
 //! What the latest groups changed, and the index and the settlements do not say yet.
 //!
 //! Most records of a busy queue are gone a moment after they came, and a settlement is replaced as often. So a group
-//! writes one entry with all that it changed of them, and with the data of small records ([`changes`]): one write to the journal, however many
-//! queues there are. Only what is left after many groups goes to where it belongs: it is *folded*. Here is the sum of the entries that are
-//! in the database and not folded.
+//! writes one entry with all that it changed of them, and with the data of small records ([`changes`]): one write to the
+//! journal, however many queues there are. Only what is left after many groups goes to where it belongs: it is *folded*.
+//! Here is the sum of the entries that are in the database and not folded.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ use super::layout::changes::{self, Change};
 use super::layout::index::{self, IndexEntry};
 use super::layout::{segment, settlement};
 
-/// How many entries folding may write and remove: what a commit may be late by, a millisecond or two.
+/// How many entries folding may write and remove, about: what a commit may be late by, a millisecond or two.
 const ENTRIES_MAX: usize = 1024;
-/// Likewise, how many bytes of records.
+/// Likewise, how many bytes of records and settlements.
 const BYTES_MAX: usize = 1 << 20;
 /// The largest records that an entry holds. The journal has one write for each larger one anyway.
 pub(super) const HELD_BYTES_MAX: usize = 16 << 10;
@@ -30,12 +30,12 @@ pub(super) struct Recent {
     groups: Vec<u64>,
     /// The records that were appended and are still there: the index has none of them, and `seg` none of those with data.
     records: BTreeMap<RecordId, (IndexEntry, Option<Bytes>)>,
-    /// How many bytes these data have.
-    bytes: usize,
     /// How many records were appended, also those that are gone.
     appended: usize,
     /// The parts of settlements that changed, `None` for forgotten.
     settlements: BTreeMap<(QueueId, Part), Option<Bytes>>,
+    /// How many bytes records and settlements have.
+    bytes: usize,
 }
 
 impl Recent {
@@ -64,16 +64,18 @@ impl Recent {
             match change {
                 Change::Appended(entry, data) => {
                     self.appended += 1;
-                    self.bytes += data.as_ref().map_or(0, Bytes::len);
-                    self.records.insert(entry.record.id, (entry, data));
+                    self.bytes += length(data.as_ref());
+                    let before = self.records.insert(entry.record.id, (entry, data));
+                    self.bytes -= length(before.and_then(|(_, data)| data).as_ref());
                 }
                 Change::Removed(id) => {
-                    if let Some((_, Some(data))) = self.records.remove(&id) {
-                        self.bytes -= data.len();
-                    }
+                    let before = self.records.remove(&id);
+                    self.bytes -= length(before.and_then(|(_, data)| data).as_ref());
                 }
                 Change::Settled(queue, part, data) => {
-                    self.settlements.insert((queue, part), data);
+                    self.bytes += length(data.as_ref());
+                    let before = self.settlements.insert((queue, part), data);
+                    self.bytes -= length(before.flatten().as_ref());
                 }
             }
         }
@@ -86,7 +88,7 @@ impl Recent {
         entries + changes.len() > ENTRIES_MAX || self.bytes + bytes > BYTES_MAX
     }
 
-    /// How many bytes of records it has.
+    /// How many bytes of records and settlements it has.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -164,4 +166,8 @@ impl Recent {
             batch.remove_weak(&engine.meta, changes::key(group));
         }
     }
+}
+
+fn length(data: Option<&Bytes>) -> usize {
+    data.map_or(0, Bytes::len)
 }

@@ -12,7 +12,7 @@ use super::layout::index::IndexEntry;
 use super::layout::{definition, segment};
 use super::live::LiveSet;
 use super::options::OpenError;
-use super::recent::{HELD_BYTES_MAX, Recent};
+use super::recent::HELD_BYTES_MAX;
 use super::{Shared, batch, recovery, repair, unavailable};
 use crate::plan::{Plan, RecordChange};
 
@@ -153,7 +153,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Flushes what gathered in memory and lets the journals go, unless flushing lags behind already.
+    /// Folds and flushes what gathered in memory and lets the journals go, unless flushing lags behind already.
     ///
     /// Of no consequence for what was committed: if it fails, the next commit opens the database anew.
     pub(super) fn checkpoint(&mut self, shared: &Shared) {
@@ -162,13 +162,14 @@ impl Writer {
         if self.failed || !shared.engine.read().as_ref().is_some_and(is_idle) {
             return;
         }
-        // A group of its own, so that it stays if what follows is only half done.
-        let folded = shared.recent.read().is_empty()
-            || self
-                .apply(shared, &Plan::default(), Fold::Always, Durability::Os)
-                .is_ok();
-        if !folded {
-            return;
+        // So that tables hold records by age. A group of its own, so that it stays if what follows is only half done.
+        let is_folded = shared.recent.read().is_empty();
+        if !is_folded {
+            let nothing = Plan::default();
+            let folded = self.apply(shared, &nothing, Fold::Always, Durability::Os);
+            if folded.is_err() {
+                return;
+            }
         }
         let counters = Counters {
             group: self.counters.group + 1,
@@ -247,18 +248,16 @@ impl Writer {
             self.fail(&error);
             return Err(error);
         }
-        let mut recent = shared.recent.write();
         if folds {
+            let recent = std::mem::take(&mut *shared.recent.write());
             // These are in memory a second time.
             self.unflushed_bytes += recent.bytes() as u64;
             if let Some(gone) = recent.most_are_gone() {
                 self.held_bytes_max = gone.then_some(HELD_BYTES_MAX);
             }
-            *recent = Recent::default();
         } else if !changes.is_empty() {
-            recent.add(counters.group, changes);
+            shared.recent.write().add(counters.group, changes);
         }
-        drop(recent);
         self.counters = counters;
         if durability == Durability::Fsync {
             self.counters.synced = counters.group;
@@ -313,8 +312,9 @@ fn require_space(shared: &Shared, plan: &Plan<'_>) -> Result<(), StoreError> {
     } else {
         reserve
     };
-    // Once for the journal and once for the tables.
-    shared.require_space(plan.bytes().saturating_mul(2), reserve)
+    // Once for the journal and once for the tables; and so may be what is recent.
+    let bytes = plan.bytes() + shared.recent.read().bytes() as u64;
+    shared.require_space(bytes.saturating_mul(2), reserve)
 }
 
 /// The database refuses longer keys by a panic.

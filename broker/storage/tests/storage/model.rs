@@ -202,19 +202,27 @@ fn both_stores_do_as_the_model() {
     .size_max(3000);
 }
 
-/// So many groups without a flush that what is recent goes to where it belongs several times.
+/// So many groups with few flushes that what is recent goes to where it belongs several times.
 #[test]
 fn what_many_groups_changed_is_found_also_after_a_restart() {
     arbtest::arbtest(|u| {
         let home = Data::new();
-        let (mut model, mut disk) = (Model::default(), home.open());
+        // From a flush now and then to none.
+        let options = Options {
+            memtable_bytes: *u.choose(&[256 << 10, 2 << 20, 24 << 20])?,
+            ..Options::default()
+        };
+        let mut model = Model::default();
+        let mut disk = home.open_with(options.clone());
         while !u.is_empty() {
             let group = model.group(u)?;
-            disk.commit(&group, Durability::Os).expect("commits");
+            for _ in 0..u.int_in_range(1..=2)? {
+                disk.commit(&group, Durability::Os).expect("commits");
+            }
             if u.ratio(1, 500)? {
                 model.check_reads(&disk);
                 drop(disk);
-                disk = home.open();
+                disk = home.open_with(options.clone());
                 model.check(&disk);
             }
         }

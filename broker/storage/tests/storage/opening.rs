@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use amphora_core::store::{Durability, Store, Write};
+use amphora_core::store::{Durability, Part, Store, Write};
 use amphora_storage::{FjallStore, OpenError, Options};
 use bytes::Bytes;
 
-use crate::{Data, append, commit, group, ids};
+use crate::{Data, append, commit, forget, group, ids, remove, settle};
 
 fn refusal(data: &Data) -> OpenError {
     FjallStore::open(data.path(), Options::default()).expect_err("the store must not open")
@@ -63,19 +63,49 @@ fn a_newer_format_is_refused() {
     );
 }
 
-#[test]
-fn an_older_format_is_taken_over_and_refused_by_its_own_version_from_then_on() {
-    let data = Data::new();
-    let store = data.open();
-    commit(&store, [append(1, 1, 10)]);
+/// A store as the version before wrote it: nothing is recent after each commit.
+fn of_older_format(data: &Data) {
+    let store = data.open_with(Options {
+        memtable_bytes: 0,
+        ..Options::default()
+    });
+    commit(&store, (1..=9).map(|id| append(1, id, 10)));
+    commit(&store, [settle(1, 0, "early"), settle(1, 7, "gone")]);
     drop(store);
-    let format = data.path().join("FORMAT");
-    fs::write(&format, "amphora-storage 1\n").expect("writable");
-    assert_eq!(ids(&data.open()), [1]);
-    assert_eq!(
-        fs::read_to_string(format).expect("readable"),
-        "amphora-storage 2\n"
+    fs::write(data.path().join("FORMAT"), "amphora-storage 1\n").expect("writable");
+}
+
+fn format(data: &Data) -> String {
+    fs::read_to_string(data.path().join("FORMAT")).expect("readable")
+}
+
+#[test]
+fn an_older_format_is_taken_over() {
+    let data = Data::new();
+    of_older_format(&data);
+    let store = data.open();
+    assert_eq!(format(&data), "amphora-storage 2\n");
+    assert_eq!(ids(&store), (1..=9).collect::<Vec<_>>());
+    commit(&store, (2..=9).map(|id| remove(1, id, 10)));
+    commit(
+        &store,
+        [settle(1, 0, "late"), forget(1, 7), append(1, 10, 10)],
     );
+    drop(store);
+    let store = data.open();
+    assert_eq!(ids(&store), [1, 10]);
+    let settlement = &store.recover().expect("recovers").queues[0].settlement;
+    let expected = [(Part::WHOLE, Bytes::from_static(b"late"))];
+    assert_eq!(settlement.clone().into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn an_older_format_stays_if_the_store_does_not_open() {
+    let data = Data::new();
+    of_older_format(&data);
+    fs::write(data.path().join("db/version"), "x").expect("writable");
+    refusal(&data);
+    assert_eq!(format(&data), "amphora-storage 1\n");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{Data, append, commit, group, ids};
 const GROUPS: usize = 10;
 const RECORDS: u64 = 3;
 const RECORD_BYTES: usize = 20_000;
-/// Behind the start of a batch, its counters and the first index entry: well inside the first record's data.
+/// Behind the start of a batch and its counters: well inside the data of one of its records.
 const IN_A_VALUE: usize = 4096;
 const PAGE: usize = 4096;
 

@@ -1,4 +1,4 @@
-//! What a group changed of records and settlements, until the index and the settlements themselves say it.
+//! What a group changed of records and settlements, until it stands where it belongs.
 //!
 //! ```text
 //! key      02, group u64
@@ -41,11 +41,13 @@ pub(in crate::disk) enum Change {
 }
 
 impl Change {
-    /// How many bytes of a record it holds.
+    /// How many bytes of a record or a settlement it holds.
     pub(in crate::disk) fn data_bytes(&self) -> usize {
         match self {
-            Self::Appended(_, Some(data)) => data.len(),
-            _ => 0,
+            Self::Appended(_, data) | Self::Settled(_, _, data) => {
+                data.as_ref().map_or(0, Bytes::len)
+            }
+            Self::Removed(_) => 0,
         }
     }
 }

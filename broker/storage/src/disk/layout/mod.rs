@@ -7,9 +7,9 @@
 //! | `ack` | queue, part | a part of the queue's settlement | [`settlement`] |
 //! | `meta` | `00` | the store's own counters | [`counters`] |
 //! | `meta` | `01`, the core's key | a definition | [`definition`] |
-//! | `meta` | `02`, group | what the group changed of `idx` and `ack` and is not there yet | [`changes`] |
+//! | `meta` | `02`, group | what the group changed of the other keyspaces and is not there yet | [`changes`] |
 //!
-//! `idx` and `ack` with all [`changes`] are the truth: a record exists if its index entry does. Both also hold a one-byte key
+//! `idx` and `ack` with all [`changes`] are the truth: a record exists if they say so. Both also hold a one-byte key
 //! [`MARKER`], see [`Engine::checkpoint`](super::engine::Engine::checkpoint).
 
 pub(super) mod changes;

@@ -5,7 +5,8 @@
 //! value  the data as the core gave it, uncopied; version and checksum are in the record's index entry
 //! ```
 //!
-//! Ids rise with the order of the commits, so that tables never overlap and old ones can be dropped whole.
+//! Ids rise with the order of the commits, and a checkpoint lets nothing wait that belongs here, so that tables do not overlap and old ones can
+//! be dropped whole.
 //! A checkpoint also writes a marker: the key of the newest record and `FF`, which sorts behind that record and before the next.
 
 use amphora_core::store::RecordId;
