@@ -11,19 +11,41 @@ use amphora_storage::{FjallStore, Options};
 use crate::{Data, append, group, ids, remove};
 
 const ROUNDS: u64 = 20;
-const RECORD_BYTES: usize = 700;
 /// Records per group, each in another queue.
 const GROUP: u64 = 3;
 /// How many groups stay before they are removed.
 const BACKLOG: u64 = 40;
 const DIRECTORY: &str = "AMPHORA_CRASH_DIRECTORY";
+const LOAD: &str = "AMPHORA_CRASH_LOAD";
+
+#[derive(Clone, Copy)]
+struct Load {
+    record_bytes: usize,
+    memtable_bytes: u64,
+}
 
 /// Little, so that flushes and dropped tables fall into the rounds.
-fn options() -> Options {
-    Options {
-        memtable_bytes: 64 * 1024,
-        reclaim_bytes: 64 * 1024,
-        ..Options::default()
+const FLUSHING: Load = Load {
+    record_bytes: 700,
+    memtable_bytes: 64 * 1024,
+};
+/// So much that what is recent is folded every few groups, with few flushes.
+const FOLDING: Load = Load {
+    record_bytes: 12_000,
+    memtable_bytes: 8 << 20,
+};
+
+impl Load {
+    fn named(name: &str) -> Self {
+        if name == "folding" { FOLDING } else { FLUSHING }
+    }
+
+    fn options(self) -> Options {
+        Options {
+            memtable_bytes: self.memtable_bytes,
+            reclaim_bytes: 64 * 1024,
+            ..Options::default()
+        }
     }
 }
 
@@ -31,18 +53,21 @@ fn options() -> Options {
 /// acknowledged.
 #[test]
 fn committer() {
-    let Ok(directory) = env::var(DIRECTORY) else {
+    let (Ok(directory), Ok(load)) = (env::var(DIRECTORY), env::var(LOAD)) else {
         return;
     };
-    let store = FjallStore::open(Path::new(&directory), options()).expect("opens after a crash");
+    let load = Load::named(&load);
+    let store =
+        FjallStore::open(Path::new(&directory), load.options()).expect("opens after a crash");
     let mut number = store.recover().expect("recovers").next_record / GROUP;
     loop {
-        let append = |queue: u32| append(queue, number * GROUP + u64::from(queue), RECORD_BYTES);
+        let append =
+            |queue: u32| append(queue, number * GROUP + u64::from(queue), load.record_bytes);
         let remove = |queue: u32| {
             Some(remove(
                 queue,
                 number.checked_sub(BACKLOG)? * GROUP + u64::from(queue),
-                RECORD_BYTES,
+                load.record_bytes,
             ))
         };
         let writes = (0..3).map(append).chain((0..3).filter_map(remove));
@@ -54,10 +79,11 @@ fn committer() {
     }
 }
 
-fn start(directory: &Path) -> Child {
+fn start(directory: &Path, load: &str) -> Child {
     Command::new(env::current_exe().expect("known"))
         .args(["--exact", "crash::committer", "--nocapture", "--quiet"])
         .env(DIRECTORY, directory)
+        .env(LOAD, load)
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
@@ -65,8 +91,8 @@ fn start(directory: &Path) -> Child {
 }
 
 /// Kills the process once it has acknowledged `groups` groups. Answers the last number that it acknowledged.
-fn run_and_kill(directory: &Path, groups: u64) -> u64 {
-    let mut child = start(directory);
+fn run_and_kill(directory: &Path, load: &str, groups: u64) -> u64 {
+    let mut child = start(directory, load);
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut numbers = lines.by_ref().filter_map(|line| {
         line.expect("readable")
@@ -86,10 +112,19 @@ fn run_and_kill(directory: &Path, groups: u64) -> u64 {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_no_group_is_halved() {
+    kill_again_and_again("flushing");
+}
+
+#[test]
+fn nor_when_much_is_recent() {
+    kill_again_and_again("folding");
+}
+
+fn kill_again_and_again(load: &str) {
     let data = Data::new();
     for round in 0..ROUNDS {
-        let last = run_and_kill(&data.path(), 1 + round * round * 7 % 90);
-        let store = data.open_with(options());
+        let last = run_and_kill(&data.path(), load, 1 + round * round * 7 % 90);
+        let store = data.open_with(Load::named(load).options());
         let ids = ids(&store);
         let found = ids.last().expect("records") / GROUP;
         // One group may have been committed and not said.

@@ -1,16 +1,18 @@
 //! A disk that takes no more: nothing acknowledged is lost, nothing refused is seen, and the store goes on when it can.
 
 use std::env;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
-use amphora_core::store::{Durability, QueueId, RecordRef, Store, StoreError, Write};
+use amphora_core::store::{CommitGroup, Durability, QueueId, RecordRef, Store, StoreError, Write};
 use amphora_storage::{FjallStore, Options};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{Data, append, commit, data, delete, forget, group, ids, put, record, remove, settle};
 
 const DIRECTORY: &str = "AMPHORA_FULL_DIRECTORY";
+const LOAD: &str = "AMPHORA_FULL_LOAD";
 const RECORD_BYTES: usize = 1_000_000;
 /// Below the length at which the database begins another journal.
 const FILE_BYTES_MAX: u64 = 50 * 1024 * 1024;
@@ -100,13 +102,60 @@ fn a_full_disk_can_be_consumed_from() {
     assert_eq!(ids(&home.open_with(nothing_left)), [0; 0]);
 }
 
+/// What the process below commits: so many records of so many bytes at a time.
+struct Load {
+    records: u64,
+    bytes: usize,
+    /// The records of the group before stay.
+    keeps: bool,
+}
+
+const LARGE: Load = Load {
+    records: 1,
+    bytes: RECORD_BYTES,
+    keeps: true,
+};
+/// So small that they stand with what the group changes, and gone before they are anywhere else.
+const SMALL: Load = Load {
+    records: 50,
+    bytes: 10_000,
+    keeps: false,
+};
+
+impl Load {
+    fn named(name: &str) -> &'static Self {
+        if name == "small" { &SMALL } else { &LARGE }
+    }
+
+    fn ids(&self, number: u64) -> Range<u64> {
+        number * self.records..(number + 1) * self.records
+    }
+
+    fn group(&self, number: u64) -> CommitGroup {
+        let appends = self.ids(number).map(|id| append(1, id, self.bytes));
+        let before = number.checked_sub(1).filter(|_| !self.keeps);
+        let removed = before.map_or(0..0, |before| self.ids(before));
+        group(appends.chain(removed.map(|id| remove(1, id, self.bytes))))
+    }
+
+    /// What is there after so many groups.
+    fn left(&self, groups: u64) -> Vec<u64> {
+        if self.keeps {
+            (0..groups * self.records).collect()
+        } else {
+            self.ids(groups - 1).collect()
+        }
+    }
+}
+
 /// Runs as a process of its own, whose files may not grow beyond a limit: the system cuts the write that crosses it, as on
 /// a full disk. Does nothing when it runs as an ordinary test.
 #[test]
 fn limited_process() {
-    let Ok(directory) = env::var(DIRECTORY) else {
+    let (Ok(directory), Ok(load)) = (env::var(DIRECTORY), env::var(LOAD)) else {
         return;
     };
+    let load = Load::named(&load);
     let all = getrlimit(Resource::Fsize);
     let limit = |bytes| {
         let changed = Rlimit {
@@ -122,12 +171,13 @@ fn limited_process() {
     };
     let store = FjallStore::open(Path::new(&directory), options).expect("opens");
     limit(Some(FILE_BYTES_MAX));
-    let append_next = |id| store.commit(&group([append(1, id, RECORD_BYTES)]), Durability::Fsync);
-    let refused = (0..100)
-        .find(|id| append_next(*id).is_err())
+    let commit_next = |number| store.commit(&load.group(number), Durability::Fsync);
+    let refused = (0..200)
+        .find(|number| commit_next(*number).is_err())
         .expect("the journal reaches the limit");
-    let acknowledged: Vec<_> = (0..refused).collect();
-    let absent = record(refused, &data(refused, RECORD_BYTES));
+    let acknowledged = load.left(refused);
+    let first = load.ids(refused).start;
+    let absent = record(first, &data(first, load.bytes));
 
     assert!(
         store.read(QueueId(1), &absent).is_err(),
@@ -139,27 +189,29 @@ fn limited_process() {
         "reopened, all that was acknowledged is there and no more"
     );
     for _ in 0..3 {
-        let error = append_next(refused).expect_err("still no space");
+        let error = commit_next(refused).expect_err("still no space");
         assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
         assert!(store.read(QueueId(1), &absent).is_err());
     }
 
     limit(all.current);
-    let writes = [
-        append(1, refused, RECORD_BYTES),
-        settle(1, 0, "x"),
-        put("k", "v"),
-    ];
-    commit(&store, writes);
-    let expected: Vec<_> = (0..=refused).collect();
-    assert_eq!(ids(&store), expected);
-    commit(&store, [remove(1, refused, RECORD_BYTES)]);
-    assert_eq!(ids(&store), acknowledged, "it was applied once");
+    let mut group = load.group(refused);
+    group.writes.extend([settle(1, 0, "x"), put("k", "v")]);
+    commit(&store, group.writes);
+    assert_eq!(ids(&store), load.left(refused + 1));
+    commit(
+        &store,
+        load.ids(refused)
+            .skip(1)
+            .map(|id| remove(1, id, load.bytes)),
+    );
+    commit(&store, [remove(1, first, load.bytes)]);
+    let expected = if load.keeps { acknowledged } else { vec![] };
+    assert_eq!(ids(&store), expected, "it was applied once");
     println!("survived {refused}");
 }
 
-#[test]
-fn a_write_that_is_cut_short_is_as_if_it_never_was() {
+fn survive(name: &str) {
     let home = Data::new();
     // Crossing the limit raises a signal that would end the process; the shell has it ignored.
     let output = Command::new("sh")
@@ -167,6 +219,7 @@ fn a_write_that_is_cut_short_is_as_if_it_never_was() {
         .arg(env::current_exe().expect("known"))
         .args(["--exact", "disk_full::limited_process", "--nocapture"])
         .env(DIRECTORY, home.path())
+        .env(LOAD, name)
         .output()
         .expect("starts");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -179,5 +232,21 @@ fn a_write_that_is_cut_short_is_as_if_it_never_was() {
         .and_then(|line| line.parse().ok())
         .expect("a number");
     assert!(refused > 40, "the journal reached its limit");
-    assert_eq!(ids(&home.open()), (0..refused).collect::<Vec<_>>());
+    let load = Load::named(name);
+    let left = if load.keeps {
+        load.left(refused)
+    } else {
+        vec![]
+    };
+    assert_eq!(ids(&home.open()), left);
+}
+
+#[test]
+fn a_write_that_is_cut_short_is_as_if_it_never_was() {
+    survive("large");
+}
+
+#[test]
+fn so_is_one_of_small_records_that_are_gone_soon() {
+    survive("small");
 }
