@@ -89,7 +89,8 @@ impl DataDirectory {
         }
     }
 
-    /// From now on older versions refuse the directory: they would miss what recent groups changed. To be called when all that is there was read, and before anything is written.
+    /// From now on older versions refuse the directory: they would miss what recent groups changed. To be called when all that
+    /// is there could be read, and before anything is written.
     pub(super) fn take_over(&self) -> Result<(), OpenError> {
         let path = self.path.join("FORMAT");
         let text = fs::read_to_string(&path).map_err(OpenError::io("read", &path))?;

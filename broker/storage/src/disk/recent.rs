@@ -137,7 +137,8 @@ impl Recent {
             .map(|(&(queue, part), data)| (queue, part, data.as_ref()))
     }
 
-    /// Puts all into the batch that goes to where it belongs, and `changes` that come after it; with that batch nothing recent is left.
+    /// Puts all into the batch that goes to where it belongs, with the `changes` that come after it. When the batch is
+    /// committed, nothing recent is left.
     pub(super) fn fold(&self, changes: &[Change], engine: &Engine, batch: &mut OwnedWriteBatch) {
         let mut sum = self.clone();
         sum.apply(changes.iter().cloned());

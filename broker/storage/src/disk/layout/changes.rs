@@ -154,29 +154,16 @@ fn read_bytes(from: &mut &[u8]) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use amphora_core::store::{BodiesRef, RecordRef};
+    use amphora_core::store::RecordRef;
+    use arbtest::arbitrary::{Result, Unstructured};
 
     use super::*;
+    use crate::disk::layout::index::tests::any_entry;
 
-    fn any(u: &mut arbtest::arbitrary::Unstructured<'_>) -> arbtest::arbitrary::Result<Change> {
+    fn any(u: &mut Unstructured<'_>) -> Result<Change> {
         Ok(match u.int_in_range(0..=2)? {
             0 => {
-                let entry = IndexEntry {
-                    queue: QueueId(u.arbitrary()?),
-                    record: RecordRef {
-                        id: RecordId(u.arbitrary()?),
-                        first: u.arbitrary()?,
-                        last: u.arbitrary()?,
-                        count: u.arbitrary()?,
-                        bytes: u.arbitrary()?,
-                        transient: u.arbitrary()?,
-                        bodies: u.arbitrary::<Option<(u64, u32)>>()?.map(|(record, bytes)| {
-                            let record = RecordId(record);
-                            BodiesRef { record, bytes }
-                        }),
-                    },
-                    data_checksum: u.arbitrary()?,
-                };
+                let entry = any_entry(u)?;
                 let data = u.arbitrary::<Option<Vec<u8>>>()?;
                 Change::Appended(entry, data.map(Bytes::from))
             }

@@ -142,41 +142,41 @@ fn read_payload(key: &[u8], has_bodies: bool, from: &mut &[u8]) -> Option<IndexE
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use arbtest::arbitrary::{Result, Unstructured};
+
     use super::*;
+
+    pub(in crate::disk::layout) fn any_entry(u: &mut Unstructured<'_>) -> Result<IndexEntry> {
+        Ok(IndexEntry {
+            queue: QueueId(u.arbitrary()?),
+            record: RecordRef {
+                id: RecordId(u.arbitrary()?),
+                first: u.arbitrary()?,
+                last: u.arbitrary()?,
+                count: u.arbitrary()?,
+                bytes: u.arbitrary()?,
+                transient: u.arbitrary()?,
+                bodies: u.arbitrary::<Option<(u64, u32)>>()?.map(|(record, bytes)| {
+                    let record = RecordId(record);
+                    BodiesRef { record, bytes }
+                }),
+            },
+            data_checksum: u.arbitrary()?,
+        })
+    }
 
     #[test]
     fn entries_round_trip_and_sort_by_queue_and_position() {
         arbtest::arbtest(|u| {
-            let mut any = || -> Result<_, arbtest::arbitrary::Error> {
-                let queue = QueueId(u.arbitrary()?);
-                let record = RecordRef {
-                    id: RecordId(u.arbitrary()?),
-                    first: u.arbitrary()?,
-                    last: u.arbitrary()?,
-                    count: u.arbitrary()?,
-                    bytes: u.arbitrary()?,
-                    transient: u.arbitrary()?,
-                    bodies: u.arbitrary::<Option<(u64, u32)>>()?.map(|(record, bytes)| {
-                        let record = RecordId(record);
-                        BodiesRef { record, bytes }
-                    }),
-                };
-                Ok((queue, record, u.arbitrary()?))
-            };
-            let (queue, record, data_checksum) = any()?;
+            let entry = any_entry(u)?;
+            let (queue, record) = (entry.queue, entry.record);
             let key_bytes = key(queue, &record);
-            let value = encode(queue, &record, data_checksum);
-            assert_eq!(
-                decode(&key_bytes, &value),
-                Ok(IndexEntry {
-                    queue,
-                    record,
-                    data_checksum
-                })
-            );
+            let value = encode(queue, &record, entry.data_checksum);
+            assert_eq!(decode(&key_bytes, &value), Ok(entry));
 
-            let (other_queue, other, _) = any()?;
+            let other = any_entry(u)?;
+            let (other_queue, other) = (other.queue, other.record);
             assert_eq!(
                 (queue, record.first, record.id).cmp(&(other_queue, other.first, other.id)),
                 key_bytes.cmp(&key(other_queue, &other))
