@@ -161,6 +161,7 @@ impl Sink<()> for Connection {
         Room {
             bytes: usize::MAX,
             messages: u32::MAX,
+            overhead: 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Messages in memory: one growing buffer, and an entry of 16 bytes for each.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
@@ -39,6 +40,36 @@ struct Entry {
     body: u32,
     target: u16,
     flags: u16,
+}
+
+/// Messages that are counted together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Run {
+    /// How many are not settled, or were not before.
+    pub(super) count: u32,
+    /// Their bodies, in bytes.
+    pub(super) bytes: u64,
+    /// Those of them that survive a restart.
+    pub(super) persistent: u32,
+    /// Their bodies, in bytes.
+    pub(super) persistent_bytes: u64,
+    /// Those of them that came back.
+    pub(super) redelivered: u32,
+    /// Those of them that are in a record that survives a restart.
+    pub(super) stored: u32,
+}
+
+impl Run {
+    pub(super) fn add(&mut self, flags: u16, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+        if flags & (PERSISTENT | STORED) != 0 {
+            self.persistent += 1;
+            self.persistent_bytes += bytes;
+        }
+        self.redelivered += u32::from(flags & REDELIVERED != 0);
+        self.stored += u32::from(flags & STORED != 0);
+    }
 }
 
 /// What [`EXPIRES`] puts in front of the properties.
@@ -167,6 +198,48 @@ impl Block {
             body,
             persistent: entry.flags & PERSISTENT != 0,
         })
+    }
+
+    /// The message at `index` and its flags, if it is here and not settled.
+    #[inline]
+    pub(super) fn live(&self, index: usize) -> Option<(u16, Message<'_>)> {
+        let flags = self.flags(index);
+        let message = self.message(index)?;
+        (flags & (SETTLED | AWAY) == 0).then_some((flags, message))
+    }
+
+    /// What each message from `first` on [costs](Message::cost), nothing for one that is settled, up to the first one that is away or expires.
+    pub(super) fn costs_from(&self, first: usize) -> impl Iterator<Item = Option<usize>> {
+        let entries = self.entries.get(first..).unwrap_or_default().iter();
+        entries.map_while(|entry| match entry.flags & (SETTLED | AWAY | EXPIRES) {
+            0 => {
+                let target = self.targets.get(usize::from(entry.target));
+                let target = target.map_or(0, |target| target.len());
+                Some(Some(
+                    target + entry.properties as usize + entry.body as usize,
+                ))
+            }
+            flags => (flags & SETTLED != 0).then_some(None),
+        })
+    }
+
+    /// What is not settled of some messages.
+    pub(super) fn run(&self, indexes: Range<usize>) -> Run {
+        let mut run = Run::default();
+        let entries = self.entries.get(indexes).unwrap_or_default();
+        for entry in entries.iter().filter(|entry| entry.flags & SETTLED == 0) {
+            run.add(entry.flags, entry.body.into());
+        }
+        run
+    }
+
+    /// Marks it as settled.
+    pub(super) fn settle_run(&mut self, indexes: Range<usize>) -> Run {
+        let run = self.run(indexes.clone());
+        for entry in self.entries.get_mut(indexes).unwrap_or_default() {
+            entry.flags |= SETTLED;
+        }
+        run
     }
 
     /// When the message at `index` expires, if it does.

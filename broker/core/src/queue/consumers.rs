@@ -69,6 +69,20 @@ impl<C> Consumer<C> {
         }
     }
 
+    /// Whether it can take one more message.
+    fn has_place(&self) -> bool {
+        !self.room.is_none() && self.has_credit()
+    }
+
+    /// `item` is what it will find in `pending`.
+    fn give(&mut self, item: u64, cost: usize) {
+        if !self.options.no_ack {
+            self.in_flight += 1;
+        }
+        self.room = self.room.less(cost);
+        self.pending.push(item);
+    }
+
     /// Whether its prefetch lets it have one more message.
     fn has_credit(&self) -> bool {
         let limited = !self.options.no_ack && self.options.prefetch != 0;
@@ -90,6 +104,8 @@ pub struct Room {
     pub bytes: usize,
     /// Messages.
     pub messages: u32,
+    /// Bytes that a message takes besides its [cost](crate::message::Message::cost).
+    pub overhead: usize,
 }
 
 impl Room {
@@ -99,8 +115,9 @@ impl Room {
 
     fn less(self, cost: usize) -> Self {
         Self {
-            bytes: self.bytes.saturating_sub(cost),
+            bytes: self.bytes.saturating_sub(cost + self.overhead),
             messages: self.messages.saturating_sub(1),
+            overhead: self.overhead,
         }
     }
 }

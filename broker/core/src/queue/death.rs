@@ -202,7 +202,7 @@ impl<C> Queue<C> {
                     deaths.dying.remove(deaths.held_up);
                     let body = deaths.reasons.remove(&position).map(|(_, bytes)| bytes);
                     deaths.bytes -= body.unwrap_or(0);
-                    self.forget_attempts(position);
+                    self.forget_attempts(&[position]);
                     self.log.settle(position);
                     self.counters.dead_lettered += 1;
                 }
@@ -246,7 +246,7 @@ impl<C> Queue<C> {
             self.deaths.add(position, reason, bytes);
             self.log.note_changed(position);
         } else {
-            self.forget_attempts(position);
+            self.forget_attempts(&[position]);
             self.log.settle(position);
         }
         Effects {

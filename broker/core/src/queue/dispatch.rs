@@ -10,7 +10,7 @@ use crate::store::Position;
 use super::block::REDELIVERED;
 use super::death::DeathReason;
 use super::log::{At, Log};
-use super::returns::Attempts;
+use super::runs::Deliveries;
 use super::{Accepted, Effects, GIVEN_UP_MAX, Queue, Sink};
 
 /// Messages assigned before they are encoded: bounds the work under one hold of the queue's lock.
@@ -121,6 +121,11 @@ impl<C> Queue<C> {
     fn assign(&mut self, given_up_max: usize) -> Assigned {
         let mut assigned = Assigned::default();
         while assigned.count < ASSIGNED_MAX {
+            let ahead = self.assign_ahead(ASSIGNED_MAX - assigned.count);
+            if ahead > 0 {
+                assigned.count += ahead;
+                continue;
+            }
             let Some(position) = self.next_ready() else {
                 break;
             };
@@ -172,9 +177,10 @@ impl<C> Queue<C> {
         let returns = &self.returns;
         self.consumers.flush(
             |consumer, positions| {
+                let mut reader = Deliveries::of(log);
                 let deliveries = positions
                     .iter()
-                    .filter_map(|&position| log.delivery(position, returns.of(position)));
+                    .filter_map(|&position| reader.next(position, returns.of(position)));
                 let accepted = sink.deliver(consumer, deliveries);
                 let count = match accepted {
                     Accepted::All => positions.len(),
@@ -193,10 +199,10 @@ impl<C> Queue<C> {
             },
             |position| refused.push(position),
         );
-        for position in settled {
-            self.log.settle(position);
-            self.forget_attempts(position);
-        }
+        // The consumers took turns, and not everything came in the order of its position.
+        settled.sort_unstable();
+        self.log.settle_all(&settled);
+        self.forget_attempts(&settled);
         if !refused.is_empty() {
             self.ready += refused.len() as u64;
             let lengths = refused.iter().map(|&position| self.log.body_len(position));
@@ -238,27 +244,6 @@ impl Log {
     fn is_redelivered(&self, position: Position) -> bool {
         let segment = self.find(position).and_then(|at| self.segments.get(at));
         segment.is_some_and(|segment| segment.flags(segment.index(position)) & REDELIVERED != 0)
-    }
-
-    /// The message at `position` as a delivery, if it is in memory.
-    pub(super) fn delivery(
-        &self,
-        position: Position,
-        attempts: Option<Attempts>,
-    ) -> Option<Delivery<'_>> {
-        match self.at(position) {
-            At::Message {
-                message,
-                redelivered,
-                ..
-            } => Some(Delivery {
-                position,
-                redelivered,
-                attempts,
-                message,
-            }),
-            At::Away | At::Settled => None,
-        }
     }
 }
 

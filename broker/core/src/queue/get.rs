@@ -58,7 +58,7 @@ impl<C> Queue<C> {
         if no_ack {
             self.counters.got_no_ack += 1;
             self.log.settle(position);
-            self.forget_attempts(position);
+            self.forget_attempts(&[position]);
         } else {
             self.counters.got += 1;
             self.unacked += 1;

@@ -25,6 +25,7 @@ mod purge;
 pub(crate) mod record;
 pub(crate) mod recovery;
 mod returns;
+mod runs;
 mod segment;
 mod settlement;
 #[cfg(test)]
@@ -277,11 +278,8 @@ impl<C> Queue<C> {
 
     /// Settles messages that were delivered. Dispatch is due afterwards if the consumer had a prefetch.
     pub fn settle(&mut self, held: Held<'_>) -> Effects {
-        let mut settled = 0;
-        for &position in held.positions {
-            settled += u64::from(self.log.settle(position));
-            self.forget_attempts(position);
-        }
+        let settled = self.log.settle_all(held.positions);
+        self.forget_attempts(held.positions);
         self.unacked = self.unacked.saturating_sub(settled);
         self.counters.acked += settled;
         self.release(held);

@@ -52,11 +52,7 @@ pub(super) struct Changed {
 
 impl Changed {
     pub(super) fn note(&mut self, position: Position) {
-        let part = part_of(position);
-        if self.last != Some(part) {
-            self.last = Some(part);
-            self.parts.insert(part);
-        }
+        self.note_part(part_of(position));
     }
 
     pub(super) fn note_all(&mut self, positions: Range<Position>) {
@@ -64,7 +60,14 @@ impl Changed {
             return;
         }
         let parts = part_of(positions.start).0..=part_of(positions.end - 1).0;
-        self.parts.extend(parts.map(Part));
+        parts.for_each(|part| self.note_part(Part(part)));
+    }
+
+    fn note_part(&mut self, part: Part) {
+        if self.last != Some(part) {
+            self.last = Some(part);
+            self.parts.insert(part);
+        }
     }
 
     pub(super) fn take(&mut self) -> BTreeSet<Part> {
@@ -242,7 +245,8 @@ mod tests {
         changed.note_all(7..7);
         let parts: Vec<Part> = changed.take().into_iter().collect();
         assert_eq!(parts, [Part(1), Part(2), Part(6)]);
-        changed.note(5 * STRETCH);
+        // Also the part that was noted last.
+        changed.note(2 * STRETCH - 1);
         assert_eq!(changed.take().len(), 1);
         assert_eq!(positions(Part(2)), STRETCH..2 * STRETCH);
     }

@@ -266,10 +266,12 @@ impl<C> Queue<C> {
         self.returns.due.len()
     }
 
-    /// The message is settled.
-    pub(super) fn forget_attempts(&mut self, position: Position) {
+    /// The messages are settled.
+    pub(super) fn forget_attempts(&mut self, positions: &[Position]) {
         if !self.returns.attempts.is_empty() {
-            self.returns.attempts.remove(&position);
+            for position in positions {
+                self.returns.attempts.remove(position);
+            }
         }
     }
 

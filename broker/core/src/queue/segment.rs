@@ -1,10 +1,12 @@
 //! A stretch of a queue's log: its messages in memory, in the store, or both.
 
+use std::ops::Range;
+
 use crate::codec::Malformed;
 use crate::message::Message;
 use crate::store::{Position, RecordId, RecordRef};
 
-use super::block::{AWAY, Block, LASTING, PERSISTENT, SETTLED, SPILLED, STORED};
+use super::block::{AWAY, Block, LASTING, PERSISTENT, Run, SETTLED, SPILLED, STORED};
 use super::levels::level_of;
 
 #[derive(Debug)]
@@ -156,13 +158,25 @@ impl Segment {
             return false;
         }
         self.add_flags(index, SETTLED);
-        self.live = self.live.saturating_sub(1);
-        self.live_bytes = self.live_bytes.saturating_sub(bytes);
-        if flags & (PERSISTENT | STORED) != 0 {
-            self.persistent = self.persistent.saturating_sub(1);
-            self.persistent_bytes = self.persistent_bytes.saturating_sub(bytes);
-        }
+        let mut run = Run::default();
+        run.add(flags, bytes);
+        self.forget(run);
         true
+    }
+
+    /// Marks messages as settled, if they are in memory. Returns what was not settled before.
+    pub(super) fn settle_run(&mut self, indexes: Range<usize>) -> Option<Run> {
+        let block = self.block.as_mut().filter(|_| !self.unread)?;
+        let run = block.settle_run(indexes);
+        self.forget(run);
+        Some(run)
+    }
+
+    fn forget(&mut self, run: Run) {
+        self.live = self.live.saturating_sub(run.count);
+        self.live_bytes = self.live_bytes.saturating_sub(run.bytes);
+        self.persistent = self.persistent.saturating_sub(run.persistent);
+        self.persistent_bytes = self.persistent_bytes.saturating_sub(run.persistent_bytes);
     }
 
     /// Marks everything settled that is not, without looking at it.

@@ -110,7 +110,7 @@ impl<C> Stream<C> {
             if let Some(message) = block.message(chunk.index(next)) {
                 let filter = reader.filter.as_ref();
                 if filter.is_none_or(|filter| filter.wants(message.properties)) {
-                    bytes += message.cost();
+                    bytes += message.cost() + room.overhead;
                     picked.push(next);
                 }
             }

@@ -6,6 +6,7 @@ use amphora_core::message::Delivery;
 use amphora_core::queue::{Accepted, Consumer, Room, Sink};
 
 use super::announce::Who;
+use super::encoding::delivery_overhead;
 use super::outbox::OUTBOX_BYTES;
 use super::peer::Touched;
 use super::queue::{SharedQueue, Subscriber};
@@ -25,6 +26,7 @@ impl Sink<Subscriber> for Delivering<'_> {
         Room {
             bytes: OUTBOX_BYTES.saturating_sub(consumer.connection.peer.outbox_size()),
             messages: u32::MAX,
+            overhead: delivery_overhead(&consumer.connection.prefix),
         }
     }
 

@@ -54,7 +54,7 @@ impl Deliveries<'_> {
     #[inline]
     fn append(&mut self, tag: u64, redelivered: bool, message: &Message<'_>) {
         let (prefix, target) = (self.prefix, message.target);
-        let payload = prefix.len() + 9 + target.len();
+        let payload = prefix.len() + TAG_AND_FLAG + target.len();
         let flat = &mut self.buffers.flat;
         let before = flat.len();
         flat.reserve(payload + FRAME_OVERHEAD + CONTENT_FRAMES + message.properties.len());
@@ -151,6 +151,14 @@ pub(super) const FRAME_OVERHEAD: usize = 8;
 /// A content header's frame without its properties, and a body frame's own bytes.
 const CONTENT_FRAMES: usize = FRAME_OVERHEAD + 12 + FRAME_OVERHEAD;
 
+/// The delivery tag and `redelivered`, between the prefix and the target.
+const TAG_AND_FLAG: usize = 9;
+
+/// What a delivery takes besides its message's target, properties and body, if that is in one frame.
+pub(super) fn delivery_overhead(prefix: &[u8]) -> usize {
+    FRAME_OVERHEAD + prefix.len() + TAG_AND_FLAG + CONTENT_FRAMES
+}
+
 /// Type, channel, size of what follows; sizes are below the negotiated frame-max.
 #[expect(clippy::cast_possible_truncation, reason = "a frame is below 4 GiB")]
 fn frame_header(kind: u8, channel: ChannelNumber, size: usize) -> [u8; 7] {
@@ -164,6 +172,7 @@ mod tests {
     use amphora_protocol::wire::frame::{BODY, HEADER};
     use bytes::Bytes;
 
+    use super::super::outbox::Outbox;
     use super::*;
 
     const PAYLOAD_MAX: usize = 5000;
@@ -179,6 +188,32 @@ mod tests {
         }
         assert!(bytes.is_empty(), "{bytes:?}");
         frames
+    }
+
+    #[test]
+    fn a_delivery_takes_what_it_costs_and_the_overhead() {
+        let prefix = deliver_prefix("a tag");
+        let mut outbox = Outbox::default();
+        outbox.open_channel(ChannelNumber(7));
+        let mut out = (outbox.deliveries(ChannelNumber(7), &prefix, None)).expect("it is open");
+        assert_eq!(out.buffers.flat.capacity(), 0, "nothing is written yet");
+        let message = Message {
+            target: b"\x01e\x03key",
+            properties: &[0x08, 0, 0, 0, 0, 9],
+            body: Body::Inline(b"a body"),
+            persistent: false,
+        };
+        for number in 1..=3 {
+            out.push(&Delivery {
+                position: number,
+                redelivered: false,
+                attempts: None,
+                message,
+            });
+        }
+        let each = message.cost() + delivery_overhead(&prefix);
+        assert_eq!(outbox.size, 3 * each);
+        assert_eq!(outbox.buffers.flat.len(), 3 * each);
     }
 
     #[test]

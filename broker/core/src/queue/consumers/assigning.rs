@@ -46,11 +46,7 @@ impl<C> Consumers<C> {
                 if no_ack_only && !consumer.options.no_ack {
                     return false;
                 }
-                if !consumer.options.no_ack {
-                    consumer.in_flight += 1;
-                }
-                consumer.room = consumer.room.less(cost);
-                consumer.pending.push(item);
+                consumer.give(item, cost);
                 if group.ring.len() > 1 {
                     group.ring.rotate_left(1);
                 }
@@ -71,23 +67,55 @@ impl<C> Consumers<C> {
         while next < items.end && self.assign(next, cost(next), true) {
             next += 1;
             // Where it is nobody else's turn, there is nothing to ask about each message.
-            if let Some(only) = self.only_in_turn() {
-                while next < items.end && !only.room.is_none() {
-                    only.room = only.room.less(cost(next));
-                    only.pending.push(next);
+            let only = self.only_in_turn();
+            if let Some(only) = only.filter(|only| only.options.no_ack) {
+                let (mut room, first) = (only.room, next);
+                while next < items.end && !room.is_none() {
+                    room = room.less(cost(next));
                     next += 1;
                 }
+                only.room = room;
+                only.pending.extend(first..next);
             }
         }
         next
     }
 
-    /// The consumer that all messages go to for now, if it settles by delivery.
+    /// Assigns what follows `start`, in its order, until nobody can take the next one. What has no cost is left out. Returns the first that was neither
+    /// assigned nor left out.
+    pub(in crate::queue) fn assign_all(
+        &mut self,
+        start: u64,
+        mut items: impl Iterator<Item = (u64, Option<usize>)>,
+    ) -> u64 {
+        let mut end = start;
+        let mut next = items.next();
+        while let Some((item, cost)) = next {
+            if cost.is_some_and(|cost| !self.assign(item, cost, false)) {
+                break;
+            }
+            end = item + 1;
+            next = items.next();
+            if let Some(only) = self.only_in_turn() {
+                while let Some((item, cost)) = next
+                    && only.has_place()
+                {
+                    if let Some(cost) = cost {
+                        only.give(item, cost);
+                    }
+                    end = item + 1;
+                    next = items.next();
+                }
+            }
+        }
+        end
+    }
+
+    /// The consumer that all messages go to for now.
     fn only_in_turn(&mut self) -> Option<&mut Consumer<C>> {
         let group = self.groups.iter().find(|group| !group.ring.is_empty())?;
         let slot = *group.ring.front().filter(|_| group.ring.len() == 1)?;
-        let consumer = self.slots.get_mut(slot as usize)?;
-        consumer.options.no_ack.then_some(consumer)
+        self.slots.get_mut(slot as usize)
     }
 
     /// Hands each consumer's assignments to `deliver`. What was not taken is passed to `returned`.
@@ -146,21 +174,44 @@ const PENDING_KEPT_MAX: usize = 8192;
 mod tests {
     use amphora_protocol::wire::table::FieldTable;
     use amphora_protocol::wire::types::ConsumerTag;
+    use arbtest::arbitrary::{self, Unstructured};
 
     use super::super::ConsumerOptions;
     use super::*;
 
-    type Kinds = Vec<(i32, bool, Room)>;
+    type Kinds = Vec<(i32, bool, u32, Room)>;
+
+    fn kinds(u: &mut Unstructured<'_>) -> arbitrary::Result<Kinds> {
+        let mut kinds = Kinds::new();
+        for _ in 0..u.int_in_range(1..=5)? {
+            let room = Room {
+                bytes: u.int_in_range(0..=40)?,
+                messages: u.int_in_range(0..=9)?,
+                overhead: u.int_in_range(0..=2)?,
+            };
+            let prefetch = u.int_in_range(0..=6)?;
+            kinds.push((u.int_in_range(0..=2)?, u.ratio(4, 5)?, prefetch, room));
+        }
+        Ok(kinds)
+    }
+
+    fn assert_same(together: &Consumers<Room>, single: &Consumers<Room>, kinds: &Kinds) {
+        for (one, other) in together.iter().zip(single.iter()) {
+            assert_eq!(one.pending, other.pending, "{kinds:?}");
+            assert_eq!((one.room, one.parked), (other.room, other.parked));
+            assert_eq!(one.in_flight, other.in_flight);
+        }
+    }
 
     fn consumers(kinds: &Kinds) -> Consumers<Room> {
         let mut consumers = Consumers::default();
-        for &(priority, no_ack, room) in kinds {
+        for &(priority, no_ack, prefetch, room) in kinds {
             let options = ConsumerOptions {
                 tag: ConsumerTag::default(),
                 no_ack,
                 exclusive: false,
                 priority,
-                prefetch: 0,
+                prefetch,
                 arguments: FieldTable::new(),
             };
             consumers.add(room, options);
@@ -172,14 +223,7 @@ mod tests {
     #[test]
     fn a_batch_is_assigned_as_its_messages_are_one_by_one() {
         arbtest::arbtest(|u| {
-            let mut kinds = Kinds::new();
-            for _ in 0..u.int_in_range(1..=5)? {
-                let room = Room {
-                    bytes: u.int_in_range(0..=40)?,
-                    messages: u.int_in_range(0..=9)?,
-                };
-                kinds.push((u.int_in_range(0..=2)?, u.ratio(4, 5)?, room));
-            }
+            let kinds = kinds(u)?;
             let cost = |item: u64| usize::from(item.is_multiple_of(3)) * 7;
             let (mut together, mut single) = (consumers(&kinds), consumers(&kinds));
             let direct = together.assign_directly(0..20, cost);
@@ -188,10 +232,31 @@ mod tests {
                 next += 1;
             }
             assert_eq!(direct, next, "{kinds:?}");
-            for (one, other) in together.iter().zip(single.iter()) {
-                assert_eq!(one.pending, other.pending, "{kinds:?}");
-                assert_eq!((one.room, one.parked), (other.room, other.parked));
+            assert_same(&together, &single, &kinds);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn what_follows_is_assigned_as_one_by_one() {
+        arbtest::arbtest(|u| {
+            let kinds = kinds(u)?;
+            let mut costs = Vec::new();
+            for _ in 0..20 {
+                costs.push(if u.ratio(1, 5)? {
+                    None
+                } else {
+                    Some(u.int_in_range(0..=9)?)
+                });
             }
+            let (mut together, mut single) = (consumers(&kinds), consumers(&kinds));
+            let items = (100..).zip(costs.iter().copied());
+            let end = together.assign_all(100, items.clone());
+            let is_taken = |&(item, cost): &(u64, Option<usize>)| {
+                cost.is_none_or(|cost| single.assign(item, cost, false))
+            };
+            assert_eq!(end, 100 + items.take_while(is_taken).count() as u64);
+            assert_same(&together, &single, &kinds);
             Ok(())
         });
     }

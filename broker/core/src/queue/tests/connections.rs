@@ -19,6 +19,7 @@ impl Sink<usize> for Connections {
         Room {
             bytes: self.0[consumer.connection].room * 40 + 20,
             messages: 1000,
+            overhead: 3,
         }
     }
 

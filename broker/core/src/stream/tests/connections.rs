@@ -16,6 +16,7 @@ impl Sink<u64> for Connections {
         Room {
             bytes: self.room * 100,
             messages: 1000,
+            overhead: 0,
         }
     }
 

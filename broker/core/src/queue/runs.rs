@@ -1,0 +1,191 @@
+//! What is done to many messages that follow one another, without asking the log about each.
+
+use std::ops::Range;
+
+use crate::message::Delivery;
+use crate::store::Position;
+
+use super::Queue;
+use super::block::{Block, REDELIVERED};
+use super::log::Log;
+use super::returns::Attempts;
+
+impl<C> Queue<C> {
+    /// Assigns what is ready from the head on, up to `max` messages, as far as it lies in one block and nothing is to be decided for one of them
+    /// alone. Returns how many.
+    pub(super) fn assign_ahead(&mut self, max: usize) -> usize {
+        if self.levels.is_some() || !self.returned.is_empty() || self.head < self.aside_to {
+            return 0;
+        }
+        let segment = self.log.find(self.head);
+        let Some(segment) = segment.and_then(|at| self.log.segments.get(at)) else {
+            return 0;
+        };
+        let Some(block) = &segment.block else {
+            return 0;
+        };
+        let first = segment.index(self.head);
+        let costs = block.costs_from(first).take(max);
+        let costs = (self.head..).zip(costs);
+        let end = self.consumers.assign_all(self.head, costs);
+        let run = block.run(first..segment.index(end));
+        self.head = end;
+        self.persist.delivered_to = self.persist.delivered_to.max(end);
+        self.ready -= u64::from(run.count);
+        self.ready_bytes = self.ready_bytes.saturating_sub(run.bytes);
+        self.counters.redelivered += u64::from(run.redelivered);
+        run.count as usize
+    }
+}
+
+impl Log {
+    /// As [`Log::settle`], for ascending positions. Returns how many of them were not settled before.
+    pub(super) fn settle_all(&mut self, positions: &[Position]) -> u64 {
+        let runs = positions.chunk_by(|before, after| before + 1 == *after);
+        let runs = runs.filter_map(|run| Some(*run.first()?..run.last()? + 1));
+        runs.map(|run| self.settle_run(run)).sum()
+    }
+
+    fn settle_run(&mut self, positions: Range<Position>) -> u64 {
+        let mut settled = 0;
+        let mut first = positions.start;
+        while first < positions.end {
+            let found = self.find(first);
+            let segment = found.and_then(|at| self.segments.get_mut(at));
+            let end = segment.as_ref().map_or(first, |segment| segment.end());
+            let end = end.min(positions.end);
+            let run = segment
+                .and_then(|segment| segment.settle_run(segment.index(first)..segment.index(end)));
+            let Some((at, run)) = found.zip(run) else {
+                // It is away, or was settled long ago.
+                settled += u64::from(self.settle(first));
+                first += 1;
+                continue;
+            };
+            settled += u64::from(run.count);
+            if run.count > 0 && self.segments.get(at).is_some_and(|s| s.live == 0) {
+                self.drained(at);
+            }
+            if self.durable && run.stored > 0 {
+                self.changed.note_all(first..end);
+            }
+            first = end;
+        }
+        settled
+    }
+}
+
+/// Reads deliveries of which most follow one another.
+#[derive(Debug)]
+pub(super) struct Deliveries<'a> {
+    log: &'a Log,
+    /// Where the last one was.
+    block: Option<&'a Block>,
+    covers: Range<Position>,
+}
+
+impl<'a> Deliveries<'a> {
+    pub(super) fn of(log: &'a Log) -> Self {
+        Self {
+            log,
+            block: None,
+            covers: 0..0,
+        }
+    }
+
+    /// The message at `position`, if it is in memory.
+    pub(super) fn next(
+        &mut self,
+        position: Position,
+        attempts: Option<Attempts>,
+    ) -> Option<Delivery<'a>> {
+        if !self.covers.contains(&position) {
+            let at = self.log.find(position)?;
+            let segment = self.log.segments.get(at)?;
+            (self.block, self.covers) = (segment.block.as_ref(), segment.base..segment.end());
+        }
+        let index = usize::try_from(position - self.covers.start).ok()?;
+        let (flags, message) = self.block?.live(index)?;
+        Some(Delivery {
+            position,
+            redelivered: flags & REDELIVERED != 0,
+            attempts,
+            message,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arbtest::arbitrary::{Result, Unstructured};
+
+    use super::super::block::STORED;
+    use super::*;
+    use crate::message::{Body, Message};
+
+    /// Messages of which a few fill a block, some of them in the store.
+    fn log(bodies: &[(usize, bool)]) -> Log {
+        let mut log = Log::new(true);
+        for &(bytes, persistent) in bodies {
+            let message = Message {
+                target: b"\x00\x01q",
+                properties: &[0, 0],
+                body: Body::Inline(&vec![1; bytes]),
+                persistent,
+            };
+            log.append(&message, true, 0, None);
+        }
+        for (position, &(_, persistent)) in (0..).zip(bodies) {
+            let segment = log.segment_of(position).expect("it was just put there");
+            let flags = if persistent { STORED } else { 0 };
+            segment.add_flags(segment.index(position), flags);
+        }
+        log
+    }
+
+    fn some(u: &mut Unstructured<'_>, tail: Position) -> Result<Vec<Position>> {
+        let mut positions = Vec::new();
+        let mut next = 0;
+        // Also what was settled before, or was never there.
+        while next < tail + 3 {
+            if u.ratio(4, 5)? {
+                positions.push(next);
+            }
+            next += if u.ratio(9, 10)? {
+                1
+            } else {
+                u.int_in_range(1..=5)?
+            };
+        }
+        Ok(positions)
+    }
+
+    #[test]
+    fn many_are_settled_as_each_of_them_is() {
+        arbtest::arbtest(|u| {
+            let mut bodies = Vec::new();
+            for _ in 0..u.int_in_range(1..=40)? {
+                let bytes = if u.ratio(1, 4)? { 300_000 } else { 10 };
+                bodies.push((bytes, u.arbitrary()?));
+            }
+            let (mut together, mut single) = (log(&bodies), log(&bodies));
+            for _ in 0..3 {
+                let positions = some(u, bodies.len() as Position)?;
+                let settled = together.settle_all(&positions);
+                let one_by_one = positions.iter().filter(|&&at| single.settle(at)).count();
+                assert_eq!(settled, one_by_one as u64);
+                let lives = |log: &Log| {
+                    let segments = log.segments.iter().map(|segment| {
+                        let of_stored = (segment.persistent, segment.persistent_bytes);
+                        (segment.base, segment.live, segment.live_bytes, of_stored)
+                    });
+                    (segments.collect::<Vec<_>>(), log.memory())
+                };
+                assert_eq!(lives(&together), lives(&single));
+                assert_eq!(together.walked_memory(), together.memory());
+                assert_eq!(together.changed.take(), single.changed.take());
+            }
+            Ok(())
+        });
+    }
+}
