@@ -201,7 +201,7 @@ impl Run {
             let slowed = matches!(gate, Gate::Over | Gate::Behind | Gate::Swamped);
             self.session.info.slowed.store(slowed, Ordering::Relaxed);
             if slowed {
-                self.input.rest();
+                self.input.slow();
             } else if gate != Gate::Open {
                 self.input.pause();
             }

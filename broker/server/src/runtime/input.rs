@@ -1,12 +1,16 @@
 //! What a connection has read and not dealt with yet, and how much it may read at a time.
 //!
 //! A connection deals with all that one read brings before it looks whether there is more, and goes on for as long as there is, but not longer than
-//! tokio's budget lets it. When many have more to say than that, whoever has a single message would wait for all of them. So the many share what
-//! a few may read at a time, and take turns: as many as there are threads are ready, and the others wait in a line of their own.
+//! tokio's budget lets it. When many have more to say than that, whoever has a single message would wait for all of them. So the many take turns: as
+//! many as there are threads are ready, and the others wait in a line of their own. While somebody is heard who says little, they also share what
+//! a few may read at a time. A small read costs as much as a large one, so they do not when they are among themselves. Each takes a large buffer
+//! until what its turn has brought is dealt with, and leaves it to the next one. So it is still in the processor's cache, and there are as many as
+//! there are threads, and those with half a frame that is large.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::Poll;
 
 use tokio::runtime::Handle;
@@ -18,6 +22,23 @@ const SIZE_MIN: usize = 4 << 10;
 pub(super) const SIZE_MAX: usize = 256 << 10;
 /// However many are busy, each may read this much at a time: smaller reads would cost more than they bring.
 pub(super) const SHARE_MIN: usize = 8 << 10;
+/// This much if nobody waits for them.
+const LONG_SHARE_MIN: usize = 32 << 10;
+/// Together they read this much, unless there are so many that the least share of each is more: those who consume it may be slow.
+const TOGETHER_MAX: usize = 32 << 20;
+/// One of many that has more than this left from its turn keeps the buffer: to move that would be work and save little.
+const LEFT_MAX: usize = SIZE_MAX / 4;
+/// Buffers that a thread keeps for the next turns.
+const SHELF_LEN: usize = 2;
+/// After somebody has said little, the many hold back for so many turns, in case that more follows. That is about a tenth of a second.
+const SHORT_TURNS: u32 = 4_000;
+/// A frame without a payload. Nobody waits for an answer to a heartbeat.
+const HEARTBEAT: usize = 8;
+
+thread_local! {
+    /// Buffers of the largest size for whoever has its turn next.
+    static SHELF: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The connections of a broker, as far as they take turns in reading.
 #[derive(Debug)]
@@ -28,6 +49,8 @@ pub(super) struct Readers {
     greedy: AtomicUsize,
     /// One for each thread.
     turns: Semaphore,
+    /// How many more turns are short.
+    short_turns: AtomicU32,
 }
 
 impl Readers {
@@ -41,11 +64,22 @@ impl Readers {
             threads,
             greedy: AtomicUsize::new(0),
             turns: Semaphore::new(threads),
+            short_turns: AtomicU32::new(0),
         }
     }
 
     /// Waits until it is the turn of one of the greedy ones, who gives it back when it has read. Others who are ready come before.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let short = self.short_turns.load(Ordering::Relaxed);
+        if short > 0 {
+            // If it has changed, another thread has counted its turn, or they begin anew.
+            let _ = self.short_turns.compare_exchange(
+                short,
+                short - 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
         match self.turns.try_acquire() {
             Ok(turn) => {
                 let_others_go().await;
@@ -56,10 +90,26 @@ impl Readers {
         }
     }
 
-    /// How much each may read at a time: as much as it likes, unless more are greedy than there are threads.
-    fn share(&self) -> usize {
+    /// Whether more are greedy than there are threads.
+    fn are_many(&self) -> bool {
+        self.greedy.load(Ordering::Relaxed) > self.threads
+    }
+
+    /// Takes note that somebody said little.
+    fn hold_back(&self) {
+        if self.are_many() {
+            self.short_turns.store(SHORT_TURNS, Ordering::Relaxed);
+        }
+    }
+
+    /// How much each may read at a time: what all may together, divided among those who are greedy.
+    fn share(&self, is_slowed: bool) -> usize {
         let greedy = self.greedy.load(Ordering::Relaxed).max(1);
-        (SIZE_MAX * self.threads / greedy).clamp(SHARE_MIN, SIZE_MAX)
+        if is_slowed || self.short_turns.load(Ordering::Relaxed) > 0 {
+            (SIZE_MAX * self.threads / greedy).clamp(SHARE_MIN, SIZE_MAX)
+        } else {
+            (TOGETHER_MAX / greedy).clamp(LONG_SHARE_MIN, SIZE_MAX)
+        }
     }
 }
 
@@ -88,8 +138,14 @@ pub(super) struct Input {
     room: usize,
     /// How much the last one brought.
     brought: usize,
+    /// How much came since there was nothing more to be read.
+    burst: usize,
+    /// The same before that.
+    last_burst: usize,
     is_greedy: bool,
     in_line: bool,
+    /// It has waited because it sends more than others can take.
+    is_slowed: bool,
 }
 
 impl Input {
@@ -101,13 +157,21 @@ impl Input {
             end: 0,
             room: 0,
             brought: 0,
+            burst: 0,
+            last_burst: 0,
             is_greedy: false,
             in_line: false,
+            is_slowed: false,
         }
     }
 
     /// Room behind what is there: the reader's share, and more only if `wanted` bytes in all need it.
     pub(super) fn room(&mut self, wanted: usize) -> &mut [u8] {
+        let is_busy = self.is_greedy || self.brought >= SIZE_MIN;
+        if is_busy && self.bytes.len() < SIZE_MAX && self.readers.are_many() {
+            let large = SHELF.with_borrow_mut(Vec::pop);
+            self.move_to(large.unwrap_or_else(|| vec![0; SIZE_MAX]));
+        }
         let rest = self.end - self.start;
         let wanted = wanted.max(rest + 1);
         let size = wanted.max(SIZE_MIN);
@@ -120,7 +184,7 @@ impl Input {
             self.bytes.resize(size, 0);
         }
         let free = self.bytes.len() - self.end;
-        self.room = self.readers.share().max(wanted - rest).min(free);
+        self.room = self.share().max(wanted - rest).min(free);
         &mut self.bytes[self.end..self.end + self.room]
     }
 
@@ -144,9 +208,22 @@ impl Input {
 
     /// Takes note that a read brought so many bytes into the room.
     pub(super) fn add(&mut self, count: usize) {
-        self.be_greedy(count == self.room);
+        let fills = count == self.room;
+        self.be_greedy(fills);
         self.end += count;
         self.brought = count;
+        self.burst += count;
+        if !fills {
+            self.end_burst();
+        }
+    }
+
+    /// The client has said what it had to say. A busy one may say little once, when it was just emptied.
+    fn end_burst(&mut self) {
+        if HEARTBEAT < self.burst && self.burst.max(self.last_burst) < SHARE_MIN {
+            self.readers.hold_back();
+        }
+        self.last_burst = std::mem::take(&mut self.burst);
     }
 
     /// What was read and not taken.
@@ -156,30 +233,77 @@ impl Input {
 
     /// Lets go of what was dealt with. A buffer grows while reads bring all that they can, and one that is hardly used goes back to its least size.
     pub(super) fn take(&mut self, used: usize) {
+        let share = self.share();
+        self.is_slowed = false;
         self.start += used;
-        let size = self.bytes.len();
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
-            if size > SIZE_MIN && self.brought < SIZE_MIN / 4 {
-                self.bytes = Vec::new();
-                return;
-            }
         }
-        let share = self.readers.share();
-        if self.is_greedy && size < share {
+        let size = self.bytes.len();
+        if size > SIZE_MIN && self.readers.are_many() {
+            self.give_back();
+        } else if size > SIZE_MIN && self.end == 0 && self.brought < SIZE_MIN / 4 {
+            self.bytes = Vec::new();
+        } else if self.is_greedy && size < share {
             self.bytes.resize((size * 4).min(share), 0);
         }
     }
 
+    /// Leaves a large buffer to the next one, unless much is left in it.
+    fn give_back(&mut self) {
+        let left = self.end - self.start;
+        if left > LEFT_MAX {
+            return;
+        }
+        let own = if left > 0 {
+            vec![0; left + SIZE_MIN]
+        } else {
+            Vec::new()
+        };
+        let large = self.move_to(own);
+        if large.len() == SIZE_MAX {
+            SHELF.with_borrow_mut(|shelf| {
+                if shelf.len() < SHELF_LEN {
+                    shelf.push(large);
+                }
+            });
+        }
+    }
+
+    /// Returns the buffer that it had.
+    fn move_to(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let unread = self.unread();
+        let left = unread.len();
+        bytes[..left].copy_from_slice(unread);
+        (self.start, self.end) = (0, left);
+        std::mem::replace(&mut self.bytes, bytes)
+    }
+
+    fn share(&self) -> usize {
+        self.readers.share(self.is_slowed)
+    }
+
     /// Nothing more comes for now.
     pub(super) fn pause(&mut self) {
+        if self.bytes.len() > SIZE_MIN && self.readers.are_many() {
+            self.give_back();
+        }
+        if self.burst > 0 {
+            self.end_burst();
+        }
         self.be_greedy(false);
         self.rest();
     }
 
-    /// Nothing is read for a moment. An empty buffer, unless it is a busy one's, need not wait for what comes next. Those who were greedy still
-    /// are: all who are slowed for the same reason may go on at the same time.
-    pub(super) fn rest(&mut self) {
+    /// Nothing is read for a moment, because others cannot take as much as this one sends. It is still greedy if it was: all who are slowed for the
+    /// same reason may go on at the same time.
+    pub(super) fn slow(&mut self) {
+        self.is_slowed = true;
+        self.rest();
+    }
+
+    /// An empty buffer, unless it is a busy one's, need not wait for what comes next.
+    fn rest(&mut self) {
         if self.start == self.end && self.bytes.len() <= SIZE_MIN {
             self.bytes = Vec::new();
         }
@@ -217,6 +341,14 @@ mod tests {
         count
     }
 
+    /// As one that is quiet.
+    fn say_little(readers: &Arc<Readers>, count: usize) {
+        let mut input = Input::new(Arc::clone(readers));
+        input.room(0);
+        input.add(count);
+        input.take(count);
+    }
+
     fn last_of_many(input: &mut Input) -> usize {
         (0..8).map(|_| fill(input, 0)).last().unwrap_or_default()
     }
@@ -235,6 +367,12 @@ mod tests {
         for input in &mut inputs {
             last_of_many(input);
         }
+        // Among themselves they do so for the memory's sake alone.
+        assert_eq!(
+            last_of_many(&mut inputs[0]),
+            SIZE_MAX.min(TOGETHER_MAX / 100)
+        );
+        say_little(&readers, HEARTBEAT + 1);
         let counts: Vec<_> = inputs.iter_mut().map(|input| fill(input, 0)).collect();
         assert_eq!(counts, [SHARE_MIN; 100]);
         // Those that pause, hang up or read less than they could leave theirs to the others.
@@ -296,7 +434,8 @@ mod tests {
     #[test]
     fn what_is_larger_than_the_share_is_read_all_the_same() {
         let readers = Arc::new(Readers::new(1));
-        readers.greedy.store(1000, Ordering::Relaxed);
+        readers.greedy.store(2000, Ordering::Relaxed);
+        say_little(&readers, 100);
         let mut input = Input::new(readers);
         assert_eq!(fill(&mut input, 0), SIZE_MIN);
         assert_eq!(fill(&mut input, 100_000), 100_000);
@@ -322,14 +461,93 @@ mod tests {
     }
 
     #[test]
-    fn who_rests_is_still_one_of_many() {
+    fn who_is_slowed_is_still_one_of_many() {
         let readers = Arc::new(Readers::new(1));
         let mut input = Input::new(Arc::clone(&readers));
         last_of_many(&mut input);
-        input.rest();
+        input.slow();
         assert_eq!(readers.greedy.load(Ordering::Relaxed), 1);
         input.pause();
         assert_eq!(readers.greedy.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn the_many_hold_back_while_somebody_says_little() {
+        let readers = Arc::new(Readers::new(2));
+        let share = || readers.share(false);
+        say_little(&readers, 100);
+        readers.greedy.store(2000, Ordering::Relaxed);
+        assert_eq!(share(), LONG_SHARE_MIN, "nobody was in anybody's way");
+        say_little(&readers, HEARTBEAT);
+        assert_eq!(share(), LONG_SHARE_MIN, "a heartbeat has time");
+        let mut busy = Input::new(Arc::clone(&readers));
+        busy.last_burst = SIZE_MAX;
+        for _ in 0..2 {
+            assert_eq!(share(), LONG_SHARE_MIN, "once is not enough");
+            // More than a quiet one's buffer takes.
+            assert_eq!(fill(&mut busy, 0), SIZE_MIN);
+            busy.room(0);
+            busy.add(100);
+            busy.take(100);
+            busy.bytes = Vec::new();
+        }
+        for turn in 0..SHORT_TURNS {
+            assert_eq!(share(), SHARE_MIN, "at turn {turn}");
+            readers.turn().await;
+        }
+        assert_eq!(share(), LONG_SHARE_MIN, "nobody has said more");
+    }
+
+    #[test]
+    fn who_is_slowed_reads_little_next() {
+        let readers = Arc::new(Readers::new(1));
+        let mut input = Input::new(Arc::clone(&readers));
+        last_of_many(&mut input);
+        readers.greedy.store(2000, Ordering::Relaxed);
+        assert_eq!(fill(&mut input, 0), LONG_SHARE_MIN);
+        input.slow();
+        assert_eq!(fill(&mut input, 0), SHARE_MIN);
+        assert_eq!(fill(&mut input, 0), LONG_SHARE_MIN);
+    }
+
+    #[test]
+    fn one_of_many_has_a_large_buffer_for_its_turn_only() {
+        let readers = Arc::new(Readers::new(1));
+        readers.greedy.store(10, Ordering::Relaxed);
+        let mut input = Input::new(Arc::clone(&readers));
+        assert_eq!(fill(&mut input, 0), SIZE_MIN);
+        for left in [LEFT_MAX, SIZE_MIN, 3, 0] {
+            let before = input.unread().len();
+            let room = input.room(0);
+            for (byte, at) in room.iter_mut().rev().zip(0..left) {
+                *byte = at.to_le_bytes()[0];
+            }
+            let count = room.len();
+            assert_eq!(count, SIZE_MAX - before);
+            input.add(count);
+            input.take(before + count - left);
+            assert!(input.bytes.len() <= left + SIZE_MIN);
+            let unread = input.unread().iter().rev();
+            assert!(
+                unread.eq((0..left)
+                    .map(|at| at.to_le_bytes()[0])
+                    .collect::<Vec<_>>()
+                    .iter())
+            );
+        }
+        // It is busy still if it was emptied, and has no buffer while it waits.
+        input.room(0);
+        assert_eq!(input.bytes.len(), SIZE_MAX);
+        input.pause();
+        assert_eq!(input.bytes.len(), 0);
+        // What is left would have to be moved.
+        input.room(0);
+        input.add(SIZE_MAX);
+        input.take(SIZE_MAX - LEFT_MAX - 1);
+        assert_eq!(
+            (input.bytes.len(), input.unread().len()),
+            (SIZE_MAX, LEFT_MAX + 1)
+        );
     }
 
     #[test]

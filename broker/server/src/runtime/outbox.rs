@@ -140,6 +140,7 @@ impl Outbox {
         method: &Method,
         message: &Message<'_>,
     ) {
+        self.buffers.grow();
         self.method(channel, method);
         let payload_max = self.frame_max - FRAME_OVERHEAD;
         self.size += append_content(&mut self.buffers, channel, message, payload_max);
