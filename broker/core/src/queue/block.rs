@@ -233,7 +233,7 @@ impl Block {
         run
     }
 
-    /// Marks it as settled.
+    /// Marks messages as settled. Returns what was not settled before.
     pub(super) fn settle_run(&mut self, indexes: Range<usize>) -> Run {
         let run = self.run(indexes.clone());
         for entry in self.entries.get_mut(indexes).unwrap_or_default() {

@@ -39,7 +39,7 @@ impl<C> Queue<C> {
 }
 
 impl Log {
-    /// As [`Log::settle`], for ascending positions. Returns how many of them were not settled before.
+    /// As [`Log::settle`] for each; those that follow one another are settled together. Returns how many of them were not settled before.
     pub(super) fn settle_all(&mut self, positions: &[Position]) -> u64 {
         let runs = positions.chunk_by(|before, after| before + 1 == *after);
         let runs = runs.filter_map(|run| Some(*run.first()?..run.last()? + 1));

@@ -108,7 +108,8 @@ impl Buffers {
         self.flat_written += written;
     }
 
-    /// Expects much, and takes a large buffer for it if there is one.
+    /// Expects much, and takes a large buffer for it if there is one and nothing is written yet.
+    #[inline]
     pub(super) fn grow(&mut self) {
         if self.flat.is_empty()
             && self.flat.capacity() <= OWN_BYTES_MAX

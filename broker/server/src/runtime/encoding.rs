@@ -55,9 +55,7 @@ impl Deliveries<'_> {
     fn append(&mut self, tag: u64, redelivered: bool, message: &Message<'_>) {
         let (prefix, target) = (self.prefix, message.target);
         let payload = prefix.len() + TAG_AND_FLAG + target.len();
-        if self.buffers.flat.is_empty() {
-            self.buffers.grow();
-        }
+        self.buffers.grow();
         let flat = &mut self.buffers.flat;
         let before = flat.len();
         flat.reserve(payload + FRAME_OVERHEAD + CONTENT_FRAMES + message.properties.len());

@@ -233,8 +233,6 @@ impl Input {
 
     /// Lets go of what was dealt with. A buffer grows while reads bring all that they can, and one that is hardly used goes back to its least size.
     pub(super) fn take(&mut self, used: usize) {
-        let share = self.share();
-        self.is_slowed = false;
         self.start += used;
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -244,9 +242,13 @@ impl Input {
             self.give_back();
         } else if size > SIZE_MIN && self.end == 0 && self.brought < SIZE_MIN / 4 {
             self.bytes = Vec::new();
-        } else if self.is_greedy && size < share {
-            self.bytes.resize((size * 4).min(share), 0);
+        } else if self.is_greedy {
+            let share = self.share();
+            if size < share {
+                self.bytes.resize((size * 4).min(share), 0);
+            }
         }
+        self.is_slowed = false;
     }
 
     /// Leaves a large buffer to the next one, unless much is left in it.
