@@ -111,6 +111,29 @@ impl Block {
         self.entries.push(entry);
     }
 
+    /// Takes messages that do not expire until there are no more, or so much has gathered that a new block is due.
+    pub(super) fn push_all<'m>(
+        &mut self,
+        messages: &mut impl Iterator<Item = Message<'m>>,
+        bytes_max: usize,
+    ) -> Run {
+        let mut run = Run::default();
+        let mut known: Option<(&[u8], u16)> = None;
+        while !self.is_full(bytes_max)
+            && let Some(message) = messages.next()
+        {
+            // Publishes that repeat each other share one target.
+            let same = known.filter(|(target, _)| std::ptr::eq(*target, message.target));
+            let (_, target) = *known
+                .insert(same.unwrap_or_else(|| (message.target, self.intern(message.target))));
+            let flags = if message.persistent { PERSISTENT } else { 0 };
+            let entry = self.store_for(target, &message, flags, None);
+            self.entries.push(entry);
+            run.add(flags, entry.body.into());
+        }
+        run
+    }
+
     /// Takes a message at the place that was kept for it.
     pub(crate) fn fill(
         &mut self,
@@ -128,6 +151,17 @@ impl Block {
     /// Puts a message's bytes into the buffer.
     fn store(&mut self, message: &Message<'_>, flags: u16, expires_at: Option<u64>) -> Entry {
         let target = self.intern(message.target);
+        self.store_for(target, message, flags, expires_at)
+    }
+
+    #[inline]
+    fn store_for(
+        &mut self,
+        target: u16,
+        message: &Message<'_>,
+        flags: u16,
+        expires_at: Option<u64>,
+    ) -> Entry {
         let offset = length(self.data.len());
         let mut flags = flags;
         if let Some(at) = expires_at {

@@ -32,6 +32,13 @@ impl Expiry {
     pub(super) fn is_over(&self, expires_at: Option<u64>) -> bool {
         self.messages && expires_at.is_some_and(|at| at < self.now)
     }
+
+    /// Whether a message that is published with these properties has a time to live of its own that counts.
+    pub(super) fn has_own(&self, properties: &[u8]) -> bool {
+        let flags = properties.first_chunk().copied();
+        !self.own_ignored
+            && flags.is_some_and(|flags| u16::from_be_bytes(flags) & flag::EXPIRATION != 0)
+    }
 }
 
 impl<C> Queue<C> {
@@ -105,9 +112,7 @@ impl<C> Queue<C> {
 
     /// When a message expires that is published now: the shorter of its own time to live and the queue's counts.
     pub(super) fn expiry_of(&mut self, properties: &[u8]) -> Option<u64> {
-        let flags = properties.first_chunk().copied();
-        let has_own = !self.expiry.own_ignored
-            && flags.is_some_and(|flags| u16::from_be_bytes(flags) & flag::EXPIRATION != 0);
+        let has_own = self.expiry.has_own(properties);
         if self.expiry.ttl.is_none() && !has_own {
             return None;
         }

@@ -22,7 +22,7 @@ const SPARE_BYTES_MAX: usize = 2 * SEGMENT_BYTES;
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) segments: VecDeque<Segment>,
-    tail: Position,
+    pub(super) tail: Position,
     /// The segment that was looked at last: the next question is mostly about the same.
     hint: Cell<usize>,
     /// Records whose messages are all settled, to be removed with the next commit.
@@ -81,16 +81,17 @@ impl Log {
         self.tail
     }
 
-    /// Puts a message at the tail; `level` are the [flags](super::levels) of its priority.
-    pub(super) fn append(
-        &mut self,
-        message: &Message<'_>,
-        durable: bool,
-        level: u16,
-        expires_at: Option<u64>,
-    ) {
-        let persistent = durable && message.persistent;
-        let flags = level | if persistent { PERSISTENT } else { 0 };
+    /// Puts a message at the tail, which is persistent if it survives a restart; `level` are the [flags](super::levels) of its priority.
+    pub(super) fn append(&mut self, message: &Message<'_>, level: u16, expires_at: Option<u64>) {
+        let flags = level | if message.persistent { PERSISTENT } else { 0 };
+        if let Some(segment) = self.open() {
+            segment.push(message, flags, expires_at);
+        }
+        self.tail += 1;
+    }
+
+    /// The segment at the tail that takes the next message.
+    pub(super) fn open(&mut self) -> Option<&mut Segment> {
         let tail = self.tail;
         let open = self.segments.back().is_some_and(|last| {
             last.end() == tail
@@ -103,10 +104,7 @@ impl Log {
             let spare = self.spare.take().unwrap_or_default();
             self.open_segment(spare);
         }
-        if let Some(segment) = self.segments.back_mut() {
-            segment.push(message, flags, expires_at);
-        }
-        self.tail += 1;
+        self.segments.back_mut()
     }
 
     fn open_segment(&mut self, block: Block) {

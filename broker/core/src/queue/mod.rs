@@ -236,28 +236,45 @@ impl<C> Queue<C> {
     pub fn publish<B: Batch, S: Sink<C>>(&mut self, batch: &B, sink: &mut S) -> Effects {
         self.counters.published += batch.len() as u64;
         let mut persistent = false;
-        let mut append = |queue: &mut Self, index| {
-            let mut message = batch.message(index);
-            message.persistent |= queue.keeps_all;
-            persistent |= message.persistent;
-            let expires_at = queue.expiry_of(message.properties);
-            let level = queue.enlist(message.properties);
-            queue.log.append(&message, queue.durable, level, expires_at);
-            queue.ready += 1;
-            queue.ready_bytes += message.body.len() as u64;
-        };
-        let direct = self.deliver_directly(batch, sink, &mut append);
-        for index in direct..batch.len() {
-            append(self, index);
+        let mut index = self.deliver_directly(batch, sink, |queue, index| {
+            persistent |= queue.append(batch.message(index));
+        });
+        while index < batch.len() {
+            let run = self.append_run(batch, index..batch.len());
+            persistent |= run.persistent > 0;
+            index += run.count as usize;
+            if run.count == 0 {
+                persistent |= self.append(batch.message(index));
+                index += 1;
+            }
         }
         if self.ready == 0 {
             return Effects::default();
         }
-        let commit = self.durable && persistent;
         self.dispatch(sink).and(Effects {
-            commit,
+            commit: persistent,
             ..Effects::default()
         })
+    }
+
+    /// A message as it is in this queue: persistent if it survives a restart.
+    fn kept<'m>(&self) -> impl Fn(Message<'m>) -> Message<'m> + use<'m, C> {
+        let (durable, all) = (self.durable, self.keeps_all);
+        move |message| Message {
+            persistent: durable && (all || message.persistent),
+            ..message
+        }
+    }
+
+    /// Puts a message at the tail. Returns whether it must become durable.
+    fn append(&mut self, message: Message<'_>) -> bool {
+        let message = self.kept()(message);
+        let expires_at = self.expiry_of(message.properties);
+        let level = self.enlist(message.properties);
+        self.log.append(&message, level, expires_at);
+        self.ready += 1;
+        self.ready_bytes += message.body.len() as u64;
+        message.persistent
     }
 
     /// Admits a consumer; the caller has checked that it may. Messages follow with the next dispatch.

@@ -2,15 +2,30 @@
 
 use std::ops::Range;
 
-use crate::message::Delivery;
+use crate::message::{Batch, Delivery, Message};
 use crate::store::Position;
 
 use super::Queue;
-use super::block::{Block, REDELIVERED};
-use super::log::Log;
+use super::block::{Block, REDELIVERED, Run};
+use super::log::{Log, SEGMENT_BYTES};
 use super::returns::Attempts;
 
 impl<C> Queue<C> {
+    /// Appends a batch's next messages as far as they fit into one block, up to the first that has a time to live of its own. None if something is to
+    /// be decided for each.
+    pub(super) fn append_run<B: Batch>(&mut self, batch: &B, indexes: Range<usize>) -> Run {
+        if self.levels.is_some() || self.expiry.ttl.is_some() {
+            return Run::default();
+        }
+        let (expiry, kept) = (&self.expiry, self.kept());
+        let messages = indexes.map(|index| batch.message(index));
+        let plain = messages.take_while(|message| !expiry.has_own(message.properties));
+        let run = self.log.append_run(&mut plain.map(kept));
+        self.ready += u64::from(run.count);
+        self.ready_bytes += run.bytes;
+        run
+    }
+
     /// Assigns what is ready from the head on, up to `max` messages, as far as it lies in one block and nothing is to be decided for one of them
     /// alone. Returns how many.
     pub(super) fn assign_ahead(&mut self, max: usize) -> usize {
@@ -39,6 +54,25 @@ impl<C> Queue<C> {
 }
 
 impl Log {
+    /// As [`Log::append`] for messages that do not expire and have no priority, as far as they fit into one block.
+    pub(super) fn append_run<'m>(
+        &mut self,
+        messages: &mut impl Iterator<Item = Message<'m>>,
+    ) -> Run {
+        let Some(segment) = self.open() else {
+            return Run::default();
+        };
+        let block = segment.block.as_mut();
+        let run = block.map_or_else(Run::default, |b| b.push_all(messages, SEGMENT_BYTES));
+        segment.len += run.count;
+        segment.live += run.count;
+        segment.live_bytes += run.bytes;
+        segment.persistent += run.persistent;
+        segment.persistent_bytes += run.persistent_bytes;
+        self.tail += u64::from(run.count);
+        run
+    }
+
     /// As [`Log::settle`] for each; those that follow one another are settled together. Returns how many of them were not settled before.
     pub(super) fn settle_all(&mut self, positions: &[Position]) -> u64 {
         let runs = positions.chunk_by(|before, after| before + 1 == *after);
@@ -121,7 +155,7 @@ mod tests {
 
     use super::super::block::STORED;
     use super::*;
-    use crate::message::{Body, Message};
+    use crate::message::Body;
 
     /// Messages of which a few fill a block, some of them in the store.
     fn log(bodies: &[(usize, bool)]) -> Log {
@@ -133,7 +167,7 @@ mod tests {
                 body: Body::Inline(&vec![1; bytes]),
                 persistent,
             };
-            log.append(&message, true, 0, None);
+            log.append(&message, 0, None);
         }
         for (position, &(_, persistent)) in (0..).zip(bodies) {
             let segment = log.segment_of(position).expect("it was just put there");
@@ -141,6 +175,53 @@ mod tests {
             segment.add_flags(segment.index(position), flags);
         }
         log
+    }
+
+    #[test]
+    fn many_are_appended_as_each_of_them_is() {
+        let targets: [&[u8]; 2] = [b"\x00\x01q", b"\x01x\x01k"];
+        arbtest::arbtest(|u| {
+            let (mut together, mut single) = (Log::new(true), Log::new(true));
+            for _ in 0..3 {
+                let mut bodies = Vec::new();
+                for _ in 0..u.int_in_range(0..=12)? {
+                    let bytes = if u.ratio(1, 3)? { 300_000 } else { 10 };
+                    bodies.push((vec![1; bytes], *u.choose(&targets)?, u.arbitrary()?));
+                }
+                let messages = bodies.iter().map(|(body, target, persistent)| Message {
+                    target,
+                    properties: &[0, 0],
+                    body: Body::Inline(body),
+                    persistent: *persistent,
+                });
+                for message in messages.clone() {
+                    single.append(&message, 0, None);
+                }
+                let mut messages = messages.peekable();
+                while messages.peek().is_some() {
+                    assert!(together.append_run(&mut messages).count > 0);
+                }
+                assert_eq!(together.tail(), single.tail());
+                assert_eq!(told(&together), told(&single));
+                assert_eq!(together.walked_memory(), together.memory());
+            }
+            Ok(())
+        });
+    }
+
+    /// All that a log says of its segments and messages.
+    fn told(log: &Log) -> Vec<String> {
+        let segments = log.segments.iter().map(|segment| {
+            let of_stored = (segment.persistent, segment.persistent_bytes);
+            let messages = (0..segment.len as usize).filter_map(|index| {
+                let (flags, message) = segment.block.as_ref()?.live(index)?;
+                Some((flags, message.target.to_vec(), message.body.len()))
+            });
+            let messages: Vec<_> = messages.collect();
+            let lives = (segment.base, segment.live, segment.live_bytes);
+            format!("{lives:?} {of_stored:?} {messages:?}")
+        });
+        segments.collect()
     }
 
     fn some(u: &mut Unstructured<'_>, tail: Position) -> Result<Vec<Position>> {

@@ -444,3 +444,40 @@ fn what_is_lost_while_it_is_published_takes_no_other_along() {
     let left: Vec<Position> = world.queue.deaths.positions().collect();
     assert_eq!(left, (8..12).collect::<Vec<_>>());
 }
+
+#[test]
+fn what_survives_a_restart_must_be_committed() {
+    for (durable, persistent) in [(true, true), (true, false), (false, true)] {
+        // It goes to the queue's tail among others, by itself, or because a consumer's connection has no room after all.
+        for (ttl, is_refused) in [(None, false), (Some(9), false), (None, true)] {
+            let mut queue = Queue::new(QueueId(1), durable);
+            let mut connections = Connections::default();
+            if is_refused {
+                connections.0.push(Connection::default());
+                queue.consume(0, consumer(true, 0));
+            }
+            let bodies = Bodies(vec![(vec![1; 8], persistent, properties(0, ttl))]);
+            let effects = queue.publish(&bodies, &mut connections);
+            assert_eq!(queue.ready_count(), 1);
+            let must = durable && persistent;
+            assert_eq!(
+                effects.commit, must,
+                "{durable} {persistent} {ttl:?} {is_refused}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_time_to_live_that_is_ignored_is_none() {
+    for is_ignored in [false, true] {
+        let mut queue = Queue::new(QueueId(1), true);
+        queue.tell_time(100);
+        if is_ignored {
+            queue.ignore_expirations();
+        }
+        let bodies = Bodies(vec![(vec![1; 8], true, properties(0, Some(9)))]);
+        queue.publish(&bodies, &mut Connections::default());
+        assert_eq!(queue.deadline(), (!is_ignored).then_some(109));
+    }
+}
