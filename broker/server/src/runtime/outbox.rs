@@ -148,12 +148,12 @@ impl Outbox {
 
     /// For deliveries to a consumer on the channel, whose [prefix](super::encoding::deliver_prefix) that is. With `source`, they wait for
     /// an acknowledgement. Nothing if the channel is gone.
-    pub(super) fn deliveries<'a>(
+    pub(super) fn deliveries<'a, 'm>(
         &'a mut self,
         number: ChannelNumber,
         prefix: &'a [u8],
         source: Option<SourceKey>,
-    ) -> Option<Deliveries<'a>> {
+    ) -> Option<Deliveries<'a, 'm>> {
         let channel = self.channels.get_mut(usize::from(number.0))?;
         Some(Deliveries {
             channel: channel.as_deref_mut()?,
@@ -163,6 +163,7 @@ impl Outbox {
             buffers: &mut self.buffers,
             size: &mut self.size,
             payload_max: self.frame_max - FRAME_OVERHEAD,
+            pattern: None,
         })
     }
 
