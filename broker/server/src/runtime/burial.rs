@@ -137,8 +137,9 @@ async fn bury(broker: Arc<Broker>, queue: Handle, mut ended: watch::Receiver<boo
             Look::Over => return,
         };
         let published = publish(&vhost, &queue, dying, &mut patience, &mut touched);
-        touched.finish(&vhost.committer);
+        // Who sees a dead letter that need not be durable can rely on the room that it has left.
         if published.commit {
+            touched.finish(&vhost.committer);
             // What the queue forgets may be on the disk before what is noted elsewhere: a group is gathered queue by queue.
             vhost.committer.all_durable().await;
         }
