@@ -255,6 +255,11 @@ impl Peer {
         Some(buffers)
     }
 
+    /// Whether something is to be written that a full socket, or who wrote for others, has left over.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.outbox.lock().stalled.is_some()
+    }
+
     /// For the writer task: gives the token back.
     pub(super) fn put_back(&self, buffers: Buffers) {
         let mut outbox = self.outbox.lock();
@@ -306,7 +311,7 @@ pub(super) struct Touched {
 /// Up to so many outboxes are written by the one who filled them.
 const DIRECT_PEERS_MAX: usize = 4;
 /// An outbox with this much is worth a system call of its own.
-const DIRECT_BYTES: usize = 16 << 10;
+pub(super) const DIRECT_BYTES: usize = 32 << 10;
 /// How far back a connection is looked for before it is added again: adding it twice does no harm.
 const LOOKED_BACK: usize = 8;
 

@@ -14,7 +14,7 @@ use tokio_rustls::server::TlsStream;
 use super::buffers::{Buffers, SLICES_MAX};
 use super::committer::Committer;
 use super::input::let_others_go;
-use super::peer::{Peer, Touched, try_write};
+use super::peer::{DIRECT_BYTES, Peer, Touched, try_write};
 
 /// The socket's outgoing side.
 #[derive(Debug)]
@@ -25,12 +25,12 @@ pub(super) enum Writer {
 
 /// Runs until the connection's task drops it or the socket fails.
 ///
-/// Before each write others have their turn. They may have more for this client, which then goes out at once; and a client that reads as fast as its
-/// queue can be read back would keep the thread for itself.
+/// Before each write others have their turn, or some. They may have more for this client, which then goes out at once; and a client that reads as fast
+/// as its queue can be read back would keep the thread for itself.
 pub(super) async fn write_outbox(peer: Arc<Peer>, mut writer: Writer, committer: Arc<Committer>) {
     loop {
         peer.wake.notified().await;
-        let_others_go().await;
+        let_others_add(&peer).await;
         let mut touched = Touched::default();
         while let Some(mut buffers) = peer.take(&committer, &mut touched) {
             touched.finish(&committer);
@@ -41,11 +41,29 @@ pub(super) async fn write_outbox(peer: Arc<Peer>, mut writer: Writer, committer:
                 return;
             }
             peer.sent.store(true, Ordering::Relaxed);
-            let_others_go().await;
+            let_others_add(&peer).await;
         }
         touched.finish(&committer);
     }
 }
+
+/// Others have their turn, and again as long as each time they have something for this client, until that is worth a system call of its own. What is
+/// due already does not wait for more.
+async fn let_others_add(peer: &Peer) {
+    for _ in 0..TURNS_MAX {
+        let before = peer.outbox_size();
+        let_others_go().await;
+        let size = peer.outbox_size();
+        if size < before + ADDED_MIN || size >= DIRECT_BYTES || peer.is_stalled() {
+            break;
+        }
+    }
+}
+
+/// What is there goes out after so many turns, however little they add.
+const TURNS_MAX: usize = 16;
+/// Somebody who gets less than this in a turn would wait long, and save little.
+const ADDED_MIN: usize = 512;
 
 async fn write_all(peer: &Peer, writer: &mut Writer, buffers: &mut Buffers) -> io::Result<()> {
     match writer {
@@ -78,4 +96,43 @@ fn poll_write(
     let mut slices = [io::IoSlice::new(&[]); SLICES_MAX];
     let count = buffers.slices(&mut slices);
     Pin::new(stream).poll_write_vectored(context, &slices[..count])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_waits_as_long_as_others_add_much() {
+        const MANY: usize = 100;
+        for (each, turns, stalled, waits) in [
+            (ADDED_MIN, 5, false, 5),
+            (ADDED_MIN, 5, true, 1),
+            (ADDED_MIN - 1, 5, false, 1),
+            (ADDED_MIN, MANY, false, TURNS_MAX),
+            (DIRECT_BYTES / 3, MANY, false, 4),
+        ] {
+            let peer = Peer::new(1, None);
+            peer.outbox.lock().stalled = stalled.then(Buffers::default);
+            let (waiter, adder) = (Arc::clone(&peer), Arc::clone(&peer));
+            // Both are tasks, which take turns.
+            let waiting = tokio::spawn(async move {
+                let_others_add(&waiter).await;
+                waiter.outbox_size()
+            });
+            let add = move || {
+                let mut outbox = adder.outbox.lock();
+                outbox.raw(&vec![0; each]);
+                adder.publish_size(&outbox);
+            };
+            tokio::spawn(async move {
+                for _ in 0..turns {
+                    add();
+                    let_others_go().await;
+                }
+            });
+            let size = waiting.await.unwrap_or_default();
+            assert_eq!(size, waits * each, "{turns} times {each}");
+        }
+    }
 }
