@@ -98,7 +98,7 @@ fn a_comparison_has_a_row_for_each_scenario_and_broker() -> anyhow::Result<()> {
         "--limit",
         &format!("--limit-log={}", log.display()),
         "--suite=quick",
-        "--scenario=t16,lat5k,p1",
+        "--scenario=t16,lat5k,p1,churn",
         "--runs=1",
         &format!("--json={}", results.display()),
     ])?;
@@ -113,6 +113,7 @@ fn a_comparison_has_a_row_for_each_scenario_and_broker() -> anyhow::Result<()> {
         ("lat5k", "limit"),
         ("p1", "limit"),
         ("p1", "limit+fsync"),
+        ("churn", "limit"),
     ];
     assert_eq!(
         names,
@@ -123,6 +124,11 @@ fn a_comparison_has_a_row_for_each_scenario_and_broker() -> anyhow::Result<()> {
         assert!(median["messages_per_second"].as_f64() > Some(0.0), "{row}");
         assert_eq!(median["faults"], 0, "{row}");
     }
+    let counted = rows.iter().map(|row| row["counted"].as_str());
+    let mut expected = [Some("messages"); 5];
+    expected[4] = Some("connections");
+    assert!(counted.eq(expected), "{found}");
+    assert!(rows[4]["median"]["latency_p50_ns"].is_u64(), "{}", rows[4]);
     assert_eq!(rows[1]["outcomes"][0]["pace"]["asked_per_second"], 5000);
     assert!(found["fsync"]["p50_ns"].as_u64() > Some(0), "{found}");
     assert_eq!(rows[2]["median"]["syncs"], Value::Null);
@@ -144,7 +150,9 @@ fn a_comparison_has_a_row_for_each_scenario_and_broker() -> anyhow::Result<()> {
         "Medians of 1 runs",
         "An fsync of an appended KiB, in a loop: p50",
         "\np1 on limit+fsync: ",
-        "--scenario=t16,lat5k,p1 --runs=1",
+        "--scenario=t16,lat5k,p1,churn --runs=1",
+        " conn/s ",
+        "\nchurn: connections with a channel each, opened and closed, in place of messages\n",
         "| lat5k    | limit",
     ] {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");

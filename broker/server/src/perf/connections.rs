@@ -15,7 +15,7 @@ use super::amqp::client::{Client, Server};
 use super::amqp::endpoint::Endpoint;
 use super::interrupt::Interrupt;
 use super::load::options::seconds;
-use super::load::outcome::{Throughput, float};
+use super::load::outcome::{Cost, Throughput, float};
 use super::load::threads::join;
 use super::measure::clock::nanoseconds;
 use super::measure::histogram::{Histogram, Percentiles};
@@ -25,6 +25,8 @@ use super::report::{self, Output, duration, memory, quantity};
 
 /// How long connections are held where nobody says.
 const HOLD: Duration = Duration::from_secs(2);
+/// Threads that open connections where nobody says.
+pub(super) const THREADS: usize = 4;
 /// How often the progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -55,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     churn: Duration,
     /// Threads that open connections
-    #[arg(long, default_value_t = 4, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(long, default_value_t = THREADS, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     threads: usize,
     #[command(flatten)]
     output: Output,
@@ -157,7 +159,18 @@ fn measure(args: &Args, interrupt: &Interrupt, progress: &mut Progress) -> Resul
         churn_own_cost: None,
     };
     if !args.churn.is_zero() && !interrupt.has_come() {
-        churn(args, interrupt, progress, &mut outcome)?;
+        let churn = Churn {
+            uri: &args.uri,
+            pid: args.pid,
+            threads: args.threads,
+            length: args.churn,
+        };
+        let churned = churn.run(interrupt, progress)?;
+        let cost = |used: Usage| ChurnCost::new(used, churned.throughput.count);
+        outcome.churned = Some(churned.throughput);
+        outcome.churn_latency = churned.latency;
+        outcome.churn_cost = churned.used.map(cost);
+        outcome.churn_own_cost = churned.own_used.map(cost);
     }
     outcome.interrupted = interrupt.has_come();
     Ok(outcome)
@@ -190,40 +203,73 @@ fn hold(
     })
 }
 
-fn churn(
-    args: &Args,
-    interrupt: &Interrupt,
-    progress: &mut Progress,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    let mut broker = Meter::start(args.pid)?;
-    let mut own = Meter::start(Some(std::process::id()))?;
-    let start = Instant::now();
-    let work = |_, churned: &AtomicU64| {
-        let mut latencies = Histogram::default();
-        while start.elapsed() < args.churn && !interrupt.has_come() {
-            let begin = Instant::now();
-            Client::open(&args.uri)?.close()?;
-            latencies.record(nanoseconds(begin.elapsed()));
-            churned.fetch_add(1, Ordering::Relaxed);
+/// Connections with a channel each that come and go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Churn<'a> {
+    pub(super) uri: &'a Endpoint,
+    pub(super) pid: Option<u32>,
+    pub(super) threads: usize,
+    pub(super) length: Duration,
+}
+
+/// What was found of them.
+#[derive(Debug)]
+pub(super) struct Churned {
+    pub(super) throughput: Throughput,
+    /// Of a TCP connect, login, channel, and close.
+    pub(super) latency: Option<Percentiles>,
+    /// What the broker used, by its process id.
+    used: Option<Usage>,
+    rss_max_kib: u64,
+    own_used: Option<Usage>,
+}
+
+impl Churn<'_> {
+    /// Opens and closes them as fast as possible.
+    ///
+    /// # Errors
+    /// If the broker refuses a connection or closes one.
+    pub(super) fn run(self, interrupt: &Interrupt, progress: &mut Progress) -> Result<Churned> {
+        let mut broker = Meter::start(self.pid)?;
+        let mut own = Meter::start(Some(std::process::id()))?;
+        let start = Instant::now();
+        let work = |_, churned: &AtomicU64| {
+            let mut latencies = Histogram::default();
+            while start.elapsed() < self.length && !interrupt.has_come() {
+                let begin = Instant::now();
+                Client::open(self.uri)?.close()?;
+                latencies.record(nanoseconds(begin.elapsed()));
+                churned.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(latencies)
+        };
+        let look = |churned| progress.count("churn", churned, None);
+        let histograms = on_threads(self.threads, look, work)?;
+        let elapsed = nanoseconds(start.elapsed());
+        let (used, own_used) = (broker.sample()?, own.sample()?);
+        let mut all = Histogram::default();
+        for latencies in &histograms {
+            all.merge(latencies);
         }
-        Ok(latencies)
-    };
-    let look = |churned| progress.count("churn", churned, None);
-    let histograms = on_threads(args.threads, look, work)?;
-    let elapsed = nanoseconds(start.elapsed());
-    let (broker_used, own_used) = (broker.sample()?, own.sample()?);
-    let mut all = Histogram::default();
-    for latencies in &histograms {
-        all.merge(latencies);
+        let latency = all.summary();
+        let count = latency.map_or(0, |latency| latency.count);
+        Ok(Churned {
+            throughput: Throughput::new(count, elapsed),
+            latency,
+            used,
+            rss_max_kib: broker.rss_max_kib(),
+            own_used,
+        })
     }
-    let summary = all.summary();
-    let count = summary.map_or(0, |summary| summary.count);
-    outcome.churned = Some(Throughput::new(count, elapsed));
-    outcome.churn_latency = summary;
-    outcome.churn_cost = broker_used.map(|used| ChurnCost::new(used, count));
-    outcome.churn_own_cost = own_used.map(|used| ChurnCost::new(used, count));
-    Ok(())
+}
+
+impl Churned {
+    /// What the broker used, each connection counted as a message.
+    pub(super) fn cost(&self) -> Option<Cost> {
+        let count = self.throughput.count;
+        self.used
+            .map(|used| Cost::new(used, self.rss_max_kib, count))
+    }
 }
 
 /// What all threads have found, each of which counts what it has done; while they work, `look` is shown the count.

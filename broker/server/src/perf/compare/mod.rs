@@ -75,7 +75,8 @@ pub(crate) struct Args {
     /// Only these scenarios, of any suite; separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     scenario: Vec<String>,
-    /// Another scenario, with options of throughput or latency, such as the exchange type of a plugin; may be repeated. The suite is left out then
+    /// Another scenario, with options of throughput or latency, such as the exchange type of a plugin, or just "connections" for some that come and
+    /// go; may be repeated. The suite is left out then
     #[arg(long, value_name = "NAME=OPTIONS", allow_hyphen_values = true)]
     own_scenario: Vec<Scenario>,
     /// Durable queues and exchanges also for transient messages; RabbitMQ from 4.3 on refuses others

@@ -122,7 +122,7 @@ impl<'a> Rounds<'a> {
             let line = format!("{place} interrupted, and not counted\n");
             return self.args.output.print_part(&line);
         }
-        let line = table::line(&place, &result);
+        let line = table::line(&place, scenario.unit(), &result);
         self.results
             .entry((at, broker_at))
             .or_default()

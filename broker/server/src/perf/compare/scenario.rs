@@ -6,8 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser};
+use serde::Serialize;
 
 use super::broker::{Broker, Kind};
+use crate::perf::amqp::client::Client;
+use crate::perf::connections::{self, Churn};
 use crate::perf::interrupt::Interrupt;
 use crate::perf::load::engine;
 use crate::perf::load::options::Options;
@@ -20,8 +23,35 @@ pub(super) struct Scenario {
     pub(super) name: String,
     pub(super) about: String,
     line: String,
-    options: Options,
+    load: Load,
 }
+
+#[derive(Clone, Debug)]
+enum Load {
+    Messages(Box<Options>),
+    /// Connections with a channel each, opened and closed.
+    Connections,
+}
+
+/// What a scenario's figures count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unit {
+    Messages,
+    Connections,
+}
+
+impl Unit {
+    pub(super) fn short(self) -> &'static str {
+        match self {
+            Self::Messages => "msg",
+            Self::Connections => "conn",
+        }
+    }
+}
+
+/// In place of options: connections.
+const CONNECTIONS: &str = "connections";
 
 /// Name, description and options of a scenario.
 type Known = (&'static str, &'static str, &'static str);
@@ -105,6 +135,11 @@ pub(super) const STANDARD: &[Known] = &[
         "16 bytes, headers exchange with 1,000 other bindings",
         "--exchange-type headers --bindings 1000",
     ),
+    (
+        "churn",
+        "connections with a channel each, opened and closed",
+        CONNECTIONS,
+    ),
 ];
 
 /// What the full suite has besides.
@@ -140,18 +175,34 @@ impl FromStr for Scenario {
 impl Scenario {
     fn new(name: &str, about: &str, line: &str) -> Result<Self> {
         let words: Vec<_> = line.split_whitespace().collect();
+        let load = if words == [CONNECTIONS] {
+            Load::Connections
+        } else {
+            let options = options(&words).with_context(|| format!("scenario {name}"))?;
+            Load::Messages(Box::new(options))
+        };
         Ok(Self {
             name: name.to_owned(),
             about: about.to_owned(),
-            options: options(&words).with_context(|| format!("scenario {name}"))?,
+            load,
             line: words.join(" "),
         })
     }
 
+    /// What its figures count.
+    pub(super) fn unit(&self) -> Unit {
+        match self.load {
+            Load::Messages(_) => Unit::Messages,
+            Load::Connections => Unit::Connections,
+        }
+    }
+
     /// The same on durable queues, also if its messages are transient.
     pub(super) fn durable(mut self) -> Self {
-        if !(self.options.durable || self.options.persistent) {
-            self.options.durable = true;
+        if let Load::Messages(options) = &mut self.load
+            && !(options.durable || options.persistent)
+        {
+            options.durable = true;
             self.line.push_str(" --durable");
         }
         self
@@ -159,20 +210,26 @@ impl Scenario {
 
     /// The command that runs it alone.
     pub(super) fn command(&self, length: Duration) -> String {
-        let kind = if self.is_paced() {
-            "latency"
-        } else {
-            "throughput"
-        };
         let seconds = length.as_secs_f64();
+        let kind = match &self.load {
+            Load::Connections => {
+                return format!("amphora perf connections --open 1 --churn {seconds}");
+            }
+            Load::Messages(options) if options.rate.is_some() => "latency",
+            Load::Messages(_) => "throughput",
+        };
         format!("amphora perf {kind} {} --duration {seconds}", self.line)
     }
 
     /// Whether it says anything about `broker`: the frame limit stores nothing and matches whole keys, and the synced one is for
     /// persistence.
     pub(super) fn suits(&self, broker: &Broker) -> bool {
-        let options = &self.options;
-        let limited = !options.drain && !options.stream && options.binding_key.is_none();
+        let limited = match &self.load {
+            Load::Messages(options) => {
+                !options.drain && !options.stream && options.binding_key.is_none()
+            }
+            Load::Connections => true,
+        };
         match broker.kind {
             Kind::Broker => true,
             Kind::Limit => limited,
@@ -188,21 +245,43 @@ impl Scenario {
         interrupt: &Interrupt,
         progress: &mut Progress,
     ) -> Result<Outcome> {
-        let mut options = self.options.clone();
+        let Load::Messages(options) = &self.load else {
+            return churn(broker, length, interrupt, progress);
+        };
+        let mut options = options.clone();
         options.uri = broker.uri.clone();
         options.pid = broker.pid;
         options.duration = length;
-        engine::run(&options, self.is_paced(), interrupt, progress)
+        engine::run(&options, options.rate.is_some(), interrupt, progress)
     }
 
     /// Whether messages are persistent, so that a sync of the disk is part of what is measured.
     pub(super) fn is_persistent(&self) -> bool {
-        self.options.persistent
+        matches!(&self.load, Load::Messages(options) if options.persistent)
     }
+}
 
-    fn is_paced(&self) -> bool {
-        self.options.rate.is_some()
-    }
+fn churn(
+    broker: &Broker,
+    length: Duration,
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+) -> Result<Outcome> {
+    let first = Client::open(&broker.uri)?;
+    let server = first.server().clone();
+    first.close()?;
+    let churn = Churn {
+        uri: &broker.uri,
+        pid: broker.pid,
+        threads: connections::THREADS,
+        length,
+    };
+    let churned = churn.run(interrupt, progress)?;
+    Ok(Outcome::of_connections(
+        server,
+        &churned,
+        interrupt.has_come(),
+    ))
 }
 
 /// What the comparison decides for every scenario.
@@ -258,6 +337,8 @@ mod tests {
             "amphora perf throughput --size 16 --duration 3"
         );
         assert!(commands[4].starts_with("amphora perf latency "));
+        let churn = "amphora perf connections --open 1 --churn 3".to_owned();
+        assert!(commands.contains(&churn));
     }
 
     #[test]
@@ -281,6 +362,10 @@ mod tests {
             ("--size=16", "no name"),
             ("x=--sise 5", "unexpected argument '--sise'"),
             ("x=--size 5", "at least 16"),
+            (
+                "x=connections --open 5",
+                "unexpected argument 'connections'",
+            ),
             ("x=-z 5", "--duration is the comparison's"),
             ("x=--uri amqp://h", "--uri is the comparison's"),
         ] {
@@ -293,7 +378,9 @@ mod tests {
     fn all_of_them_can_have_durable_queues() {
         let commands = all().into_iter().map(|scenario| {
             let scenario = scenario.durable();
-            assert!(scenario.options.durable || scenario.options.persistent);
+            if let Load::Messages(options) = &scenario.load {
+                assert!(options.durable || options.persistent);
+            }
             scenario.command(Duration::from_secs(3))
         });
         let commands: Vec<_> = commands.collect();
@@ -315,6 +402,7 @@ mod tests {
         for (line, suits) in [
             ("x=-t x-topic --like topic", true),
             ("x=--drain", false),
+            ("x=connections", true),
             ("x=--stream --prefetch 10 --ack-every 5", false),
             ("x=-t x-consistent-hash --binding-key 1", false),
         ] {

@@ -8,7 +8,7 @@ use anyhow::Error;
 use serde::Serialize;
 
 use super::broker::{Broker, Kind};
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Unit};
 use crate::perf::limit::Syncs;
 use crate::perf::load::outcome::Outcome;
 use crate::perf::load::topology::NoSuchType;
@@ -50,6 +50,8 @@ pub(super) struct Row {
     pub(super) about: String,
     pub(super) command: String,
     pub(super) broker: String,
+    /// What its figures count, also where they speak of messages.
+    pub(super) counted: Unit,
     /// Whether that is the frame limit, which takes any exchange type.
     pub(super) frame_limit: bool,
     pub(super) median: Median,
@@ -200,6 +202,7 @@ impl Row {
             about: scenario.about.clone(),
             command: scenario.command(length),
             broker: broker.name.clone(),
+            counted: scenario.unit(),
             frame_limit: broker.kind != Kind::Broker,
             median: Median::of(&runs),
             outcomes: runs,

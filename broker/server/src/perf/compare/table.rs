@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Unit};
 use super::summary::{Comparison, Failure, Median, Row, Run};
 use crate::perf::limit::Syncs;
 use crate::perf::load::outcome::float;
@@ -73,7 +73,12 @@ pub(super) fn render(comparison: &Comparison) -> String {
             text.push_str("|\n");
         }
     }
-    for lines in [lacking(comparison), missed(comparison), synced(comparison)] {
+    for lines in [
+        counted(comparison),
+        lacking(comparison),
+        missed(comparison),
+        synced(comparison),
+    ] {
         for line in lines {
             let _ = writeln!(text, "{line}");
         }
@@ -156,7 +161,7 @@ fn runs(counted: usize, asked: usize) -> String {
 }
 
 /// What one run has found.
-pub(super) fn line(place: &str, result: &Result<Run, Failure>) -> String {
+pub(super) fn line(place: &str, unit: Unit, result: &Result<Run, Failure>) -> String {
     let run = match result {
         Ok(run) => run,
         Err(Failure::Lack(lack)) => return format!("{place} {}\n", lack.text),
@@ -165,13 +170,24 @@ pub(super) fn line(place: &str, result: &Result<Run, Failure>) -> String {
     let found = Median::of(std::slice::from_ref(run));
     let none = || "-".to_owned();
     format!(
-        "{place} {:>7} msg/s {:>7} per CPU s, p50 {}, p99 {}, {} faults\n",
+        "{place} {:>7} {}/s {:>7} per CPU s, p50 {}, p99 {}, {} faults\n",
         found.messages_per_second.map_or_else(none, quantity),
+        unit.short(),
         found.messages_per_cpu_second.map_or_else(none, quantity),
         found.latency_p50_ns.map_or_else(none, duration),
         found.latency_p99_ns.map_or_else(none, duration),
         found.faults
     )
+}
+
+/// Where messages stand for something else, in words.
+fn counted(comparison: &Comparison) -> Vec<String> {
+    let others = (comparison.rows.iter()).filter(|row| row.counted == Unit::Connections);
+    let mut lines: Vec<String> = others
+        .map(|row| format!("{}: {}, in place of messages", row.scenario, row.about))
+        .collect();
+    lines.dedup();
+    lines
 }
 
 /// Which broker lacks what a scenario asks for, in words.
