@@ -15,6 +15,7 @@ use crate::perf::interrupt::Interrupt;
 use crate::perf::load::engine;
 use crate::perf::load::options::Options;
 use crate::perf::load::outcome::Outcome;
+use crate::perf::measure::ledger::Tally;
 use crate::perf::progress::Progress;
 
 /// A load with a name.
@@ -277,11 +278,21 @@ fn churn(
         length,
     };
     let churned = churn.run(interrupt, progress)?;
-    Ok(Outcome::of_connections(
-        server,
-        &churned,
-        interrupt.has_come(),
-    ))
+    // Each connection counts as a message that was published.
+    Ok(Outcome {
+        broker: server,
+        interrupted: interrupt.has_come(),
+        warm_up: None,
+        published: churned.throughput,
+        pace: None,
+        delivered: None,
+        confirms: None,
+        latency: churned.latency,
+        tally: Tally::default(),
+        remaining: 0,
+        cost: churned.cost(),
+        publish_cost: None,
+    })
 }
 
 /// What the comparison decides for every scenario.

@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::producer::Timetable;
 use super::window::Confirmed;
 use crate::perf::amqp::client::Server;
-use crate::perf::connections::Churned;
 use crate::perf::measure::histogram::{Histogram, Percentiles};
 use crate::perf::measure::ledger::Tally;
 use crate::perf::measure::usage::Usage;
@@ -158,24 +157,6 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// That of connections which came and went, each of them counted as a message that was published.
-    pub(crate) fn of_connections(broker: Server, churned: &Churned, interrupted: bool) -> Self {
-        Self {
-            broker,
-            interrupted,
-            warm_up: None,
-            published: churned.throughput,
-            pace: None,
-            delivered: None,
-            confirms: None,
-            latency: churned.latency,
-            tally: Tally::default(),
-            remaining: 0,
-            cost: churned.cost(),
-            publish_cost: None,
-        }
-    }
-
     /// How many messages did not arrive exactly once and in order, or were not confirmed. With `--publish-only` they are
     /// to stay in the queues.
     pub(crate) fn faults(&self) -> u64 {
