@@ -6,6 +6,7 @@
 //! `writer` (one commit at a time), `reclaiming` (tables are being dropped), `engine` (read while the database is used,
 //! written while it is exchanged after a failure), `recent`.
 
+mod ahead;
 mod batch;
 mod directory;
 mod engine;
@@ -50,7 +51,8 @@ use writer::Writer;
 ///   that only settles and removes may use three quarters of it.
 ///
 /// # Costs
-/// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind.
+/// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind. Of small
+/// synced ones, each that fills another 256 KiB writes as many zeros, so that the syncs of the others are short.
 /// Of records above 16 KiB the data is not copied, so that the memory behind it stays in use until it is flushed. Now and then a
 /// commit also writes what is left of about a thousand earlier changes, at most a MiB or two. `read` is two point reads at most.
 /// `recover` reads all definitions, settlements and index entries, about 1 µs each, but no data.

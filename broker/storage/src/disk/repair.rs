@@ -92,7 +92,7 @@ fn scan_all(database: &Path, limit: u64) -> Result<Vec<Journal>, OpenError> {
 }
 
 /// The journals, oldest first.
-fn journal_paths(database: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
+pub(super) fn journal_paths(database: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(database).map_err(OpenError::io("read", database))? {
         let path = entry.map_err(OpenError::io("read", database))?.path();

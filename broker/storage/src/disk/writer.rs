@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use amphora_core::store::{CommitGroup, Durability, RecordId, StoreError};
 
+use super::ahead::Ahead;
 use super::directory::DataDirectory;
 use super::engine::Engine;
 use super::layout::changes;
@@ -38,6 +39,7 @@ pub(super) struct Writer {
     live: Option<LiveSet>,
     /// What gathered in memory since the last checkpoint.
     unflushed_bytes: u64,
+    ahead: Ahead,
     /// The largest records that the entries of groups hold. None while most records stay, as these would be written twice.
     held_bytes_max: Option<usize>,
     /// What was removed since tables were last dropped.
@@ -69,6 +71,7 @@ impl Writer {
             counters,
             live: None,
             unflushed_bytes: journal_bytes,
+            ahead: Ahead::default(),
             held_bytes_max: Some(HELD_BYTES_MAX),
             removed_bytes: 0,
             failed: false,
@@ -91,7 +94,7 @@ impl Writer {
             .appends_out_of_order(&plan)
             .then(|| shared.reclaiming.lock());
         self.apply(shared, &plan, Fold::IfFull, durability)?;
-        self.follow(shared, &plan);
+        self.follow(shared, &plan, durability);
         Ok(())
     }
 
@@ -266,7 +269,7 @@ impl Writer {
     }
 
     /// Keeps the books on a group that was applied, and does what is due after it.
-    fn follow(&mut self, shared: &Shared, plan: &Plan<'_>) {
+    fn follow(&mut self, shared: &Shared, plan: &Plan<'_>, durability: Durability) {
         // As many again for what is folded, the changes and the counters.
         let entries = 2 * plan.entries() + 2;
         self.unflushed_bytes += plan.bytes() + entries as u64 * ENTRY_BYTES;
@@ -287,6 +290,10 @@ impl Writer {
         }
         if self.unflushed_bytes > shared.options.memtable_bytes {
             self.checkpoint(shared);
+        }
+        let written = plan.bytes() + plan.entries() as u64 * ENTRY_BYTES;
+        if self.ahead.is_due_after(written, durability) {
+            self.ahead.prepare(shared);
         }
     }
 
