@@ -17,6 +17,7 @@ use foldhash::fast::FixedState;
 use crate::store::{CommitGroup, QueueId, RecordId, RecordRef, Recovered, RecoveredQueue, Write};
 
 use super::cutter::{LONE_BODY_MIN, RECORD_BYTES};
+use super::record::RecordWriter;
 use super::recovery::RecoveryError;
 
 /// Where a shared body is.
@@ -37,6 +38,8 @@ pub struct Records {
     places: HashMap<(usize, usize), Place, FixedState>,
     /// That group's records of bodies; the last one may be added to.
     gathered: Vec<Gathered>,
+    /// Builds the records of queues, one after the other in the same memory. Empty in between.
+    pub(super) writer: RecordWriter,
 }
 
 #[derive(Debug)]

@@ -4,7 +4,6 @@ use crate::message::{Body, Message};
 use crate::store::{CommitGroup, Position, QueueId, RecordRef, Write};
 
 use super::bodies::Records;
-use super::record::RecordWriter;
 
 /// A record is cut when it has this much.
 pub(crate) const RECORD_BYTES: usize = 256 << 10;
@@ -20,7 +19,6 @@ pub(crate) struct Cutter<'a> {
     records: &'a mut Records,
     /// Where the records that were made are listed.
     stored: &'a mut Vec<RecordRef>,
-    writer: RecordWriter,
     count: u64,
 }
 
@@ -38,7 +36,6 @@ impl<'a> Cutter<'a> {
             group,
             records,
             stored,
-            writer: RecordWriter::default(),
             count: 0,
         }
     }
@@ -51,12 +48,12 @@ impl<'a> Cutter<'a> {
             _ => None,
         };
         let alone = message.body.len() > LONE_BODY_MIN;
-        if alone || place.is_some_and(|place| !self.writer.may_refer_to(place.record)) {
+        if alone || place.is_some_and(|place| !self.records.writer.may_refer_to(place.record)) {
             self.cut();
         }
-        self.writer.push(position, message, time, place);
+        self.records.writer.push(position, message, time, place);
         self.count += 1;
-        if alone || self.writer.len() >= RECORD_BYTES {
+        if alone || self.records.writer.len() >= RECORD_BYTES {
             self.cut();
         }
     }
@@ -68,10 +65,10 @@ impl<'a> Cutter<'a> {
     }
 
     fn cut(&mut self) {
-        if self.writer.is_empty() {
+        if self.records.writer.is_empty() {
             return;
         }
-        let finished = self.writer.finish();
+        let finished = self.records.writer.finish();
         let record = RecordRef {
             id: self.records.next(),
             first: finished.first,

@@ -16,6 +16,8 @@
 //! ```
 //! Version 1 is the same without flag 8.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::codec::{Malformed, Reader, put_slice, put_varint};
@@ -32,11 +34,15 @@ const NEW_TARGET: u8 = 2;
 const EXPIRES: u8 = 4;
 const ELSEWHERE: u8 = 8;
 
-/// Builds the data of one record.
+/// How much memory a writer keeps for the next record.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// Builds the data of records, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct RecordWriter {
     messages: Vec<u8>,
-    targets: Vec<Box<[u8]>>,
+    /// Where `messages` spells the targets out that have a number.
+    targets: Vec<Range<usize>>,
     first: Position,
     last: Position,
     count: u32,
@@ -83,7 +89,7 @@ impl RecordWriter {
         let known = self
             .targets
             .iter()
-            .rposition(|target| **target == *message.target);
+            .rposition(|target| self.messages.get(target.clone()) == Some(message.target));
         if known.is_none() {
             flags |= NEW_TARGET;
         }
@@ -97,7 +103,8 @@ impl RecordWriter {
             put_slice(&mut self.messages, message.target);
             // A long table would make the search above slow; targets beyond it are simply spelled out.
             if self.targets.len() < 64 {
-                self.targets.push(message.target.into());
+                let end = self.messages.len();
+                self.targets.push(end - message.target.len()..end);
             }
         }
         put_varint(&mut self.messages, message.properties.len() as u64);
@@ -138,6 +145,9 @@ impl RecordWriter {
         };
         self.targets.clear();
         self.count = 0;
+        if self.messages.capacity() > KEPT_BYTES {
+            self.messages = Vec::new();
+        }
         finished
     }
 }
