@@ -18,6 +18,7 @@ mod recent;
 mod reclaim;
 mod recovery;
 mod repair;
+mod space;
 mod writer;
 
 use std::fmt;
@@ -178,29 +179,6 @@ impl Shared {
                 "the database is closed after a failure; the next commit opens it again".to_owned(),
             )),
         }
-    }
-
-    fn free_bytes(&self) -> Result<u64, StoreError> {
-        let path = self.directory.path();
-        let stat = rustix::fs::statvfs(path).map_err(|error| {
-            StoreError::Unavailable(format!(
-                "cannot ask how full {} is: {error}",
-                path.display()
-            ))
-        })?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-    }
-
-    /// Refuses what would leave less than the reserve on the disk.
-    fn require_space(&self, bytes: u64, reserve: u64) -> Result<(), StoreError> {
-        let free = self.free_bytes()?;
-        if free >= reserve.saturating_add(bytes) {
-            return Ok(());
-        }
-        Err(StoreError::Unavailable(format!(
-            "the disk of {} is full: {free} bytes are free, {bytes} are needed and {reserve} are kept in reserve",
-            self.directory.path().display()
-        )))
     }
 }
 

@@ -14,13 +14,12 @@ use super::layout::{definition, segment};
 use super::live::LiveSet;
 use super::options::OpenError;
 use super::recent::HELD_BYTES_MAX;
+use super::space::Space;
 use super::{Shared, batch, recovery, repair, unavailable};
 use crate::plan::{Plan, RecordChange};
 
 /// What an entry takes in the memtable beside its key and value, about.
 const ENTRY_BYTES: u64 = 128;
-/// What must stay of the reserve when messages are only settled and removed.
-const CONSUMING_FACTOR: u64 = 4;
 /// How many memtables of a keyspace may wait to be flushed.
 const FLUSH_BACKLOG_MAX: usize = 2;
 
@@ -40,6 +39,7 @@ pub(super) struct Writer {
     /// What gathered in memory since the last checkpoint.
     unflushed_bytes: u64,
     ahead: Ahead,
+    space: Space,
     /// The largest records that the entries of groups hold. None while most records stay, as these would be written twice.
     held_bytes_max: Option<usize>,
     /// What was removed since tables were last dropped.
@@ -72,6 +72,7 @@ impl Writer {
             live: None,
             unflushed_bytes: journal_bytes,
             ahead: Ahead::default(),
+            space: Space::default(),
             held_bytes_max: Some(HELD_BYTES_MAX),
             removed_bytes: 0,
             failed: false,
@@ -89,7 +90,7 @@ impl Writer {
         let live = self.load_live(shared)?;
         let plan = Plan::new(group, |id| live.contains(id));
         check_keys(&plan)?;
-        require_space(shared, &plan)?;
+        self.space.require(shared, &plan)?;
         let _no_reclaim = self
             .appends_out_of_order(&plan)
             .then(|| shared.reclaiming.lock());
@@ -309,19 +310,6 @@ impl Writer {
         tracing::error!(%error, "a write failed; the next commit opens the database anew");
         self.failed = true;
     }
-}
-
-/// Refuses what would use the reserve. Consuming may use a part of it, for that is how a full disk becomes empty.
-fn require_space(shared: &Shared, plan: &Plan<'_>) -> Result<(), StoreError> {
-    let reserve = shared.reserve.load(Ordering::Relaxed);
-    let reserve = if plan.only_shrinks() {
-        reserve / CONSUMING_FACTOR
-    } else {
-        reserve
-    };
-    // Once for the journal and once for the tables; and so may be what is recent.
-    let bytes = plan.bytes() + shared.recent.read().bytes() as u64;
-    shared.require_space(bytes.saturating_mul(2), reserve)
 }
 
 /// The database refuses longer keys by a panic.
