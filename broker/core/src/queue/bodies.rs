@@ -29,7 +29,8 @@ pub(crate) struct Place {
     pub(crate) offset: u32,
 }
 
-/// Gives every record its id, and knows which records of bodies are stored. There is one value of it for one store.
+/// Gives every record its id, lends the memory to build it in, and knows which records of bodies are stored. There is one value of it
+/// for one store.
 #[derive(Debug, Default)]
 pub struct Records {
     next: u64,

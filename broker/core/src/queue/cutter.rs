@@ -30,6 +30,10 @@ impl<'a> Cutter<'a> {
         records: &'a mut Records,
         stored: &'a mut Vec<RecordRef>,
     ) -> Self {
+        debug_assert!(
+            records.writer.is_empty(),
+            "what was cut last was not finished"
+        );
         Self {
             queue,
             transient,

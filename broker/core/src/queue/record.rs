@@ -41,7 +41,7 @@ const KEPT_BYTES: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct RecordWriter {
     messages: Vec<u8>,
-    /// Where `messages` spells the targets out that have a number.
+    /// Where in `messages` the numbered targets are spelled out.
     targets: Vec<Range<usize>>,
     first: Position,
     last: Position,
@@ -237,6 +237,18 @@ mod tests {
     /// The messages' record and that of their bodies; those that are longer than `inline_max` are in the latter.
     fn write(messages: &[Plain], inline_max: usize) -> (Bytes, Vec<u8>) {
         let mut writer = RecordWriter::default();
+        let first = write_with(&mut writer, messages, inline_max);
+        assert!(writer.is_empty());
+        let second = write_with(&mut writer, messages, inline_max);
+        assert_eq!(first, second, "nothing stays of the record before");
+        second
+    }
+
+    fn write_with(
+        writer: &mut RecordWriter,
+        messages: &[Plain],
+        inline_max: usize,
+    ) -> (Bytes, Vec<u8>) {
         let mut bodies = Vec::new();
         for plain in messages {
             let place = (plain.body.len() > inline_max).then(|| Place {

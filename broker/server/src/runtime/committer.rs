@@ -313,9 +313,11 @@ impl Committer {
         if !gathering.group.writes.is_empty() && !self.commit(&mut gathering, records) {
             return false;
         }
-        for queue in &gathering.dirty {
+        let spill = gathering.spill;
+        let dirty = gathering.dirty.iter();
+        for queue in dirty.filter(|queue| spill || queue.awaits_commits()) {
             let mut state = queue.state.lock();
-            let spill = gathering.spill || queue.cools(&state);
+            let spill = spill || queue.cools(&state);
             let due = state.model.committed(spill);
             let memory = state.model.memory();
             self.account(&mut state.memory, memory);
@@ -357,7 +359,7 @@ impl Committer {
         // What is noted is noted once, so that only queues of an earlier attempt can come again.
         let known = gathering.known();
         for queue in dirty {
-            let taking = taking::take(&queue, &mut group, records, gathering.spill);
+            let taking = taking::take(self, &queue, &mut group, records, gathering.spill);
             gathering.urgent |= taking.has_appended();
             gathering.add(queue, taking.has_more(), &known);
         }

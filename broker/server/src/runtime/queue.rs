@@ -157,6 +157,11 @@ impl SharedQueue {
         self.is_cold && state.model.memory() > WARM_BYTES_MAX
     }
 
+    /// Whether it has to do something when a group is durable, even if there is enough memory.
+    pub(super) fn awaits_commits(&self) -> bool {
+        self.is_cold || self.is_stream()
+    }
+
     /// What is in force for it now.
     pub(super) fn effective(&self) -> Arc<Effective> {
         self.effective.load_full()

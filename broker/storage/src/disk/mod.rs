@@ -49,7 +49,8 @@ use writer::Writer;
 /// * After a failed commit nothing of its group is visible. The next commit reopens the database; when that succeeds, all that
 ///   was acknowledged is there and nothing that was not.
 /// * A commit that would leave less than [`Options::disk_reserve_bytes`] on the disk is refused without touching anything; one
-///   that only settles and removes may use three quarters of it.
+///   that only settles and removes may use three quarters of it. Where a GiB more is free, what others took in the last 50 ms may
+///   be missed.
 ///
 /// # Costs
 /// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind. Of small

@@ -253,6 +253,7 @@ impl Writer {
             return Err(error);
         }
         if folds {
+            self.ahead.lose_count();
             let recent = std::mem::take(&mut *shared.recent.write());
             // These are in memory a second time.
             self.unflushed_bytes += recent.bytes() as u64;
@@ -292,8 +293,9 @@ impl Writer {
         if self.unflushed_bytes > shared.options.memtable_bytes {
             self.checkpoint(shared);
         }
-        let written = plan.bytes() + plan.entries() as u64 * ENTRY_BYTES;
-        if self.ahead.is_due_after(written, durability) {
+        // One more for the counters and what frames the group.
+        let written = plan.bytes() + (plan.entries() as u64 + 1) * ENTRY_BYTES;
+        if self.ahead.is_due_after(written, durability) && !self.failed {
             self.ahead.prepare(shared);
         }
     }
