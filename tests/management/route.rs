@@ -131,15 +131,25 @@ fn route(api: &Api, exchange: &str, key: &str, headers: &Value) -> anyhow::Resul
 
 /// What is there and what has happened, as far as anybody can see.
 fn state(api: &Api) -> anyhow::Result<[Value; 3]> {
-    let mut overview = api.get("/overview?columns=message_stats,queue_totals,object_totals")?;
-    if let Some(columns) = overview.as_object_mut() {
-        columns.remove("statistics_db_event_queue");
-    }
-    Ok([
+    let mut state = [
         api.get("/queues?columns=name,messages,message_stats,messages_deduplicated")?,
         api.get("/exchanges?columns=name,message_stats,messages_deduplicated,messages_delayed")?,
-        overview,
-    ])
+        api.get("/overview?columns=message_stats,queue_totals,object_totals")?,
+    ];
+    state.iter_mut().for_each(forget_rates);
+    Ok(state)
+}
+
+/// Rates change by themselves as time passes.
+fn forget_rates(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| !name.ends_with("_details"));
+            members.values_mut().for_each(forget_rates);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(forget_rates),
+        _ => {}
+    }
 }
 
 fn counts(api: &Api) -> anyhow::Result<BTreeMap<String, u64>> {
