@@ -34,6 +34,8 @@ pub(super) struct Ahead {
     until_next: u64,
     /// How many small groups were synced since the last larger one.
     small_groups: u32,
+    /// It failed once, and would again.
+    given_up: bool,
 }
 
 impl Ahead {
@@ -45,7 +47,7 @@ impl Ahead {
         } else if durability == Durability::Fsync {
             self.small_groups = self.small_groups.saturating_add(1);
         }
-        self.until_next == 0 && self.small_groups >= SMALL_GROUPS
+        self.until_next == 0 && self.small_groups >= SMALL_GROUPS && !self.given_up
     }
 
     /// More was written than a group says.
@@ -65,7 +67,7 @@ impl Ahead {
             && let Err(error) = prepare(&shared.directory.database())
         {
             tracing::warn!(%error, "journals are not prepared for what comes any more, so that syncs take longer");
-            self.until_next = u64::MAX;
+            self.given_up = true;
         }
     }
 }
@@ -215,6 +217,18 @@ mod tests {
         assert_eq!(due(small, Durability::Fsync, SMALL_GROUPS - 1), 0);
         assert_eq!(due(small, Durability::Os, 3), 0, "no sign of large ones");
         assert_eq!(due(small, Durability::Fsync, 2), 2);
+
+        let mut ahead = Ahead {
+            until_next: 10 * small,
+            small_groups: SMALL_GROUPS,
+            given_up: false,
+        };
+        assert!(!ahead.is_due_after(small, Durability::Fsync));
+        ahead.lose_count();
+        assert!(ahead.is_due_after(small, Durability::Fsync));
+        ahead.given_up = true;
+        ahead.lose_count();
+        assert!(!ahead.is_due_after(small, Durability::Fsync));
     }
 
     #[test]

@@ -273,8 +273,8 @@ impl Writer {
     /// Keeps the books on a group that was applied, and does what is due after it.
     fn follow(&mut self, shared: &Shared, plan: &Plan<'_>, durability: Durability) {
         // As many again for what is folded, the changes and the counters.
-        let entries = 2 * plan.entries() + 2;
-        self.unflushed_bytes += plan.bytes() + entries as u64 * ENTRY_BYTES;
+        let (bytes, entries) = (plan.bytes(), plan.entries() as u64 + 1);
+        self.unflushed_bytes += bytes + 2 * entries * ENTRY_BYTES;
         let live = self.live.get_or_insert_default();
         for (id, change) in &plan.records {
             match change {
@@ -293,8 +293,8 @@ impl Writer {
         if self.unflushed_bytes > shared.options.memtable_bytes {
             self.checkpoint(shared);
         }
-        // One more for the counters and what frames the group.
-        let written = plan.bytes() + (plan.entries() as u64 + 1) * ENTRY_BYTES;
+        // One of the entries is for the counters and what frames the group.
+        let written = bytes + entries * ENTRY_BYTES;
         if self.ahead.is_due_after(written, durability) && !self.failed {
             self.ahead.prepare(shared);
         }
