@@ -56,7 +56,7 @@ use writer::Writer;
 /// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind. Of small
 /// synced ones, each that fills another 256 KiB writes as many zeros, so that the syncs of the others are short.
 /// Of records above 16 KiB the data is not copied, so that the memory behind it stays in use until it is flushed. Now and then a
-/// commit also writes what is left of about a thousand earlier changes, at most a MiB or two. `read` is two point reads at most.
+/// commit also writes what is left of about a thousand earlier changes, at most 4 MiB. `read` is two point reads at most.
 /// `recover` reads all definitions, settlements and index entries, about 1 µs each, but no data.
 pub struct FjallStore {
     shared: Arc<Shared>,

@@ -16,10 +16,11 @@ use super::layout::changes::{self, Change};
 use super::layout::index::{self, IndexEntry};
 use super::layout::{segment, settlement};
 
-/// How many entries folding may write and remove, about: what a commit may be late by, a millisecond or two.
+/// How many entries folding may write and remove, about: a commit is late by a millisecond or two then.
 const ENTRIES_MAX: usize = 1024;
-/// Likewise, how many bytes of records and settlements.
-const BYTES_MAX: usize = 1 << 20;
+/// How many bytes of records and settlements, which is seldom as much: what a few groups bring must fit several times, or records
+/// that are gone a moment later go to where they belong; and while most stay, none are held.
+const BYTES_MAX: usize = 4 << 20;
 /// The largest records that an entry holds. The journal has one write for each larger one anyway.
 pub(super) const HELD_BYTES_MAX: usize = 16 << 10;
 

@@ -11,8 +11,6 @@ use amphora_storage::{FjallStore, Options};
 use crate::{Data, append, group, ids, remove};
 
 const ROUNDS: u64 = 20;
-/// Records per group, each in another queue.
-const GROUP: u64 = 3;
 /// How many groups stay before they are removed.
 const BACKLOG: u64 = 40;
 const DIRECTORY: &str = "AMPHORA_CRASH_DIRECTORY";
@@ -20,24 +18,34 @@ const LOAD: &str = "AMPHORA_CRASH_LOAD";
 
 #[derive(Clone, Copy)]
 struct Load {
+    /// Records per group, each in another queue.
+    records: u32,
     record_bytes: usize,
     memtable_bytes: u64,
 }
 
 /// Little, so that flushes and dropped tables fall into the rounds.
 const FLUSHING: Load = Load {
+    records: 3,
     record_bytes: 700,
     memtable_bytes: 64 * 1024,
 };
-/// So much that what is recent is folded every few groups, with few flushes.
+/// So much that what is recent is folded between flushes: because of its bytes after 22 groups, and then, as most records
+/// stayed and are not held any more, because of its entries.
 const FOLDING: Load = Load {
+    records: 16,
     record_bytes: 12_000,
-    memtable_bytes: 8 << 20,
+    memtable_bytes: 12 << 20,
 };
 
 impl Load {
     fn named(name: &str) -> Self {
         if name == "folding" { FOLDING } else { FLUSHING }
+    }
+
+    /// The ids of the records of so many groups.
+    fn ids(self, groups: u64) -> u64 {
+        groups * u64::from(self.records)
     }
 
     fn options(self) -> Options {
@@ -59,18 +67,25 @@ fn committer() {
     let load = Load::named(&load);
     let store =
         FjallStore::open(Path::new(&directory), load.options()).expect("opens after a crash");
-    let mut number = store.recover().expect("recovers").next_record / GROUP;
+    let mut number = store.recover().expect("recovers").next_record / load.ids(1);
     loop {
-        let append =
-            |queue: u32| append(queue, number * GROUP + u64::from(queue), load.record_bytes);
+        let append = |queue: u32| {
+            append(
+                queue,
+                load.ids(number) + u64::from(queue),
+                load.record_bytes,
+            )
+        };
         let remove = |queue: u32| {
             Some(remove(
                 queue,
-                number.checked_sub(BACKLOG)? * GROUP + u64::from(queue),
+                load.ids(number.checked_sub(BACKLOG)?) + u64::from(queue),
                 load.record_bytes,
             ))
         };
-        let writes = (0..3).map(append).chain((0..3).filter_map(remove));
+        let writes = (0..load.records)
+            .map(append)
+            .chain((0..load.records).filter_map(remove));
         store
             .commit(&group(writes), Durability::Fsync)
             .expect("commits");
@@ -120,13 +135,13 @@ fn nor_when_much_is_recent() {
     kill_again_and_again("folding");
 }
 
-fn kill_again_and_again(load: &str) {
-    let data = Data::new();
+fn kill_again_and_again(name: &str) {
+    let (data, load) = (Data::new(), Load::named(name));
     for round in 0..ROUNDS {
-        let last = run_and_kill(&data.path(), load, 1 + round * round * 7 % 90);
-        let store = data.open_with(Load::named(load).options());
+        let last = run_and_kill(&data.path(), name, 1 + round * round * 7 % 90);
+        let store = data.open_with(load.options());
         let ids = ids(&store);
-        let found = ids.last().expect("records") / GROUP;
+        let found = ids.last().expect("records") / load.ids(1);
         // One group may have been committed and not said.
         assert!(
             found == last || found == last + 1,
@@ -135,12 +150,13 @@ fn kill_again_and_again(load: &str) {
         let first = (found + 1).saturating_sub(BACKLOG);
         assert_eq!(
             ids,
-            (first * GROUP..(found + 1) * GROUP).collect::<Vec<_>>(),
+            (load.ids(first)..load.ids(found + 1)).collect::<Vec<_>>(),
             "round {round}"
         );
         let recovered = store.recover().expect("recovers");
-        assert_eq!(recovered.next_record, (found + 1) * GROUP, "round {round}");
+        assert_eq!(recovered.next_record, load.ids(found + 1), "round {round}");
         let queues: Vec<_> = recovered.queues.iter().map(|queue| queue.queue).collect();
-        assert_eq!(queues, [0, 1, 2].map(QueueId), "round {round}");
+        let expected: Vec<_> = (0..load.records).map(QueueId).collect();
+        assert_eq!(queues, expected, "round {round}");
     }
 }
