@@ -152,7 +152,7 @@ def restart(broker: Broker, queue: str, expected: int) -> float:
 
 def churn(broker: Broker, options: argparse.Namespace) -> Iterator[Figure]:
     """Connections that are opened, get a channel, and are closed; the frame limit's say what sockets allow."""
-    load = ("connections", "--open", "1", "--hold", "0", "--churn", str(options.seconds), "--threads", "16")
+    load = ("connections", "--open", "1", "--hold", "0", "--churn", str(options.seconds))
     outcome = measure(broker, *load)
     yield Figure("connections opened and closed", outcome["churned"]["per_second"], "/s", least=10_000)
     yield Figure("CPU time of the broker for each", outcome["churn_cost"]["cpu_us_per_connection"], "us")

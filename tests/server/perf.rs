@@ -239,6 +239,7 @@ fn options_that_make_no_sense_are_wrong_usage() -> anyhow::Result<()> {
     refuse(&["throughput", "--size=8"], "--size is at least 16")?;
     refuse(&["latency", "--prefetch=10"], "needs --ack-every")?;
     refuse(&["connections", "--threads=0"], "--threads <N>")?;
+    refuse(&["connections", "--at-once=0"], "--at-once <N>")?;
     refuse(&["compare", "--limit", "--runs=0"], "--runs <N>")?;
     refuse(&["compare"], "give a --broker or --limit")?;
     Ok(())

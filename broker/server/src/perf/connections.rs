@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -11,24 +9,22 @@ use clap::Args as ClapArgs;
 use clap::builder::RangedU64ValueParser;
 use serde::Serialize;
 
-use super::amqp::client::{Client, Server};
+use super::amqp::client::Client;
+use super::amqp::dialogue::Server;
 use super::amqp::endpoint::Endpoint;
+use super::churn::{self, AT_ONCE, Churn};
 use super::interrupt::Interrupt;
 use super::load::options::seconds;
-use super::load::outcome::{Cost, Throughput, float};
-use super::load::threads::join;
+use super::load::outcome::{Throughput, float};
+use super::load::threads::{LOOK, on_threads};
 use super::measure::clock::nanoseconds;
-use super::measure::histogram::{Histogram, Percentiles};
-use super::measure::usage::{Meter, Usage};
+use super::measure::histogram::Percentiles;
+use super::measure::usage::Usage;
 use super::progress::Progress;
 use super::report::{self, Output, duration, memory, quantity};
 
 /// How long connections are held where nobody says.
 const HOLD: Duration = Duration::from_secs(2);
-/// Threads that open connections where nobody says.
-pub(super) const THREADS: usize = 4;
-/// How often the progress is looked at.
-const LOOK: Duration = Duration::from_millis(100);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,9 +52,12 @@ pub(crate) struct Args {
     /// How long to open and close connections afterwards, as fast as possible
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     churn: Duration,
-    /// Threads that open connections
-    #[arg(long, default_value_t = THREADS, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    /// Threads that open connections [default: half as many as there are processors]
+    #[arg(long, default_value_t = churn::threads(), hide_default_value = true, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     threads: usize,
+    /// Connections that each thread opens and closes at a time
+    #[arg(long, default_value_t = AT_ONCE, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    at_once: usize,
     #[command(flatten)]
     output: Output,
 }
@@ -163,6 +162,7 @@ fn measure(args: &Args, interrupt: &Interrupt, progress: &mut Progress) -> Resul
             uri: &args.uri,
             pid: args.pid,
             threads: args.threads,
+            at_once: args.at_once,
             length: args.churn,
         };
         let churned = churn.run(interrupt, progress)?;
@@ -200,103 +200,6 @@ fn hold(
         kib_per_connection: float(growth) / float(connections.max(1)),
         idle_seconds: length.as_secs_f64(),
         idle_cpu_seconds: (end - start).cpu_seconds(),
-    })
-}
-
-/// Connections with a channel each that come and go.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Churn<'a> {
-    pub(super) uri: &'a Endpoint,
-    pub(super) pid: Option<u32>,
-    pub(super) threads: usize,
-    pub(super) length: Duration,
-}
-
-/// What was found of them.
-#[derive(Debug)]
-pub(super) struct Churned {
-    pub(super) throughput: Throughput,
-    /// Of a TCP connect, login, channel, and close.
-    pub(super) latency: Option<Percentiles>,
-    /// What the broker used, by its process id.
-    used: Option<Usage>,
-    rss_max_kib: u64,
-    own_used: Option<Usage>,
-}
-
-impl Churn<'_> {
-    /// Opens and closes them as fast as possible.
-    ///
-    /// # Errors
-    /// If the broker refuses a connection or closes one.
-    pub(super) fn run(self, interrupt: &Interrupt, progress: &mut Progress) -> Result<Churned> {
-        let mut broker = Meter::start(self.pid)?;
-        let mut own = Meter::start(Some(std::process::id()))?;
-        let start = Instant::now();
-        let work = |_, churned: &AtomicU64| {
-            let mut latencies = Histogram::default();
-            while start.elapsed() < self.length && !interrupt.has_come() {
-                let begin = Instant::now();
-                Client::open(self.uri)?.close()?;
-                latencies.record(nanoseconds(begin.elapsed()));
-                churned.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(latencies)
-        };
-        let look = |churned| progress.count("churn", churned, None);
-        let histograms = on_threads(self.threads, look, work)?;
-        let elapsed = nanoseconds(start.elapsed());
-        let (used, own_used) = (broker.sample()?, own.sample()?);
-        let mut all = Histogram::default();
-        for latencies in &histograms {
-            all.merge(latencies);
-        }
-        let latency = all.summary();
-        let count = latency.map_or(0, |latency| latency.count);
-        Ok(Churned {
-            throughput: Throughput::new(count, elapsed),
-            latency,
-            used,
-            rss_max_kib: broker.rss_max_kib(),
-            own_used,
-        })
-    }
-}
-
-impl Churned {
-    /// What the broker used, each connection counted as a message.
-    pub(super) fn cost(&self) -> Option<Cost> {
-        let count = self.throughput.count;
-        self.used
-            .map(|used| Cost::new(used, self.rss_max_kib, count))
-    }
-}
-
-/// What all threads have found, each of which counts what it has done; while they work, `look` is shown the count.
-fn on_threads<T: Send>(
-    threads: usize,
-    mut look: impl FnMut(u64),
-    work: impl Fn(usize, &AtomicU64) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
-    let count = AtomicU64::new(0);
-    let (work, count) = (&work, &count);
-    thread::scope(|scope| {
-        // Nothing is sent: when the last thread has dropped its end, all are done.
-        let (working, done) = mpsc::channel::<()>();
-        let handles: Vec<_> = (0..threads)
-            .map(|index| {
-                let working = working.clone();
-                scope.spawn(move || {
-                    let _working = working;
-                    work(index, count)
-                })
-            })
-            .collect();
-        drop(working);
-        while done.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            look(count.load(Ordering::Relaxed));
-        }
-        join(handles)
     })
 }
 

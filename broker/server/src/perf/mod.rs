@@ -13,6 +13,7 @@
 //! The layers: [`amqp`] (bytes), [`measure`] (figures), [`load`] (producers and consumers), and a file per subcommand.
 
 mod amqp;
+mod churn;
 mod compare;
 mod connections;
 mod files;

@@ -1,5 +1,6 @@
 //! The load generator against its own limit server, over real sockets.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
@@ -7,6 +8,9 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::Args;
+use super::amqp::call::Call;
+use super::amqp::method::connection;
+use super::churn::{Churn, Churned};
 use super::interrupt::Interrupt;
 use super::limit;
 use super::load::engine;
@@ -250,6 +254,61 @@ fn copies_are_faults() {
     let later = Fault::Repeat(Duration::from_millis(10));
     let delivered = run(proxy::downstream(limit(), 50, later), "--count 50");
     assert_eq!((delivered.tally.duplicates, delivered.faults()), (1, 1));
+}
+
+/// Has connections come and go at `address` for a moment: twice three at a time.
+fn churn(address: SocketAddr) -> anyhow::Result<Churned> {
+    let churn = Churn {
+        uri: &format!("amqp://{address}").parse()?,
+        pid: None,
+        threads: 2,
+        at_once: 3,
+        length: Duration::from_millis(300),
+    };
+    churn.run(&Interrupt::default(), &mut Progress::new("", true))
+}
+
+#[test]
+fn connections_come_and_go_several_at_a_time() {
+    let churned = churn(limit()).unwrap();
+    assert!(
+        churned.throughput.count > 6,
+        "none came after one that went: {churned:?}"
+    );
+}
+
+/// A server that reads the protocol's header from each client, says `bytes`, and nothing more.
+fn saying(bytes: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let mut header = [0; 8];
+            socket.read_exact(&mut header).unwrap();
+            socket.write_all(&bytes).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn a_broker_that_lets_nobody_stay_ends_the_churn() {
+    let refusal = Call::new(0, connection::CLOSE)
+        .short(530)
+        .name("NOT_ALLOWED - it is full")
+        .short(0)
+        .short(0)
+        .finish();
+    for (bytes, says) in [
+        (refusal, "530 NOT_ALLOWED - it is full"),
+        (Vec::new(), "closed the socket without a word"),
+    ] {
+        let error = churn(saying(bytes)).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains(says), "{error}");
+        assert!(error.contains("no connection.start came"), "{error}");
+    }
 }
 
 #[test]

@@ -1,34 +1,24 @@
 //! A blocking connection with one channel.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::call::{Call, Value};
+use super::call::Call;
+use super::dialogue::{CHANNEL, FRAME_MAX, Login, PROTOCOL_HEADER, Script, Server, close};
 use super::endpoint::Endpoint;
-use super::frame::{Fields, Frame};
+use super::frame::Frame;
 use super::inbox::Inbox;
 use super::method::{MethodId, channel, connection};
 
-/// The only channel that is used.
-pub(crate) const CHANNEL: u16 = 1;
 /// How long the broker may take for an answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the broker may take to work off what was sent before a channel is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_mins(2);
-/// The largest frame agreed to, whatever the broker offers.
-const FRAME_MAX: u32 = 1024 * 1024;
-
-/// What a broker calls itself.
-#[derive(Clone, Debug, Default, serde::Serialize)]
-pub(crate) struct Server {
-    pub(crate) product: String,
-    pub(crate) version: String,
-}
 
 /// A connection to a broker with channel 1 open. Heartbeats are off, so that nothing but the load is measured.
 #[derive(Debug)]
@@ -46,7 +36,10 @@ impl Client {
     /// # Errors
     /// If the connection is refused, or the broker closes it: with the broker's code and text.
     pub(crate) fn open(endpoint: &Endpoint) -> Result<Self> {
-        let stream = connect(endpoint).with_context(|| format!("cannot connect to {endpoint}"))?;
+        let stream = endpoint
+            .resolve()
+            .and_then(|addresses| connect(&addresses))
+            .with_context(|| format!("cannot connect to {endpoint}"))?;
         stream.set_nodelay(true)?;
         let mut client = Self {
             stream,
@@ -123,57 +116,30 @@ impl Client {
     /// Closes the channel and waits for the answer: everything sent before it has been handled by then.
     pub(crate) fn close_channel(&mut self) -> Result<()> {
         self.time_out_after(CLOSE_TIMEOUT)?;
-        let close = Call::new(CHANNEL, channel::CLOSE)
-            .short(200)
-            .name("done")
-            .short(0)
-            .short(0);
-        self.call(close, channel::CLOSE_OK).map(drop)
+        self.send_all(&close(CHANNEL, channel::CLOSE))?;
+        self.answer(channel::CLOSE_OK).map(drop)
     }
 
     /// Closes the connection as the protocol wants it.
     pub(crate) fn close(mut self) -> Result<()> {
         self.time_out_after(ANSWER_TIMEOUT)?;
-        let close = Call::new(0, connection::CLOSE)
-            .short(200)
-            .name("done")
-            .short(0)
-            .short(0);
-        self.call(close, connection::CLOSE_OK).map(drop)
+        self.send_all(&close(0, connection::CLOSE))?;
+        self.answer(connection::CLOSE_OK).map(drop)
     }
 
     fn handshake(&mut self, endpoint: &Endpoint) -> Result<()> {
-        self.stream.write_all(b"AMQP\x00\x00\x09\x01")?;
-        let start = self
-            .answer(connection::START)
-            .map_err(|error| error.context("no connection.start came"))?;
-        self.server = server_properties(&start).unwrap_or_default();
-        let answer = format!("\0{}\0{}", endpoint.user, endpoint.password);
-        let start_ok = Call::new(0, connection::START_OK)
-            .table(&client_properties())
-            .name("PLAIN")
-            .bytes(answer.as_bytes())
-            .name("en_US");
-        let tune = self
-            .call(start_ok, connection::TUNE)
-            .map_err(|error| error.context("after connection.start-ok (user and password)"))?;
-        let (channel_max, frame_max) = tuning(&tune).context("connection.tune is cut short")?;
-        self.frame_max = if frame_max == 0 {
-            FRAME_MAX
-        } else {
-            frame_max.min(FRAME_MAX)
-        };
-        let tune_ok = Call::new(0, connection::TUNE_OK)
-            .short(channel_max)
-            .long(self.frame_max)
-            .short(0);
-        let open = Call::new(0, connection::OPEN)
-            .name(&endpoint.vhost)
-            .name("")
-            .octet(0);
-        self.send_all(&[tune_ok.finish(), open.finish()].concat())?;
-        self.answer(connection::OPEN_OK)?;
-        self.call(Call::new(CHANNEL, channel::OPEN).name(""), channel::OPEN_OK)?;
+        let script = Script::new(endpoint);
+        let mut login = Login::new();
+        self.stream.write_all(PROTOCOL_HEADER)?;
+        let mut words = Vec::new();
+        while let (Some(awaited), Some(trouble)) = (login.awaits(), login.trouble()) {
+            let arguments = self.answer(awaited).context(trouble)?;
+            login.go_on(&script, &arguments, &mut words)?;
+            self.send_all(&words).context(trouble)?;
+            words.clear();
+        }
+        self.server = login.server;
+        self.frame_max = login.frame_max;
         Ok(())
     }
 
@@ -245,53 +211,16 @@ pub(crate) fn readable(stream: &TcpStream, patience: Duration) -> Result<bool> {
     }
 }
 
-fn connect(endpoint: &Endpoint) -> Result<TcpStream> {
+/// Connects to the first of the addresses that answers.
+pub(crate) fn connect(addresses: &[SocketAddr]) -> Result<TcpStream> {
     let mut last = None;
-    for address in endpoint.address().to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, ANSWER_TIMEOUT) {
+    for address in addresses {
+        match TcpStream::connect_timeout(address, ANSWER_TIMEOUT) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = Some(error.into()),
         }
     }
     Err(last.unwrap_or_else(|| anyhow!("the host name has no address")))
-}
-
-fn client_properties() -> Vec<(String, Value)> {
-    let yes = |name: &str| (name.to_owned(), Value::Bool(true));
-    let capabilities = [
-        "authentication_failure_close",
-        "basic.nack",
-        "connection.blocked",
-        "consumer_cancel_notify",
-        "publisher_confirms",
-    ];
-    vec![
-        ("product".to_owned(), Value::Text("amphora perf".to_owned())),
-        (
-            "version".to_owned(),
-            Value::Text(env!("CARGO_PKG_VERSION").to_owned()),
-        ),
-        (
-            "capabilities".to_owned(),
-            Value::Table(capabilities.into_iter().map(yes).collect()),
-        ),
-    ]
-}
-
-fn server_properties(start: &[u8]) -> Option<Server> {
-    let mut arguments = Fields::new(start);
-    arguments.short()?;
-    let table = arguments.bytes()?;
-    let text = |name| Fields::text_in(table, name).unwrap_or_default().to_owned();
-    Some(Server {
-        product: text("product"),
-        version: text("version"),
-    })
-}
-
-fn tuning(tune: &[u8]) -> Option<(u16, u32)> {
-    let mut arguments = Fields::new(tune);
-    Some((arguments.short()?, arguments.long()?))
 }
 
 fn is_timeout(kind: ErrorKind) -> bool {

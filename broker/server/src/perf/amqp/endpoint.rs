@@ -1,6 +1,7 @@
 //! Where and as whom to connect.
 
 use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,6 +24,14 @@ impl Endpoint {
         } else {
             format!("{}:{}", self.host, self.port)
         }
+    }
+
+    /// The addresses of the host, with the port.
+    ///
+    /// # Errors
+    /// If its name is unknown.
+    pub(crate) fn resolve(&self) -> Result<Vec<SocketAddr>> {
+        Ok(self.address().to_socket_addrs()?.collect())
     }
 }
 

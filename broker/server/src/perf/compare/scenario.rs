@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::broker::{Broker, Kind};
 use crate::perf::amqp::client::Client;
-use crate::perf::connections::{self, Churn};
+use crate::perf::churn::{self, Churn};
 use crate::perf::interrupt::Interrupt;
 use crate::perf::load::engine;
 use crate::perf::load::options::Options;
@@ -274,7 +274,8 @@ fn churn(
     let churn = Churn {
         uri: &broker.uri,
         pid: broker.pid,
-        threads: connections::THREADS,
+        threads: churn::threads(),
+        at_once: churn::AT_ONCE,
         length,
     };
     let churned = churn.run(interrupt, progress)?;

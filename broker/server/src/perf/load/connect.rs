@@ -11,7 +11,8 @@ use super::plan::Plan;
 use super::producer::{Link, Producer};
 use super::window::Window;
 use crate::perf::amqp::call::Call;
-use crate::perf::amqp::client::{CHANNEL, Client};
+use crate::perf::amqp::client::Client;
+use crate::perf::amqp::dialogue::CHANNEL;
 use crate::perf::amqp::method::confirm;
 use crate::perf::measure::clock::nanoseconds;
 

@@ -11,7 +11,7 @@ use super::options::{Options, Routing};
 use super::plan::{Plan, ProducerPlan};
 use super::topology::MATCHED_HEADER;
 use crate::perf::amqp::call::{Call, Table, Value, put_table};
-use crate::perf::amqp::client::CHANNEL;
+use crate::perf::amqp::dialogue::CHANNEL;
 use crate::perf::amqp::frame::{BODY, END, HEADER, OVERHEAD};
 use crate::perf::amqp::method::basic;
 use crate::perf::measure::ledger::Word;

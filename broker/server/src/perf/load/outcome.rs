@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::producer::Timetable;
 use super::window::Confirmed;
-use crate::perf::amqp::client::Server;
+use crate::perf::amqp::dialogue::Server;
 use crate::perf::measure::histogram::{Histogram, Percentiles};
 use crate::perf::measure::ledger::Tally;
 use crate::perf::measure::usage::Usage;

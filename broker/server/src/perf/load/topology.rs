@@ -5,7 +5,8 @@ use anyhow::{Context, Error, Result};
 use super::options::{Options, Routing};
 use super::plan::Plan;
 use crate::perf::amqp::call::{Call, Table, Value};
-use crate::perf::amqp::client::{CHANNEL, Client};
+use crate::perf::amqp::client::Client;
+use crate::perf::amqp::dialogue::CHANNEL;
 use crate::perf::amqp::frame::Fields;
 use crate::perf::amqp::method::{exchange, queue};
 
