@@ -6,7 +6,7 @@ use fjall::OwnedWriteBatch;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::engine::Engine;
-use super::layout::changes::Change;
+use super::layout::changes::{Change, Data};
 use super::layout::index::{self, IndexEntry};
 use super::layout::{definition, segment};
 use super::recent::Recent;
@@ -28,17 +28,13 @@ pub(super) fn changes_of<'a>(
                 record,
                 data,
             } => {
-                let entry = IndexEntry {
-                    queue,
-                    record,
-                    data_checksum: xxh3_64(data),
-                };
-                if Some(data.len()) <= held_bytes_max {
-                    changes.push(Change::Appended(entry, Some(data.clone())));
+                let data = if Some(data.len()) <= held_bytes_max {
+                    Data::Held(data.clone())
                 } else {
-                    changes.push(Change::Appended(entry, None));
                     apart.push((id, data));
-                }
+                    Data::Apart(xxh3_64(data))
+                };
+                changes.push(Change::Appended(IndexEntry { queue, record }, data));
             }
             RecordChange::Remove { .. } if recent.has(id) => changes.push(Change::Removed(id)),
             RecordChange::Remove { .. } => {}

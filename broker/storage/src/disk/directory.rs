@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! LOCK       held with flock while a store is open; the holder's process id
-//! FORMAT     "amphora-storage 2"
+//! FORMAT     "amphora-storage 3"
 //! db/        the database
 //! db.new/    a database that is being created; renamed to db/ when it is whole
 //! torn/      what was cut off journals, see `repair`
@@ -16,9 +16,11 @@ use std::path::{Path, PathBuf};
 use super::options::OpenError;
 
 const FORMAT_NAME: &str = "amphora-storage";
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 /// Lacks the entries of recent groups, and has all else as the newest has it.
 const FORMAT_WITHOUT_CHANGES: u32 = 1;
+/// Has checksums of data in the entries of recent groups, which are not read.
+const FORMAT_WITH_CHECKSUMS: u32 = 2;
 
 /// A data directory that is this store's alone until it is dropped.
 #[derive(Debug)]
@@ -75,7 +77,7 @@ impl DataDirectory {
             Err(error) => return Err(OpenError::io("read", &path)(error)),
         };
         match parse_format(&text) {
-            Some(FORMAT_VERSION | FORMAT_WITHOUT_CHANGES) => Ok(()),
+            Some(FORMAT_VERSION | FORMAT_WITH_CHECKSUMS | FORMAT_WITHOUT_CHANGES) => Ok(()),
             Some(found) if found > FORMAT_VERSION => Err(OpenError::NewerFormat {
                 directory: self.path.clone(),
                 found,
@@ -89,8 +91,8 @@ impl DataDirectory {
         }
     }
 
-    /// From now on older versions refuse the directory: they would miss what recent groups changed. To be called when all that
-    /// is there could be read, and before anything is written.
+    /// From now on older versions refuse the directory: they would miss what recent groups changed, or take its data for
+    /// damaged. To be called when all that is there could be read, and before anything is written.
     pub(super) fn take_over(&self) -> Result<(), OpenError> {
         let path = self.path.join("FORMAT");
         let text = fs::read_to_string(&path).map_err(OpenError::io("read", &path))?;

@@ -36,6 +36,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::damaged_record;
 use directory::DataDirectory;
 use engine::Engine;
+use layout::changes::Data;
 use layout::{index, segment};
 pub use options::{OpenError, Options};
 use recent::Recent;
@@ -55,7 +56,8 @@ use writer::Writer;
 /// # Costs
 /// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind. Of small
 /// synced ones, each that fills another 256 KiB writes as many zeros, so that the syncs of the others are short.
-/// Of records above 16 KiB the data is not copied, so that the memory behind it stays in use until it is flushed. Now and then a
+/// Of records above 16 KiB the data is not copied, so that the memory behind it stays in use until it is flushed; smaller ones share that of
+/// their group's entry. Now and then a
 /// commit also writes what is left of about a thousand earlier changes, at most 4 MiB. `read` is two point reads at most.
 /// `recover` reads all definitions, settlements and index entries, about 1 µs each, but no data.
 pub struct FjallStore {
@@ -134,8 +136,8 @@ impl Store for FjallStore {
         self.shared.with_engine(|engine| {
             let recent = self.shared.recent.read().record(queue, record).cloned();
             let checksum = match recent {
-                Some((_, Some(data))) => return Ok(data),
-                Some((entry, None)) => entry.data_checksum,
+                Some(Data::Held(data)) => return Ok(data),
+                Some(Data::Apart(checksum)) => checksum,
                 None => indexed_checksum(engine, queue, record)?,
             };
             let data = engine.seg.get(segment::key(record.id));
@@ -191,7 +193,7 @@ fn indexed_checksum(
     let key = index::key(queue, record);
     let entry = found(queue, record, engine.idx.get(key), "it is not in the index")?;
     index::decode(&key, &entry)
-        .map(|entry| entry.data_checksum)
+        .map(|(_, data_checksum)| data_checksum)
         .map_err(|reason| damaged_record(queue, record, reason))
 }
 

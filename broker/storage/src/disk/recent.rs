@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use amphora_core::store::{Part, QueueId, RecordId, RecordRef};
 use bytes::Bytes;
 use fjall::OwnedWriteBatch;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::engine::{Engine, describe};
-use super::layout::changes::{self, Change};
+use super::layout::changes::{self, Change, Data};
 use super::layout::index::{self, IndexEntry};
 use super::layout::{segment, settlement};
 
@@ -29,8 +30,8 @@ pub(super) const HELD_BYTES_MAX: usize = 16 << 10;
 pub(super) struct Recent {
     /// The groups whose changes these are.
     groups: Vec<u64>,
-    /// The records that were appended and are still there: the index has none of them, and `seg` none of those with data.
-    records: BTreeMap<RecordId, (IndexEntry, Option<Bytes>)>,
+    /// The records that were appended and are still there: the index has none of them, and `seg` none that is held.
+    records: BTreeMap<RecordId, (IndexEntry, Data)>,
     /// How many records were appended, also those that are gone.
     appended: usize,
     /// The parts of settlements that changed, `None` for forgotten.
@@ -65,13 +66,13 @@ impl Recent {
             match change {
                 Change::Appended(entry, data) => {
                     self.appended += 1;
-                    self.bytes += length(data.as_ref());
+                    self.bytes += held(&data);
                     let before = self.records.insert(entry.record.id, (entry, data));
-                    self.bytes -= length(before.and_then(|(_, data)| data).as_ref());
+                    self.bytes -= before.map_or(0, |(_, data)| held(&data));
                 }
                 Change::Removed(id) => {
                     let before = self.records.remove(&id);
-                    self.bytes -= length(before.and_then(|(_, data)| data).as_ref());
+                    self.bytes -= before.map_or(0, |(_, data)| held(&data));
                 }
                 Change::Settled(queue, part, data) => {
                     self.bytes += length(data.as_ref());
@@ -110,20 +111,17 @@ impl Recent {
 
     /// Whether `seg` does not have this record.
     pub(super) fn holds(&self, id: RecordId) -> bool {
-        matches!(self.records.get(&id), Some((_, Some(_))))
+        matches!(self.records.get(&id), Some((_, Data::Held(_))))
     }
 
-    /// What the index and `seg` do not have of a record.
-    pub(super) fn record(
-        &self,
-        queue: QueueId,
-        record: &RecordRef,
-    ) -> Option<&(IndexEntry, Option<Bytes>)> {
+    /// Where the data of a record are that the index does not have.
+    pub(super) fn record(&self, queue: QueueId, record: &RecordRef) -> Option<&Data> {
         let is_same =
             |entry: &IndexEntry| entry.queue == queue && entry.record.first == record.first;
         self.records
             .get(&record.id)
             .filter(|(entry, _)| is_same(entry))
+            .map(|(_, data)| data)
     }
 
     /// All such records, by id.
@@ -144,12 +142,16 @@ impl Recent {
         let mut sum = self.clone();
         sum.apply(changes.iter().cloned());
         for (entry, data) in sum.records.values() {
+            let checksum = match data {
+                Data::Held(data) => xxh3_64(data),
+                Data::Apart(checksum) => *checksum,
+            };
             batch.insert(
                 &engine.idx,
                 index::key(entry.queue, &entry.record),
-                index::encode(entry.queue, &entry.record, entry.data_checksum),
+                index::encode(entry.queue, &entry.record, checksum),
             );
-            if let Some(data) = data {
+            if let Data::Held(data) = data {
                 batch.insert(&engine.seg, segment::key(entry.record.id), data.clone());
             }
         }
@@ -167,6 +169,13 @@ impl Recent {
             // The key was written once, so that it vanishes with what it removes.
             batch.remove_weak(&engine.meta, changes::key(group));
         }
+    }
+}
+
+fn held(data: &Data) -> usize {
+    match data {
+        Data::Held(data) => data.len(),
+        Data::Apart(_) => 0,
     }
 }
 

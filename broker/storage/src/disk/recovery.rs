@@ -66,9 +66,9 @@ pub(super) fn scan_index(engine: &Engine) -> Result<Vec<IndexEntry>, StoreError>
             .into_inner()
             .map_err(|error| damaged("the index of the records", &error))?;
         if *key != MARKER {
-            entries.push(
-                index::decode(&key, &value).map_err(|reason| damaged_index_entry(&key, reason))?,
-            );
+            let (entry, _) =
+                index::decode(&key, &value).map_err(|reason| damaged_index_entry(&key, reason))?;
+            entries.push(entry);
         }
     }
     Ok(entries)

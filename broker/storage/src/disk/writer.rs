@@ -13,7 +13,7 @@ use super::layout::index::IndexEntry;
 use super::layout::{definition, segment};
 use super::live::LiveSet;
 use super::options::OpenError;
-use super::recent::HELD_BYTES_MAX;
+use super::recent::{HELD_BYTES_MAX, Recent};
 use super::space::Space;
 use super::{Shared, batch, recovery, repair, unavailable};
 use crate::plan::{Plan, RecordChange};
@@ -36,7 +36,7 @@ pub(super) struct Writer {
     counters: Counters,
     /// The stored records; unknown until first needed.
     live: Option<LiveSet>,
-    /// What gathered in memory since the last checkpoint.
+    /// What gathered in memory and in the journals since the last checkpoint, about.
     unflushed_bytes: u64,
     ahead: Ahead,
     space: Space,
@@ -147,12 +147,20 @@ impl Writer {
                 self.unflushed_bytes = journal_bytes;
                 Engine::open(&shared.directory.database(), &shared.options)
             });
-        let opened = reopened.map_err(|error| {
+        let loaded = reopened.and_then(|opened| {
+            // What was recent has parts of the old database's memory.
+            let recent = Recent::load(&opened);
+            let recent =
+                recent.map_err(OpenError::damaged_database(&shared.directory.database()))?;
+            Ok((opened, recent))
+        });
+        let (opened, recent) = loaded.map_err(|error| {
             tracing::error!(%error, "the database cannot be opened again");
             StoreError::Unavailable(error.to_string())
         })?;
         tracing::info!("the database is open again");
         *engine = Some(opened);
+        *shared.recent.write() = recent;
         self.failed = false;
         Ok(())
     }
@@ -166,7 +174,8 @@ impl Writer {
         if self.failed || !shared.engine.read().as_ref().is_some_and(is_idle) {
             return;
         }
-        // So that tables hold records by age. A group of its own, so that it stays if what follows is only half done.
+        // So that tables hold records by age, and what is recent keeps nothing in memory that memtables do not. A group of its
+        // own, so that it stays if what follows is only half done.
         let is_folded = shared.recent.read().is_empty();
         if !is_folded {
             let nothing = Plan::default();
@@ -222,7 +231,8 @@ impl Writer {
             synced: self.counters.synced,
             next_record: self.counters.next_record.max(plan.next_record),
         };
-        let (changes, apart) = batch::changes_of(plan, &shared.recent.read(), self.held_bytes_max);
+        let (mut changes, apart) =
+            batch::changes_of(plan, &shared.recent.read(), self.held_bytes_max);
         let folds = fold == Fold::Always || shared.recent.read().is_full_with(&changes);
         let throttle = self.unflushed_bytes > shared.options.memtable_bytes.saturating_mul(2);
         let result = shared.with_engine(|engine| {
@@ -237,7 +247,7 @@ impl Writer {
                 recent.fold(&changes, engine, &mut batch);
             } else if !changes.is_empty() {
                 let key = changes::key(counters.group);
-                let value = changes::encode(&key, &changes);
+                let value = changes::encode(&key, &mut changes);
                 batch.insert(&engine.meta, key, value);
             }
             batch::put_definitions(engine, plan, &mut batch);
@@ -255,7 +265,7 @@ impl Writer {
         if folds {
             self.ahead.lose_count();
             let recent = std::mem::take(&mut *shared.recent.write());
-            // These are in memory a second time.
+            // The journals have these a second time.
             self.unflushed_bytes += recent.bytes() as u64;
             if let Some(gone) = recent.most_are_gone() {
                 self.held_bytes_max = gone.then_some(HELD_BYTES_MAX);

@@ -44,14 +44,14 @@ fn a_directory_in_use_is_refused_by_name_and_process() {
 fn a_newer_format_is_refused() {
     let data = Data::new();
     drop(data.open());
-    fs::write(data.path().join("FORMAT"), "amphora-storage 3\n").expect("writable");
+    fs::write(data.path().join("FORMAT"), "amphora-storage 4\n").expect("writable");
     let error = refusal(&data);
     assert!(
         matches!(
             error,
             OpenError::NewerFormat {
-                found: 3,
-                supported: 2,
+                found: 4,
+                supported: 3,
                 ..
             }
         ),
@@ -63,8 +63,8 @@ fn a_newer_format_is_refused() {
     );
 }
 
-/// A store as the version before wrote it: nothing is recent after each commit.
-fn of_older_format(data: &Data) {
+/// A store as that version wrote it: nothing is recent after each commit.
+fn of_format_1(data: &Data) {
     let store = data.open_with(Options {
         memtable_bytes: 0,
         ..Options::default()
@@ -80,11 +80,11 @@ fn format(data: &Data) -> String {
 }
 
 #[test]
-fn an_older_format_is_taken_over() {
+fn format_1_is_taken_over() {
     let data = Data::new();
-    of_older_format(&data);
+    of_format_1(&data);
     let store = data.open();
-    assert_eq!(format(&data), "amphora-storage 2\n");
+    assert_eq!(format(&data), "amphora-storage 3\n");
     assert_eq!(ids(&store), (1..=9).collect::<Vec<_>>());
     commit(&store, (2..=9).map(|id| remove(1, id, 10)));
     commit(
@@ -100,9 +100,21 @@ fn an_older_format_is_taken_over() {
 }
 
 #[test]
+fn format_2_is_taken_over() {
+    let data = Data::new();
+    let store = data.open();
+    commit(&store, (1..=9).map(|id| append(1, id, 10)));
+    drop(store);
+    fs::write(data.path().join("FORMAT"), "amphora-storage 2\n").expect("writable");
+    let store = data.open();
+    assert_eq!(format(&data), "amphora-storage 3\n");
+    assert_eq!(ids(&store), (1..=9).collect::<Vec<_>>());
+}
+
+#[test]
 fn an_older_format_stays_if_the_store_does_not_open() {
     let data = Data::new();
-    of_older_format(&data);
+    of_format_1(&data);
     fs::write(data.path().join("db/version"), "x").expect("writable");
     refusal(&data);
     assert_eq!(format(&data), "amphora-storage 1\n");

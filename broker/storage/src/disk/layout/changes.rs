@@ -4,7 +4,8 @@
 //! key      02, group u64
 //! payload  changes, one after the other:
 //!          01, queue u32, first position u64, record id u64, extent as in `idx`      a record was appended, its data are in `seg`
-//!          05, the same, length u32, data                                           a record was appended
+//!          05, the same, length u32, data                                           a record was appended; the checksum in its extent is not
+//!                                                                                   read: it is 0, or the data's in directories of format 2
 //!          02, record id u64                                                        a record was removed
 //!          03, queue u32, part u64, length u32, the core's bytes                    a part of a settlement was set
 //!          04, queue u32, part u64                                                  a part was forgotten
@@ -30,11 +31,19 @@ const HELD: u8 = 5;
 /// What most changes take, about.
 const CHANGE_BYTES: usize = 64;
 
+/// Where the data of a record are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::disk) enum Data {
+    /// Here; the checksum of the group's entry covers them.
+    Held(Bytes),
+    /// In `seg`, and have this checksum.
+    Apart(u64),
+}
+
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::disk) enum Change {
-    /// With its data, if they are not in `seg`.
-    Appended(IndexEntry, Option<Bytes>),
+    Appended(IndexEntry, Data),
     Removed(RecordId),
     /// `None` for forgotten.
     Settled(QueueId, Part, Option<Bytes>),
@@ -44,10 +53,8 @@ impl Change {
     /// How many bytes of a record or a settlement it holds.
     pub(in crate::disk) fn data_bytes(&self) -> usize {
         match self {
-            Self::Appended(_, data) | Self::Settled(_, _, data) => {
-                data.as_ref().map_or(0, Bytes::len)
-            }
-            Self::Removed(_) => 0,
+            Self::Appended(_, Data::Held(data)) | Self::Settled(_, _, Some(data)) => data.len(),
+            Self::Appended(_, Data::Apart(_)) | Self::Settled(_, _, None) | Self::Removed(_) => 0,
         }
     }
 }
@@ -63,20 +70,27 @@ pub(in crate::disk) fn decode_key(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(group.try_into().ok()?))
 }
 
-/// The value under a group's key.
-pub(in crate::disk) fn encode(key: &[u8], changes: &[Change]) -> Vec<u8> {
+/// The value under a group's key. From then on the changes hold the data of records as parts of it: the database keeps it in memory for as
+/// long as they are recent, as both end with a checkpoint at the latest.
+pub(in crate::disk) fn encode(key: &[u8], changes: &mut [Change]) -> Bytes {
     let bytes = changes
         .iter()
         .map(|change| CHANGE_BYTES + change.data_bytes());
     let mut value = envelope::begin(VERSION, bytes.sum());
-    for change in changes {
+    let mut held = Vec::with_capacity(changes.len());
+    for change in &*changes {
         match change {
             Change::Appended(entry, data) => {
-                value.push(if data.is_some() { HELD } else { APPENDED });
+                let (kind, checksum) = match data {
+                    Data::Held(_) => (HELD, 0),
+                    Data::Apart(checksum) => (APPENDED, *checksum),
+                };
+                value.push(kind);
                 value.extend_from_slice(&index::key(entry.queue, &entry.record));
-                index::write_extent(&mut value, &entry.record, entry.data_checksum);
-                if let Some(data) = data {
+                index::write_extent(&mut value, &entry.record, checksum);
+                if let Data::Held(data) = data {
                     write_bytes(&mut value, data);
+                    held.push(value.len() - data.len()..value.len());
                 }
             }
             Change::Removed(id) => {
@@ -93,10 +107,18 @@ pub(in crate::disk) fn encode(key: &[u8], changes: &[Change]) -> Vec<u8> {
             }
         }
     }
-    envelope::end(key, value)
+    let value = Bytes::from(envelope::end(key, value));
+    let data = changes.iter_mut().filter_map(|change| match change {
+        Change::Appended(_, Data::Held(data)) => Some(data),
+        _ => None,
+    });
+    for (data, place) in data.zip(held) {
+        *data = value.slice(place);
+    }
+    value
 }
 
-/// The changes in their order, or what is wrong with them. They are copied, for they are small and may live long.
+/// The changes in their order, or what is wrong with them. They are copied: nothing else keeps the value in memory here.
 pub(in crate::disk) fn decode(key: &[u8], value: &[u8]) -> Result<Vec<Change>, String> {
     let mut payload = envelope::open(VERSION, key, value)?;
     let mut changes = Vec::new();
@@ -112,11 +134,11 @@ fn read(payload: &mut &[u8]) -> Option<Change> {
     match kind {
         APPENDED | HELD => {
             let key = take(payload)?;
-            let entry = index::read_extent(key, payload)?;
+            let (entry, checksum) = index::read_extent(key, payload)?;
             let data = if kind == HELD {
-                Some(read_bytes(payload)?)
+                Data::Held(read_bytes(payload)?)
             } else {
-                None
+                Data::Apart(checksum)
             };
             Some(Change::Appended(entry, data))
         }
@@ -164,8 +186,11 @@ mod tests {
         Ok(match u.int_in_range(0..=2)? {
             0 => {
                 let entry = any_entry(u)?;
-                let data = u.arbitrary::<Option<Vec<u8>>>()?;
-                Change::Appended(entry, data.map(Bytes::from))
+                let data = match u.arbitrary::<Option<Vec<u8>>>()? {
+                    Some(data) => Data::Held(data.into()),
+                    None => Data::Apart(u.arbitrary()?),
+                };
+                Change::Appended(entry, data)
             }
             1 => Change::Removed(RecordId(u.arbitrary()?)),
             _ => {
@@ -185,7 +210,18 @@ mod tests {
             }
             let key = key(group);
             assert_eq!(decode_key(&key), Some(group));
-            assert_eq!(decode(&key, &encode(&key, &changes)), Ok(changes));
+            let before = changes.clone();
+            let value = encode(&key, &mut changes);
+            assert_eq!(changes, before);
+            let memory = value.as_ptr_range();
+            for change in &changes {
+                if let Change::Appended(_, Data::Held(data)) = change
+                    && !data.is_empty()
+                {
+                    assert!(memory.contains(&data.as_ptr()), "{data:?} is a copy");
+                }
+            }
+            assert_eq!(decode(&key, &value), Ok(changes));
             Ok(())
         });
     }
@@ -204,31 +240,46 @@ mod tests {
         let entry = IndexEntry {
             queue: QueueId(5),
             record,
-            data_checksum: 4,
         };
-        let changes = [
-            Change::Appended(entry.clone(), None),
-            Change::Appended(entry, Some(Bytes::from_static(b"cd"))),
+        let mut changes = [
+            Change::Appended(entry.clone(), Data::Apart(4)),
+            Change::Appended(entry, Data::Held(Bytes::from_static(b"cd"))),
             Change::Removed(RecordId(6)),
             Change::Settled(QueueId(7), Part(8), Some(Bytes::from_static(b"ab"))),
             Change::Settled(QueueId(9), Part::WHOLE, None),
         ];
         let key = key(10);
         assert_eq!(key, b"\x02\0\0\0\0\0\0\0\x0a");
-        let value = encode(&key, &changes);
+        let value = encode(&key, &mut changes);
         let payload = &value[..value.len() - 8];
         let expected: &[&[u8]] = &[
             b"\x01",
             b"\x01\0\0\0\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x03",
             b"\x01\x01\0\0\0\0\0\0\0\x02\0\0\0\x02\0\0\0\x09\0\0\0\0\0\0\0\x04",
             b"\x05\0\0\0\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x03",
-            b"\x01\x01\0\0\0\0\0\0\0\x02\0\0\0\x02\0\0\0\x09\0\0\0\0\0\0\0\x04",
+            b"\x01\x01\0\0\0\0\0\0\0\x02\0\0\0\x02\0\0\0\x09\0\0\0\0\0\0\0\0",
             b"\0\0\0\x02cd",
             b"\x02\0\0\0\0\0\0\0\x06",
             b"\x03\0\0\0\x07\0\0\0\0\0\0\0\x08\0\0\0\x02ab",
             b"\x04\0\0\0\x09\0\0\0\0\0\0\0\0",
         ];
         assert_eq!(payload, expected.concat());
+    }
+
+    #[test]
+    fn the_checksum_of_held_data_is_not_read() {
+        let payload: &[&[u8]] = &[
+            b"\x05\0\0\0\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x03",
+            b"\x01\x01\0\0\0\0\0\0\0\x02\0\0\0\x02\0\0\0\x02\0\0\0\0\0\0\0\x04",
+            b"\0\0\0\x02cd",
+        ];
+        let key = key(1);
+        let value = envelope::seal(VERSION, &key, &payload.concat());
+        let changes = decode(&key, &value).expect("as format 2 has it");
+        let [Change::Appended(_, data)] = &*changes else {
+            panic!("{changes:?}");
+        };
+        assert_eq!(*data, Data::Held(Bytes::from_static(b"cd")));
     }
 
     #[test]

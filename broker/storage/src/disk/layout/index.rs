@@ -18,25 +18,21 @@ const KEY_BYTES: usize = 20;
 const PAYLOAD_BYTES: usize = 25;
 const BODIES_BYTES: usize = 12;
 
-/// An entry as it was read.
+/// A record, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::disk) struct IndexEntry {
     pub(in crate::disk) queue: QueueId,
     pub(in crate::disk) record: RecordRef,
-    pub(in crate::disk) data_checksum: u64,
 }
 
 /// The record's key.
 pub(in crate::disk) fn key(queue: QueueId, record: &RecordRef) -> [u8; KEY_BYTES] {
     let mut key = [0; KEY_BYTES];
-    let parts = [
-        &queue.0.to_be_bytes()[..],
-        &record.first.to_be_bytes(),
-        &record.id.0.to_be_bytes(),
-    ];
-    for (to, from) in key.iter_mut().zip(parts.into_iter().flatten()) {
-        *to = *from;
-    }
+    let (of_queue, rest) = key.split_at_mut(size_of::<u32>());
+    let (of_first, of_id) = rest.split_at_mut(size_of::<u64>());
+    of_queue.copy_from_slice(&queue.0.to_be_bytes());
+    of_first.copy_from_slice(&record.first.to_be_bytes());
+    of_id.copy_from_slice(&record.id.0.to_be_bytes());
     key
 }
 
@@ -85,8 +81,8 @@ pub(in crate::disk) fn decode_key(key: &[u8]) -> Option<(QueueId, u64, RecordId)
     ))
 }
 
-/// Reads an entry, or says what is wrong with it.
-pub(in crate::disk) fn decode(key: &[u8], value: &[u8]) -> Result<IndexEntry, String> {
+/// Reads an entry and the checksum of the record's data, or says what is wrong with it.
+pub(in crate::disk) fn decode(key: &[u8], value: &[u8]) -> Result<(IndexEntry, u64), String> {
     let has_bodies = value.first() == Some(&VERSION_WITH_BODIES);
     let version = if has_bodies {
         VERSION_WITH_BODIES
@@ -100,8 +96,8 @@ pub(in crate::disk) fn decode(key: &[u8], value: &[u8]) -> Result<IndexEntry, St
         .ok_or_else(|| "its entry has a wrong length".to_owned())
 }
 
-/// Reads what [`write_extent`] wrote of the record with this key.
-pub(super) fn read_extent(key: &[u8; KEY_BYTES], from: &mut &[u8]) -> Option<IndexEntry> {
+/// Reads what [`write_extent`] wrote of the record with this key: what it is, and its checksum.
+pub(super) fn read_extent(key: &[u8; KEY_BYTES], from: &mut &[u8]) -> Option<(IndexEntry, u64)> {
     let [version] = *take(from)?;
     match version {
         VERSION => read_payload(key, false, from),
@@ -110,7 +106,7 @@ pub(super) fn read_extent(key: &[u8; KEY_BYTES], from: &mut &[u8]) -> Option<Ind
     }
 }
 
-fn read_payload(key: &[u8], has_bodies: bool, from: &mut &[u8]) -> Option<IndexEntry> {
+fn read_payload(key: &[u8], has_bodies: bool, from: &mut &[u8]) -> Option<(IndexEntry, u64)> {
     let (queue, first, id) = decode_key(key)?;
     let [flags] = *take(from)?;
     let last = u64::from_be_bytes(*take(from)?);
@@ -134,11 +130,7 @@ fn read_payload(key: &[u8], has_bodies: bool, from: &mut &[u8]) -> Option<IndexE
         transient: flags & TRANSIENT != 0,
         bodies,
     };
-    Some(IndexEntry {
-        queue,
-        record,
-        data_checksum,
-    })
+    Some((IndexEntry { queue, record }, data_checksum))
 }
 
 #[cfg(test)]
@@ -162,7 +154,6 @@ pub(super) mod tests {
                     BodiesRef { record, bytes }
                 }),
             },
-            data_checksum: u.arbitrary()?,
         })
     }
 
@@ -172,8 +163,9 @@ pub(super) mod tests {
             let entry = any_entry(u)?;
             let (queue, record) = (entry.queue, entry.record);
             let key_bytes = key(queue, &record);
-            let value = encode(queue, &record, entry.data_checksum);
-            assert_eq!(decode(&key_bytes, &value), Ok(entry));
+            let data_checksum = u.arbitrary()?;
+            let value = encode(queue, &record, data_checksum);
+            assert_eq!(decode(&key_bytes, &value), Ok((entry, data_checksum)));
 
             let other = any_entry(u)?;
             let (other_queue, other) = (other.queue, other.record);

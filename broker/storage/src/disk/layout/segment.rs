@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key    record id u64
-//! value  the data as the core gave it, uncopied; version and checksum are in the record's index entry
+//! value  the data as the core gave it; version and checksum are in the record's index entry
 //! ```
 //!
 //! Ids rise with the order of the commits, and a checkpoint lets nothing wait that belongs here, so that tables do not overlap and old ones can
