@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use amphora_protocol::wire::method::{Method, basic, channel, queue};
+use amphora_protocol::wire::method::{Method, basic, channel, connection, queue};
 use amphora_protocol::wire::properties::BasicProperties;
 use amphora_protocol::wire::types::{ConsumerTag, QueueName, RoutingKey};
 use amphora_tests::{Broker, Client, Login, PATIENCE, Received, Settings};
@@ -48,6 +48,38 @@ fn the_tag_of_a_consumer_is_free_as_soon_as_the_client_knows_that_it_was_cancell
                 no_wait: false,
             },
         )?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_connection_held_is_gone_when_its_goodbye_is_answered() -> anyhow::Result<()> {
+    let broker = Broker::start()?;
+    let mut next = broker.connect()?;
+    next.open(1)?;
+    for round in 0..5 {
+        let mut client = std::mem::replace(&mut next, broker.connect()?);
+        next.open(1)?;
+        let names = (0..200).map(|number| QueueName::new(format!("q{round}.{number}")));
+        let names = names.collect::<Result<Vec<_>, _>>()?;
+        for queue in &names {
+            let queue = queue.clone();
+            client.call(1, &exclusive(queue))?;
+        }
+        let goodbye = connection::Close {
+            reply_code: 200,
+            ..connection::Close::default()
+        };
+        client.send(0, &goodbye)?;
+        let Method::Connection(connection::Method::CloseOk(_)) = client.method(0)? else {
+            bail!("no connection.close-ok");
+        };
+        for queue in names.into_iter().rev() {
+            match next.call(1, &exclusive(queue))? {
+                Method::Queue(queue::Method::DeclareOk(_)) => {}
+                other => bail!("{other:?}"),
+            }
+        }
     }
     Ok(())
 }
@@ -241,6 +273,14 @@ fn consume(name: &str) -> anyhow::Result<basic::Consume> {
         consumer_tag: ConsumerTag::new("t")?,
         ..basic::Consume::default()
     })
+}
+
+fn exclusive(queue: QueueName) -> queue::Declare {
+    queue::Declare {
+        queue,
+        exclusive: true,
+        ..queue::Declare::default()
+    }
 }
 
 fn durable(name: &str) -> anyhow::Result<queue::Declare> {

@@ -185,7 +185,9 @@ impl Session {
             if !goes_on || !self.replies.is_empty() {
                 self.pay().await;
             }
-            if !self.replies.is_empty() {
+            // The answer to a goodbye comes when what the connection held is gone: the client may ask for it on its next one.
+            let is_goodbye = matches!(next, Ok(Some(Event::Close { .. })));
+            if !self.replies.is_empty() && !is_goodbye {
                 self.flush(input);
                 self.send_replies();
             }
