@@ -177,10 +177,8 @@ impl<C> Queue<C> {
         let returns = &self.returns;
         self.consumers.flush(
             |consumer, positions| {
-                let mut reader = Deliveries::of(log);
-                let deliveries = positions
-                    .iter()
-                    .filter_map(|&position| reader.next(position, returns.of(position)));
+                let mut reader = Deliveries::of(log, returns);
+                let deliveries = positions.iter().filter_map(|&at| reader.next(at));
                 let accepted = sink.deliver(consumer, deliveries);
                 let count = match accepted {
                     Accepted::All => positions.len(),

@@ -65,6 +65,7 @@ impl RecordWriter {
     }
 
     /// Adds a message; `place` is where its body is, if that is elsewhere.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         position: Position,

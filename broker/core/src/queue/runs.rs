@@ -8,7 +8,7 @@ use crate::store::Position;
 use super::Queue;
 use super::block::{Block, REDELIVERED, Run};
 use super::log::{Log, SEGMENT_BYTES};
-use super::returns::Attempts;
+use super::returns::Returns;
 
 impl<C> Queue<C> {
     /// Appends a batch's next messages as far as they fit into one block, up to the first that has a time to live of its own. None if something is to
@@ -113,26 +113,24 @@ impl Log {
 #[derive(Debug)]
 pub(super) struct Deliveries<'a> {
     log: &'a Log,
+    returns: &'a Returns,
     /// Where the last one was.
     block: Option<&'a Block>,
     covers: Range<Position>,
 }
 
 impl<'a> Deliveries<'a> {
-    pub(super) fn of(log: &'a Log) -> Self {
+    pub(super) fn of(log: &'a Log, returns: &'a Returns) -> Self {
         Self {
             log,
+            returns,
             block: None,
             covers: 0..0,
         }
     }
 
     /// The message at `position`, if it is in memory.
-    pub(super) fn next(
-        &mut self,
-        position: Position,
-        attempts: Option<Attempts>,
-    ) -> Option<Delivery<'a>> {
+    pub(super) fn next(&mut self, position: Position) -> Option<Delivery<'a>> {
         if !self.covers.contains(&position) {
             let at = self.log.find(position)?;
             let segment = self.log.segments.get(at)?;
@@ -143,7 +141,9 @@ impl<'a> Deliveries<'a> {
         Some(Delivery {
             position,
             redelivered: flags & REDELIVERED != 0,
-            attempts,
+            // Looked up here: handed in, it would be written in parts and read as a whole at once, for which the processor waits until
+            // all that was written before is in its cache, among it the message before.
+            attempts: self.returns.of(position),
             message,
         })
     }
