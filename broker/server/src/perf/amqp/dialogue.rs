@@ -12,6 +12,9 @@ pub(crate) const CHANNEL: u16 = 1;
 /// The largest frame agreed to, whatever the broker offers.
 pub(crate) const FRAME_MAX: u32 = 1024 * 1024;
 
+/// What a client says first.
+pub(crate) const PROTOCOL_HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
+
 /// What a broker calls itself.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub(crate) struct Server {
@@ -19,10 +22,7 @@ pub(crate) struct Server {
     pub(crate) version: String,
 }
 
-/// What it says first.
-pub(crate) const PROTOCOL_HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
-
-/// What it says whatever the broker answers: the same on every connection to an endpoint.
+/// What a client says whatever the broker answers: the same on every connection to an endpoint.
 #[derive(Debug)]
 pub(crate) struct Script {
     start_ok: Vec<u8>,
