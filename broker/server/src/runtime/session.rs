@@ -185,9 +185,9 @@ impl Session {
             if !goes_on || !self.replies.is_empty() {
                 self.pay().await;
             }
-            // The answer to a goodbye comes when what the connection held is gone: the client may ask for it on its next one.
-            let is_goodbye = matches!(next, Ok(Some(Event::Close { .. })));
-            if !self.replies.is_empty() && !is_goodbye {
+            // The last word comes when what the connection held is gone: the client may ask for it on its next one.
+            let is_last = matches!(next, Ok(Some(Event::Close { .. })) | Err(Failure::Close(_)));
+            if !self.replies.is_empty() && !is_last {
                 self.flush(input);
                 self.send_replies();
             }
