@@ -141,8 +141,8 @@ impl<'a> Deliveries<'a> {
         Some(Delivery {
             position,
             redelivered: flags & REDELIVERED != 0,
-            // Looked up here: handed in, it would be written in parts and read as a whole at once, for which the processor waits until
-            // all that was written before is in its cache, among it the message before.
+            // Looked up here: handed in, it was written in parts and read as a whole at once, which cost half to nine tenths of this function
+            // in a profile, as a processor does so only after all earlier writes, those of the message before among them.
             attempts: self.returns.of(position),
             message,
         })

@@ -56,9 +56,9 @@ use writer::Writer;
 /// # Costs
 /// A commit is one write per 8 KiB or per larger value, plus the sync. It blocks longer while flushing lags behind. Of small
 /// synced ones, each that fills another 256 KiB writes as many zeros, so that the syncs of the others are short.
-/// Of records above 16 KiB the data is not copied, so that the memory behind it stays in use until it is flushed; smaller ones share that of
-/// their group's entry. Now and then a
-/// commit also writes what is left of about a thousand earlier changes, at most 4 MiB. `read` is two point reads at most.
+/// A record that goes straight to where it belongs (above 16 KiB, or while most records stay) is not copied, so that the memory
+/// behind it stays in use until it is flushed; one that its group's entry holds shares the entry's. Now and then a commit
+/// also writes what is left of about a thousand earlier changes, at most 4 MiB. `read` is two point reads at most.
 /// `recover` reads all definitions, settlements and index entries, about 1 µs each, but no data.
 pub struct FjallStore {
     shared: Arc<Shared>,

@@ -174,8 +174,8 @@ impl Writer {
         if self.failed || !shared.engine.read().as_ref().is_some_and(is_idle) {
             return;
         }
-        // So that tables hold records by age, and what is recent keeps nothing in memory that memtables do not. A group of its
-        // own, so that it stays if what follows is only half done.
+        // So that tables hold records by age, and recent ones keep nothing in memory that memtables do not. A group of its own,
+        // so that it stays if what follows is only half done.
         let is_folded = shared.recent.read().is_empty();
         if !is_folded {
             let nothing = Plan::default();

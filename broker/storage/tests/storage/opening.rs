@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use amphora_core::store::{Durability, Part, Store, Write};
+use amphora_core::store::{Durability, Part, QueueId, Store, Write};
 use amphora_storage::{FjallStore, OpenError, Options};
 use bytes::Bytes;
 
-use crate::{Data, append, commit, forget, group, ids, remove, settle};
+use crate::{Data, append, commit, forget, group, ids, record, remove, settle};
 
 fn refusal(data: &Data) -> OpenError {
     FjallStore::open(data.path(), Options::default()).expect_err("the store must not open")
@@ -108,7 +108,26 @@ fn format_2_is_taken_over() {
     fs::write(data.path().join("FORMAT"), "amphora-storage 2\n").expect("writable");
     let store = data.open();
     assert_eq!(format(&data), "amphora-storage 3\n");
-    assert_eq!(ids(&store), (1..=9).collect::<Vec<_>>());
+    assert_readable(&store);
+    drop(store);
+    // This commit has the records go to where they belong.
+    let store = data.open_with(Options {
+        memtable_bytes: 0,
+        ..Options::default()
+    });
+    commit(&store, [settle(1, 0, "any")]);
+    drop(store);
+    assert_readable(&data.open());
+}
+
+/// All nine records are there with their data.
+fn assert_readable(store: &FjallStore) {
+    assert_eq!(ids(store), (1..=9).collect::<Vec<_>>());
+    for id in 1..=9 {
+        let expected = crate::data(id, 10);
+        let read = store.read(QueueId(1), &record(id, &expected));
+        assert_eq!(read.expect("readable"), expected);
+    }
 }
 
 #[test]

@@ -214,6 +214,9 @@ mod tests {
             let value = encode(&key, &mut changes);
             assert_eq!(changes, before);
             let memory = value.as_ptr_range();
+            // The database takes it as it is, or all of it would be in memory twice.
+            let stored = fjall::Slice::from(value.clone());
+            assert_eq!(stored.as_ptr(), value.as_ptr());
             for change in &changes {
                 if let Change::Appended(_, Data::Held(data)) = change
                     && !data.is_empty()
