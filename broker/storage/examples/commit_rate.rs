@@ -4,7 +4,7 @@
 //! cargo run --profile quick -p amphora-storage --example commit_rate [DIRECTORY]
 //! ```
 //!
-//! A group is one record of one queue; from the hundredth on it also removes an old record and settles the queue. The file
+//! A group is a record of each queue; after some groups it also removes an old record of each and settles the queues. The file
 //! gets one write and one sync per group. Both take turns, for the disk's pace changes from second to second.
 
 #![expect(clippy::print_stdout, reason = "the result is its output")]
@@ -24,7 +24,6 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const TURN: Duration = Duration::from_millis(400);
 const TURNS: usize = 7;
-const BACKLOG: u64 = 100;
 const INDEX_ENTRIES: u32 = 80_000;
 
 fn main() -> Outcome<()> {
@@ -39,75 +38,114 @@ fn main() -> Outcome<()> {
 }
 
 fn measure(directory: &Path) -> Outcome<()> {
-    println!("message  per record  durability      file msg/s     store msg/s   ratio   resident");
+    println!(
+        "message  queues  per record  durability      file msg/s     store msg/s   ratio   resident"
+    );
+    let load = |message_bytes, queues, messages, backlog| Load {
+        message_bytes,
+        queues,
+        messages,
+        backlog,
+    };
     for durability in [Durability::Fsync, Durability::Os] {
-        for (message_bytes, messages) in [(16, 128), (16, 1024), (1024, 128), (1024, 1024)] {
-            let home = directory.join(format!("{message_bytes}-{messages}-{durability:?}"));
-            compare(&home, message_bytes, messages, durability)?;
+        for load in [
+            load(16, 1, 128, 100),
+            load(16, 1, 1024, 100),
+            load(1024, 1, 128, 100),
+            load(1024, 1, 1024, 100),
+            load(1024, 100, 4, 2),
+        ] {
+            let home = directory.join("compared");
+            load.compare(&home, durability)?;
             fs::remove_dir_all(home)?;
         }
     }
     recovery(&directory.join("recovery"))
 }
 
-/// Prints the medians of both and of the ratio within each turn.
-fn compare(home: &Path, message_bytes: u32, messages: u32, durability: Durability) -> Outcome<()> {
-    let store = FjallStore::open(home.join("store"), Options::default())?;
-    let mut file = File::create(home.join("file"))?;
-    let data = Bytes::from(vec![b'x'; message_bytes as usize * messages as usize]);
-    let mut next = 0;
-    let mut turns = Vec::new();
-    for _ in 0..TURNS {
-        let by_file = rate(messages, || {
-            file.write_all(&data)?;
-            match durability {
-                Durability::Fsync => file.sync_data()?,
-                Durability::Os => {}
-            }
-            Ok(())
-        })?;
-        let by_store = rate(messages, || {
-            store.commit(&group(next, messages, &data), durability)?;
-            next += 1;
-            Ok(())
-        })?;
-        turns.push((by_store / by_file, by_file, by_store));
-    }
-    let median = |of: fn(&(f64, f64, f64)) -> f64| {
-        let mut values: Vec<f64> = turns.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[TURNS / 2]
-    };
-    println!(
-        "{message_bytes:>5} B  {messages:>10}  {:<10}  {:>12.0}  {:>14.0}  {:>6.2}  {:>5} MiB",
-        format!("{durability:?}"),
-        median(|turn| turn.1),
-        median(|turn| turn.2),
-        median(|turn| turn.0),
-        resident_mib()
-    );
-    Ok(())
+/// What groups consist of.
+#[derive(Clone, Copy)]
+struct Load {
+    message_bytes: u32,
+    queues: u32,
+    /// Messages of a record.
+    messages: u32,
+    /// A record stays for so many groups.
+    backlog: u64,
 }
 
-fn group(id: u64, messages: u32, data: &Bytes) -> CommitGroup {
-    let queue = QueueId(1);
-    let mut writes = vec![Write::Append {
-        queue,
-        record: record(id, messages, data),
-        data: data.clone(),
-    }];
-    if let Some(old) = id.checked_sub(BACKLOG) {
-        writes.push(Write::Remove {
-            queue,
-            record: record(old, messages, data),
-        });
-        writes.push(Write::Settle {
-            queue,
-            part: Part::WHOLE,
-            data: Bytes::from_static(&[0; 16]),
-        });
+impl Load {
+    /// Prints the medians of both and of the ratio within each turn.
+    fn compare(self, home: &Path, durability: Durability) -> Outcome<()> {
+        let store = FjallStore::open(home.join("store"), Options::default())?;
+        let mut file = File::create(home.join("file"))?;
+        let data = Bytes::from(vec![
+            b'x';
+            self.message_bytes as usize * self.messages as usize
+        ]);
+        let all = data.repeat(self.queues as usize);
+        let messages = self.messages * self.queues;
+        let mut next = 0;
+        let mut turns = Vec::new();
+        for _ in 0..TURNS {
+            let by_file = rate(messages, || {
+                file.write_all(&all)?;
+                match durability {
+                    Durability::Fsync => file.sync_data()?,
+                    Durability::Os => {}
+                }
+                Ok(())
+            })?;
+            let by_store = rate(messages, || {
+                store.commit(&self.group(next, &data), durability)?;
+                next += 1;
+                Ok(())
+            })?;
+            turns.push((by_store / by_file, by_file, by_store));
+        }
+        let median = |of: fn(&(f64, f64, f64)) -> f64| {
+            let mut values: Vec<f64> = turns.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values[TURNS / 2]
+        };
+        println!(
+            "{:>5} B  {:>6}  {:>10}  {:<10}  {:>12.0}  {:>14.0}  {:>6.2}  {:>5} MiB",
+            self.message_bytes,
+            self.queues,
+            self.messages,
+            format!("{durability:?}"),
+            median(|turn| turn.1),
+            median(|turn| turn.2),
+            median(|turn| turn.0),
+            resident_mib()
+        );
+        Ok(())
     }
-    CommitGroup { writes }
+
+    fn group(self, number: u64, data: &Bytes) -> CommitGroup {
+        let id = |group: u64, queue: u32| group * u64::from(self.queues) + u64::from(queue);
+        let mut writes = Vec::new();
+        for number_of_queue in 0..self.queues {
+            let queue = QueueId(number_of_queue + 1);
+            writes.push(Write::Append {
+                queue,
+                record: record(id(number, number_of_queue), self.messages, data),
+                data: data.clone(),
+            });
+            if let Some(old) = number.checked_sub(self.backlog) {
+                writes.push(Write::Remove {
+                    queue,
+                    record: record(id(old, number_of_queue), self.messages, data),
+                });
+                writes.push(Write::Settle {
+                    queue,
+                    part: Part::WHOLE,
+                    data: Bytes::from_static(&[0; 16]),
+                });
+            }
+        }
+        CommitGroup { writes }
+    }
 }
 
 fn record(id: u64, messages: u32, data: &Bytes) -> RecordRef {
