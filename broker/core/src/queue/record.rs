@@ -65,7 +65,6 @@ impl RecordWriter {
     }
 
     /// Adds a message; `place` is where its body is, if that is elsewhere.
-    #[inline]
     pub(crate) fn push(
         &mut self,
         position: Position,
