@@ -72,11 +72,11 @@ fn the_queues_of_a_connection_are_gone_when_it_hears_the_last_word() -> anyhow::
             // No frame begins like this.
             client.write(&[0xFF; 8])?;
         }
-        let Method::Connection(connection::Method::CloseOk(_) | connection::Method::Close(_)) =
-            client.method(0)?
-        else {
-            bail!("neither connection.close-ok nor connection.close");
-        };
+        match client.method(0)? {
+            Method::Connection(connection::Method::CloseOk(_)) if round % 2 == 0 => {}
+            Method::Connection(connection::Method::Close(_)) if round % 2 == 1 => {}
+            other => bail!("{other:?}"),
+        }
         for queue in names.into_iter().rev() {
             match next.call(1, &exclusive(queue))? {
                 Method::Queue(queue::Method::DeclareOk(_)) => {}

@@ -66,13 +66,13 @@ impl Recent {
             match change {
                 Change::Appended(entry, data) => {
                     self.appended += 1;
-                    self.bytes += held(&data);
+                    self.bytes += data.held_bytes();
                     let before = self.records.insert(entry.record.id, (entry, data));
-                    self.bytes -= before.map_or(0, |(_, data)| held(&data));
+                    self.bytes -= before.map_or(0, |(_, data)| data.held_bytes());
                 }
                 Change::Removed(id) => {
                     let before = self.records.remove(&id);
-                    self.bytes -= before.map_or(0, |(_, data)| held(&data));
+                    self.bytes -= before.map_or(0, |(_, data)| data.held_bytes());
                 }
                 Change::Settled(queue, part, data) => {
                     self.bytes += length(data.as_ref());
@@ -169,13 +169,6 @@ impl Recent {
             // The key was written once, so that it vanishes with what it removes.
             batch.remove_weak(&engine.meta, changes::key(group));
         }
-    }
-}
-
-fn held(data: &Data) -> usize {
-    match data {
-        Data::Held(data) => data.len(),
-        Data::Apart(_) => 0,
     }
 }
 

@@ -40,6 +40,16 @@ pub(in crate::disk) enum Data {
     Apart(u64),
 }
 
+impl Data {
+    /// How many bytes are here.
+    pub(in crate::disk) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Held(data) => data.len(),
+            Self::Apart(_) => 0,
+        }
+    }
+}
+
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::disk) enum Change {
@@ -53,8 +63,9 @@ impl Change {
     /// How many bytes of a record or a settlement it holds.
     pub(in crate::disk) fn data_bytes(&self) -> usize {
         match self {
-            Self::Appended(_, Data::Held(data)) | Self::Settled(_, _, Some(data)) => data.len(),
-            Self::Appended(_, Data::Apart(_)) | Self::Settled(_, _, None) | Self::Removed(_) => 0,
+            Self::Appended(_, data) => data.held_bytes(),
+            Self::Settled(_, _, data) => data.as_ref().map_or(0, Bytes::len),
+            Self::Removed(_) => 0,
         }
     }
 }
