@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use super::buffers::{Buffers, SLICES_MAX};
 use super::committer::Committer;
 use super::counters::Octets;
-use super::outbox::Outbox;
+use super::outbox::{OUTBOX_BYTES, Outbox};
 use super::queue::SharedQueue;
 use super::writer::{Writer, write_outbox};
 
@@ -312,6 +312,8 @@ pub(super) struct Touched {
 const DIRECT_PEERS_MAX: usize = 4;
 /// An outbox with this much is worth a system call of its own.
 pub(super) const DIRECT_BYTES: usize = 32 << 10;
+/// With this much, an outbox does not wait until all queues have what was read: it would be full before the last ones, which would then be visited twice.
+const LARGE_BYTES: usize = OUTBOX_BYTES / 4;
 /// How far back a connection is looked for before it is added again: adding it twice does no harm.
 const LOOKED_BACK: usize = 8;
 
@@ -333,6 +335,17 @@ impl Touched {
             std::mem::swap(&mut self.peers, &mut other.peers);
         } else {
             self.peers.append(&mut other.peers);
+        }
+    }
+
+    /// Writes an outbox that has got so much lately that its client had better begin with it, while others are still being filled. No lock may be held.
+    pub(super) fn write_large(&mut self, committer: &Arc<Committer>) {
+        let mut latest = self.peers.iter().rev().take(LOOKED_BACK);
+        let large = latest.find(|peer| peer.outbox_size() >= LARGE_BYTES);
+        if let Some(peer) = large.cloned()
+            && let Some(socket) = &peer.direct
+        {
+            peer.write_directly(socket, committer, self);
         }
     }
 

@@ -18,14 +18,20 @@ pub(in crate::runtime) struct Flushed {
 }
 
 impl Ingress {
-    /// Hands all that was collected to its queues.
+    /// Hands all that was collected to its queues. No lock may be held.
     pub(in crate::runtime) fn flush(&mut self, buffer: &[u8], touched: &mut Touched) -> Flushed {
         self.touched.append(touched);
         let mut active = std::mem::take(&mut self.active);
+        let last = active.pop();
         for index in active.drain(..) {
             self.hand_on(index, buffer);
+            self.touched.write_large(&self.vhost.committer);
         }
         self.active = active;
+        // Whoever flushes writes the rest, when the committer knows of all.
+        if let Some(index) = last {
+            self.hand_on(index, buffer);
+        }
         self.tell_refused();
         touched.append(&mut self.touched);
         self.flushed.commit |= self.deduplicating.flush(&self.vhost.committer);

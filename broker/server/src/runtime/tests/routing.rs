@@ -179,6 +179,61 @@ fn what_is_collected_for_many_queues_is_handed_on_in_time() -> anyhow::Result<()
 }
 
 #[test]
+fn a_client_begins_with_what_is_much_before_all_queues_have_their_part() -> anyhow::Result<()> {
+    let world = World::new()?;
+    let mut client = world.client("q1")?;
+    world.client("q2")?;
+    let mut consumer = Client::connect(world.address)?;
+    for queue in ["q1", "q2"] {
+        bind(&mut client, queue, "amq.fanout", "")?;
+        consume(&mut consumer, queue)?;
+    }
+    let _inside = world.tasks.enter();
+    let mut ingress = Ingress::new(
+        world.broker.broker.vhost("/").context("no vhost")?,
+        "".into(),
+    );
+    // A message in the input: its target, its properties, of which it has none, and its body.
+    let target = batch::target("amq.fanout", "");
+    let buffer = [&target[..], &[0, 0], &[b'x'; 1000]].concat();
+    let (target, rest) = buffer.split_at(target.len());
+    let (properties, body) = rest.split_at(2);
+    let content = Content::Inline {
+        target,
+        properties,
+        body,
+    };
+    let ticket = Ticket {
+        channel: ChannelNumber(1),
+        mandatory: false,
+        confirm: false,
+    };
+    for (count, is_much) in [(1, false), (100, true)] {
+        for _ in 0..count {
+            ingress.collect(&buffer, content.clone(), ticket, |_, _, _| Ok(()))?;
+            ingress.way();
+        }
+        let mut touched = Touched::default();
+        ingress.flush(&buffer, &mut touched);
+        let mut missing = 2 * count;
+        if is_much {
+            let body = consumer.body_within(Duration::from_secs(30))?;
+            ensure!(body.is_some(), "it waits for the second queue's part");
+            missing -= 1;
+        } else {
+            consumer.nothing_for(Duration::from_millis(300))?;
+        }
+        touched.finish(&world.broker.broker.committer);
+        for _ in 0..missing {
+            let body = consumer.body_within(Duration::from_secs(30))?;
+            ensure!(body.context("too few messages")?.len() == 1000);
+        }
+        consumer.nothing_for(Duration::from_millis(300))?;
+    }
+    Ok(())
+}
+
+#[test]
 fn repeats_are_collected_until_they_are_due_as_if_one_by_one() -> anyhow::Result<()> {
     const MESSAGES: usize = 20_000;
     let world = World::new()?;
