@@ -29,6 +29,12 @@ use super::vital::Vital;
 /// Acknowledgements alone are not urgent: they are gathered for this long.
 const SETTLE_DELAY: Duration = Duration::from_millis(20);
 
+/// For so long the committer looks out for the next group before it sleeps, if the one before came as fast and was small. Who sends one message
+/// at a time is back by then, and two threads that wake each other take longer than what they do meanwhile.
+const LOOK_OUT: Duration = Duration::from_micros(100);
+/// Who has more than this committed at a time has more on its way, for which the processors are needed.
+const SMALL_BYTES: usize = 16 << 10;
+
 #[derive(Debug)]
 struct Work {
     dirty: Vec<Arc<SharedQueue>>,
@@ -36,8 +42,6 @@ struct Work {
     /// Changes of definitions of which only the last one of each key matters.
     kept: HashMap<Bytes, Write, RandomState>,
     waiters: Vec<Arc<Peer>>,
-    /// Somebody waits for the next group.
-    urgent: bool,
     /// What was noted is not urgent and waits since then.
     since: Option<Instant>,
     stop: bool,
@@ -49,6 +53,8 @@ pub(crate) struct Committer {
     pub(super) durability: Durability,
     work: Mutex<Work>,
     wake: Condvar,
+    /// Somebody waits for the next group. Changed only while `work` is locked, so that nobody sleeps who does not know of it.
+    urgent: AtomicBool,
     /// The group that gathers now.
     open: AtomicU64,
     durable: watch::Sender<u64>,
@@ -92,11 +98,11 @@ impl Committer {
                 writes: Vec::new(),
                 kept: HashMap::default(),
                 waiters: Vec::new(),
-                urgent: false,
                 since: None,
                 stop: false,
             }),
             wake: Condvar::new(),
+            urgent: AtomicBool::new(false),
             open: AtomicU64::new(1),
             durable: watch::Sender::new(0),
             durable_now: AtomicU64::new(0),
@@ -142,11 +148,11 @@ impl Committer {
             work.dirty.push(Arc::clone(queue));
         }
         let wake = if urgent {
-            !std::mem::replace(&mut work.urgent, true)
+            !self.urgent.swap(true, Ordering::Relaxed)
         } else {
             let first = work.since.is_none();
             work.since.get_or_insert_with(Instant::now);
-            first && !work.urgent
+            first && !self.is_urgent()
         };
         drop(work);
         if wake {
@@ -163,7 +169,7 @@ impl Committer {
     pub(super) fn define(&self, writes: Vec<Write>) -> u64 {
         let mut work = self.work.lock();
         work.writes.extend(writes);
-        work.urgent = true;
+        self.urgent.store(true, Ordering::Relaxed);
         // Read before the group can be taken: a later epoch might wait for ever on an idle broker.
         let epoch = self.open_epoch();
         drop(work);
@@ -177,7 +183,7 @@ impl Committer {
         self.published(bytes);
         let mut work = self.work.lock();
         work.kept.extend(changes);
-        work.urgent = true;
+        self.urgent.store(true, Ordering::Relaxed);
         drop(work);
         self.wake.notify_one();
     }
@@ -218,14 +224,16 @@ impl Committer {
         {
             work.waiters.push(Arc::clone(peer));
         }
-        work.urgent = true;
+        self.urgent.store(true, Ordering::Relaxed);
         drop(work);
         self.wake.notify_one();
     }
 
     /// Somebody waits for what was noted.
     pub(super) fn hurry(&self) {
-        self.work.lock().urgent = true;
+        let work = self.work.lock();
+        self.urgent.store(true, Ordering::Relaxed);
+        drop(work);
         self.wake.notify_one();
     }
 
@@ -274,20 +282,31 @@ impl Committer {
     }
 
     fn run(self: &Arc<Self>, mut records: Records) {
+        let mut prompt = false;
         loop {
+            let begun = Instant::now();
+            while prompt && !self.is_urgent() && begun.elapsed() < LOOK_OUT {
+                std::hint::spin_loop();
+            }
             let stopping = self.wait_for_work();
-            // After a group that was given up nothing may become durable: it would be told to who waits for what is lost.
-            if !self.commit_next(&mut records) || stopping {
-                return;
+            let waited = begun.elapsed();
+            match self.commit_next(&mut records) {
+                Some(bytes) if !stopping => prompt = waited < LOOK_OUT && bytes <= SMALL_BYTES,
+                // After a group that was given up nothing may become durable: it would be told to who waits for what is lost.
+                _ => return,
             }
         }
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Relaxed)
     }
 
     /// Waits until a group is due; true if it is the last.
     fn wait_for_work(&self) -> bool {
         let mut work = self.work.lock();
         loop {
-            if work.stop || work.urgent {
+            if work.stop || self.is_urgent() {
                 return work.stop;
             }
             match work.since {
@@ -303,15 +322,15 @@ impl Committer {
         }
     }
 
-    /// Commits what has gathered. False if the store refused it until the broker stopped.
-    fn commit_next(self: &Arc<Self>, records: &mut Records) -> bool {
+    /// Commits what has gathered. Returns how many published bytes that were; `None` if the store refused it until the broker stopped.
+    fn commit_next(self: &Arc<Self>, records: &mut Records) -> Option<usize> {
         let mut gathering = Gathering {
             spill: self.is_short_of_memory(),
             ..Gathering::default()
         };
         self.gather(&mut gathering, records);
         if !gathering.group.writes.is_empty() && !self.commit(&mut gathering, records) {
-            return false;
+            return None;
         }
         let spill = gathering.spill;
         let dirty = gathering.dirty.iter();
@@ -336,7 +355,7 @@ impl Committer {
         self.durable_now.store(epoch, Ordering::Release);
         self.durable.send_replace(epoch);
         self.tell(|outbox| outbox.release_confirms(epoch));
-        true
+        Some(gathering.uncommitted)
     }
 
     /// Takes all that was noted into the group.
@@ -349,7 +368,7 @@ impl Committer {
             dirty = std::mem::take(&mut work.dirty);
             writes = std::mem::take(&mut work.writes);
             kept = std::mem::take(&mut work.kept);
-            work.urgent = false;
+            self.urgent.store(false, Ordering::Relaxed);
             work.since = None;
         }
         writes.extend(kept.into_values());
@@ -388,7 +407,7 @@ impl Committer {
         if !waiting.is_empty() {
             let mut work = self.work.lock();
             work.waiters.append(&mut waiting);
-            work.urgent = true;
+            self.urgent.store(true, Ordering::Relaxed);
         }
         touched.finish(self);
     }
