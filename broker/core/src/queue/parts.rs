@@ -118,7 +118,8 @@ impl Stretch {
 
     pub(super) fn encode(&self, part: Part) -> Bytes {
         let first = positions(part).start;
-        let mut out = vec![VERSION];
+        let mut out = Vec::with_capacity(16);
+        out.push(VERSION);
         put_varint(&mut out, self.ranges.len() as u64);
         let mut end = first;
         for &(first, last) in &self.ranges {

@@ -28,8 +28,10 @@ const SETTLED: u8 = 3;
 const FORGOTTEN: u8 = 4;
 const HELD: u8 = 5;
 
-/// What most changes take, about.
-const CHANGE_BYTES: usize = 64;
+/// What a record that was appended takes at most, beside its data.
+const APPENDED_BYTES: usize = 64;
+const REMOVED_BYTES: usize = 1 + 8;
+const SETTLED_BYTES: usize = 1 + 4 + 8 + 4;
 
 /// Where the data of a record are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +70,16 @@ impl Change {
             Self::Removed(_) => 0,
         }
     }
+
+    /// How many bytes of an entry it takes, at most.
+    fn bytes_max(&self) -> usize {
+        let beside_data = match self {
+            Self::Appended(..) => APPENDED_BYTES,
+            Self::Removed(_) => REMOVED_BYTES,
+            Self::Settled(..) => SETTLED_BYTES,
+        };
+        beside_data + self.data_bytes()
+    }
 }
 
 /// The key of a group's changes.
@@ -84,10 +96,9 @@ pub(in crate::disk) fn decode_key(key: &[u8]) -> Option<u64> {
 /// The value under a group's key. From then on the changes hold the data of records as parts of it: the database keeps it in memory for as
 /// long as they are recent, as both end with a checkpoint at the latest.
 pub(in crate::disk) fn encode(key: &[u8], changes: &mut [Change]) -> Bytes {
-    let bytes = changes
-        .iter()
-        .map(|change| CHANGE_BYTES + change.data_bytes());
-    let mut value = envelope::begin(VERSION, bytes.sum());
+    // What is reserved beyond need is kept as long as the rest.
+    let bytes_max = changes.iter().map(Change::bytes_max).sum();
+    let mut value = envelope::begin(VERSION, bytes_max);
     let mut held = Vec::with_capacity(changes.len());
     for change in &*changes {
         match change {
@@ -224,6 +235,8 @@ mod tests {
             let before = changes.clone();
             let value = encode(&key, &mut changes);
             assert_eq!(changes, before);
+            let bytes_max: usize = changes.iter().map(Change::bytes_max).sum();
+            assert!(value.len() - envelope::seal(VERSION, &key, &[]).len() <= bytes_max);
             let memory = value.as_ptr_range();
             // The database takes it as it is, or all of it would be in memory twice.
             let stored = fjall::Slice::from(value.clone());
