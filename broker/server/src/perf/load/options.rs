@@ -44,7 +44,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Who")]
     pub(crate) queues: usize,
     /// Publish only, to a growing queue; the broker's own count is checked at the end
-    #[arg(long, conflicts_with_all = ["drain", "consumers"], help_heading = "Who")]
+    #[arg(long, conflicts_with_all = ["drain", "consumers", "auto_ack", "ack_every", "prefetch"], help_heading = "Who")]
     pub(crate) publish_only: bool,
     /// Publish everything first, then consume it; both parts are measured
     #[arg(long, help_heading = "Who")]
@@ -373,6 +373,9 @@ pub(crate) mod tests {
             ("--fanout 0", "--fanout is between 1 and 99999"),
             ("--queues 0", "--queues is between 1 and 99999"),
             ("--publish-only -y 4", "cannot be used with"),
+            ("--publish-only -A 4", "cannot be used with"),
+            ("--publish-only -q 4", "cannot be used with"),
+            ("--publish-only -a", "cannot be used with"),
             ("-t default --bindings 3", "default exchange"),
             ("-t default --binding-argument a=b", "nothing can be bound"),
             ("-t default --routing-keys 2", "one routing key per queue"),
