@@ -29,8 +29,8 @@ use super::vital::Vital;
 /// Acknowledgements alone are not urgent: they are gathered for this long.
 const SETTLE_DELAY: Duration = Duration::from_millis(20);
 
-/// For so long the committer looks out for the next group before it sleeps, if the one before came as fast and was small. Who sends one message
-/// at a time is back by then, and two threads that wake each other take longer than what they do meanwhile.
+/// For so long the committer looks out for somebody who waits for the next group before it sleeps, if it was awaited as soon after the last one, and
+/// was small. Who sends one message at a time is back by then, and threads that wake each other take longer than what they do meanwhile.
 const LOOK_OUT: Duration = Duration::from_micros(100);
 /// Who has more than this committed at a time has more on its way, for which the processors are needed.
 const SMALL_BYTES: usize = 16 << 10;
@@ -42,6 +42,8 @@ struct Work {
     /// Changes of definitions of which only the last one of each key matters.
     kept: HashMap<Bytes, Write, RandomState>,
     waiters: Vec<Arc<Peer>>,
+    /// Somebody waits for the next group.
+    urgent: bool,
     /// What was noted is not urgent and waits since then.
     since: Option<Instant>,
     stop: bool,
@@ -53,8 +55,8 @@ pub(crate) struct Committer {
     pub(super) durability: Durability,
     work: Mutex<Work>,
     wake: Condvar,
-    /// Somebody waits for the next group. Changed only while `work` is locked, so that nobody sleeps who does not know of it.
-    urgent: AtomicBool,
+    /// Somebody waits for what was noted, and has noted all of it. Can be looked at without the lock.
+    awaited: AtomicBool,
     /// The group that gathers now.
     open: AtomicU64,
     durable: watch::Sender<u64>,
@@ -79,6 +81,15 @@ pub(crate) struct Committer {
     pub(crate) counters: CommitCounters,
 }
 
+/// What a group was like.
+#[derive(Clone, Copy, Debug)]
+struct Committed {
+    /// What it wrote, 0 if nothing had gathered.
+    bytes: usize,
+    /// It was synced.
+    urgent: bool,
+}
+
 /// Publishers pause while more than this waits for the disk: it always drains, so the pause is short.
 const UNCOMMITTED_MAX: usize = 64 << 20;
 
@@ -98,11 +109,12 @@ impl Committer {
                 writes: Vec::new(),
                 kept: HashMap::default(),
                 waiters: Vec::new(),
+                urgent: false,
                 since: None,
                 stop: false,
             }),
             wake: Condvar::new(),
-            urgent: AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
             open: AtomicU64::new(1),
             durable: watch::Sender::new(0),
             durable_now: AtomicU64::new(0),
@@ -148,11 +160,11 @@ impl Committer {
             work.dirty.push(Arc::clone(queue));
         }
         let wake = if urgent {
-            !self.urgent.swap(true, Ordering::Relaxed)
+            !std::mem::replace(&mut work.urgent, true)
         } else {
             let first = work.since.is_none();
             work.since.get_or_insert_with(Instant::now);
-            first && !self.is_urgent()
+            first && !work.urgent
         };
         drop(work);
         if wake {
@@ -169,7 +181,7 @@ impl Committer {
     pub(super) fn define(&self, writes: Vec<Write>) -> u64 {
         let mut work = self.work.lock();
         work.writes.extend(writes);
-        self.urgent.store(true, Ordering::Relaxed);
+        self.await_next(&mut work);
         // Read before the group can be taken: a later epoch might wait for ever on an idle broker.
         let epoch = self.open_epoch();
         drop(work);
@@ -183,7 +195,7 @@ impl Committer {
         self.published(bytes);
         let mut work = self.work.lock();
         work.kept.extend(changes);
-        self.urgent.store(true, Ordering::Relaxed);
+        self.await_next(&mut work);
         drop(work);
         self.wake.notify_one();
     }
@@ -224,17 +236,20 @@ impl Committer {
         {
             work.waiters.push(Arc::clone(peer));
         }
-        self.urgent.store(true, Ordering::Relaxed);
+        self.await_next(&mut work);
         drop(work);
         self.wake.notify_one();
     }
 
     /// Somebody waits for what was noted.
     pub(super) fn hurry(&self) {
-        let work = self.work.lock();
-        self.urgent.store(true, Ordering::Relaxed);
-        drop(work);
+        self.await_next(&mut self.work.lock());
         self.wake.notify_one();
+    }
+
+    fn await_next(&self, work: &mut Work) {
+        work.urgent = true;
+        self.awaited.store(true, Ordering::Relaxed);
     }
 
     /// Whether the store refuses what it is given.
@@ -282,31 +297,38 @@ impl Committer {
     }
 
     fn run(self: &Arc<Self>, mut records: Records) {
-        let mut prompt = false;
+        // To look out on the only processor would keep the one from it who is waited for.
+        let may_look_out = std::thread::available_parallelism().is_ok_and(|all| all.get() > 1);
+        let mut looks_out = false;
         loop {
             let begun = Instant::now();
-            while prompt && !self.is_urgent() && begun.elapsed() < LOOK_OUT {
+            while looks_out && !self.awaited.load(Ordering::Relaxed) && begun.elapsed() < LOOK_OUT {
                 std::hint::spin_loop();
             }
             let stopping = self.wait_for_work();
-            let waited = begun.elapsed();
-            match self.commit_next(&mut records) {
-                Some(bytes) if !stopping => prompt = waited < LOOK_OUT && bytes <= SMALL_BYTES,
-                // After a group that was given up nothing may become durable: it would be told to who waits for what is lost.
-                _ => return,
+            let came_soon = begun.elapsed() < LOOK_OUT;
+            // After a group that was given up nothing may become durable: it would be told to who waits for what is lost.
+            let Some(committed) = self.commit_next(&mut records) else {
+                return;
+            };
+            if stopping {
+                return;
+            }
+            match committed {
+                // Only who waits had to be told.
+                Committed { bytes: 0, .. } => {}
+                Committed { bytes, urgent } => {
+                    looks_out = may_look_out && came_soon && urgent && bytes <= SMALL_BYTES;
+                }
             }
         }
-    }
-
-    fn is_urgent(&self) -> bool {
-        self.urgent.load(Ordering::Relaxed)
     }
 
     /// Waits until a group is due; true if it is the last.
     fn wait_for_work(&self) -> bool {
         let mut work = self.work.lock();
         loop {
-            if work.stop || self.is_urgent() {
+            if work.stop || work.urgent {
                 return work.stop;
             }
             match work.since {
@@ -322,13 +344,14 @@ impl Committer {
         }
     }
 
-    /// Commits what has gathered. Returns how many published bytes that were; `None` if the store refused it until the broker stopped.
-    fn commit_next(self: &Arc<Self>, records: &mut Records) -> Option<usize> {
+    /// Commits what has gathered. `None` if the store refused it until the broker stopped.
+    fn commit_next(self: &Arc<Self>, records: &mut Records) -> Option<Committed> {
         let mut gathering = Gathering {
             spill: self.is_short_of_memory(),
             ..Gathering::default()
         };
         self.gather(&mut gathering, records);
+        let bytes = gathering.group.bytes();
         if !gathering.group.writes.is_empty() && !self.commit(&mut gathering, records) {
             return None;
         }
@@ -355,7 +378,10 @@ impl Committer {
         self.durable_now.store(epoch, Ordering::Release);
         self.durable.send_replace(epoch);
         self.tell(|outbox| outbox.release_confirms(epoch));
-        Some(gathering.uncommitted)
+        Some(Committed {
+            bytes,
+            urgent: gathering.urgent,
+        })
     }
 
     /// Takes all that was noted into the group.
@@ -368,7 +394,8 @@ impl Committer {
             dirty = std::mem::take(&mut work.dirty);
             writes = std::mem::take(&mut work.writes);
             kept = std::mem::take(&mut work.kept);
-            self.urgent.store(false, Ordering::Relaxed);
+            work.urgent = false;
+            self.awaited.store(false, Ordering::Relaxed);
             work.since = None;
         }
         writes.extend(kept.into_values());
@@ -407,7 +434,7 @@ impl Committer {
         if !waiting.is_empty() {
             let mut work = self.work.lock();
             work.waiters.append(&mut waiting);
-            self.urgent.store(true, Ordering::Relaxed);
+            work.urgent = true;
         }
         touched.finish(self);
     }

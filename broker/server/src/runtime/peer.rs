@@ -1,7 +1,8 @@
 //! A connection as others see it: its outbox, and the right to write it to the socket.
 //!
 //! Whoever has put something into outboxes calls [`Touched::finish`] when it holds no lock any more. Few or well filled
-//! outboxes are then written at once by the one who filled them; otherwise each connection's writer task is woken.
+//! outboxes are then written at once by the one who filled them; otherwise each connection's writer task is woken. One that has got much while
+//! a batch is handed to many queues does not wait for the last of them ([`Touched::write_large`]).
 //! `writing` is a token, not a lock: its holder swaps the buffers out and writes without holding anything.
 
 use std::io::{self, IoSlice};
@@ -340,11 +341,15 @@ impl Touched {
 
     /// Writes an outbox that has got so much lately that its client had better begin with it, while others are still being filled. No lock may be held.
     pub(super) fn write_large(&mut self, committer: &Arc<Committer>) {
-        let mut latest = self.peers.iter().rev().take(LOOKED_BACK);
-        let large = latest.find(|peer| peer.outbox_size() >= LARGE_BYTES);
-        if let Some(peer) = large.cloned()
-            && let Some(socket) = &peer.direct
-        {
+        let is_large =
+            |peer: &Arc<Peer>| peer.direct.is_some() && peer.outbox_size() >= LARGE_BYTES;
+        let latest = self.peers.len().saturating_sub(LOOKED_BACK);
+        let Some(at) = self.peers.iter().skip(latest).position(is_large) else {
+            return;
+        };
+        // What is added from now on adds it again.
+        let peer = self.peers.swap_remove(latest + at);
+        if let Some(socket) = &peer.direct {
             peer.write_directly(socket, committer, self);
         }
     }

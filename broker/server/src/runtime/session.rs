@@ -223,7 +223,10 @@ impl Session {
         if let Some(entered) = &mut self.entered
             && !entered.ingress.is_empty()
         {
-            let flushed = entered.ingress.flush(input, &mut self.touched);
+            let committer = &self.broker.committer;
+            let between = |touched: &mut Touched| touched.write_large(committer);
+            let touched = &mut self.touched;
+            let flushed = entered.ingress.flush_in_steps(input, touched, between);
             self.over = flushed.over;
             self.note_confirms(flushed.commit);
         } else if !self.unconfirmed.is_empty() {

@@ -18,14 +18,24 @@ pub(in crate::runtime) struct Flushed {
 }
 
 impl Ingress {
-    /// Hands all that was collected to its queues. No lock may be held.
+    /// Hands all that was collected to its queues.
     pub(in crate::runtime) fn flush(&mut self, buffer: &[u8], touched: &mut Touched) -> Flushed {
+        self.flush_in_steps(buffer, touched, |_| {})
+    }
+
+    /// Likewise; after each queue but the last one, `between` may write what there is already. No lock is held then.
+    pub(in crate::runtime) fn flush_in_steps(
+        &mut self,
+        buffer: &[u8],
+        touched: &mut Touched,
+        mut between: impl FnMut(&mut Touched),
+    ) -> Flushed {
         self.touched.append(touched);
         let mut active = std::mem::take(&mut self.active);
         let last = active.pop();
         for index in active.drain(..) {
             self.hand_on(index, buffer);
-            self.touched.write_large(&self.vhost.committer);
+            between(&mut self.touched);
         }
         self.active = active;
         // Whoever flushes writes the rest, when the committer knows of all.

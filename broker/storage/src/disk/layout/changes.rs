@@ -28,8 +28,8 @@ const SETTLED: u8 = 3;
 const FORGOTTEN: u8 = 4;
 const HELD: u8 = 5;
 
-/// What a record that was appended takes at most, beside its data.
-const APPENDED_BYTES: usize = 64;
+/// What a record that was appended takes at most, beside its data: its kind, its key, its extent with shared bodies, and a length.
+const APPENDED_BYTES: usize = 1 + 20 + 38 + 4;
 const REMOVED_BYTES: usize = 1 + 8;
 const SETTLED_BYTES: usize = 1 + 4 + 8 + 4;
 
