@@ -86,8 +86,8 @@ pub(crate) struct Committer {
 struct Committed {
     /// What it wrote, 0 if nothing had gathered.
     bytes: usize,
-    /// It was synced.
-    urgent: bool,
+    /// Somebody waited for it when it was gathered.
+    awaited: bool,
 }
 
 /// Publishers pause while more than this waits for the disk: it always drains, so the pause is short.
@@ -315,10 +315,10 @@ impl Committer {
                 return;
             }
             match committed {
-                // Only who waits had to be told.
+                // What was waited for was in the group before: a publisher was faster with its message than with the wish to hear of it.
                 Committed { bytes: 0, .. } => {}
-                Committed { bytes, urgent } => {
-                    looks_out = may_look_out && came_soon && urgent && bytes <= SMALL_BYTES;
+                Committed { bytes, awaited } => {
+                    looks_out = may_look_out && came_soon && awaited && bytes <= SMALL_BYTES;
                 }
             }
         }
@@ -350,7 +350,7 @@ impl Committer {
             spill: self.is_short_of_memory(),
             ..Gathering::default()
         };
-        self.gather(&mut gathering, records);
+        let awaited = self.gather(&mut gathering, records);
         let bytes = gathering.group.bytes();
         if !gathering.group.writes.is_empty() && !self.commit(&mut gathering, records) {
             return None;
@@ -378,15 +378,12 @@ impl Committer {
         self.durable_now.store(epoch, Ordering::Release);
         self.durable.send_replace(epoch);
         self.tell(|outbox| outbox.release_confirms(epoch));
-        Some(Committed {
-            bytes,
-            urgent: gathering.urgent,
-        })
+        Some(Committed { bytes, awaited })
     }
 
-    /// Takes all that was noted into the group.
-    pub(super) fn gather(&self, gathering: &mut Gathering, records: &mut Records) {
-        let (dirty, mut writes, kept);
+    /// Takes all that was noted into the group. Returns whether somebody waits for it.
+    pub(super) fn gather(&self, gathering: &mut Gathering, records: &mut Records) -> bool {
+        let (dirty, mut writes, kept, awaited);
         {
             let mut work = self.work.lock();
             // From here on, what is noted belongs to the next group.
@@ -395,7 +392,7 @@ impl Committer {
             writes = std::mem::take(&mut work.writes);
             kept = std::mem::take(&mut work.kept);
             work.urgent = false;
-            self.awaited.store(false, Ordering::Relaxed);
+            awaited = self.awaited.swap(false, Ordering::Relaxed);
             work.since = None;
         }
         writes.extend(kept.into_values());
@@ -411,6 +408,7 @@ impl Committer {
         }
         records.complete(&mut group);
         gathering.group.writes.append(&mut group.writes);
+        awaited
     }
 
     /// Lets every connection that waits for confirms have them; those that wait for more stay.
