@@ -62,10 +62,10 @@ pub(crate) struct Committer {
     durable: watch::Sender<u64>,
     durable_now: AtomicU64,
     /// Bytes of memory that messages hold, in all queues.
-    memory: AtomicUsize,
-    memory_mark: usize,
+    pub(super) memory: AtomicUsize,
+    pub(super) memory_mark: usize,
     /// Bytes that were published and are in no durable group yet.
-    uncommitted: AtomicUsize,
+    pub(super) uncommitted: AtomicUsize,
     /// There is room again for what publishers send.
     pub(super) relieved: Notify,
     /// The store refuses: publishers must stop.
@@ -89,9 +89,6 @@ struct Committed {
     /// Somebody waited for it when it was gathered.
     awaited: bool,
 }
-
-/// Publishers pause while more than this waits for the disk: it always drains, so the pause is short.
-const UNCOMMITTED_MAX: usize = 64 << 20;
 
 impl Committer {
     /// Starts the thread.
@@ -255,45 +252,6 @@ impl Committer {
     /// Whether the store refuses what it is given.
     pub(crate) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Acquire)
-    }
-
-    /// Takes note of a queue's memory, which was `before`.
-    pub(super) fn account(&self, before: &mut usize, now: usize) {
-        if now > *before {
-            self.memory.fetch_add(now - *before, Ordering::Relaxed);
-        } else if now < *before {
-            self.memory.fetch_sub(*before - now, Ordering::Relaxed);
-        }
-        *before = now;
-    }
-
-    /// Bytes that were published and are in no durable group yet.
-    pub(crate) fn uncommitted(&self) -> usize {
-        self.uncommitted.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of memory that messages hold, in all queues.
-    pub(crate) fn memory(&self) -> usize {
-        self.memory.load(Ordering::Relaxed)
-    }
-
-    /// Takes note of published bytes that the disk will see.
-    pub(super) fn published(&self, bytes: usize) {
-        self.uncommitted.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Whether publishers must wait for [`Self::relieved`].
-    pub(super) fn is_behind(&self) -> bool {
-        self.uncommitted.load(Ordering::Relaxed) > UNCOMMITTED_MAX
-    }
-
-    /// Whether messages come faster than they can be moved to the disk.
-    pub(super) fn is_swamped(&self) -> bool {
-        self.memory() > 2 * self.memory_mark
-    }
-
-    pub(super) fn is_short_of_memory(&self) -> bool {
-        self.memory() > self.memory_mark
     }
 
     fn run(self: &Arc<Self>, mut records: Records) {

@@ -6,6 +6,7 @@
 mod administration;
 mod alarms;
 mod alike;
+mod amounts;
 mod announce;
 mod applying;
 mod backend;
