@@ -118,6 +118,7 @@ impl Stretch {
 
     pub(super) fn encode(&self, part: Part) -> Bytes {
         let first = positions(part).start;
+        // Enough for most, which so need not grow.
         let mut out = Vec::with_capacity(16);
         out.push(VERSION);
         put_varint(&mut out, self.ranges.len() as u64);

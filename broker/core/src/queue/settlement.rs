@@ -181,6 +181,7 @@ impl Settlement {
     fn to_bytes(&self) -> Bytes {
         let paused = if self.paused { PAUSED } else { 0 };
         let may_expire = if self.may_expire { MAY_EXPIRE } else { 0 };
+        // Enough for most, which so need not grow.
         let mut out = Vec::with_capacity(32);
         out.extend([VERSION, paused | may_expire]);
         put_varint(&mut out, self.floor);
