@@ -6,6 +6,7 @@
 //! epoch is durable. The group grows by itself while an fsync runs.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, watch};
 use super::burial::Burials;
 use super::commits::CommitCounters;
 use super::gathering::Gathering;
+use super::lookout::{Committed, Lookout};
 use super::peer::{Peer, Touched};
 use super::queue::SharedQueue;
 use super::taking;
@@ -28,12 +30,6 @@ use super::vital::Vital;
 
 /// Acknowledgements alone are not urgent: they are gathered for this long.
 const SETTLE_DELAY: Duration = Duration::from_millis(20);
-
-/// For so long the committer looks out for somebody who waits for the next group before it sleeps, if it was awaited as soon after the last one, and
-/// was small. Who sends one message at a time is back by then, and threads that wake each other take longer than what they do meanwhile.
-const LOOK_OUT: Duration = Duration::from_micros(100);
-/// Who has more than this committed at a time has more on its way, for which the processors are needed.
-const SMALL_BYTES: usize = 16 << 10;
 
 #[derive(Debug)]
 struct Work {
@@ -79,15 +75,6 @@ pub(crate) struct Committer {
     pub(super) vital: Vital,
     pub(super) stirring: crate::management::Stirring,
     pub(crate) counters: CommitCounters,
-}
-
-/// What a group was like.
-#[derive(Clone, Copy, Debug)]
-struct Committed {
-    /// What it wrote, 0 if nothing had gathered.
-    bytes: usize,
-    /// Somebody waited for it when it was gathered.
-    awaited: bool,
 }
 
 impl Committer {
@@ -255,16 +242,14 @@ impl Committer {
     }
 
     fn run(self: &Arc<Self>, mut records: Records) {
-        // To look out on the only processor would keep the one from it who is waited for.
-        let may_look_out = std::thread::available_parallelism().is_ok_and(|all| all.get() > 1);
-        let mut looks_out = false;
+        // Where it is not known, one is what does no harm.
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let mut lookout = Lookout::new(processors);
         loop {
             let begun = Instant::now();
-            while looks_out && !self.awaited.load(Ordering::Relaxed) && begun.elapsed() < LOOK_OUT {
-                std::hint::spin_loop();
-            }
+            lookout.look_out(&self.awaited);
             let stopping = self.wait_for_work();
-            let came_soon = begun.elapsed() < LOOK_OUT;
+            let waited = begun.elapsed();
             // After a group that was given up nothing may become durable: it would be told to who waits for what is lost.
             let Some(committed) = self.commit_next(&mut records) else {
                 return;
@@ -272,13 +257,7 @@ impl Committer {
             if stopping {
                 return;
             }
-            match committed {
-                // What was waited for was in the group before: a publisher was faster with its message than with the wish to hear of it.
-                Committed { bytes: 0, .. } => {}
-                Committed { bytes, awaited } => {
-                    looks_out = may_look_out && came_soon && awaited && bytes <= SMALL_BYTES;
-                }
-            }
+            lookout.learn(committed, waited);
         }
     }
 

@@ -36,6 +36,7 @@ mod info;
 mod ingress;
 mod input;
 mod listener;
+mod lookout;
 mod memory;
 mod methods;
 mod model;

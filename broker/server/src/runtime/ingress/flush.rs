@@ -86,13 +86,15 @@ impl Ingress {
                     owned: &self.owned,
                     messages,
                 };
-                (fresh, model.publish(&batch, sink))
+                let effects = model.publish(&batch, sink);
+                if effects.commit {
+                    // Before the committer can take them: what it does not find here, it lets go with the next group only.
+                    committer.published(slot.bytes);
+                }
+                (fresh, effects)
             });
         if let Some((fresh, effects)) = published {
-            if effects.commit {
-                self.flushed.commit = true;
-                committer.published(slot.bytes);
-            }
+            self.flushed.commit |= effects.commit;
             deduplicating.note_queue(&slot.queue, &fresh, committer);
         }
         if slot.queue.is_over() {
