@@ -1,23 +1,25 @@
 //! Numbers of variable length, for what the core keeps in the store.
 
+use bytes::BufMut;
+
 /// The bytes end early or make no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
 /// Appends `value` in groups of seven bits, lowest first.
-pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub fn put_varint(out: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
-        out.push(low_byte(value) | 0x80);
+        out.put_u8(low_byte(value) | 0x80);
         value >>= 7;
     }
-    out.push(low_byte(value));
+    out.put_u8(low_byte(value));
 }
 
 /// Appends a length and the bytes.
-pub fn put_slice(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn put_slice(out: &mut impl BufMut, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+    out.put_slice(bytes);
 }
 
 /// Reads what the `put` functions wrote.

@@ -83,6 +83,9 @@ pub struct BodiesRef {
     pub bytes: u32,
 }
 
+/// The longest data of a record that may share their memory with others. Longer ones have their own, which a store may keep.
+pub const SHARED_MEMORY_BYTES_MAX: usize = 16 << 10;
+
 /// One change within a [`CommitGroup`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -104,7 +107,8 @@ pub enum Write {
         queue: QueueId,
         /// Identity and extent.
         record: RecordRef,
-        /// The messages.
+        /// The messages. Up to [`SHARED_MEMORY_BYTES_MAX`] they may be part of much more memory, which is used again as soon as the group is
+        /// dropped: a store that keeps them copies them.
         data: Bytes,
     },
     /// Removes a record that was appended by an earlier group.

@@ -9,7 +9,17 @@ pub mod testing;
 pub use disk::{FjallStore, OpenError, Options};
 pub use memory::MemoryStore;
 
-use amphora_core::store::{QueueId, RecordRef, StoreError};
+use amphora_core::store::{QueueId, RecordRef, SHARED_MEMORY_BYTES_MAX, StoreError};
+use bytes::Bytes;
+
+/// The data of a record for as long as it is stored: small ones may be part of much more memory, which is not theirs to keep.
+fn kept(data: &Bytes) -> Bytes {
+    if data.len() > SHARED_MEMORY_BYTES_MAX {
+        data.clone()
+    } else {
+        Bytes::copy_from_slice(data)
+    }
+}
 
 /// The error for a record that is not as it was appended, naming queue and positions as a reader of the log needs them.
 fn damaged_record(queue: QueueId, record: &RecordRef, reason: impl Into<String>) -> StoreError {

@@ -9,13 +9,13 @@ use amphora_core::store::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::damaged_record;
 use crate::plan::{Plan, RecordChange};
+use crate::{damaged_record, kept};
 
 /// A [`Store`] in memory.
 ///
-/// It keeps the contract except for crashes: all is lost with the value. Records are kept as they were given, without a
-/// copy. Every call takes one lock for as long as it runs.
+/// It keeps the contract except for crashes: all is lost with the value. Records are kept as they were given, but for
+/// small ones, which are copied. Every call takes one lock for as long as it runs.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
@@ -94,7 +94,7 @@ impl State {
                     record,
                     data,
                 } => {
-                    self.records.insert(id, (queue, record, data.clone()));
+                    self.records.insert(id, (queue, record, kept(data)));
                 }
                 RecordChange::Remove { .. } => {
                     self.records.remove(&id);

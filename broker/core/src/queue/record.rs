@@ -18,11 +18,11 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::codec::{Malformed, Reader, put_slice, put_varint};
 use crate::message::{Body, Message};
-use crate::store::{BodiesRef, Position, RecordId};
+use crate::store::{BodiesRef, Position, RecordId, SHARED_MEMORY_BYTES_MAX};
 
 use super::bodies::Place;
 
@@ -34,14 +34,20 @@ const NEW_TARGET: u8 = 2;
 const EXPIRES: u8 = 4;
 const ELSEWHERE: u8 = 8;
 
-/// How much memory a writer keeps for the next record.
-const KEPT_BYTES: usize = 1 << 20;
+/// The most that stands before the first message: the version and two numbers.
+const HEADER_BYTES: usize = 1 + 10 + 5;
+
+/// The memory that small records have together: it is used again when all of them are dropped.
+const MEMORY_BYTES: usize = 512 << 10;
+/// With less left of it than this, other memory is taken.
+const MEMORY_BYTES_MIN: usize = MEMORY_BYTES / 4;
 
 /// Builds the data of records, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct RecordWriter {
-    messages: Vec<u8>,
-    /// Where in `messages` the numbered targets are spelled out.
+    /// The record that is being built, behind room for its header. Small ones before it are parts of the same memory.
+    data: BytesMut,
+    /// Where in `data` the numbered targets are spelled out.
     targets: Vec<Range<usize>>,
     first: Position,
     last: Position,
@@ -73,10 +79,9 @@ impl RecordWriter {
         place: Option<Place>,
     ) {
         if self.count == 0 {
-            self.first = position;
-            self.last = position;
+            self.begin(position);
         }
-        put_varint(&mut self.messages, position - self.last);
+        put_varint(&mut self.data, position - self.last);
         self.last = position;
         self.count += 1;
         let mut flags = if message.persistent { PERSISTENT } else { 0 };
@@ -89,35 +94,45 @@ impl RecordWriter {
         let known = self
             .targets
             .iter()
-            .rposition(|target| self.messages.get(target.clone()) == Some(message.target));
+            .rposition(|target| self.data.get(target.clone()) == Some(message.target));
         if known.is_none() {
             flags |= NEW_TARGET;
         }
-        self.messages.push(flags);
+        self.data.put_u8(flags);
         if let Some(at) = expires_at {
-            put_varint(&mut self.messages, at);
+            put_varint(&mut self.data, at);
         }
         if let Some(number) = known {
-            put_varint(&mut self.messages, number as u64);
+            put_varint(&mut self.data, number as u64);
         } else {
-            put_slice(&mut self.messages, message.target);
+            put_slice(&mut self.data, message.target);
             // A long table would make the search above slow; targets beyond it are simply spelled out.
             if self.targets.len() < 64 {
-                let end = self.messages.len();
+                let end = self.data.len();
                 self.targets.push(end - message.target.len()..end);
             }
         }
-        put_varint(&mut self.messages, message.properties.len() as u64);
-        put_varint(&mut self.messages, message.body.len() as u64);
-        self.messages.extend_from_slice(message.properties);
+        put_varint(&mut self.data, message.properties.len() as u64);
+        put_varint(&mut self.data, message.body.len() as u64);
+        self.data.extend_from_slice(message.properties);
         if let Some(Place { record, offset }) = place {
-            put_varint(&mut self.messages, u64::from(offset));
+            put_varint(&mut self.data, u64::from(offset));
             let bodies = self.bodies.get_or_insert(BodiesRef { record, bytes: 0 });
             let bytes = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
             bodies.bytes = bodies.bytes.saturating_add(bytes);
         } else {
-            self.messages.extend_from_slice(message.body.bytes());
+            self.data.extend_from_slice(message.body.bytes());
         }
+    }
+
+    fn begin(&mut self, first: Position) {
+        self.first = first;
+        self.last = first;
+        let is_whole = self.data.try_reclaim(MEMORY_BYTES);
+        if !is_whole && self.data.capacity() < MEMORY_BYTES_MIN {
+            self.data = BytesMut::with_capacity(MEMORY_BYTES);
+        }
+        self.data.put_bytes(0, HEADER_BYTES);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -126,29 +141,43 @@ impl RecordWriter {
 
     /// How many bytes will be read when the record is, with the bodies that are elsewhere.
     pub(crate) fn len(&self) -> usize {
-        self.messages.len() + self.bodies.map_or(0, |bodies| bodies.bytes as usize)
+        self.data.len() + self.bodies.map_or(0, |bodies| bodies.bytes as usize)
     }
 
     /// The finished record; the writer is empty again.
     pub(crate) fn finish(&mut self) -> Finished {
-        let mut data = Vec::with_capacity(self.messages.len() + 16);
-        data.push(VERSION);
-        put_varint(&mut data, self.first);
-        put_varint(&mut data, u64::from(self.count));
-        data.append(&mut self.messages);
         let finished = Finished {
             first: self.first,
             last: self.last,
             count: self.count,
             bodies: self.bodies.take(),
-            data: Bytes::from(data),
+            data: self.take_data(),
         };
         self.targets.clear();
         self.count = 0;
-        if self.messages.capacity() > KEPT_BYTES {
-            self.messages = Vec::new();
-        }
         finished
+    }
+
+    fn take_data(&mut self) -> Bytes {
+        let mut header = [0; HEADER_BYTES];
+        let mut left = &mut header[..];
+        left.put_u8(VERSION);
+        put_varint(&mut left, self.first);
+        put_varint(&mut left, self.count.into());
+        let unused = left.len();
+        let header = &header[..HEADER_BYTES - unused];
+        self.data[unused..HEADER_BYTES].copy_from_slice(header);
+        if self.data.len() <= SHARED_MEMORY_BYTES_MAX {
+            let mut data = self.data.split();
+            data.advance(unused);
+            return data.freeze();
+        }
+        let data = Bytes::copy_from_slice(&self.data[unused..]);
+        self.data.clear();
+        if self.data.capacity() > MEMORY_BYTES {
+            self.data = BytesMut::new();
+        }
+        data
     }
 }
 
@@ -292,7 +321,7 @@ mod tests {
         arbtest::arbtest(|u| {
             let mut position: Position = u.int_in_range(0..=1 << 40)?;
             let mut messages = Vec::new();
-            for number in 0..u.int_in_range(0..=100)? {
+            for number in 0..u.int_in_range(1..=100)? {
                 position += u.int_in_range(1..=300)?;
                 messages.push(Plain {
                     position,
@@ -312,6 +341,61 @@ mod tests {
             }
             Ok(())
         });
+    }
+
+    /// A record with one message, whose body is `bytes` times the last byte of its position.
+    fn lone(writer: &mut RecordWriter, position: Position, bytes: usize) -> (Plain, Bytes) {
+        let message = Plain {
+            position,
+            target: b"target".to_vec(),
+            properties: Vec::new(),
+            body: vec![position.to_le_bytes()[0]; bytes],
+            persistent: true,
+            expires_at: None,
+        };
+        let (data, _) = write_with(writer, std::slice::from_ref(&message), usize::MAX);
+        (message, data)
+    }
+
+    #[test]
+    fn small_records_share_memory_that_is_used_again_when_they_are_gone() {
+        let mut writer = RecordWriter::default();
+        let (_, first) = lone(&mut writer, 1, 10);
+        let memory = first.as_ptr();
+        // More than fits, so that the writer has to take other memory while all of them are there.
+        let rest = 4 * MEMORY_BYTES / 1000;
+        let records: Vec<_> = (2..rest as Position)
+            .map(|position| lone(&mut writer, position, 1000))
+            .collect();
+        assert_eq!(
+            records[0].1.as_ptr() as usize,
+            memory as usize + first.len() + HEADER_BYTES - 3
+        );
+        for (message, data) in records {
+            assert_eq!(read(&data, &[]), Ok(vec![message]));
+        }
+        drop(first);
+
+        let (_, one) = lone(&mut writer, 3, SHARED_MEMORY_BYTES_MAX - 100);
+        let memory = one.as_ptr();
+        assert!(
+            one.try_into_mut().is_err(),
+            "the writer may go on behind it"
+        );
+        let (_, other) = lone(&mut writer, 4, 10);
+        assert_eq!(other.as_ptr(), memory);
+    }
+
+    #[test]
+    fn a_large_record_has_memory_of_its_own() {
+        let mut writer = RecordWriter::default();
+        for bytes in [SHARED_MEMORY_BYTES_MAX, 3 * MEMORY_BYTES] {
+            let (message, data) = lone(&mut writer, 1, bytes);
+            let data = data.try_into_mut().expect("nobody else has it");
+            assert_eq!(data.capacity(), data.len());
+            assert_eq!(read(&data, &[]), Ok(vec![message]));
+            assert!(writer.data.capacity() <= MEMORY_BYTES);
+        }
     }
 
     #[test]

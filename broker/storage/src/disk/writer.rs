@@ -16,6 +16,7 @@ use super::options::OpenError;
 use super::recent::{HELD_BYTES_MAX, Recent};
 use super::space::Space;
 use super::{Shared, batch, recovery, repair, unavailable};
+use crate::kept;
 use crate::plan::{Plan, RecordChange};
 
 /// What an entry takes in the memtable beside its key and value, about.
@@ -252,7 +253,7 @@ impl Writer {
             }
             batch::put_definitions(engine, plan, &mut batch);
             for &(id, data) in &apart {
-                batch.insert(&engine.seg, segment::key(id), data.clone());
+                batch.insert(&engine.seg, segment::key(id), kept(data));
             }
             batch::remove_records(engine, plan, &recent, &mut batch);
             drop(recent);

@@ -80,6 +80,16 @@ impl Change {
         };
         beside_data + self.data_bytes()
     }
+
+    /// The same, with the data of a record in memory of their own.
+    pub(in crate::disk) fn copied(&self) -> Self {
+        match self {
+            Self::Appended(entry, Data::Held(data)) => {
+                Self::Appended(entry.clone(), Data::Held(Bytes::copy_from_slice(data)))
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 /// The key of a group's changes.
