@@ -242,7 +242,7 @@ impl Committer {
     }
 
     fn run(self: &Arc<Self>, mut records: Records) {
-        // Where it is not known, one is what does no harm.
+        // If it is unknown, to assume one does no harm.
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let mut lookout = Lookout::new(processors);
         loop {

@@ -1,13 +1,13 @@
 //! Whether the committer looks out for the next group before it sleeps.
 //!
 //! Who sends one message at a time is back with the next one a moment after the confirm, and threads that wake each other take longer than what
-//! they do meanwhile. So after a small group that somebody waited for, and that came as soon after the one before, the committer stays awake for
-//! that long; whatever else came last, it sleeps at once.
+//! they do meanwhile. So the committer stays awake for a moment after a group that was small, that somebody waited for, and that itself came within such a
+//! moment. After any other it sleeps at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// For so long it stays awake.
+/// How long it stays awake.
 const LOOK_OUT: Duration = Duration::from_micros(100);
 /// Who has more than this committed at a time has more on its way, for which the processors are needed.
 const SMALL_BYTES: usize = 16 << 10;
@@ -15,16 +15,18 @@ const SMALL_BYTES: usize = 16 << 10;
 /// What a group was like.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Committed {
-    /// What it wrote, 0 if nothing had gathered.
+    /// How many bytes of messages and definitions it wrote, 0 if nothing had gathered.
     pub(super) bytes: usize,
     /// Somebody waited for it when it was gathered.
     pub(super) awaited: bool,
 }
 
+/// What is known of the groups so far.
 #[derive(Debug)]
 pub(super) struct Lookout {
-    /// To look out on the only processor would keep the one from it who is waited for.
+    /// To look out on the only processor would keep it from whoever is waited for.
     possible: bool,
+    /// The last group that wrote something gives reason to it.
     worthwhile: bool,
 }
 
@@ -44,7 +46,7 @@ impl Lookout {
         }
     }
 
-    /// A group is done that was waited for so long.
+    /// A group is done; the committer had waited so long for it.
     pub(super) fn learn(&mut self, group: Committed, waited: Duration) {
         // Nothing had gathered: what was waited for was in the group before, as a publisher was faster with its message than with the wish to
         // hear of it. That says nothing of when the next one comes.
@@ -121,10 +123,5 @@ mod tests {
         // The machine may have taken the processor from some of them.
         let shortest = (0..100).map(|_| took(true)).min();
         assert!(shortest < Some(LOOK_OUT), "{shortest:?}");
-        let someone = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| someone.store(true, Ordering::Relaxed));
-            lookout.look_out(&someone);
-        });
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use amphora_core::store::{Part, QueueId, RecordId, RecordRef, SHARED_MEMORY_BYTES_MAX};
+use amphora_core::store::{Part, QueueId, RecordId, RecordRef};
 use bytes::Bytes;
 use fjall::OwnedWriteBatch;
 use xxhash_rust::xxh3::xxh3_64;
@@ -23,7 +23,7 @@ const ENTRIES_MAX: usize = 1024;
 /// that are gone a moment later go to where they belong; and while most stay, none are held.
 const BYTES_MAX: usize = 4 << 20;
 /// The largest records that an entry holds. The journal has one write for each larger one anyway.
-pub(super) const HELD_BYTES_MAX: usize = SHARED_MEMORY_BYTES_MAX;
+pub(super) const HELD_BYTES_MAX: usize = 16 << 10;
 
 /// The sum of what was not folded.
 #[derive(Clone, Debug, Default)]
@@ -141,7 +141,7 @@ impl Recent {
     pub(super) fn fold(&self, changes: &[Change], engine: &Engine, batch: &mut OwnedWriteBatch) {
         let mut sum = self.clone();
         // The database keeps what it is given, and a small record may be part of much more memory.
-        sum.apply(changes.iter().map(Change::copied));
+        sum.apply(changes.iter().map(Change::kept));
         for (entry, data) in sum.records.values() {
             let checksum = match data {
                 Data::Held(data) => xxh3_64(data),

@@ -7,7 +7,7 @@ use amphora_core::store::{
     StoreError, Write,
 };
 use amphora_storage::{FjallStore, MemoryStore};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::{Data, append, commit, data, delete, forget, group, ids, put, record, remove, settle};
 
@@ -68,6 +68,7 @@ for_both![
     definitions_keep_any_bytes,
     settlements_are_kept_by_queue_and_part,
     records_of_any_size,
+    small_records_are_copied,
     many_queues,
     bodies_are_records_of_their_own,
 ];
@@ -331,6 +332,40 @@ fn records_of_any_size<K: Kind>() {
     commit(&store, appends(3..sizes.len()));
     let store = store.restart(&home);
     assert_eq!(ids(&store), (0..sizes.len() as u64).collect::<Vec<_>>());
+}
+
+/// However a store keeps them, the memory that they were parts of can be used again as soon as their group is dropped.
+fn small_records_are_copied<K: Kind>() {
+    const BYTES: usize = 100;
+    let home = K::home();
+    let store = K::open(&home);
+    let mut memory = BytesMut::new();
+    let mut next = 0;
+    // One alone, more than a store may gather, and one alone after it was seen that most stay.
+    for count in [1, 2000, 1_u16] {
+        let room = usize::from(count) * BYTES;
+        memory.reserve(room);
+        let append_shared = |id| {
+            memory.extend_from_slice(&data(id, BYTES));
+            let data = memory.split().freeze();
+            Write::Append {
+                queue: QueueId(1),
+                record: record(id, &data),
+                data,
+            }
+        };
+        let ids = next..next + u64::from(count);
+        next = ids.end;
+        let group = group(ids.map(append_shared));
+        store
+            .commit(&group, Durability::Fsync)
+            .expect("the commit succeeds");
+        drop(group);
+        assert!(memory.try_reclaim(room), "a part of it is kept");
+        memory.resize(room, 0);
+        memory.clear();
+        assert_eq!(crate::ids(&store), (0..next).collect::<Vec<_>>());
+    }
 }
 
 fn many_queues<K: Kind>() {

@@ -88,7 +88,7 @@ impl Ingress {
                 };
                 let effects = model.publish(&batch, sink);
                 if effects.commit {
-                    // Before the committer can take them: what it does not find here, it lets go with the next group only.
+                    // Before the queue is noted, so that the group which that brings lets them go. Counted later, they could wait for a group that nobody asks for.
                     committer.published(slot.bytes);
                 }
                 (fresh, effects)

@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use super::index::{self, IndexEntry};
 use super::{envelope, take};
+use crate::kept;
 
 const VERSION: u8 = 1;
 /// What all these keys begin with.
@@ -81,11 +82,11 @@ impl Change {
         beside_data + self.data_bytes()
     }
 
-    /// The same, with the data of a record in memory of their own.
-    pub(in crate::disk) fn copied(&self) -> Self {
+    /// The same, to be stored as it is.
+    pub(in crate::disk) fn kept(&self) -> Self {
         match self {
             Self::Appended(entry, Data::Held(data)) => {
-                Self::Appended(entry.clone(), Data::Held(Bytes::copy_from_slice(data)))
+                Self::Appended(entry.clone(), Data::Held(kept(data)))
             }
             other => other.clone(),
         }
