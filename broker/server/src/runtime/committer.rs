@@ -211,13 +211,7 @@ impl Committer {
     /// The peer's confirms wait for an epoch; it is told when one has passed.
     pub(super) fn await_confirms(&self, peer: &Arc<Peer>) {
         let mut work = self.work.lock();
-        if !work
-            .waiters
-            .iter()
-            .rev()
-            .take(8)
-            .any(|other| Arc::ptr_eq(other, peer))
-        {
+        if !peer.awaits.swap(true, Ordering::Relaxed) {
             work.waiters.push(Arc::clone(peer));
         }
         self.await_next(&mut work);
@@ -357,6 +351,8 @@ impl Committer {
         let mut touched = Touched::default();
         let mut waiting = Vec::new();
         for peer in waiters {
+            // Before its outbox is looked at: whoever adds to what it waits for after that finds it missing in the list.
+            peer.awaits.store(false, Ordering::Relaxed);
             let mut outbox = peer.outbox.lock();
             let waits = release(&mut outbox);
             peer.publish_size(&outbox);
@@ -368,9 +364,55 @@ impl Committer {
         }
         if !waiting.is_empty() {
             let mut work = self.work.lock();
+            waiting.retain(|peer| !peer.awaits.swap(true, Ordering::Relaxed));
             work.waiters.append(&mut waiting);
             work.urgent = true;
         }
         touched.finish(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use amphora_core::store::Recovered;
+    use amphora_storage::MemoryStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_always_waits_is_in_the_list_once() {
+        const PEERS: u64 = 20;
+        let store = Arc::new(MemoryStore::new());
+        let records = Records::recover(&mut Recovered::default());
+        let (records, _) = records.expect("nothing is damaged");
+        let (committer, thread) =
+            Committer::start(store, Durability::Os, usize::MAX, records).expect("it starts");
+        // What it would do by itself is done here.
+        committer.stop();
+        thread.join().expect("it ends");
+        let peers: Vec<_> = (0..PEERS).map(|id| Peer::new(id, None)).collect();
+        let listed = || {
+            let work = committer.work.lock();
+            let mut ids: Vec<_> = work.waiters.iter().map(|peer| peer.id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        let all: Vec<_> = (0..PEERS).collect();
+        for _ in 0..3 {
+            for peer in peers.iter().chain(&peers) {
+                committer.await_confirms(peer);
+            }
+            assert_eq!(listed(), all);
+            committer.tell(|_| true);
+            assert_eq!(listed(), all, "they still wait");
+        }
+        // One waits for more while the list is gone through.
+        committer.tell(|_| {
+            committer.await_confirms(&peers[3]);
+            false
+        });
+        assert_eq!(listed(), [3]);
+        committer.tell(|_| false);
+        assert_eq!(listed(), [0; 0]);
     }
 }

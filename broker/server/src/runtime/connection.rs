@@ -115,7 +115,7 @@ async fn close(peer: &Arc<Peer>, committer: &Arc<Committer>) {
             {
                 let outbox = peer.outbox.lock();
                 let idle = !outbox.writing && outbox.stalled.is_none() && outbox.buffers.is_empty();
-                if idle || peer.failed.load(Ordering::Acquire) {
+                if idle || peer.failure().is_some() {
                     break;
                 }
             }

@@ -63,7 +63,10 @@ pub(super) struct Peer {
     letters: Mutex<Vec<Letter>>,
     /// There are letters, or the socket has failed.
     pub(super) attention: Notify,
-    pub(super) failed: AtomicBool,
+    /// Why the socket has failed, if it has.
+    failure: OnceLock<io::Error>,
+    /// It is in the committer's list of those whose confirms wait, or will be when the committer has looked at what it waits for.
+    pub(super) awaits: AtomicBool,
     /// The client understands basic.cancel from the server.
     pub(super) cancel_notify: AtomicBool,
     /// The client understands connection.blocked.
@@ -84,7 +87,8 @@ impl Peer {
             written: Octets::default(),
             letters: Mutex::default(),
             attention: Notify::new(),
-            failed: AtomicBool::new(false),
+            failure: OnceLock::new(),
+            awaits: AtomicBool::new(false),
             cancel_notify: AtomicBool::new(false),
             blocked_notify: AtomicBool::new(false),
         })
@@ -131,9 +135,15 @@ impl Peer {
         }
     }
 
-    pub(super) fn fail(&self) {
-        self.failed.store(true, Ordering::Release);
+    pub(super) fn fail(&self, error: io::Error) {
+        // Only the holder of the token writes, so there is one failure; what fails after it would say no more.
+        let _ = self.failure.set(error);
         self.attention.notify_one();
+    }
+
+    /// Why the socket has failed, if it has.
+    pub(super) fn failure(&self) -> Option<&io::Error> {
+        self.failure.get()
     }
 
     /// Leaves what is there to the writer task, which is started when it is first needed.
@@ -212,9 +222,9 @@ impl Peer {
                     self.wake_writer(committer);
                     return;
                 }
-                Err(_) => {
+                Err(error) => {
                     self.outbox.lock().writing = false;
-                    self.fail();
+                    self.fail(error);
                     return;
                 }
             }

@@ -334,8 +334,8 @@ impl Session {
 
     /// What others have to tell this connection.
     pub(super) fn read_letters(&mut self) -> Result<(), End> {
-        if self.peer.failed.load(Ordering::Acquire) {
-            return Err(End::Dropped("the socket failed".to_owned()));
+        if let Some(error) = self.peer.failure() {
+            return Err(End::Dropped(error.to_string()));
         }
         for letter in self.peer.letters() {
             match letter {

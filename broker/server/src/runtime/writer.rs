@@ -36,8 +36,8 @@ pub(super) async fn write_outbox(peer: Arc<Peer>, mut writer: Writer, committer:
             touched.finish(&committer);
             let written = write_all(&peer, &mut writer, &mut buffers).await;
             peer.put_back(buffers);
-            if written.is_err() {
-                peer.fail();
+            if let Err(error) = written {
+                peer.fail(error);
                 return;
             }
             peer.sent.store(true, Ordering::Relaxed);

@@ -1,7 +1,6 @@
 //! basic.get: one message, at once.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use amphora_core::message::Message;
@@ -51,7 +50,7 @@ impl Session {
     /// A client that asks for many messages and reads none waits for itself. The batch of input that it asks with is
     /// small, what it asks for is not.
     async fn wait_for_reader(&mut self) {
-        while self.peer.outbox_size() > UNREAD_MAX && !self.peer.failed.load(Ordering::Acquire) {
+        while self.peer.outbox_size() > UNREAD_MAX && self.peer.failure().is_none() {
             self.finish();
             sleep(UNREAD_PAUSE).await;
         }

@@ -10,7 +10,6 @@ mod tx;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use amphora_protocol::exception::{ConnectionException, Exception};
@@ -101,7 +100,7 @@ impl Session {
                 () = &mut durable => return Ok(()),
                 () = sleep(BEAT) => {
                     let end = self.peer.take_close().or_else(|| {
-                        let gone = self.peer.failed.load(Ordering::Acquire) || self.beat(true).is_err();
+                        let gone = self.peer.failure().is_some() || self.beat(true).is_err();
                         gone.then(|| "the client is gone".to_owned())
                     });
                     if let Some(text) = end {
