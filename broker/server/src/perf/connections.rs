@@ -14,7 +14,7 @@ use super::amqp::dialogue::Server;
 use super::amqp::endpoint::Endpoint;
 use super::churn::{self, AT_ONCE, Churn};
 use super::interrupt::Interrupt;
-use super::load::options::seconds;
+use super::load::length::seconds;
 use super::load::outcome::{Throughput, float};
 use super::load::threads::{LOOK, on_threads};
 use super::measure::clock::nanoseconds;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
 
 use super::interrupt::Interrupt;
@@ -41,12 +42,25 @@ pub(crate) struct Args {
     output: Output,
 }
 
+/// Refuses loads whose latency would be something else, or nothing.
+fn with_latency(options: Options) -> Result<Options> {
+    ensure!(
+        !options.drain,
+        "--drain has no latency but the time until its consumers begin; it is for throughput"
+    );
+    ensure!(
+        !options.publish_only || options.confirm > 0,
+        "--publish-only has no latency but that of confirms: it needs --confirm"
+    );
+    Ok(options)
+}
+
 /// Runs the load and reports.
 ///
 /// # Errors
 /// If the options make no sense, the load cannot run, or its result is not clean.
-pub(crate) fn run(args: Args) -> Result<ExitCode, Exit> {
-    let mut options = usage(args.options.checked())?;
+pub(crate) fn run(args: Args) -> std::result::Result<ExitCode, Exit> {
+    let mut options = usage(args.options.checked().and_then(with_latency))?;
     options.rate.get_or_insert(RATE);
     let interrupt = Interrupt::listen()?;
     let mut progress = Progress::new("", args.output.quiet);
@@ -54,4 +68,34 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Exit> {
     args.output.print(&report::outcome(&outcome), &outcome)?;
     outcome.ensure_clean()?;
     Ok(interrupt.exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn loads_without_latency_are_refused() {
+        let with = |line: &str| {
+            let line = Line::try_parse_from(["latency"].into_iter().chain(line.split(' ')));
+            with_latency(line.expect("it is one").options)
+        };
+        for (line, says) in [
+            ("--drain", "until its consumers begin"),
+            ("--drain --stream", "until its consumers begin"),
+            ("--publish-only", "it needs --confirm"),
+        ] {
+            let error = with(line).expect_err(line).to_string();
+            assert!(error.contains(says), "{line}: {error}");
+        }
+        with("--publish-only --confirm 10").expect("confirms have one");
+    }
 }

@@ -13,7 +13,7 @@ use rounds::Rounds;
 use scenario::Scenario;
 
 use super::interrupt::Interrupt;
-use super::load::options::seconds;
+use super::load::length::seconds;
 use super::report::Output;
 use super::usage;
 use crate::cli::exit::Exit;
@@ -45,15 +45,16 @@ Examples:
     amphora perf compare --list
 
 The rounds are interleaved: every broker takes its turn in every scenario before the
-next round begins, so that what else happens on the machine meets all of them. Each run
-is printed, and --json=FILE written, when it is there; the table comes last, with medians.
-An interrupt (Ctrl+C) leaves out the runs to come and the one that it cuts short.
-With --limit-log, what its syncs took in each run is told below the table, and above it
-what one takes that follows another without a pause. The standard suite takes about nine
-minutes for two brokers and the limit. RabbitMQ from 4.3 on needs --durable. Messages per
-CPU second of the broker need its pid; other load disturbs them less than messages per
-second. Brokers are started before, on the same machine. A broker that lacks the exchange
-type of a scenario has a line without figures; the command fails if all of them lack it.";
+next round begins, so that what else happens on the machine meets all of them, and each
+round begins with another one. Each run is printed, and --json=FILE written, when it is
+there; the table comes last, with medians. An interrupt (Ctrl+C) leaves out the runs to
+come and the one that it cuts short. With --limit-log, what its syncs took in each run is
+told below the table, and above it what one takes that follows another without a pause.
+The standard suite takes about twenty minutes for two brokers, the limit and its log.
+RabbitMQ from 4.3 on needs --durable. Messages per CPU second of the broker need its pid;
+other load disturbs them less than messages per second. Brokers are started before, on
+the same machine. A broker that lacks the exchange type of a scenario has a line without
+figures; the command fails if all of them lack it.";
 
 /// Measure several brokers in turn and print a table
 #[derive(Clone, Debug, ClapArgs)]

@@ -79,7 +79,9 @@ impl<'a> Rounds<'a> {
                 {
                     fsync::measure(log, &mut self.fsyncs)?;
                 }
-                for broker in 0..self.brokers.len() {
+                // Each round begins with another one, so that nobody always comes after the same.
+                for turn in 0..self.brokers.len() {
+                    let broker = (turn + round - 1) % self.brokers.len();
                     if self.interrupt.has_come() {
                         self.interrupted = true;
                         return Ok(());

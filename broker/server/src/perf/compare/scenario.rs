@@ -107,11 +107,6 @@ pub(super) const STANDARD: &[Known] = &[
         "--size 1024 --queues 100 --persistent --confirm 1000 --ack-every 100 --prefetch 1000",
     ),
     (
-        "p1kq100c100",
-        "as p1k, 100 queues with a consumer each, 4 producers",
-        "--size 1024 -x 4 -y 100 --queues 100 --persistent --confirm 1000 --ack-every 100 --prefetch 1000",
-    ),
-    (
         "drain16",
         "16 bytes, published first, then consumed",
         "--size 16 --drain",
@@ -145,6 +140,11 @@ pub(super) const STANDARD: &[Known] = &[
 
 /// What the full suite has besides.
 pub(super) const MORE: &[Known] = &[
+    (
+        "p1kq100c100",
+        "as p1k, 100 queues with a consumer each, 4 producers",
+        "--size 1024 -x 4 -y 100 --queues 100 --persistent --confirm 1000 --ack-every 100 --prefetch 1000",
+    ),
     (
         "p4q4",
         "16 bytes, four pairs with a queue each",

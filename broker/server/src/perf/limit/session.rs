@@ -1,12 +1,12 @@
 //! A client's connection to the limit server.
 
-use std::io::Read;
+use std::io::{self, ErrorKind, Read, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 
 use super::publish::Next;
 use super::registry::{Consumer, Peer, Registry};
@@ -32,10 +32,29 @@ pub(super) fn serve(stream: TcpStream, registry: &Arc<Registry>) {
         unfinished: 0,
         open: true,
     };
-    // A client that leaves without a word is no error, and there is nobody to tell of another.
-    let _ = session.run();
+    // A client that leaves without a word is no error. Whatever else ends a connection is told where its client can look for it.
+    if let Err(error) = session.run()
+        && !has_left(&error)
+    {
+        // That nobody can see it is no reason to stop serving.
+        let _ = writeln!(io::stderr(), "a connection ends: {error:#}");
+    }
     registry.remove_consumers(|consumer| Arc::ptr_eq(&consumer.peer, &peer));
     let _ = peer.stream().shutdown(std::net::Shutdown::Both);
+}
+
+/// Whether the client has closed its socket, or died.
+fn has_left(error: &Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(
+        kind,
+        Some(
+            ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+        )
+    )
 }
 
 #[derive(Debug)]
@@ -82,7 +101,7 @@ impl Session<'_> {
     /// Writes to the log what one read brought, unless that was no publish.
     fn store(&self, bytes: &[u8]) -> Result<()> {
         if let Some(log) = self.registry.log.as_ref().filter(|_| self.unfinished > 0) {
-            log.append(bytes)?;
+            log.append(bytes).context("cannot write to the log")?;
         }
         Ok(())
     }
@@ -97,7 +116,7 @@ impl Session<'_> {
     /// Delivers and confirms what was taken, after a sync if there is a log.
     fn finish(&mut self) -> Result<()> {
         if let Some(log) = self.registry.log.as_ref().filter(|_| self.unfinished > 0) {
-            log.sync()?;
+            log.sync().context("cannot sync the log")?;
         }
         self.unfinished = 0;
         self.router.flush();

@@ -10,6 +10,7 @@ pub(crate) mod delivery;
 pub(crate) mod engine;
 pub(crate) mod gauge;
 pub(crate) mod image;
+pub(crate) mod length;
 pub(crate) mod options;
 pub(crate) mod outcome;
 pub(crate) mod pace;

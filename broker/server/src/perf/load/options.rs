@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::perf::amqp::call::Value;
 use crate::perf::amqp::endpoint::Endpoint;
+use crate::perf::load::length::seconds;
 
 /// A load, as the command line describes it.
 #[derive(Clone, Debug, Args)]
@@ -270,18 +271,6 @@ impl Options {
         );
         Ok(())
     }
-}
-
-/// Parses seconds with an optional fraction and an optional `s` or `m`.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let (number, factor) = match text.strip_suffix('m') {
-        Some(minutes) => (minutes, 60.0),
-        None => (text.strip_suffix('s').unwrap_or(text), 1.0),
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| format!("{text} is not a number of seconds"))?;
-    Duration::try_from_secs_f64(number * factor).map_err(|error| error.to_string())
 }
 
 fn name(text: &str) -> Result<String, String> {
