@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How many instructions each message costs in reading, writing, routing and queues, against what is stored of it: fails if a case takes more.
+"""How many instructions each message costs in reading, writing, routing, queues and the store, against what is stored of it: fails if a case takes more.
 
 Instructions are the same whatever else the machine does, and valgrind counts them. They depend on the compiler and the C library.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STORED = ROOT / "broker" / "performance" / "instructions.json"
-BENCHES = {"amphora-protocol": "frames", "amphora-core": "messages"}
+BENCHES = {"amphora-protocol": "frames", "amphora-core": "messages", "amphora-storage": "groups"}
 COUNTED_FUNCTION = "*measured_round*"
 ROUNDS = 2
 # How much more, in percent, is a regression: made by what made the stored counts, and by something else.

@@ -6,6 +6,7 @@
     reason = "a benchmark prints its result"
 )]
 
+mod confirms;
 mod queues;
 #[path = "../../../protocol/benches/rounds/mod.rs"]
 mod rounds;
@@ -19,5 +20,6 @@ fn main() -> ExitCode {
         queues::cases(bench);
         stored::cases(bench);
         routes::cases(bench);
+        confirms::cases(bench);
     })
 }
