@@ -18,6 +18,7 @@ sys.dont_write_bytecode = True
 from support import usage  # noqa: E402
 from support.broker import Broker, default_binary  # noqa: E402
 from support.cache import cache_dir  # noqa: E402
+from support.machine import heading  # noqa: E402
 from support.client import Client, publish  # noqa: E402
 from support.perf import Limit, measure  # noqa: E402
 from support.plot import decimal  # noqa: E402
@@ -111,7 +112,7 @@ def messages(broker: Broker, _: argparse.Namespace) -> Iterator[Figure]:
     with Client(broker.address) as client:
         client.declare_many(["q"], durable=True)
         for kind, persistent, count in (
-            ("transient, half of them, all in memory, taken twice", False, 500_000),
+            ("transient, all in memory (half of them, taken twice)", False, 500_000),
             ("transient", False, 1_000_000),
             ("persistent", True, 1_000_000),
         ):
@@ -205,12 +206,11 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.what) - set(MEASUREMENTS):
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}")
-    print("| | measured | wanted |\n| --- | ---: | --- |")
+    binary = options.binary or default_binary(TESTS.parent)
+    print(f"{heading(binary)}\n\n| | measured | wanted |\n| --- | ---: | --- |")
     all_kept = True
     for name in options.what or MEASUREMENTS:
-        with Broker(
-            options.binary or default_binary(TESTS.parent), cache_dir() / "results" / "cost.broker.log"
-        ) as broker:
+        with Broker(binary, cache_dir() / "results" / "cost.broker.log") as broker:
             for figure in MEASUREMENTS[name](broker, options):
                 print(figure.row(), flush=True)
                 all_kept &= figure.kept()

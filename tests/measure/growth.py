@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What becomes of speed and memory as things grow: queues, connections, a backlog, bodies. Tables, and curves as JSON and SVG.
 
-What a point falls by because sockets and copying allow no more is told by the frame limit, which bears the same load.
+What a point falls by because sockets and copying allow no more is told by the frame limit, which bears the same load. Fails if there is a cliff: if from
+one size to the next a rate, or the share of the limit's where that bears the load, falls to less than half.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -18,10 +20,14 @@ sys.dont_write_bytecode = True
 
 from support.broker import Broker, default_binary  # noqa: E402
 from support.cache import cache_dir  # noqa: E402
+from support.machine import heading  # noqa: E402
 from support.perf import Limit, Server, measure  # noqa: E402
 from support.plot import Line, Plot, binary, decimal  # noqa: E402
 
 MIB = 1 << 20
+FALL_MAX = 0.5
+# Fewer messages take less than the start of the threads that send and receive them.
+BACKLOG_MIN = 10_000
 
 
 @dataclass
@@ -84,6 +90,8 @@ def backlog(broker: Server, _limit: Server, count: int, _options: argparse.Names
     for name, kind in (("", []), ("persistent, ", ["--persistent", "--confirm", "10000"])):
         load = ["--drain", "--count", str(count), "-z", "100", "--settle", "20", *kind]
         outcome = measure(broker, "throughput", *load)
+        if (published := outcome["published"]["count"]) != count:
+            raise RuntimeError(f"only {published:,} of {count:,} messages were published in the time that there was")
         figures |= {
             f"{name}publish/s": outcome["published"]["per_second"],
             f"{name}drain/s": outcome["delivered"]["per_second"],
@@ -150,6 +158,22 @@ def draw(curve: Curve, measured: list[Point]) -> Plot:
     return Plot(curve.title, curve.axis, unit, lines, curve.sizes_are_bytes)
 
 
+def cliffs(curve: Curve, measured: list[Point]) -> Iterator[str]:
+    """Where a curve falls by more than it may."""
+    for before, after in pairwise(measured):
+        for name, rate in judged(after).items():
+            if (was := judged(before).get(name)) and rate < FALL_MAX * was:
+                yield f"{curve.title}: from {before.at:,} to {after.at:,} {curve.axis}, {name} falls to {rate / was:.0%}"
+
+
+def judged(point: Point) -> dict[str, float]:
+    """The rates that are looked at: the share of the limit's, or what there is without one."""
+    figures = point.figures
+    if limit := figures.get("limit, msg/s"):
+        return {"the share of the limit": figures["msg/s"] / limit}
+    return {name: rate for name, rate in figures.items() if name.endswith("/s")} if point.at >= BACKLOG_MIN else {}
+
+
 def row(curve: Curve, point: Point) -> str:
     """A line of a table in Markdown."""
     cells = [binary(point.at) if curve.sizes_are_bytes else f"{point.at:,}"]
@@ -158,8 +182,8 @@ def row(curve: Curve, point: Point) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def show(name: str, binary_path: Path, options: argparse.Namespace) -> None:
-    """Measure one of the curves, print its table, and write its files."""
+def show(name: str, binary_path: Path, options: argparse.Namespace) -> list[str]:
+    """Measure one of the curves, print its table, and write its files. Returns where it falls too much."""
     curve = CURVES[name]
     measured = []
     for point in points(curve, binary_path, options):
@@ -171,13 +195,15 @@ def show(name: str, binary_path: Path, options: argparse.Namespace) -> None:
     print()
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"curve": name, "points": [asdict(point) for point in measured]}, indent=2)
+        about = {"curve": name, "measured": heading(binary_path), "seconds": options.seconds, "rounds": options.rounds}
+        text = json.dumps(about | {"points": [asdict(point) for point in measured]}, indent=2)
         (options.folder / f"{name}.json").write_text(text + "\n")
         draw(curve, measured).write(options.folder / f"{name}.svg")
+    return list(cliffs(curve, measured))
 
 
 def main() -> int:
-    """Measure the curves that are asked for."""
+    """Measure the curves that are asked for; 1 if one has a cliff."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("curves", nargs="*", metavar="CURVE", help=f"of {', '.join(CURVES)} (default: all)")
     parser.add_argument("--binary", type=Path, help="the amphora to measure (default: cargo's newest)")
@@ -192,9 +218,12 @@ def main() -> int:
         parser.error(f"no such curve: {', '.join(sorted(unknown))}")
     if options.quick:
         options.seconds, options.rounds = 0.5, 1
-    for name in options.curves or CURVES:
-        show(name, options.binary or default_binary(TESTS.parent), options)
-    return 0
+    binary_path = options.binary or default_binary(TESTS.parent)
+    print(f"{heading(binary_path)}\n")
+    fallen = [fall for name in options.curves or CURVES for fall in show(name, binary_path, options)]
+    for fall in fallen:
+        print(f"Not kept: {fall}, at least {FALL_MAX:.0%}.")
+    return 1 if fallen else 0
 
 
 if __name__ == "__main__":
