@@ -18,8 +18,8 @@ sys.dont_write_bytecode = True
 from support import usage  # noqa: E402
 from support.broker import Broker, default_binary  # noqa: E402
 from support.cache import cache_dir  # noqa: E402
-from support.machine import heading  # noqa: E402
 from support.client import Client, publish  # noqa: E402
+from support.machine import heading  # noqa: E402
 from support.perf import Limit, measure  # noqa: E402
 from support.plot import decimal  # noqa: E402
 

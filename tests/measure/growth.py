@@ -2,7 +2,7 @@
 """What becomes of speed and memory as things grow: queues, connections, a backlog, bodies. Tables, and curves as JSON and SVG.
 
 What a point falls by because sockets and copying allow no more is told by the frame limit, which bears the same load. Fails if there is a cliff: if from
-one size to the next a rate, or the share of the limit's where that bears the load, falls to less than half.
+one size to the next the rate of messages, or its share of the limit's where that bears the load, falls to less than half.
 """
 
 import argparse
@@ -117,7 +117,7 @@ CURVES = {
         "Messages a second into and out of a backlog",
         "messages in the queue",
         [10**exponent for exponent in range(3, 8)],
-        [1_000, 100_000],
+        [10_000, 100_000],
         backlog,
         {
             "publish/s": "publish",

@@ -157,7 +157,7 @@ CASES = {
         ("-x", "100", "--size", "100", "--persistent", "--confirm", "100"), least=10_000
     ),
     "200 consumers with prefetch 1": Load((*FARM, "-r", "10000"), least=8_000),
-    "the same, for whom more is published than they can take": Load((*FARM, "-r", "50000"), least=8_000),
+    "the same, for whom more is published than they can take": Load((*FARM, "-r", "50000"), least=20_000),
 }
 
 

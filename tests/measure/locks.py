@@ -9,8 +9,8 @@ counts these system calls of the broker's process while a load runs. All of them
 
 So the load runs once more, and `perf record` looks at the stacks of some of the calls: one from the slow path of a lock is for a lock. Its place is the
 first function outside of what locks are made of. Many calls for one place that belongs to a single queue or connection are what the load asks for; a place
-that all messages pass, whatever their queues, is a global lock. Fails if there are more for locks than a load may have, which is some six times what was
-measured on two cores of which other machines took a fifth, and far less than one for each batch of messages that a queue gets. What becomes free within a microsecond or so is waited for without a call, and is not seen.
+that all messages pass, whatever their queues, is a global lock. Fails if there are more for locks than a load may have, which is a multiple of what was
+measured on two cores of which other machines took a fifth. What becomes free within a microsecond or so is waited for without a call, and is not seen.
 
 Needs `perf`, the right to trace system calls, which root has, and a binary with its symbols; ends with 2 where it has not.
 """
@@ -63,7 +63,7 @@ LOADS = {
     "100 publishers on one queue": Load(10_000, "-x", "100"),
     "1 KiB, persistent, with confirms": Load(100, "--size", "1024", "--persistent", "--confirm", "1000"),
     "the same, 100 queues, 4 publishers, 4 consumers": Load(
-        100_000, "-x", "4", "-y", "4", "--queues", "100", "--size", "1024", "--persistent", "--confirm", "1000"
+        50_000, "-x", "4", "-y", "4", "--queues", "100", "--size", "1024", "--persistent", "--confirm", "1000"
     ),
     "the same, 100 publishers to as many queues": Load(
         10_000, "-x", "100", "-y", "100", "--queues", "100", "--size", "1024", "--persistent", "--confirm", "100"

@@ -28,7 +28,7 @@ const GROUPS: usize = 100;
 /// How many a queue has in a record, and how long these are together.
 const MESSAGES: u32 = 3;
 const RECORD_BYTES: usize = 3 << 10;
-/// More records than may gather before they go to where they belong.
+/// More records than may gather before they go to where they belong (`ENTRIES_MAX` in `disk/recent.rs`).
 const MANY: u32 = 1100;
 
 fn main() -> ExitCode {

@@ -65,7 +65,8 @@ pub(super) struct Peer {
     pub(super) attention: Notify,
     /// Why the socket has failed, if it has.
     failure: OnceLock<io::Error>,
-    /// It is in the committer's list of those whose confirms wait, or will be when the committer has looked at what it waits for.
+    /// It is in the committer's list of those whose confirms wait, or will be when the committer has looked at what it waits for. What it waits for is
+    /// under the outbox's lock, which orders it with this; only the committer's thread takes it out.
     pub(super) awaits: AtomicBool,
     /// The client understands basic.cancel from the server.
     pub(super) cancel_notify: AtomicBool,
@@ -135,8 +136,9 @@ impl Peer {
         }
     }
 
+    /// To be called before the token is given back: nobody may write behind what was cut off.
     pub(super) fn fail(&self, error: io::Error) {
-        // Only the holder of the token writes, so there is one failure; what fails after it would say no more.
+        // There is one failure, as nothing is written after it.
         let _ = self.failure.set(error);
         self.attention.notify_one();
     }
@@ -175,9 +177,9 @@ impl Peer {
     }
 
     /// Takes the token and what is to be written, and the queues that waited for room. Nothing if another holds the
-    /// token, the socket is full, or there is nothing to do.
+    /// token, the socket is full or has failed, or there is nothing to do.
     fn begin(&self, outbox: &mut Outbox) -> Option<(Buffers, Vec<Arc<SharedQueue>>)> {
-        if outbox.writing || outbox.stalled.is_some() {
+        if outbox.writing || outbox.stalled.is_some() || self.failure().is_some() {
             return None;
         }
         self.swap(outbox)
@@ -223,8 +225,8 @@ impl Peer {
                     return;
                 }
                 Err(error) => {
-                    self.outbox.lock().writing = false;
                     self.fail(error);
+                    self.outbox.lock().writing = false;
                     return;
                 }
             }
@@ -253,7 +255,7 @@ impl Peer {
         touched: &mut Touched,
     ) -> Option<Buffers> {
         let mut outbox = self.outbox.lock();
-        if outbox.writing {
+        if outbox.writing || self.failure().is_some() {
             return None;
         }
         if let Some(stalled) = outbox.stalled.take() {

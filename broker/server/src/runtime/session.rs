@@ -335,7 +335,7 @@ impl Session {
     /// What others have to tell this connection.
     pub(super) fn read_letters(&mut self) -> Result<(), End> {
         if let Some(error) = self.peer.failure() {
-            return Err(End::Dropped(error.to_string()));
+            return Err(End::Dropped(format!("it cannot be written to: {error}")));
         }
         for letter in self.peer.letters() {
             match letter {

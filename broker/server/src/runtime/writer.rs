@@ -35,9 +35,9 @@ pub(super) async fn write_outbox(peer: Arc<Peer>, mut writer: Writer, committer:
         while let Some(mut buffers) = peer.take(&committer, &mut touched) {
             touched.finish(&committer);
             let written = write_all(&peer, &mut writer, &mut buffers).await;
+            let failed = written.map_err(|error| peer.fail(error)).is_err();
             peer.put_back(buffers);
-            if let Err(error) = written {
-                peer.fail(error);
+            if failed {
                 return;
             }
             peer.sent.store(true, Ordering::Relaxed);

@@ -79,16 +79,13 @@ impl<'a> Rounds<'a> {
                 {
                     fsync::measure(log, &mut self.fsyncs)?;
                 }
-                // Each round begins with another one, so that nobody always comes after the same.
-                for turn in 0..self.brokers.len() {
-                    let broker = (turn + round - 1) % self.brokers.len();
+                let suits = |&broker: &usize| self.scenarios[at].suits(&self.brokers[broker]);
+                for broker in in_turn(round, (0..self.brokers.len()).filter(suits).collect()) {
                     if self.interrupt.has_come() {
                         self.interrupted = true;
                         return Ok(());
                     }
-                    if self.scenarios[at].suits(&self.brokers[broker]) {
-                        self.run_one(round, at, broker)?;
-                    }
+                    self.run_one(round, at, broker)?;
                 }
             }
         }
@@ -163,4 +160,28 @@ fn build() -> String {
         "release"
     };
     format!("amphora {} ({kind} build)", env!("CARGO_PKG_VERSION"))
+}
+
+/// The order in a round, counted from 1: each begins with another one, as what comes first finds a machine that has rested.
+fn in_turn(round: usize, mut brokers: Vec<usize>) -> Vec<usize> {
+    if !brokers.is_empty() {
+        let first = (round - 1) % brokers.len();
+        brokers.rotate_left(first);
+    }
+    brokers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_round_begins_with_another_broker() {
+        let rounds = [1, 2, 3, 4].map(|round| in_turn(round, vec![0, 2, 3]));
+        let expected = [[0, 2, 3], [2, 3, 0], [3, 0, 2], [0, 2, 3]];
+        assert_eq!(rounds, expected.map(|order| order.to_vec()));
+        assert_eq!(in_turn(2, vec![1, 3]), [3, 1]);
+        assert_eq!(in_turn(5, vec![7]), [7]);
+        assert_eq!(in_turn(1, Vec::new()), [0; 0]);
+    }
 }

@@ -32,7 +32,7 @@ pub(super) fn serve(stream: TcpStream, registry: &Arc<Registry>) {
         unfinished: 0,
         open: true,
     };
-    // A client that leaves without a word is no error. Whatever else ends a connection is told where its client can look for it.
+    // A client that leaves without a word is no error. Its connection may also end because of the log, which it cannot be told.
     if let Err(error) = session.run()
         && !has_left(&error)
     {
@@ -335,4 +335,22 @@ fn start() -> Call {
         .table(&properties)
         .bytes(b"PLAIN")
         .bytes(b"en_US")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_is_no_error_and_a_full_disk_is() {
+        let of = |kind: ErrorKind| Error::from(io::Error::from(kind));
+        assert!(has_left(&of(ErrorKind::ConnectionReset)));
+        assert!(has_left(
+            &of(ErrorKind::UnexpectedEof).context("in a frame")
+        ));
+        assert!(!has_left(
+            &of(ErrorKind::StorageFull).context("cannot write to the log")
+        ));
+        assert!(!has_left(&anyhow::anyhow!("not AMQP 0-9-1")));
+    }
 }
