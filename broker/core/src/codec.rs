@@ -47,7 +47,19 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of variable length.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, Malformed> {
+        // Nearly all are small: distances, lengths, numbers of targets.
+        match self.rest.split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.rest = rest;
+                Ok(byte.into())
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

@@ -75,6 +75,9 @@ impl Run {
 /// What [`EXPIRES`] puts in front of the properties.
 const EXPIRES_BYTES: usize = size_of::<u64>();
 
+/// What stands in place of a body that is shared.
+const SHARED_BYTES: usize = size_of::<u32>();
+
 /// Targets above this number are found through a map.
 const TARGETS_SEARCHED: usize = 8;
 
@@ -91,6 +94,25 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// With room for so many places and for these messages in some of them, each with when it expires, and no more.
+    pub(super) fn with_room_for<'m>(
+        places: usize,
+        messages: impl Iterator<Item = (&'m Message<'m>, Option<u64>)>,
+    ) -> Self {
+        let bytes = messages.map(|(message, expires_at)| {
+            let body = match message.body {
+                Body::Inline(body) if body.len() < SHARED_BODY_MIN => body.len(),
+                Body::Inline(_) | Body::Shared(_) => SHARED_BYTES,
+            };
+            expires_at.map_or(0, |_| EXPIRES_BYTES) + message.properties.len() + body
+        });
+        Self {
+            data: Vec::with_capacity(bytes.sum()),
+            entries: Vec::with_capacity(places),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

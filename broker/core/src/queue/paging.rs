@@ -93,7 +93,8 @@ impl<C> Queue<C> {
         else {
             return Ok(());
         };
-        let mut messages: Vec<(Position, Message<'_>, Option<u64>)> = Vec::new();
+        let places = segment.len as usize;
+        let mut messages: Vec<(Position, Message<'_>, Option<u64>)> = Vec::with_capacity(places);
         for record in data {
             read_record(
                 &record.data,
@@ -108,8 +109,10 @@ impl<C> Queue<C> {
         if segment.block.is_some() {
             return self.log.complete(base, &messages);
         }
-        messages.sort_by_key(|&(position, ..)| position);
-        let mut block = Block::default();
+        // Nearly always they are in order, as records are.
+        messages.sort_unstable_by_key(|&(position, ..)| position);
+        let of_messages = messages.iter().map(|(_, message, at)| (message, *at));
+        let mut block = Block::with_room_for(places, of_messages);
         let keep_place = |block: &mut Block, segment: &Segment| {
             let index = block.len();
             if segment.stays_away(index) {
@@ -121,7 +124,7 @@ impl<C> Queue<C> {
         };
         for (position, message, expires_at) in messages {
             let index = segment.index(position);
-            if index >= segment.len as usize || index < block.len() {
+            if index >= places || index < block.len() {
                 return Err(Malformed("a record holds a position that is not its own"));
             }
             while block.len() < index {
@@ -137,7 +140,7 @@ impl<C> Queue<C> {
             let level = levels.map_or(0, |levels| levels.flags_of(message.properties));
             block.push(&message, flags | level, expires_at);
         }
-        while block.len() < segment.len as usize {
+        while block.len() < places {
             keep_place(&mut block, segment);
         }
         let (unread, purged, end) = (segment.unread, segment.purged, segment.end());
