@@ -221,7 +221,7 @@ class Outcome:
     @classmethod
     def measure(cls, name: str, options: argparse.Namespace) -> "Outcome":
         """Measure the case on a broker of its own, and on a frame limit what `amphora perf` can load."""
-        binary, hostile = options.binary or default_binary(TESTS.parent), CASES[name]
+        binary, hostile = options.binary, CASES[name]
         with Broker(binary, cache_dir() / "results" / "hostile.broker.log") as broker:
             ours = Beside.measure(hostile, broker, options)
             complaint = broker.complaint()
@@ -269,7 +269,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken")
     options = parser.parse_args()
     names = list(CASES)
-    print(f"{heading(options.binary or default_binary(TESTS.parent))}\n")
+    options.binary = options.binary or default_binary(TESTS.parent)
+    print(f"{heading(options.binary)}\n")
     print(
         "| hostile clients | published/s | alone: p50 / p99, us | beside them | times as long | the same on the frame limit | memory, MiB |"
     )

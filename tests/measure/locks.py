@@ -208,7 +208,7 @@ def look(broker: Broker, load: list[str], every: int) -> Stacks:
 def measure(load: str, options: argparse.Namespace) -> Outcome:
     """Run a load twice on a broker of its own: all calls are counted, and then some are looked at."""
     arguments = ["-z", str(options.seconds), *LOADS[load].options]
-    with Broker(options.binary or default_binary(TESTS.parent), cache_dir() / "results" / "locks.broker.log") as broker:
+    with Broker(options.binary, cache_dir() / "results" / "locks.broker.log") as broker:
         report, calls = count(broker, arguments)
         stacks = look(broker, arguments, max(1, sum(calls.values()) // STACKS))
         complaint = broker.complaint()
@@ -239,7 +239,8 @@ def main() -> int:
     options = parser.parse_args()
     if missing := lacks():
         parser.error(missing)
-    print(f"{heading(options.binary or default_binary(TESTS.parent))}\n")
+    options.binary = options.binary or default_binary(TESTS.parent)
+    print(f"{heading(options.binary)}\n")
     print("| load | messages/s | futex: /s, per million messages | sched_yield | for locks, of both | where, of all calls |")
     print("| --- | ---: | ---: | ---: | ---: | --- |")
     outcomes = []

@@ -35,11 +35,12 @@ pub(super) async fn write_outbox(peer: Arc<Peer>, mut writer: Writer, committer:
         while let Some(mut buffers) = peer.take(&committer, &mut touched) {
             touched.finish(&committer);
             let written = write_all(&peer, &mut writer, &mut buffers).await;
-            let failed = written.map_err(|error| peer.fail(error)).is_err();
-            peer.put_back(buffers);
-            if failed {
+            if let Err(error) = written {
+                peer.fail(error);
+                peer.put_back(buffers);
                 return;
             }
+            peer.put_back(buffers);
             peer.sent.store(true, Ordering::Relaxed);
             let_others_add(&peer).await;
         }
