@@ -75,11 +75,13 @@ impl Run {
 /// What [`EXPIRES`] puts in front of the properties.
 const EXPIRES_BYTES: usize = size_of::<u64>();
 
-/// What stands in place of a body that is shared.
-const SHARED_BYTES: usize = size_of::<u32>();
-
 /// Targets above this number are found through a map.
 const TARGETS_SEARCHED: usize = 8;
+
+/// The target of the last of several messages, and its number in a block. Messages that repeat each other share one slice, which is known again without
+/// looking into it.
+#[derive(Debug, Default)]
+pub(super) struct KnownTarget<'m>(Option<(&'m [u8], u16)>);
 
 /// A run of messages, in the order of their positions.
 #[derive(Debug, Default)]
@@ -94,23 +96,18 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// With room for so many places and for these messages in some of them, each with when it expires, and no more.
-    pub(super) fn with_room_for<'m>(
-        places: usize,
-        messages: impl Iterator<Item = (&'m Message<'m>, Option<u64>)>,
-    ) -> Self {
-        let bytes = messages.map(|(message, expires_at)| {
-            let body = match message.body {
-                Body::Inline(body) if body.len() < SHARED_BODY_MIN => body.len(),
-                Body::Inline(_) | Body::Shared(_) => SHARED_BYTES,
-            };
-            expires_at.map_or(0, |_| EXPIRES_BYTES) + message.properties.len() + body
-        });
+    /// With room for so many places, and for messages that take so many bytes at most.
+    pub(super) fn with_room_for(places: usize, bytes: usize) -> Self {
         Self {
-            data: Vec::with_capacity(bytes.sum()),
+            data: Vec::with_capacity(bytes),
             entries: Vec::with_capacity(places),
             ..Self::default()
         }
+    }
+
+    /// Gives back the room that was not needed.
+    pub(super) fn fit(&mut self) {
+        self.data.shrink_to_fit();
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -133,6 +130,19 @@ impl Block {
         self.entries.push(entry);
     }
 
+    /// As [`Block::push`], for one of several messages of which many have the same target.
+    pub(super) fn push_next<'m>(
+        &mut self,
+        message: &Message<'m>,
+        flags: u16,
+        expires_at: Option<u64>,
+        known: &mut KnownTarget<'m>,
+    ) {
+        let target = self.number_of(message.target, known);
+        let entry = self.store_for(target, message, flags, expires_at);
+        self.entries.push(entry);
+    }
+
     /// Takes messages that do not expire until there are no more, or so much has gathered that a new block is due.
     pub(super) fn push_all<'m>(
         &mut self,
@@ -140,15 +150,12 @@ impl Block {
         bytes_max: usize,
     ) -> Run {
         let mut run = Run::default();
-        let mut known: Option<(&[u8], u16)> = None;
+        let mut known = KnownTarget::default();
         while !self.is_full(bytes_max)
             && let Some(message) = messages.next()
         {
-            // Publishes that repeat each other share one target.
-            let same = known.filter(|(target, _)| std::ptr::eq(*target, message.target));
-            let (_, target) = *known
-                .insert(same.unwrap_or_else(|| (message.target, self.intern(message.target))));
             let flags = if message.persistent { PERSISTENT } else { 0 };
+            let target = self.number_of(message.target, &mut known);
             let entry = self.store_for(target, &message, flags, None);
             self.entries.push(entry);
             run.add(flags, entry.body.into());
@@ -319,6 +326,21 @@ impl Block {
         self.entries.get(index).map_or(SETTLED, |entry| entry.flags)
     }
 
+    /// Gives each message that was read back the flags that outlive a block, and returns how many are not settled, and their bodies in bytes.
+    pub(super) fn restore_flags(&mut self, flags: impl Iterator<Item = u16>) -> (u32, u64) {
+        let (mut live, mut bytes) = (0, 0);
+        for (entry, flags) in self.entries.iter_mut().zip(flags) {
+            // What the store did not have must not count as stored: see `settlement`.
+            let absent = entry.flags & (SETTLED | STORED | SPILLED) == SETTLED;
+            entry.flags |= flags & if absent { !STORED } else { LASTING };
+            if entry.flags & SETTLED == 0 {
+                live += 1;
+                bytes += u64::from(entry.body);
+            }
+        }
+        (live, bytes)
+    }
+
     pub(crate) fn add_flags(&mut self, index: usize, flags: u16) {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.flags |= flags;
@@ -361,6 +383,13 @@ impl Block {
         };
         self.last_target = known.unwrap_or_else(|| self.add_target(target));
         self.last_target
+    }
+
+    #[inline]
+    fn number_of<'m>(&mut self, target: &'m [u8], known: &mut KnownTarget<'m>) -> u16 {
+        let same = known.0.filter(|(known, _)| std::ptr::eq(*known, target));
+        let (_, number) = *(known.0).insert(same.unwrap_or_else(|| (target, self.intern(target))));
+        number
     }
 
     fn add_target(&mut self, target: &[u8]) -> u16 {

@@ -24,6 +24,7 @@ mod persist;
 mod purge;
 pub(crate) mod record;
 pub(crate) mod recovery;
+mod refill;
 mod returns;
 mod runs;
 mod segment;

@@ -6,9 +6,9 @@ use crate::codec::Malformed;
 use crate::message::Message;
 use crate::store::{Position, QueueId, RecordRef};
 
-use super::block::{Block, PERSISTENT, SPILLED, STORED};
 use super::log::Log;
 use super::record::read_record;
+use super::refill::Refill;
 use super::segment::Segment;
 use super::{Effects, Queue};
 
@@ -93,56 +93,20 @@ impl<C> Queue<C> {
         else {
             return Ok(());
         };
-        let places = segment.len as usize;
-        let mut messages: Vec<(Position, Message<'_>, Option<u64>)> = Vec::with_capacity(places);
-        for record in data {
-            read_record(
-                &record.data,
-                &record.bodies,
-                |position, message, expires_at| {
-                    messages.push((position, message, expires_at));
-                },
-            )?;
-        }
-        self.counters.read_back += messages.len() as u64;
-        self.expiry.messages |= messages.iter().any(|(.., expires_at)| expires_at.is_some());
         if segment.block.is_some() {
-            return self.log.complete(base, &messages);
+            return self.complete(base, data);
         }
-        // Nearly always they are in order, as records are.
-        messages.sort_unstable_by_key(|&(position, ..)| position);
-        let of_messages = messages.iter().map(|(_, message, at)| (message, *at));
-        let mut block = Block::with_room_for(places, of_messages);
-        let keep_place = |block: &mut Block, segment: &Segment| {
-            let index = block.len();
-            if segment.stays_away(index) {
-                let bytes = u32::try_from(segment.body_len(index)).unwrap_or(u32::MAX);
-                block.push_away(SPILLED, bytes);
-            } else {
-                block.push_absent();
-            }
-        };
-        for (position, message, expires_at) in messages {
-            let index = segment.index(position);
-            if index >= places || index < block.len() {
-                return Err(Malformed("a record holds a position that is not its own"));
-            }
-            while block.len() < index {
-                keep_place(&mut block, segment);
-            }
-            let flags = if message.persistent {
-                PERSISTENT | STORED
-            } else {
-                SPILLED
-            };
-            // Of what was in memory before, the level is known.
-            let levels = self.levels.as_ref().filter(|_| segment.unread);
-            let level = levels.map_or(0, |levels| levels.flags_of(message.properties));
-            block.push(&message, flags | level, expires_at);
+        // Of what was in memory before, the level is known.
+        let levels = self.levels.as_deref().filter(|_| segment.unread);
+        let mut refill = Refill::new(segment, levels, data);
+        for record in data {
+            read_record(&record.data, &record.bodies, |position, message, at| {
+                refill.take(position, &message, at);
+            })?;
         }
-        while block.len() < places {
-            keep_place(&mut block, segment);
-        }
+        self.counters.read_back += refill.count;
+        self.expiry.messages |= refill.expire;
+        let block = refill.finish()?;
         let (unread, purged, end) = (segment.unread, segment.purged, segment.end());
         self.log.page_in(base, block);
         if unread {
@@ -156,6 +120,19 @@ impl<C> Queue<C> {
             }
         }
         Ok(())
+    }
+
+    /// Takes back more of a segment of which a part is here.
+    fn complete(&mut self, base: Position, data: &[RecordData]) -> Result<(), Malformed> {
+        let mut messages = Vec::new();
+        for record in data {
+            read_record(&record.data, &record.bodies, |position, message, at| {
+                messages.push((position, message, at));
+            })?;
+        }
+        self.counters.read_back += messages.len() as u64;
+        self.expiry.messages |= messages.iter().any(|(.., at)| at.is_some());
+        self.log.complete(base, &messages)
     }
 
     /// A segment cannot be read back: its messages are given up. Returns the positions from first to last.

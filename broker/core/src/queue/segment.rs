@@ -317,20 +317,8 @@ impl Segment {
 
     /// Takes the block back. Positions that the store did not have are settled: they were before the restart.
     pub(super) fn page_in(&mut self, mut block: Block) {
-        let mut live = 0;
-        let mut bytes = 0;
-        for index in 0..self.len as usize {
-            // What the store did not have must not count as stored: see `settlement`.
-            let absent = block.flags(index) & (SETTLED | STORED | SPILLED) == SETTLED;
-            block.add_flags(
-                index,
-                self.flags(index) & if absent { !STORED } else { LASTING },
-            );
-            if block.flags(index) & SETTLED == 0 {
-                live += 1;
-                bytes += block.body_len(index) as u64;
-            }
-        }
+        let flags = (0..block.len()).map(|index| self.flags(index));
+        let (live, bytes) = block.restore_flags(flags);
         debug_assert_eq!(live, self.live, "segment at {} lost count", self.base);
         self.live = live;
         if std::mem::take(&mut self.unread) {
