@@ -100,9 +100,13 @@ impl<C> Queue<C> {
         let levels = self.levels.as_deref().filter(|_| segment.unread);
         let mut refill = Refill::new(segment, levels, data);
         for record in data {
-            read_record(&record.data, &record.bodies, |position, message, at| {
-                refill.take(position, &message, at);
-            })?;
+            read_record(
+                &record.data,
+                &record.bodies,
+                |position, message, expires_at| {
+                    refill.take(position, &message, expires_at);
+                },
+            )?;
         }
         self.counters.read_back += refill.count;
         self.expiry.messages |= refill.expire;
@@ -126,12 +130,16 @@ impl<C> Queue<C> {
     fn complete(&mut self, base: Position, data: &[RecordData]) -> Result<(), Malformed> {
         let mut messages = Vec::new();
         for record in data {
-            read_record(&record.data, &record.bodies, |position, message, at| {
-                messages.push((position, message, at));
-            })?;
+            read_record(
+                &record.data,
+                &record.bodies,
+                |position, message, expires_at| {
+                    messages.push((position, message, expires_at));
+                },
+            )?;
         }
         self.counters.read_back += messages.len() as u64;
-        self.expiry.messages |= messages.iter().any(|(.., at)| at.is_some());
+        self.expiry.messages |= messages.iter().any(|(.., expires_at)| expires_at.is_some());
         self.log.complete(base, &messages)
     }
 
