@@ -18,6 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STORED = ROOT / "broker" / "performance" / "instructions.json"
+PAGE = ROOT / "broker" / "PERFORMANCE.md"
+# The head of the table on the page.
+HEAD = "| case | instructions for each message |\n| --- | ---: |\n"
 BENCHES = {"amphora-protocol": "frames", "amphora-core": "messages", "amphora-storage": "groups"}
 COUNTED_FUNCTION = "*measured_round*"
 ROUNDS = 2
@@ -59,6 +62,8 @@ def build() -> list[Path]:
     built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     messages = [json.loads(line) for line in built.stdout.splitlines()]
     benches = [message for message in messages if message.get("target", {}).get("kind") == ["bench"]]
+    order = list(BENCHES.values())
+    benches.sort(key=lambda message: order.index(message["target"]["name"]))
     return [Path(message["executable"]) for message in benches]
 
 
@@ -94,11 +99,21 @@ def compare(wanted: list[str], stored: dict[str, float], tolerated: float) -> It
                 yield Result(case, round(count(bench, case), 1), stored.get(case), tolerated)
 
 
+def on_page(counts: dict[str, float]) -> str:
+    """The page with these counts in its table."""
+    before, head, rest = PAGE.read_text().partition(HEAD)
+    if not head:
+        raise RuntimeError(f"{PAGE.relative_to(ROOT)} has no table of instructions")
+    _, _, behind = rest.partition("\n\n")
+    rows = [f"| {case} | {instructions:,.1f} |" for case, instructions in counts.items()]
+    return before + head + "\n".join(rows) + "\n\n" + behind
+
+
 def main() -> int:
     """Count, and compare or store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help="words of the names of cases (default: all cases)")
-    parser.add_argument("--store", action="store_true", help=f"write the counts to {STORED.relative_to(ROOT)}")
+    parser.add_argument("--store", action="store_true", help=f"write the counts to {STORED.relative_to(ROOT)} and {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
     if options.store and options.cases:
         parser.error("all cases are stored together, because one compiler must have made them")
@@ -117,7 +132,11 @@ def main() -> int:
     if options.store:
         counts = {"made_by": maker, "cases": {result.case: result.now for result in results}}
         STORED.write_text(json.dumps(counts, indent=2) + "\n")
+        PAGE.write_text(on_page(counts["cases"]))
         return 0
+    if PAGE.read_text() != on_page(stored["cases"]):
+        print(f"\n{PAGE.relative_to(ROOT)} does not say what is stored: --store.")
+        return 1
     return verdict(results, set() if options.cases else set(stored["cases"]))
 
 

@@ -42,6 +42,46 @@ struct Entry {
     flags: u16,
 }
 
+impl Entry {
+    #[inline]
+    fn message<'b>(
+        &self,
+        data: &'b [u8],
+        shared: &'b [Bytes],
+        targets: &'b [Box<[u8]>],
+    ) -> Option<Message<'b>> {
+        let before = if self.flags & EXPIRES == 0 {
+            0
+        } else {
+            EXPIRES_BYTES
+        };
+        let rest = data.get(self.offset as usize + before..)?;
+        let (properties, rest) = rest.split_at_checked(self.properties as usize)?;
+        let body = if self.flags & SHARED != 0 {
+            let number = u32::from_le_bytes(*rest.first_chunk()?);
+            Body::Shared(shared.get(number as usize)?)
+        } else {
+            Body::Inline(rest.get(..self.body as usize)?)
+        };
+        Some(Message {
+            target: targets.get(usize::from(self.target))?,
+            properties,
+            body,
+            persistent: self.flags & PERSISTENT != 0,
+        })
+    }
+
+    /// When the message expires, if it does.
+    #[inline]
+    fn expires_at(&self, data: &[u8]) -> Option<u64> {
+        if self.flags & EXPIRES == 0 {
+            return None;
+        }
+        let at = data.get(self.offset as usize..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*at))
+    }
+}
+
 /// Messages that are counted together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Run {
@@ -78,7 +118,7 @@ const EXPIRES_BYTES: usize = size_of::<u64>();
 /// Targets above this number are found through a map.
 const TARGETS_SEARCHED: usize = 8;
 
-/// The target of the last of several messages, and its number in a block. Messages that repeat each other share one slice, which is known again without
+/// The target of the last of several messages, and its number in the one block that they go into. Messages that repeat each other share one slice, which is known again without
 /// looking into it.
 #[derive(Debug, Default)]
 pub(super) struct KnownTarget<'m>(Option<(&'m [u8], u16)>);
@@ -240,27 +280,30 @@ impl Block {
         });
     }
 
+    #[inline]
     pub(crate) fn message(&self, index: usize) -> Option<Message<'_>> {
         let entry = self.entries.get(index)?;
-        let before = if entry.flags & EXPIRES == 0 {
-            0
-        } else {
-            EXPIRES_BYTES
-        };
-        let rest = self.data.get(entry.offset as usize + before..)?;
-        let (properties, rest) = rest.split_at_checked(entry.properties as usize)?;
-        let body = if entry.flags & SHARED != 0 {
-            let number = u32::from_le_bytes(*rest.first_chunk()?);
-            Body::Shared(self.shared.get(number as usize)?)
-        } else {
-            Body::Inline(rest.get(..entry.body as usize)?)
-        };
-        Some(Message {
-            target: self.targets.get(usize::from(entry.target))?,
-            properties,
-            body,
-            persistent: entry.flags & PERSISTENT != 0,
-        })
+        entry.message(&self.data, &self.shared, &self.targets)
+    }
+
+    /// Adds the flags `taken` to messages, from the one at `start` on, whose flags among `looked_at` are `wanted`. Each of them is handed out with when it
+    /// expires.
+    pub(super) fn take<'b>(
+        &'b mut self,
+        start: usize,
+        (looked_at, wanted): (u16, u16),
+        taken: u16,
+        mut each: impl FnMut(usize, &Message<'b>, Option<u64>),
+    ) {
+        for (index, entry) in self.entries.iter_mut().enumerate().skip(start) {
+            if entry.flags & looked_at != wanted {
+                continue;
+            }
+            entry.flags |= taken;
+            if let Some(message) = entry.message(&self.data, &self.shared, &self.targets) {
+                each(index, &message, entry.expires_at(&self.data));
+            }
+        }
     }
 
     /// The message at `index` and its flags, if it is here and not settled.
@@ -307,12 +350,7 @@ impl Block {
 
     /// When the message at `index` expires, if it does.
     pub(crate) fn expires_at(&self, index: usize) -> Option<u64> {
-        let entry = self.entries.get(index)?;
-        if entry.flags & EXPIRES == 0 {
-            return None;
-        }
-        let at = self.data.get(entry.offset as usize..)?.first_chunk()?;
-        Some(u64::from_le_bytes(*at))
+        self.entries.get(index)?.expires_at(&self.data)
     }
 
     /// Length of the body at `index`.

@@ -260,16 +260,11 @@ fn take_segment(
     };
     let transient = kind == Kind::Transient;
     let mut cutter = Cutter::new(queue, transient, group, records, &mut segment.records);
-    for index in start..block.len() {
-        if block.flags(index) & (PERSISTENT | SETTLED | STORED | SPILLED) != wanted {
-            continue;
-        }
-        block.add_flags(index, taken);
-        if let Some(message) = block.message(index) {
-            let position = segment.base + index as Position;
-            cutter.add(position, &message, block.expires_at(index));
-        }
-    }
+    let base = segment.base;
+    let looked_at = PERSISTENT | SETTLED | STORED | SPILLED;
+    block.take(start, (looked_at, wanted), taken, |index, message, at| {
+        cutter.add(base + index as Position, message, at);
+    });
     cutter.finish()
 }
 

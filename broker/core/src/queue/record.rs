@@ -37,6 +37,17 @@ const ELSEWHERE: u8 = 8;
 /// The most that stands before the first message: the version and two numbers.
 const HEADER_BYTES: usize = 1 + 10 + 5;
 
+/// Targets of a record that get numbers, each of one byte.
+const TARGETS_MAX: u8 = 64;
+
+/// What stands for a target of a record that was spelled out before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TargetNumber(u8);
+
+/// The most that stands before a message's properties, but for a target that is spelled out: its flags, distance, expiry, the number of the target, and two
+/// lengths of 32 bits.
+const HEAD_BYTES: usize = 1 + 10 + 10 + 1 + 5 + 5;
+
 /// The most that a message has beside target, properties and body: its flags and six numbers.
 const MESSAGE_BYTES: usize = 1 + 6 * 10;
 
@@ -74,22 +85,22 @@ impl RecordWriter {
         self.bodies.is_none_or(|bodies| bodies.record == record)
     }
 
-    /// Adds a message; `place` is where its body is, if that is elsewhere.
+    /// Adds a message; `place` is where its body is, if that is elsewhere, `known` the number of its target, if it is known to be in this record. Returns
+    /// that number, if the target has one.
+    #[inline]
     pub(crate) fn push(
         &mut self,
         position: Position,
         message: &Message<'_>,
         expires_at: Option<u64>,
         place: Option<Place>,
-    ) {
+        known: Option<TargetNumber>,
+    ) -> Option<TargetNumber> {
         if self.count == 0 {
             let body = place.map_or(message.body.len(), |_| 0);
             let bytes = message.target.len() + message.properties.len() + body;
             self.begin(position, HEADER_BYTES + MESSAGE_BYTES + bytes);
         }
-        put_varint(&mut self.data, position - self.last);
-        self.last = position;
-        self.count += 1;
         let mut flags = if message.persistent { PERSISTENT } else { 0 };
         if expires_at.is_some() {
             flags |= EXPIRES;
@@ -97,29 +108,35 @@ impl RecordWriter {
         if place.is_some() {
             flags |= ELSEWHERE;
         }
-        let known = self
-            .targets
-            .iter()
-            .rposition(|target| self.data.get(target.clone()) == Some(message.target));
+        let mut known = known.or_else(|| self.number_of(message.target));
         if known.is_none() {
             flags |= NEW_TARGET;
         }
-        self.data.put_u8(flags);
+        // Put together aside, and appended at once.
+        let mut head = [0; HEAD_BYTES];
+        let mut rest = &mut head[..];
+        put_varint(&mut rest, position - self.last);
+        rest.put_u8(flags);
         if let Some(at) = expires_at {
-            put_varint(&mut self.data, at);
+            put_varint(&mut rest, at);
         }
-        if let Some(number) = known {
-            put_varint(&mut self.data, number as u64);
+        if let Some(TargetNumber(number)) = known {
+            rest.put_u8(number);
         } else {
+            let unused = rest.len();
+            self.data.extend_from_slice(&head[..HEAD_BYTES - unused]);
             put_slice(&mut self.data, message.target);
-            // A long table would make the search above slow; targets beyond it are simply spelled out.
-            if self.targets.len() < 64 {
-                let end = self.data.len();
-                self.targets.push(end - message.target.len()..end);
-            }
+            known = self.number_target(message.target.len());
+            rest = &mut head[..];
         }
-        put_varint(&mut self.data, message.properties.len() as u64);
-        put_varint(&mut self.data, message.body.len() as u64);
+        put_varint(&mut rest, message.properties.len() as u64);
+        put_varint(&mut rest, message.body.len() as u64);
+        let unused = rest.len();
+        // All of it takes one instruction or two, which a part does not.
+        self.data.extend_from_slice(&head);
+        self.data.truncate(self.data.len() - unused);
+        self.last = position;
+        self.count += 1;
         self.data.extend_from_slice(message.properties);
         if let Some(Place { record, offset }) = place {
             put_varint(&mut self.data, u64::from(offset));
@@ -129,6 +146,23 @@ impl RecordWriter {
         } else {
             self.data.extend_from_slice(message.body.bytes());
         }
+        known
+    }
+
+    fn number_of(&self, target: &[u8]) -> Option<TargetNumber> {
+        let is_it = |range: &Range<usize>| self.data.get(range.clone()) == Some(target);
+        let number = self.targets.iter().rposition(is_it)?;
+        u8::try_from(number).ok().map(TargetNumber)
+    }
+
+    /// Gives a number to the target that was just spelled out, with so many bytes. A long table would make the search in it slow: targets beyond it have
+    /// none, and are simply spelled out each time.
+    fn number_target(&mut self, bytes: usize) -> Option<TargetNumber> {
+        let number = u8::try_from(self.targets.len()).ok();
+        let number = number.filter(|&number| number < TARGETS_MAX)?;
+        let end = self.data.len();
+        self.targets.push(end - bytes..end);
+        Some(TargetNumber(number))
     }
 
     /// Begins a record whose first message needs so many bytes at most. One that is larger than the memory is alone in its record, which is built where it
@@ -226,7 +260,7 @@ pub fn read_record<'a>(
         };
         let target = if flags & NEW_TARGET != 0 {
             let target = reader.slice()?;
-            if targets.len() < 64 {
+            if targets.len() < usize::from(TARGETS_MAX) {
                 targets.push(target);
             }
             target
@@ -308,7 +342,7 @@ mod tests {
                 body: Body::Inline(&plain.body),
                 persistent: plain.persistent,
             };
-            writer.push(plain.position, &message, plain.expires_at, place);
+            writer.push(plain.position, &message, plain.expires_at, place, None);
         }
         let finished = writer.finish();
         let referred = finished.bodies.map_or(0, |bodies| bodies.bytes as usize);
