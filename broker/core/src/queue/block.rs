@@ -1,12 +1,12 @@
 //! Messages in memory: one growing buffer, and an entry of 16 bytes for each.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use bytes::Bytes;
-use foldhash::fast::FixedState;
 
 use crate::message::{Body, Message, SHARED_BODY_MIN};
+
+use super::targets::{KnownTarget, Targets};
 
 /// The publisher asked for persistence and the queue is durable.
 pub(crate) const PERSISTENT: u16 = 1;
@@ -48,7 +48,7 @@ impl Entry {
         &self,
         data: &'b [u8],
         shared: &'b [Bytes],
-        targets: &'b [Box<[u8]>],
+        targets: &'b Targets,
     ) -> Option<Message<'b>> {
         let before = if self.flags & EXPIRES == 0 {
             0
@@ -64,7 +64,7 @@ impl Entry {
             Body::Inline(rest.get(..self.body as usize)?)
         };
         Some(Message {
-            target: targets.get(usize::from(self.target))?,
+            target: targets.get(self.target)?,
             properties,
             body,
             persistent: self.flags & PERSISTENT != 0,
@@ -115,14 +115,6 @@ impl Run {
 /// What [`EXPIRES`] puts in front of the properties.
 const EXPIRES_BYTES: usize = size_of::<u64>();
 
-/// Targets above this number are found through a map.
-const TARGETS_SEARCHED: usize = 8;
-
-/// The target of the last of several messages, and its number in the one block that they go into. Messages that repeat each other share one slice, which is known again without
-/// looking into it.
-#[derive(Debug, Default)]
-pub(super) struct KnownTarget<'m>(Option<(&'m [u8], u16)>);
-
 /// A run of messages, in the order of their positions.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
@@ -130,9 +122,7 @@ pub(crate) struct Block {
     entries: Vec<Entry>,
     shared: Vec<Bytes>,
     shared_bytes: usize,
-    targets: Vec<Box<[u8]>>,
-    numbers: HashMap<Box<[u8]>, u16, FixedState>,
-    last_target: u16,
+    targets: Targets,
 }
 
 impl Block {
@@ -162,7 +152,7 @@ impl Block {
     /// Whether so much has gathered that a new block is due.
     pub(crate) fn is_full(&self, bytes_max: usize) -> bool {
         self.data.len() + self.entries.len() * size_of::<Entry>() + self.shared_bytes >= bytes_max
-            || self.targets.len() >= usize::from(u16::MAX)
+            || self.targets.is_full()
     }
 
     pub(crate) fn push(&mut self, message: &Message<'_>, flags: u16, expires_at: Option<u64>) {
@@ -178,7 +168,7 @@ impl Block {
         expires_at: Option<u64>,
         known: &mut KnownTarget<'m>,
     ) {
-        let target = self.number_of(message.target, known);
+        let target = self.targets.number_of_next(message.target, known);
         let entry = self.store_for(target, message, flags, expires_at);
         self.entries.push(entry);
     }
@@ -195,7 +185,7 @@ impl Block {
             && let Some(message) = messages.next()
         {
             let flags = if message.persistent { PERSISTENT } else { 0 };
-            let target = self.number_of(message.target, &mut known);
+            let target = self.targets.number_of_next(message.target, &mut known);
             let entry = self.store_for(target, &message, flags, None);
             self.entries.push(entry);
             run.add(flags, entry.body.into());
@@ -219,7 +209,7 @@ impl Block {
 
     /// Puts a message's bytes into the buffer.
     fn store(&mut self, message: &Message<'_>, flags: u16, expires_at: Option<u64>) -> Entry {
-        let target = self.intern(message.target);
+        let target = self.targets.number_of(message.target);
         self.store_for(target, message, flags, expires_at)
     }
 
@@ -319,8 +309,8 @@ impl Block {
         let entries = self.entries.get(first..).unwrap_or_default().iter();
         entries.map_while(|entry| match entry.flags & (SETTLED | AWAY | EXPIRES) {
             0 => {
-                let target = self.targets.get(usize::from(entry.target));
-                let target = target.map_or(0, |target| target.len());
+                let target = self.targets.get(entry.target);
+                let target = target.map_or(0, <[u8]>::len);
                 Some(Some(
                     target + entry.properties as usize + entry.body as usize,
                 ))
@@ -391,11 +381,7 @@ impl Block {
         self.entries.clear();
         self.shared.clear();
         self.shared_bytes = 0;
-        if self.targets.len() > TARGETS_SEARCHED {
-            self.targets.clear();
-            self.numbers.clear();
-            self.last_target = 0;
-        }
+        self.targets.trim();
     }
 
     fn share(&mut self, body: Bytes) {
@@ -403,43 +389,6 @@ impl Block {
             .extend_from_slice(&length(self.shared.len()).to_le_bytes());
         self.shared_bytes += body.len();
         self.shared.push(body);
-    }
-
-    fn intern(&mut self, target: &[u8]) -> u16 {
-        if let Some(last) = self.targets.get(usize::from(self.last_target))
-            && **last == *target
-        {
-            return self.last_target;
-        }
-        let known = if self.targets.len() <= TARGETS_SEARCHED {
-            self.targets
-                .iter()
-                .position(|known| **known == *target)
-                .and_then(|index| u16::try_from(index).ok())
-        } else {
-            self.numbers.get(target).copied()
-        };
-        self.last_target = known.unwrap_or_else(|| self.add_target(target));
-        self.last_target
-    }
-
-    #[inline]
-    fn number_of<'m>(&mut self, target: &'m [u8], known: &mut KnownTarget<'m>) -> u16 {
-        let same = known.0.filter(|(known, _)| std::ptr::eq(*known, target));
-        let (_, number) = *(known.0).insert(same.unwrap_or_else(|| (target, self.intern(target))));
-        number
-    }
-
-    fn add_target(&mut self, target: &[u8]) -> u16 {
-        // `is_full` keeps the table below the limit of its numbers.
-        let number = u16::try_from(self.targets.len()).unwrap_or(u16::MAX);
-        self.targets.push(target.into());
-        if self.targets.len() == TARGETS_SEARCHED + 1 {
-            self.numbers = self.targets.iter().cloned().zip(0..).collect();
-        } else if self.targets.len() > TARGETS_SEARCHED {
-            self.numbers.insert(target.into(), number);
-        }
-        number
     }
 }
 
@@ -476,23 +425,5 @@ mod tests {
         assert_eq!((block.expires_at(0), block.expires_at(1)), (Some(7), None));
         assert_eq!(block.flags(2), SETTLED);
         assert_eq!(block.body_len(1), SHARED_BODY_MIN);
-    }
-
-    #[test]
-    fn every_target_keeps_its_number() {
-        let mut block = Block::default();
-        let targets: Vec<[u8; 2]> = (0..200u8).map(|n| [n, n]).collect();
-        for round in 0..3 {
-            for target in &targets {
-                block.push(&message(target, &[round]), 0, None);
-            }
-        }
-        for (index, target) in targets.iter().cycle().take(600).enumerate() {
-            assert_eq!(block.message(index).expect("there").target, target);
-        }
-        assert_eq!(block.targets.len(), 200);
-        block.clear();
-        block.push(&message(b"xy", b"z"), 0, None);
-        assert_eq!(block.message(0).expect("there").target, b"xy");
     }
 }

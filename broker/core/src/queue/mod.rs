@@ -29,6 +29,7 @@ mod returns;
 mod runs;
 mod segment;
 mod settlement;
+mod targets;
 #[cfg(test)]
 mod tests;
 

@@ -4,11 +4,12 @@ use crate::codec::Malformed;
 use crate::message::Message;
 use crate::store::Position;
 
-use super::block::{AWAY, Block, KnownTarget, PERSISTENT, SETTLED, SPILLED, STORED};
+use super::block::{AWAY, Block, PERSISTENT, SETTLED, SPILLED, STORED};
 use super::levels::Levels;
 use super::log::SEGMENT_BYTES;
 use super::paging::RecordData;
 use super::segment::Segment;
+use super::targets::KnownTarget;
 
 /// More than what of a segment lies in its block's buffer, but for the odd one: bodies that are shared do not.
 const BUFFER_BYTES_MAX: usize = 2 * SEGMENT_BYTES;
