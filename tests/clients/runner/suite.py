@@ -11,7 +11,7 @@ CLIENTS = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Rewrite:
-    """Replaces one literal text in the unpacked sources, where a suite hard-codes its broker."""
+    """Replaces one literal text in the unpacked sources, where a suite hard-codes its broker or races itself."""
 
     files: str
     find: str
