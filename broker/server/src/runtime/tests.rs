@@ -77,6 +77,23 @@ impl World {
         Ok(client)
     }
 
+    /// Waits until nobody writes to a client. Who still did when the client heard the last word would write what comes next with it.
+    fn rest(&self) -> anyhow::Result<()> {
+        let connections = self.broker.broker.connections();
+        let begun = Instant::now();
+        while connections
+            .iter()
+            .any(|info| info.peer.outbox.lock().writing)
+        {
+            ensure!(
+                begun.elapsed() < Duration::from_secs(30),
+                "somebody writes for ever"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
     fn stop(self) -> Arc<LossyStore> {
         let Self {
             tasks,

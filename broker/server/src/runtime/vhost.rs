@@ -159,11 +159,12 @@ impl VirtualHost {
     ) -> Result<Changed<T>, ChannelException> {
         let mut topology = self.topology.write();
         let (result, changes) = change(&mut topology)?;
-        self.generation
-            .store(topology.generation(), Ordering::Release);
         self.exchanges.follow(&changes);
         let mut writes: Vec<_> = changes.writes(&self.name).collect();
         writes.extend(self.deduplicators.follow(&self.name, &changes));
+        // Whoever finds a route before this forgets it when it looks next.
+        self.generation
+            .store(topology.generation(), Ordering::Release);
         let epoch = if writes.is_empty() {
             0
         } else {

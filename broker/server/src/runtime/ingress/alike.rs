@@ -19,10 +19,8 @@ impl Ingress {
         }
         match &last.to {
             To::Slots(slots) if !slots.is_empty() && self.waiting.is_none() => {
-                if !self.routes.depends() {
-                    let target = self.routes.last_target();
-                    self.straights.keep(target, last.exchange, slots);
-                }
+                let kind = self.routes.last_kind();
+                self.straights.keep(kind, last.exchange, slots);
                 Some(Way::Straight)
             }
             To::Asking(_) => Some(Way::Asking),
@@ -34,7 +32,7 @@ impl Ingress {
         matches!(&self.routes.last.to, To::Slots(slots) if !slots.is_empty())
     }
 
-    /// Collects a message if it can go straight to the queues of the last one, as that did, or of an earlier one with its target.
+    /// Collects a message if it can go straight to the queues of the last one, as that did, or of an earlier one of its kind.
     /// [`Ingress::count_alike`] is due before a message goes another way.
     #[inline]
     pub(in crate::runtime) fn collect_alike(
@@ -57,10 +55,7 @@ impl Ingress {
             let persistent = special::is_persistent(properties);
             MessageRef::within(buffer, target, properties, body, persistent)
         };
-        if *self.routes.last_target() == *target {
-            if !self.routes.leads(properties) {
-                return false;
-            }
+        if *self.routes.last_target() == *target && self.routes.leads(properties) {
             debug_assert!(
                 self.is_straight(),
                 "the target of a route to queues is kept with it"
@@ -69,7 +64,7 @@ impl Ingress {
             self.add(refer());
             return true;
         }
-        let Some(straight) = self.straights.find(target) else {
+        let Some(straight) = self.straights.find(target, properties) else {
             return false;
         };
         let message = refer();
@@ -97,7 +92,9 @@ impl Ingress {
             return 0;
         };
         let content = &publish.content;
-        if self.routes.last_target() != content.target() {
+        // One of another kind was collected after the last one.
+        if self.routes.last_target() != content.target() || !self.routes.leads(content.properties())
+        {
             return 0;
         }
         let persistent = special::is_persistent(content.properties());

@@ -13,6 +13,7 @@ mod flush;
 mod full;
 mod held;
 mod journey;
+mod known;
 mod letters;
 pub(super) mod made;
 mod one_by_one;
@@ -48,9 +49,10 @@ use self::deduplicating::Deduplicating;
 pub(super) use self::deduplicating::Later;
 use self::flush::Flushed;
 pub(super) use self::journey::{Arrived, Journey};
+use self::known::Routes;
 pub(super) use self::made::Made;
 pub(super) use self::outcome::{Answered, Outcome, Ticket, Way};
-use self::routes::{Routes, To};
+use self::routes::To;
 use self::slots::{Slot, push};
 use self::straight::Straights;
 
@@ -162,7 +164,7 @@ impl Ingress {
     /// To be called between batches: forgets routes if the topology has changed.
     pub(super) fn refresh(&mut self) {
         let generation = self.vhost.generation();
-        if self.generation != generation || self.slots.len() > routes::ROUTES_MAX {
+        if self.generation != generation || self.slots.len() > known::ROUTES_MAX {
             debug_assert!(
                 self.active.is_empty() && self.refusing.is_empty() && self.waiting.is_none(),
                 "collected messages are flushed first"
@@ -283,4 +285,10 @@ impl Ingress {
 
 pub(super) fn names(target: &[u8]) -> Result<(&str, &str), Exception> {
     split_target(target).map_err(|error| ConnectionException::frame_error(error.to_string()).into())
+}
+
+/// The part of a target that names the exchange: its length, and as many octets.
+fn exchange_of(target: &[u8]) -> &[u8] {
+    let length = target.first().map_or(0, |length| 1 + usize::from(*length));
+    target.get(..length).unwrap_or(target)
 }

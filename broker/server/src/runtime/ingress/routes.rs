@@ -1,6 +1,5 @@
-//! Where messages with one target go: kept, as they stand on the wire, while the topology does not change.
+//! Where messages with one target go.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use amphora_core::exchange::LazyHeaders;
@@ -8,20 +7,14 @@ use amphora_core::route::Varies;
 use amphora_protocol::connection::Content;
 use amphora_protocol::exception::{ConnectionException, Exception};
 use amphora_protocol::wire::properties::RawProperties;
-use foldhash::fast::FixedState;
 
 use super::asking::Asking;
 use super::one_by_one::Failed;
-use super::{Ingress, Slots, names};
+use super::{Ingress, Slots, exchange_of, names};
 use crate::runtime::batch::small;
 use crate::runtime::deduplication::Deduplicator;
 use crate::runtime::plugins::Chain;
 use crate::runtime::vhost::VirtualHost;
-
-/// Routes that are remembered.
-pub(super) const ROUTES_MAX: usize = 4096;
-/// Queues that they lead to, all together: targets of a fanout to thousands of queues are not worth that many lists.
-const ROUTED_SLOTS_MAX: usize = 64 << 10;
 
 /// Where messages with one target go.
 #[derive(Clone, Debug)]
@@ -51,7 +44,7 @@ pub(super) enum To {
 }
 
 impl Route {
-    fn per_message(exchange: u32) -> Self {
+    pub(super) fn per_message(exchange: u32) -> Self {
         Self {
             exchange,
             to: To::PerMessage,
@@ -60,7 +53,7 @@ impl Route {
     }
 
     /// The numbers of slots that it holds.
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         match &self.to {
             To::Slots(slots) | To::Chained(slots) => slots.len(),
             To::Remembered(slots, histories) => slots.len() + histories.len(),
@@ -69,87 +62,13 @@ impl Route {
     }
 
     /// It is the same for all messages with its target, and looked up as often as may be.
-    fn is_fixed(&self) -> bool {
+    pub(super) fn is_fixed(&self) -> bool {
         !matches!(self.to, To::PerMessage | To::Failed(_))
     }
 
     /// It stays while the topology does. An exchange that is asked may give way to its answer.
     fn is_final(&self) -> bool {
         self.is_fixed() && !matches!(self.to, To::Asking(_))
-    }
-}
-
-/// The routes that one publisher has used.
-#[derive(Debug)]
-pub(super) struct Routes {
-    last_target: Vec<u8>,
-    pub(super) last: Route,
-    /// `last` is the route of messages with `last_properties` only.
-    depends: bool,
-    last_properties: Vec<u8>,
-    known: HashMap<Box<[u8]>, Route, FixedState>,
-    /// The sizes of all that are known.
-    size: usize,
-}
-
-impl Default for Routes {
-    fn default() -> Self {
-        Self {
-            last_target: Vec::new(),
-            last: Route::per_message(0),
-            depends: false,
-            last_properties: Vec::new(),
-            known: HashMap::default(),
-            size: 0,
-        }
-    }
-}
-
-impl Routes {
-    pub(super) fn clear(&mut self) {
-        self.forget_last();
-        self.forget_known();
-    }
-
-    /// The target that `last` is the route of, or at which each message has its own; nothing if it says nothing of the next message.
-    #[inline]
-    pub(super) fn last_target(&self) -> &[u8] {
-        &self.last_target
-    }
-
-    /// Whether `last` is the route of a message with the last target and these properties.
-    #[inline]
-    pub(super) fn leads(&self, properties: &[u8]) -> bool {
-        !self.depends || *self.last_properties == *properties
-    }
-
-    /// Whether `last` is the route of some messages with its target, and not of others.
-    pub(super) fn depends(&self) -> bool {
-        self.depends
-    }
-
-    /// The next message is looked up, whatever its target.
-    pub(super) fn forget_last(&mut self) {
-        self.last_target.clear();
-        self.depends = false;
-        self.last = Route::per_message(0);
-    }
-
-    /// Keeps a route for messages with this target.
-    pub(super) fn keep(&mut self, target: &[u8], route: Route) {
-        let size = route.size();
-        if self.known.len() >= ROUTES_MAX || self.size + size > ROUTED_SLOTS_MAX {
-            self.forget_known();
-        }
-        self.size += size;
-        if let Some(before) = self.known.insert(target.into(), route) {
-            self.size -= before.size();
-        }
-    }
-
-    fn forget_known(&mut self) {
-        self.known.clear();
-        self.size = 0;
     }
 }
 
@@ -161,7 +80,7 @@ impl Ingress {
         may_write: impl FnOnce(&VirtualHost, &str, &str) -> Result<(), Exception>,
     ) -> Result<(), Exception> {
         let target = content.target();
-        if self.routes.last_target == target {
+        if self.routes.last_target() == target {
             match &self.routes.last.to {
                 To::PerMessage => return self.route_again(content),
                 _ if !self.routes.leads(content.properties()) => return self.route_again(content),
@@ -172,34 +91,34 @@ impl Ingress {
         if self.is_asked_again(target) {
             return Ok(());
         }
-        self.routes.last_target.clear();
-        self.routes.depends = false;
-        let known = self.routes.known.get(target);
-        if let Some(route) = known.filter(|route| route.is_fixed()) {
-            self.routes.last_target.extend_from_slice(target);
-            self.routes.last.clone_from(route);
+        let is_known = self.routes.recall(target);
+        if is_known && self.routes.last.is_fixed() {
             return Ok(());
         }
         let (exchange, key) = names(target)?;
-        let (number, deduplicator) = if let Some(route) = known {
-            (Some(route.exchange), route.deduplicator.clone())
-        } else {
-            may_write(&self.vhost, exchange, key)?;
-            (None, self.vhost.deduplicators.find(exchange))
-        };
-        self.routes.last = Route {
-            deduplicator,
-            ..Route::per_message(number.unwrap_or_default())
-        };
-        if number.is_none() && self.begins_with_plugins(target, exchange)? {
+        if is_known {
+            self.route(exchange, key, content)?;
+            self.remember(content, true);
             return Ok(());
         }
-        self.route(exchange, key, content)?;
-        self.routed.queues.retain(|queue| !queue.is_own);
-        if number.is_none() {
-            self.routes.last.exchange = self.traffic.number(&self.vhost.exchanges, exchange);
+        may_write(&self.vhost, exchange, key)?;
+        let plain = self.routes.plain_exchange(target);
+        self.routes.last = Route::per_message(plain.unwrap_or_default());
+        if plain.is_none() {
+            self.routes.last.deduplicator = self.vhost.deduplicators.find(exchange);
+            if self.begins_with_plugins(target, exchange)? {
+                return Ok(());
+            }
         }
-        self.remember(content, number.is_some());
+        self.route(exchange, key, content)?;
+        if plain.is_none() {
+            let number = self.traffic.number(&self.vhost.exchanges, exchange);
+            self.routes.last.exchange = number;
+            if self.routes.last.deduplicator.is_none() {
+                self.routes.note_plain_exchange(target, number);
+            }
+        }
+        self.remember(content, false);
         Ok(())
     }
 
@@ -208,11 +127,10 @@ impl Ingress {
         let To::Asking(index) = self.routes.last.to else {
             return false;
         };
-        let last = self.routes.last_target.as_slice();
-        let exchange = last.first().map_or(0, |length| 1 + usize::from(*length));
+        let exchange = exchange_of(self.routes.last_target());
         let asking = self.asking.get(index as usize).and_then(Option::as_ref);
-        last.get(..exchange) == target.get(..exchange)
-            && exchange > 0
+        !exchange.is_empty()
+            && target.starts_with(exchange)
             && asking.is_some_and(|asking| !asking.needs.only_target())
     }
 
@@ -248,7 +166,7 @@ impl Ingress {
         self.routes.last.exchange = self.traffic.number(&self.vhost.exchanges, exchange);
         self.routes.last.to = to;
         self.routes.keep(target, self.routes.last.clone());
-        self.routes.last_target.extend_from_slice(target);
+        self.routes.serve(target);
         Ok(true)
     }
 
@@ -256,13 +174,12 @@ impl Ingress {
     fn route_again(&mut self, content: &Content<'_>) -> Result<(), Exception> {
         let (exchange, key) = names(content.target())?;
         self.routes.last.to = To::PerMessage;
-        self.routes.depends = false;
+        self.routes.depend_on(None);
         self.route(exchange, key, content)?;
-        self.routed.queues.retain(|queue| !queue.is_own);
         if matches!(self.routes.last.to, To::PerMessage) {
             self.expect_properties(content.properties());
         } else {
-            self.routes.last_target.clear();
+            self.routes.serve_none();
         }
         Ok(())
     }
@@ -276,13 +193,11 @@ impl Ingress {
         let slots = self.routed_slots();
         if self.are_plain(&slots) {
             self.routes.last.to = To::Slots(slots);
-            self.routes.depends = true;
-            self.routes.last_properties.clear();
-            self.routes.last_properties.extend_from_slice(properties);
+            self.routes.depend_on(Some(properties));
         }
     }
 
-    /// Finds the message's queues, asking the plugins on its way.
+    /// Finds the message's queues, asking the plugins on its way. The broker's own are none that messages are published to.
     fn route(&mut self, exchange: &str, key: &str, content: &Content<'_>) -> Result<(), Exception> {
         let raw = RawProperties::new(content.properties())
             .map_err(|error| ConnectionException::frame_error(error.to_string()))?;
@@ -291,6 +206,7 @@ impl Ingress {
             .topology()
             .route(exchange, &[key], &headers, &mut self.routed)?;
         if self.routed.asked.is_empty() {
+            self.routed.queues.retain(|queue| !queue.is_own);
             return Ok(());
         }
         self.hold();
@@ -302,6 +218,7 @@ impl Ingress {
         // What a plugin behind other exchanges says may be another thing for each message.
         self.routed.varies = Varies::Always;
         let failures = failures?;
+        self.routed.queues.retain(|queue| !queue.is_own);
         if !failures.is_empty() {
             self.routes.last.to = To::Failed(failures.into());
         }
@@ -320,7 +237,7 @@ impl Ingress {
                 self.routes.keep(target, route);
             }
             if matches!(self.routes.last.to, To::PerMessage) {
-                self.routes.last_target.extend_from_slice(target);
+                self.routes.serve(target);
                 self.expect_properties(content.properties());
             }
             return;
@@ -333,7 +250,7 @@ impl Ingress {
         };
         let route = self.routes.last.clone();
         self.routes.keep(target, route);
-        self.routes.last_target.extend_from_slice(target);
+        self.routes.serve(target);
     }
 
     fn to_slots(&self, slots: Slots) -> To {
@@ -350,35 +267,5 @@ impl Ingress {
             let slot = self.slots.get(*slot as usize);
             slot.is_some_and(|slot| slot.chain.is_none() && !slot.may_refuse)
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn to(slots: u32) -> Route {
-        Route {
-            to: To::Slots((0..slots).collect()),
-            ..Route::per_message(0)
-        }
-    }
-
-    #[test]
-    fn long_lists_of_queues_do_not_pile_up() {
-        let mut routes = Routes::default();
-        for number in 0..1000_u32 {
-            routes.keep(&number.to_be_bytes(), to(4000));
-            let held: usize = routes.known.values().map(Route::size).sum();
-            assert_eq!(held, routes.size);
-            assert!(held <= ROUTED_SLOTS_MAX, "{held}");
-            assert!(routes.known.contains_key(&number.to_be_bytes()[..]));
-        }
-        // One that takes the place of another is counted once.
-        routes.clear();
-        for slots in [3, 5, 2] {
-            routes.keep(b"same", to(slots));
-        }
-        assert_eq!(routes.size, 2);
     }
 }

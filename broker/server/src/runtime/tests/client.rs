@@ -21,6 +21,8 @@ pub(super) struct Client {
     socket: TcpStream,
     inbox: Vec<u8>,
     frame_max: u32,
+    /// Publishes that were confirmed so far.
+    confirmed: u64,
 }
 
 /// One frame.
@@ -37,6 +39,7 @@ impl Client {
             socket: TcpStream::connect(address)?,
             inbox: Vec::new(),
             frame_max: 4096,
+            confirmed: 0,
         };
         client.socket.write_all(&PROTOCOL_HEADER)?;
         client.expect("connection.start")?;
@@ -124,18 +127,27 @@ impl Client {
         exchange: &str,
         messages: &[(&str, &[u8])],
     ) -> anyhow::Result<()> {
+        let plain = |&(key, body)| (exchange, key, BasicProperties::default(), body);
+        let messages: Vec<_> = messages.iter().map(plain).collect();
+        self.publish_all_together(&messages)
+    }
+
+    /// Publishes messages with these exchanges, routing keys and properties in one piece.
+    pub(super) fn publish_all_together(
+        &mut self,
+        messages: &[(&str, &str, BasicProperties, &[u8])],
+    ) -> anyhow::Result<()> {
         let mut bytes = Vec::new();
-        for (key, body) in messages {
+        for (exchange, key, properties, body) in messages {
             let publish = basic::Publish {
                 exchange: ExchangeName::new(exchange)?,
                 routing_key: RoutingKey::new(key)?,
                 ..basic::Publish::default()
             };
-            let properties = BasicProperties::default().to_bytes();
             frame::write_method_frame(ChannelNumber(1), &publish, &mut bytes);
             frame::write_content(
                 ChannelNumber(1),
-                &properties,
+                &properties.to_bytes(),
                 body,
                 self.frame_max,
                 &mut bytes,
@@ -188,18 +200,19 @@ impl Client {
         }
     }
 
-    /// Hears confirms until all of so many publishes are confirmed.
+    /// Hears confirms until so many more publishes are confirmed.
     pub(super) fn confirmed(&mut self, count: u64) -> anyhow::Result<()> {
-        let mut confirmed = 0;
-        while confirmed < count {
+        let last = self.confirmed + count;
+        while self.confirmed < last {
             match self.hear()? {
                 Heard::Method(Method::Basic(basic::Method::Ack(ack))) => {
-                    ensure!(ack.multiple || ack.delivery_tag.0 == confirmed + 1);
-                    confirmed = ack.delivery_tag.0;
+                    ensure!(ack.multiple || ack.delivery_tag.0 == self.confirmed + 1);
+                    self.confirmed = ack.delivery_tag.0;
                 }
                 other => bail!("{other:?} where a confirm belongs"),
             }
         }
+        ensure!(self.confirmed == last, "{} of {last}", self.confirmed);
         Ok(())
     }
 

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use amphora_protocol::connection::{Content, Publish};
 use amphora_protocol::wire::frame;
-use amphora_protocol::wire::method::{basic, queue};
-use amphora_protocol::wire::types::{ChannelNumber, ExchangeName, QueueName, RoutingKey};
+use amphora_protocol::wire::method::{basic, exchange, queue};
+use amphora_protocol::wire::properties::BasicProperties;
+use amphora_protocol::wire::table::FieldTable;
+use amphora_protocol::wire::types::{
+    ChannelNumber, ExchangeName, QueueName, RoutingKey, ShortString,
+};
 use anyhow::{Context, ensure};
 
 use super::client::Client;
-use super::{World, consume};
+use super::{World, confirming, consume};
 use crate::runtime::batch;
 use crate::runtime::ingress::{Ingress, Ticket};
 use crate::runtime::peer::Touched;
@@ -94,6 +98,123 @@ fn targets_that_take_turns_follow_changes_of_the_topology() -> anyhow::Result<()
         }
         consumer.nothing_for(Duration::from_millis(300))?;
         ensure!(bodies.join(",") == expected, "{queue}: {bodies:?}");
+    }
+    Ok(())
+}
+
+/// The queue that a message goes to, by its exchange, routing key and kind.
+const WAYS: [(&str, &str, &str, Option<&str>); 14] = [
+    ("amq.headers", "", "a", Some("q1")),
+    ("amq.headers", "", "b", Some("q2")),
+    ("amq.headers", "", "none", None),
+    ("amq.headers", "key", "a", Some("q1")),
+    ("amq.headers", "key", "c", None),
+    ("amq.match", "", "a", Some("q2")),
+    ("amq.match", "", "b", Some("q1")),
+    // Some keys of an exchange lead to one that looks at headers, and others do not.
+    ("amq.direct", "plain", "a", Some("q1")),
+    ("amq.direct", "plain", "b", Some("q1")),
+    ("amq.direct", "further", "a", Some("q1")),
+    ("amq.direct", "further", "b", Some("q2")),
+    // So does the alternate exchange.
+    ("x", "unbound", "a", Some("q2")),
+    ("x", "unbound", "b", Some("q1")),
+    ("x", "plain", "a", Some("q2")),
+];
+
+fn table(kind: &str) -> anyhow::Result<FieldTable> {
+    let mut table = FieldTable::new();
+    table.insert(ShortString::new("kind")?, kind);
+    Ok(table)
+}
+
+fn bind_headers(
+    operator: &mut Client,
+    queue: &str,
+    exchange: &str,
+    kind: &str,
+) -> anyhow::Result<()> {
+    let bind = queue::Bind {
+        queue: QueueName::new(queue)?,
+        exchange: ExchangeName::new(exchange)?,
+        arguments: table(kind)?,
+        ..queue::Bind::default()
+    };
+    operator.send(1, &bind)?;
+    operator.expect("queue.bind-ok")
+}
+
+fn declare_ways(operator: &mut Client) -> anyhow::Result<()> {
+    bind_headers(operator, "q1", "amq.headers", "a")?;
+    bind_headers(operator, "q2", "amq.headers", "b")?;
+    bind_headers(operator, "q2", "amq.match", "a")?;
+    bind_headers(operator, "q1", "amq.match", "b")?;
+    let mut arguments = FieldTable::new();
+    arguments.insert(ShortString::new("alternate-exchange")?, "amq.match");
+    let declare = exchange::Declare {
+        exchange: ExchangeName::new("x")?,
+        kind: ShortString::new("direct")?,
+        arguments,
+        ..exchange::Declare::default()
+    };
+    operator.send(1, &declare)?;
+    operator.expect("exchange.declare-ok")?;
+    bind(operator, "q1", "amq.direct", "plain")?;
+    bind(operator, "q2", "x", "plain")?;
+    let further = exchange::Bind {
+        destination: ExchangeName::new("amq.headers")?,
+        source: ExchangeName::new("amq.direct")?,
+        routing_key: RoutingKey::new("further")?,
+        ..exchange::Bind::default()
+    };
+    operator.send(1, &further)?;
+    operator.expect("exchange.bind-ok")
+}
+
+#[test]
+fn headers_that_take_turns_lead_where_each_of_them_should() -> anyhow::Result<()> {
+    let world = World::new()?;
+    let mut publisher = world.client("q1")?;
+    confirming(&mut publisher)?;
+    let mut operator = world.client("q2")?;
+    declare_ways(&mut operator)?;
+    let mut expected = BTreeMap::from([("q1", Vec::new()), ("q2", Vec::new())]);
+    for round in ["before", "after"] {
+        // All bodies are of one length, and some ways come twice, so that what differs may be the body only.
+        let sent: Vec<_> = (0..2000)
+            .map(|number| {
+                let way = WAYS[(number / 2 * 5 + number / 31) % WAYS.len()];
+                (way, format!("{number:04} {round}"))
+            })
+            .collect();
+        let mut messages = Vec::new();
+        for ((exchange, key, kind, _), body) in &sent {
+            let headers = (*kind != "none").then(|| table(kind)).transpose()?;
+            let properties = BasicProperties {
+                headers,
+                ..BasicProperties::default()
+            };
+            messages.push((*exchange, *key, properties, body.as_bytes()));
+        }
+        publisher.publish_all_together(&messages)?;
+        publisher.confirmed(messages.len() as u64)?;
+        for ((_, _, kind, queue), body) in sent {
+            let queue = queue.or((kind == "c" && round == "after").then_some("q2"));
+            if let Some(bodies) = queue.and_then(|queue| expected.get_mut(queue)) {
+                bodies.push(body);
+            }
+        }
+        bind_headers(&mut operator, "q2", "amq.headers", "c")?;
+    }
+    for (queue, expected) in expected {
+        let mut consumer = Client::connect(world.address)?;
+        consume(&mut consumer, queue)?;
+        for body in expected {
+            let heard = consumer.body_within(Duration::from_secs(30))?;
+            let heard = String::from_utf8(heard.context("too few messages")?)?;
+            ensure!(heard == body, "{queue}: {heard} in place of {body}");
+        }
+        consumer.nothing_for(Duration::from_millis(300))?;
     }
     Ok(())
 }
@@ -188,6 +309,7 @@ fn a_client_begins_with_what_is_much_before_all_queues_have_their_part() -> anyh
         bind(&mut client, queue, "amq.fanout", "")?;
         consume(&mut consumer, queue)?;
     }
+    world.rest()?;
     let _inside = world.tasks.enter();
     let mut ingress = Ingress::new(
         world.broker.broker.vhost("/").context("no vhost")?,
