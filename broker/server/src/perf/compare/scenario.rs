@@ -150,6 +150,21 @@ pub(super) const MORE: &[Known] = &[
         "16 bytes, four pairs with a queue each",
         "-x 4 -y 4 --queues 4",
     ),
+    (
+        "directkeys",
+        "16 bytes, direct exchange, 50,000 routing keys in turn",
+        "--exchange-type direct --routing-keys 50000",
+    ),
+    (
+        "topickeys",
+        "as topic10k, 500 routing keys in turn",
+        "--exchange-type topic --bindings 10000 --routing-keys 500",
+    ),
+    (
+        "headerskinds",
+        "as headers1k, 100 sets of headers and routing keys in turn",
+        "--exchange-type headers --bindings 1000 --routing-keys 100",
+    ),
     ("t64k", "64 KiB, transient, automatic acks", "--size 65536"),
 ];
 
