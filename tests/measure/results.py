@@ -108,6 +108,8 @@ def lines(broker: str) -> list[Line]:
         Line("", "p1k", "per CPU s", per_cpu, least(400e3, "400 k")),
         Line("", "p1k", "confirm p50, us", confirm, (Bound(5000, "5 ms", at_most=True),)),
         Line("the same over 100 queues", "p1kq100", "msg/s", rate, share(60, broker, "p1k", "one queue")),
+        Line("", "p1kq100", "per CPU s", per_cpu),
+        Line("", "p1kq100", "confirm p50, us", confirm),
         Line("1 KiB, persistent, one at a time", "p1", "confirm p50, us", confirm, (Bound(1.5, "1.5 of the file's syncs", ("p1", FILE, sync), at_most=True),)),
         Line("100 B, 5,000/s", "lat5k", "latency p50, us", late, latency[:1]),
         Line("", "lat5k", "latency p99, us", latest, latency[1:]),
@@ -138,6 +140,12 @@ class Results:
             return decimal(median(map(line.figure, runs))) if runs else ""
         except (KeyError, TypeError):
             return ""
+
+    def lacking(self, line: Line, broker: str) -> list[str]:
+        """What would have to be measured beside what was, in as many rounds."""
+        needed = [(line.scenario, broker), *(bound.beside[:2] for bound in line.bounds if bound.beside)]
+        rounds = max(map(len, self.runs.values()), default=1)
+        return [f"{scenario} on {of}, which was not measured" for scenario, of in needed if len(self.runs.get((scenario, of), [])) < rounds]
 
     def judged(self, line: Line, broker: str) -> Iterator[tuple[str, bool]]:
         """What each bound comes to, and whether it is kept."""
@@ -182,13 +190,16 @@ def main() -> int:
     print(f"\n| {' | '.join(head)} |\n| --- | --- |{' ---: |' * (len(head) - 3)} --- |")
     missed = []
     for line in lines(options.broker):
+        if lacking := results.lacking(line, options.broker):
+            missed.extend(lacking)
+            continue
         row, kept = results.row(line, options.broker, others)
         print(row)
         if not kept:
             missed.append(f"{line.scenario}, {line.unit}")
     for text, names in (("Not kept", missed), ("Faults", results.faults)):
         if names:
-            print(f"\n{text}: {'; '.join(names)}.")
+            print(f"\n{text}: {'; '.join(dict.fromkeys(names))}.")
     return 1 if missed or results.faults or results.comparison["interrupted"] else 0
 
 
