@@ -31,7 +31,7 @@ const SPILLED_BYTES: usize = 32 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Persistent messages below are in a record, or were settled before they could be.
-    taken_to: Position,
+    pub(super) taken_to: Position,
     /// All messages below are in a record, also those that need not survive a restart; a segment begins here.
     spilled_to: Position,
     /// Nothing from here on was ever delivered.

@@ -65,7 +65,7 @@ impl<C> Queue<C> {
             below,
             head: self.persist.delivered_to,
             tail: self.log.tail(),
-            bytes: self.log.persistent().1,
+            bytes: self.log.persistent().1 - self.untaken_bytes(),
             purged: purged
                 .map(|segment| (segment.base, segment.end()))
                 .collect(),
@@ -80,6 +80,13 @@ impl<C> Queue<C> {
             });
         }
         self.take_parts(floor, group);
+    }
+
+    /// Bodies of persistent messages that were published while others were taken. They begin with a segment.
+    fn untaken_bytes(&self) -> u64 {
+        let segments = self.log.segments.iter().rev();
+        let untaken = segments.take_while(|segment| segment.base >= self.persist.taken_to);
+        untaken.map(|segment| segment.persistent_bytes).sum()
     }
 
     fn take_parts(&mut self, floor: Position, group: &mut CommitGroup) {
@@ -101,6 +108,10 @@ impl<C> Queue<C> {
                 group.writes.push(Write::Forget { queue, part });
             }
         }
+        // What is not stored yet is told when it is.
+        self.log
+            .changed
+            .note_all(self.persist.taken_to..self.log.tail());
         let kept = self.persist.parts.split_off(&part_of(floor));
         let below = std::mem::replace(&mut self.persist.parts, kept);
         let forgotten = below.into_iter().map(|part| Write::Forget { queue, part });

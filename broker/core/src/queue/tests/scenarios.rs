@@ -258,6 +258,72 @@ fn levels_are_read_back_one_after_the_other() {
     assert_eq!(world.queue.memory(), world.queue.log.walked_memory());
 }
 
+#[test]
+fn what_is_published_while_a_group_is_taken_is_told_with_the_next_one() {
+    const SIZE: u64 = 100_000;
+    let arguments = QueueArguments {
+        queue_type: QueueType::Quorum,
+        delivery_limit: Some(5),
+        ..QueueArguments::default()
+    };
+    let mut queue = Queue::new(QueueId(1), true);
+    queue.configure(&arguments);
+    let (mut disk, mut records) = (Disk::default(), Records::starting_at(0));
+    let body = (
+        vec![1; usize::try_from(SIZE).expect("it is small")],
+        true,
+        properties(0, None),
+    );
+    let bodies = Bodies(vec![body; 40]);
+    let nobody = &mut Connections::default();
+    queue.publish(&bodies, nobody);
+    let mut group = CommitGroup::default();
+    let mut taking = Taking::new(false);
+    assert!(!queue.take_commit(&mut group, &mut records, &mut taking));
+    queue.publish(&bodies, nobody);
+    let held: Vec<Position> = (0..80)
+        .map(
+            |_| match queue.get(false, |delivery, _| delivery.position) {
+                (Get::Message(position), _) => position,
+                (got, _) => panic!("{got:?}"),
+            },
+        )
+        .collect();
+    let last = Held {
+        consumer: None,
+        positions: &held[79..],
+    };
+    queue.requeue(last, Return::Nacked);
+    while !queue.take_commit(&mut group, &mut records, &mut taking) {}
+    disk.apply(group);
+    for stored in [false, true] {
+        if stored {
+            let mut group = CommitGroup::default();
+            let mut taking = Taking::new(false);
+            while !queue.take_commit(&mut group, &mut records, &mut taking) {}
+            disk.apply(group);
+        }
+        let mut again: Queue<usize> = recover(disk.recovered()).expect("recovers");
+        again.configure(&arguments);
+        let count = again.ready_count();
+        assert!(if stored {
+            count == 80
+        } else {
+            (40..80).contains(&count)
+        });
+        assert_eq!(
+            again.contents().ready_bytes,
+            count * SIZE,
+            "{count} messages"
+        );
+        let attempts = again.returns.attempts.get(&held[79]);
+        assert_eq!(
+            attempts.map(|attempts| attempts.acquired),
+            stored.then_some(1)
+        );
+    }
+}
+
 /// `count` messages of the same length, persistent, with a time to live of one digit if there is one.
 fn persistent(count: u64, ttl: Option<u8>) -> Bodies {
     let bodies = (0..count).map(|number| {
