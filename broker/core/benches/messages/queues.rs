@@ -1,11 +1,14 @@
 //! Messages into a queue, to consumers, and acknowledged.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 
 use amphora_core::channel::{Settling, SourceKey, Unacked};
 use amphora_core::message::{Batch, Body, Delivery, Message};
-use amphora_core::queue::{Accepted, Consumer, ConsumerOptions, Held, Queue, Room, Sink};
-use amphora_core::store::QueueId;
+use amphora_core::queue::{
+    Accepted, Consumer, ConsumerKey, ConsumerOptions, Held, Queue, Room, Sink,
+};
+use amphora_core::store::{Position, QueueId};
 use amphora_protocol::wire::table::FieldTable;
 use amphora_protocol::wire::types::ConsumerTag;
 
@@ -64,6 +67,33 @@ pub(crate) fn cases(bench: &Bench) {
             BACKLOG
         },
     );
+    bench.case(
+        "deliver to one of 1,000 consumers that each ask for one",
+        || {
+            let mut queue = Queue::new(QueueId(1), false);
+            for _ in 0..1000 {
+                queue.consume((), options(Acks::Asked, 1));
+            }
+            let batch = Publishes::new(false);
+            let mut farm = Farm::default();
+            move || {
+                queue.publish(&batch, &mut farm);
+                farm.ack(&mut queue, BATCH);
+                BATCH
+            }
+        },
+    );
+}
+
+fn options(acks: Acks, prefetch: u32) -> ConsumerOptions {
+    ConsumerOptions {
+        tag: ConsumerTag::default(),
+        no_ack: matches!(acks, Acks::Automatic),
+        exclusive: false,
+        priority: 0,
+        prefetch,
+        arguments: FieldTable::new(),
+    }
 }
 
 /// A queue with messages, and a consumer that got none of them yet.
@@ -130,15 +160,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     fn consume(&mut self, queue: &mut Queue<()>, acks: Acks) {
-        let options = ConsumerOptions {
-            tag: ConsumerTag::default(),
-            no_ack: matches!(acks, Acks::Automatic),
-            exclusive: false,
-            priority: 0,
-            prefetch: PREFETCH,
-            arguments: FieldTable::new(),
-        };
-        let key = queue.consume((), options);
+        let key = queue.consume((), options(acks, PREFETCH));
         self.source = self.unacked.open_source((), Some(key));
     }
 
@@ -156,13 +178,15 @@ impl Connection {
     }
 }
 
+const ALL_ROOM: Room = Room {
+    bytes: usize::MAX,
+    messages: u32::MAX,
+    overhead: 0,
+};
+
 impl Sink<()> for Connection {
     fn room(&mut self, _: &Consumer<()>) -> Room {
-        Room {
-            bytes: usize::MAX,
-            messages: u32::MAX,
-            overhead: 0,
-        }
+        ALL_ROOM
     }
 
     fn deliver<'m>(
@@ -177,6 +201,48 @@ impl Sink<()> for Connection {
                 self.unacked.push(self.source, delivery.position)
             };
             black_box((tag, delivery));
+        }
+        Accepted::All
+    }
+
+    fn starve(&mut self, _: &Consumer<()>) -> bool {
+        true
+    }
+}
+
+/// Consumers that acknowledge in the order in which they are served.
+#[derive(Default)]
+struct Farm {
+    held: VecDeque<(ConsumerKey, Position)>,
+}
+
+impl Farm {
+    /// So many that were delivered, one by one, each of which makes way for another.
+    fn ack(&mut self, queue: &mut Queue<()>, count: u32) {
+        for _ in 0..count {
+            let (key, position) = self.held.pop_front().expect("as many are held");
+            queue.settle(Held {
+                consumer: Some(key),
+                positions: &[position],
+            });
+            queue.dispatch(self);
+        }
+    }
+}
+
+impl Sink<()> for Farm {
+    fn room(&mut self, _: &Consumer<()>) -> Room {
+        ALL_ROOM
+    }
+
+    fn deliver<'m>(
+        &mut self,
+        consumer: &Consumer<()>,
+        deliveries: impl Iterator<Item = Delivery<'m>>,
+    ) -> Accepted {
+        for delivery in deliveries {
+            self.held.push_back((consumer.key, delivery.position));
+            black_box(delivery);
         }
         Accepted::All
     }

@@ -74,8 +74,19 @@ impl<C> Consumer<C> {
         !self.room.is_none() && self.has_credit()
     }
 
+    /// It is asked again at the next dispatch.
+    fn park_for_room(&mut self, waiting: &mut Vec<u32>) {
+        if self.parked != Parked::Room {
+            self.parked = Parked::Room;
+            waiting.push(self.key.slot);
+        }
+    }
+
     /// `item` is what it will find in `pending`.
-    fn give(&mut self, item: u64, cost: usize) {
+    fn give(&mut self, item: u64, cost: usize, assigned: &mut Vec<u32>) {
+        if self.pending.is_empty() {
+            assigned.push(self.key.slot);
+        }
         if !self.options.no_ack {
             self.in_flight += 1;
         }
@@ -135,7 +146,7 @@ pub enum Accepted {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Parked {
-    /// In the ring.
+    /// In the ring, and has credit.
     No,
     /// At its prefetch: comes back when something is settled.
     Credit,
@@ -157,6 +168,11 @@ struct Group {
 pub(super) struct Consumers<C> {
     slots: Slab<Consumer<C>>,
     groups: Vec<Group>,
+    /// Those that are parked for want of room, the one that has waited longest first; others may be among them that were and are not any more. Most of
+    /// many consumers wait for credit: they are not looked at.
+    waiting: Vec<u32>,
+    /// Those with assignments.
+    assigned: Vec<u32>,
     serial: u32,
     /// Only one consumer gets messages at a time.
     single: bool,
@@ -167,6 +183,8 @@ impl<C> Default for Consumers<C> {
         Self {
             slots: Slab::new(),
             groups: Vec::new(),
+            waiting: Vec::new(),
+            assigned: Vec::new(),
             serial: 0,
             single: false,
         }
@@ -188,10 +206,12 @@ impl<C> Consumers<C> {
         let entry = self.slots.vacant_entry();
         let priority = options.priority;
         let mut consumer = Consumer::new(entry.key(), self.serial, connection, options);
+        let key = consumer.key;
         if self.single && has_active {
             consumer.parked = Parked::Standby;
+        } else {
+            self.waiting.push(key.slot);
         }
-        let key = consumer.key;
         entry.insert(consumer);
         if self.group(priority).is_none() {
             let at = self
@@ -223,18 +243,14 @@ impl<C> Consumers<C> {
             .filter(|consumer| consumer.key == key)
     }
 
-    fn get_mut(&mut self, key: ConsumerKey) -> Option<&mut Consumer<C>> {
-        self.slots
-            .get_mut(key.slot as usize)
-            .filter(|consumer| consumer.key == key)
-    }
-
     pub(super) fn remove(&mut self, key: ConsumerKey) -> Option<Consumer<C>> {
         self.get(key)?;
         let consumer = self.slots.remove(key.slot as usize);
         if let Some(group) = self.group(consumer.options.priority) {
             group.ring.retain(|&slot| slot != key.slot);
         }
+        // Another one may have its slot next.
+        self.waiting.retain(|&slot| slot != key.slot);
         let alive = |priority| {
             self.slots
                 .iter()
@@ -278,16 +294,17 @@ impl<C> Consumers<C> {
             )
         });
         if let Some(next) = next {
-            next.parked = Parked::Room;
+            next.park_for_room(&mut self.waiting);
         }
     }
 
     /// Gives back credit for `count` settled messages.
     pub(super) fn credit(&mut self, key: ConsumerKey, count: u32) {
-        if let Some(consumer) = self.get_mut(key) {
+        let consumer = self.slots.get_mut(key.slot());
+        if let Some(consumer) = consumer.filter(|consumer| consumer.key == key) {
             consumer.in_flight = consumer.in_flight.saturating_sub(count);
             if consumer.parked == Parked::Credit {
-                consumer.parked = Parked::Room;
+                consumer.park_for_room(&mut self.waiting);
             }
         }
     }
@@ -299,9 +316,9 @@ impl<C> Consumers<C> {
 
     /// The consumers that could take a message if only their connection had room.
     pub(super) fn waiting_for_room(&self) -> impl Iterator<Item = &Consumer<C>> {
-        self.slots
-            .iter()
-            .map(|(_, consumer)| consumer)
+        let waiting = self.waiting.iter();
+        waiting
+            .filter_map(|&slot| self.slots.get(slot as usize))
             .filter(|consumer| consumer.parked == Parked::Room)
     }
 

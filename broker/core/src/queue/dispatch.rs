@@ -36,7 +36,7 @@ impl<C> Queue<C> {
 
     fn deliver_ready<S: Sink<C>>(&mut self, sink: &mut S) -> Effects {
         let mut effects = Effects::default();
-        if self.consumers.len() == 0 || self.paused {
+        if self.ready == 0 || self.consumers.len() == 0 || self.paused {
             return effects;
         }
         self.consumers.refresh(|consumer| sink.room(consumer));

@@ -7,21 +7,27 @@ use super::{Accepted, Consumer, Consumers, Parked, Room};
 impl<C> Consumers<C> {
     /// Begins a dispatch: consumers that waited for something are asked again.
     pub(in crate::queue) fn refresh(&mut self, mut room: impl FnMut(&Consumer<C>) -> Room) {
-        for (slot, consumer) in &mut self.slots {
-            match consumer.parked {
-                Parked::Gone | Parked::Credit | Parked::Standby => continue,
-                Parked::No | Parked::Room => consumer.room = room(consumer),
-            }
-            if consumer.parked == Parked::Room && !consumer.room.is_none() {
-                consumer.parked = Parked::No;
-                let priority = consumer.options.priority;
-                if let Some(group) = self.groups.iter_mut().find(|g| g.priority == priority) {
-                    group
-                        .ring
-                        .push_back(u32::try_from(slot).unwrap_or(u32::MAX));
-                }
+        for &slot in self.groups.iter().flat_map(|group| &group.ring) {
+            if let Some(consumer) = self.slots.get_mut(slot as usize) {
+                consumer.room = room(consumer);
             }
         }
+        self.waiting.retain(|&slot| {
+            let consumer = self.slots.get_mut(slot as usize);
+            let Some(consumer) = consumer.filter(|consumer| consumer.parked == Parked::Room) else {
+                return false;
+            };
+            consumer.room = room(consumer);
+            if consumer.room.is_none() {
+                return true;
+            }
+            consumer.parked = Parked::No;
+            let priority = consumer.options.priority;
+            if let Some(group) = self.groups.iter_mut().find(|g| g.priority == priority) {
+                group.ring.push_back(slot);
+            }
+            false
+        });
     }
 
     /// Assigns one message of `cost` bytes. `item` is what the consumer will find in `pending`.
@@ -34,7 +40,7 @@ impl<C> Consumers<C> {
                     continue;
                 };
                 if consumer.room.is_none() {
-                    consumer.parked = Parked::Room;
+                    consumer.park_for_room(&mut self.waiting);
                     group.ring.pop_front();
                     continue;
                 }
@@ -46,8 +52,11 @@ impl<C> Consumers<C> {
                 if no_ack_only && !consumer.options.no_ack {
                     return false;
                 }
-                consumer.give(item, cost);
-                if group.ring.len() > 1 {
+                consumer.give(item, cost, &mut self.assigned);
+                if !consumer.has_credit() {
+                    consumer.parked = Parked::Credit;
+                    group.ring.pop_front();
+                } else if group.ring.len() > 1 {
                     group.ring.rotate_left(1);
                 }
                 return true;
@@ -68,7 +77,7 @@ impl<C> Consumers<C> {
             next += 1;
             // Where it is nobody else's turn, there is nothing to ask about each message.
             let only = self.only_in_turn();
-            if let Some(only) = only.filter(|only| only.options.no_ack) {
+            if let Some((only, _)) = only.filter(|(only, _)| only.options.no_ack) {
                 let (mut room, first) = (only.room, next);
                 while next < items.end && !room.is_none() {
                     room = room.less(cost(next));
@@ -96,26 +105,32 @@ impl<C> Consumers<C> {
             }
             end = item + 1;
             next = items.next();
-            if let Some(only) = self.only_in_turn() {
+            if let Some((only, assigned)) = self.only_in_turn() {
                 while let Some((item, cost)) = next
                     && only.has_place()
                 {
                     if let Some(cost) = cost {
-                        only.give(item, cost);
+                        only.give(item, cost, assigned);
                     }
                     end = item + 1;
                     next = items.next();
+                }
+                if !only.has_credit() {
+                    only.parked = Parked::Credit;
+                    let group = self.groups.iter_mut().find(|g| !g.ring.is_empty());
+                    group.and_then(|group| group.ring.pop_front());
                 }
             }
         }
         end
     }
 
-    /// The consumer that all messages go to for now.
-    fn only_in_turn(&mut self) -> Option<&mut Consumer<C>> {
+    /// The consumer that all messages go to for now, and the list of those that have some.
+    fn only_in_turn(&mut self) -> Option<(&mut Consumer<C>, &mut Vec<u32>)> {
         let group = self.groups.iter().find(|group| !group.ring.is_empty())?;
         let slot = *group.ring.front().filter(|_| group.ring.len() == 1)?;
-        self.slots.get_mut(slot as usize)
+        let consumer = self.slots.get_mut(slot as usize)?;
+        Some((consumer, &mut self.assigned))
     }
 
     /// Hands each consumer's assignments to `deliver`. What was not taken is passed to `returned`.
@@ -125,15 +140,16 @@ impl<C> Consumers<C> {
         mut returned: impl FnMut(u64),
     ) {
         let mut parked = false;
-        for (_, consumer) in &mut self.slots {
-            if consumer.pending.is_empty() {
+        for slot in self.assigned.drain(..) {
+            let Some(consumer) = self.slots.get_mut(slot as usize) else {
                 continue;
-            }
+            };
             let mut pending = std::mem::take(&mut consumer.pending);
+            let is_in_ring = consumer.parked == Parked::No;
             let taken = match deliver(consumer, &pending) {
                 Accepted::All => pending.len(),
                 Accepted::First(count) => {
-                    consumer.parked = Parked::Room;
+                    consumer.park_for_room(&mut self.waiting);
                     count
                 }
                 Accepted::Closed => {
@@ -141,7 +157,7 @@ impl<C> Consumers<C> {
                     0
                 }
             };
-            parked |= consumer.parked != Parked::No;
+            parked |= is_in_ring && consumer.parked != Parked::No;
             for &item in pending.iter().skip(taken) {
                 if !consumer.options.no_ack {
                     consumer.in_flight = consumer.in_flight.saturating_sub(1);
