@@ -1,6 +1,7 @@
 //! Messages on their way to queues, while the topology changes and when the queues are many.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::time::Duration;
 
 use amphora_protocol::connection::{Content, Publish};
@@ -181,23 +182,28 @@ fn headers_that_take_turns_lead_where_each_of_them_should() -> anyhow::Result<()
     let mut expected = BTreeMap::from([("q1", Vec::new()), ("q2", Vec::new())]);
     for round in ["before", "after"] {
         // All bodies are of one length, and some ways come twice, so that what differs may be the body only.
-        let sent: Vec<_> = (0..2000)
-            .map(|number| {
-                let way = WAYS[(number / 2 * 5 + number / 31) % WAYS.len()];
-                (way, format!("{number:04} {round}"))
-            })
+        let long = (0..2000usize).map(|number| (number / 2 * 5 + number / 31) % WAYS.len());
+        // Each way is the last that was looked up when another one comes that is known, several times.
+        let pairs = (0..WAYS.len() * WAYS.len()).map(|pair| (pair / WAYS.len(), pair % WAYS.len()));
+        let short = pairs.flat_map(|(last, known)| [last, known, known, known]);
+        let sent = (0..).zip(long.chain(short));
+        let sent: Vec<_> = sent
+            .map(|(number, way)| (WAYS[way], format!("{number:04} {round}")))
             .collect();
-        let mut messages = Vec::new();
-        for ((exchange, key, kind, _), body) in &sent {
-            let headers = (*kind != "none").then(|| table(kind)).transpose()?;
-            let properties = BasicProperties {
-                headers,
-                ..BasicProperties::default()
-            };
-            messages.push((*exchange, *key, properties, body.as_bytes()));
+        let (long, short) = sent.split_at(2000);
+        for burst in iter::once(long).chain(short.chunks(4)) {
+            let mut messages = Vec::new();
+            for ((exchange, key, kind, _), body) in burst {
+                let headers = (*kind != "none").then(|| table(kind)).transpose()?;
+                let properties = BasicProperties {
+                    headers,
+                    ..BasicProperties::default()
+                };
+                messages.push((*exchange, *key, properties, body.as_bytes()));
+            }
+            publisher.publish_all_together(&messages)?;
+            publisher.confirmed(messages.len() as u64)?;
         }
-        publisher.publish_all_together(&messages)?;
-        publisher.confirmed(messages.len() as u64)?;
         for ((_, _, kind, queue), body) in sent {
             let queue = queue.or((kind == "c" && round == "after").then_some("q2"));
             if let Some(bodies) = queue.and_then(|queue| expected.get_mut(queue)) {
