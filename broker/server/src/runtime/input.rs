@@ -2,7 +2,8 @@
 //!
 //! A connection deals with all that one read brings before it looks whether there is more, and goes on for as long as there is, but not longer than
 //! tokio's budget lets it. When many have more to say than that, whoever has a single message would wait for all of them. So the many take turns: as
-//! many as there are threads are ready, and the others wait in a line of their own. While somebody is heard who says little, they also share what
+//! many as there are threads are ready, and the others wait in a line of their own. So do those that have waited for their clients, are used to get much
+//! and are woken: it may be that all are at once, as when the group is durable that their next messages had to wait for. While somebody is heard who says little, they also share what
 //! a few may read at a time. A small read costs as much as a large one, so they do not when they are among themselves. Each takes a large buffer
 //! until what its turn has brought is dealt with, and leaves it to the next one. So it is still in the processor's cache, and there are as many as
 //! there are threads, and those with half a frame that is large.
@@ -12,9 +13,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::Poll;
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::connection::BRAKE_MAX;
 
 /// A quiet connection has this much room for input.
 const SIZE_MIN: usize = 4 << 10;
@@ -47,6 +51,8 @@ pub(super) struct Readers {
     threads: usize,
     /// Connections whose last read brought as much as it could.
     greedy: AtomicUsize,
+    /// Connections that are used to get much at a time.
+    eager: AtomicUsize,
     /// One for each thread.
     turns: Semaphore,
     /// How many more turns are short.
@@ -63,12 +69,14 @@ impl Readers {
         Self {
             threads,
             greedy: AtomicUsize::new(0),
+            eager: AtomicUsize::new(0),
             turns: Semaphore::new(threads),
             short_turns: AtomicU32::new(0),
         }
     }
 
-    /// Waits until it is the turn of one of the greedy ones, who gives it back when it has read. Others who are ready come before.
+    /// Waits until it is the turn of one of the greedy ones, who gives it back when it has read. Others who are ready come before: also when the turn is
+    /// handed over, which would otherwise go on for as long as there is a line.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         let short = self.short_turns.load(Ordering::Relaxed);
         if short > 0 {
@@ -80,14 +88,10 @@ impl Readers {
                 Ordering::Relaxed,
             );
         }
-        match self.turns.try_acquire() {
-            Ok(turn) => {
-                let_others_go().await;
-                Some(turn)
-            }
-            // It is never closed.
-            Err(_) => self.turns.acquire().await.ok(),
-        }
+        // It is never closed.
+        let turn = self.turns.acquire().await.ok();
+        let_others_go().await;
+        turn
     }
 
     /// Whether more are greedy than there are threads.
@@ -140,8 +144,11 @@ pub(super) struct Input {
     brought: usize,
     /// How much came since there was nothing more to be read.
     burst: usize,
-    /// The same before that.
-    last_burst: usize,
+    /// How much that was lately: half as much counts each time.
+    usual_burst: usize,
+    /// When it last ended, for an eager one.
+    silent_since: Instant,
+    is_eager: bool,
     is_greedy: bool,
     in_line: bool,
     /// It has waited because it sends more than others can take.
@@ -158,7 +165,9 @@ impl Input {
             room: 0,
             brought: 0,
             burst: 0,
-            last_burst: 0,
+            usual_burst: 0,
+            silent_since: Instant::now(),
+            is_eager: false,
             is_greedy: false,
             in_line: false,
             is_slowed: false,
@@ -197,6 +206,24 @@ impl Input {
         self.in_line.then(|| Arc::clone(&self.readers))
     }
 
+    /// Where a turn is to be taken by one that has waited for its client and is woken, if it is one of many that are used to get much at a time, and has
+    /// not waited for so long that it is little.
+    pub(super) fn line_up_again(&mut self) -> Option<Arc<Readers>> {
+        let are_many = || self.readers.eager.load(Ordering::Relaxed) > self.readers.threads;
+        if !self.is_eager || !are_many() || self.is_modest(Instant::now()) {
+            return None;
+        }
+        self.be_greedy(true);
+        self.in_line = true;
+        Some(Arc::clone(&self.readers))
+    }
+
+    /// Whether what it gets at a time is less than anybody may send in the time that has passed since the last one.
+    fn is_modest(&self, now: Instant) -> bool {
+        let passed = now.duration_since(self.silent_since).as_micros();
+        passed * SHARE_MIN as u128 >= BRAKE_MAX.as_micros() * self.usual_burst as u128
+    }
+
     pub(super) fn leave_line(&mut self) {
         self.in_line = false;
     }
@@ -218,12 +245,14 @@ impl Input {
         }
     }
 
-    /// The client has said what it had to say. A busy one may say little once, when it was just emptied.
+    /// The client has said what it had to say. A busy one may say little now and then, when it was just emptied.
     fn end_burst(&mut self) {
-        if HEARTBEAT < self.burst && self.burst.max(self.last_burst) < SHARE_MIN {
+        let burst = std::mem::take(&mut self.burst);
+        self.usual_burst = burst.max(self.usual_burst / 2);
+        self.be_eager(self.usual_burst >= SIZE_MIN);
+        if HEARTBEAT < burst && self.usual_burst < SHARE_MIN {
             self.readers.hold_back();
         }
-        self.last_burst = std::mem::take(&mut self.burst);
     }
 
     /// What was read and not taken.
@@ -314,23 +343,41 @@ impl Input {
     fn be_greedy(&mut self, is_greedy: bool) {
         if is_greedy != self.is_greedy {
             self.is_greedy = is_greedy;
-            if is_greedy {
-                self.readers.greedy.fetch_add(1, Ordering::Relaxed);
-            } else {
-                self.readers.greedy.fetch_sub(1, Ordering::Relaxed);
-            }
+            count(&self.readers.greedy, is_greedy);
         }
+    }
+
+    fn be_eager(&mut self, is_eager: bool) {
+        if is_eager {
+            self.silent_since = Instant::now();
+        }
+        if is_eager != self.is_eager {
+            self.is_eager = is_eager;
+            count(&self.readers.eager, is_eager);
+        }
+    }
+}
+
+/// One more, or one less.
+fn count(counter: &AtomicUsize, is_one: bool) {
+    if is_one {
+        counter.fetch_add(1, Ordering::Relaxed);
+    } else {
+        counter.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Drop for Input {
     fn drop(&mut self) {
         self.be_greedy(false);
+        self.be_eager(false);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::sync::Notify;
 
     use super::*;
@@ -433,6 +480,42 @@ mod tests {
         }
     }
 
+    /// A thread runs at once what the task that it has just run has woken, and so on, which would go on for as long as there is a line.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn whoever_is_handed_a_turn_lets_others_go_first() {
+        const MANY: usize = 50;
+        const ROUNDS: usize = 100;
+        let readers = Arc::new(Readers::new(1));
+        let (taken, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        for _ in 0..MANY {
+            let (readers, taken) = (Arc::clone(&readers), Arc::clone(&taken));
+            let ended = Arc::clone(&ended);
+            tokio::spawn(async move {
+                let mut ended = std::pin::pin!(ended.notified());
+                while !ended.as_mut().enable() {
+                    drop(readers.turn().await);
+                    taken.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let others = tokio::spawn(async move {
+            while taken.load(Ordering::Relaxed) < MANY {
+                let_others_go().await;
+            }
+            let before = taken.load(Ordering::Relaxed);
+            for _ in 0..ROUNDS {
+                let_others_go().await;
+            }
+            ended.notify_waiters();
+            taken.load(Ordering::Relaxed) - before
+        });
+        let turns = others.await.unwrap_or_default();
+        assert!(
+            (1..=ROUNDS + 5).contains(&turns),
+            "{turns} turns in {ROUNDS}"
+        );
+    }
+
     #[test]
     fn what_is_larger_than_the_share_is_read_all_the_same() {
         let readers = Arc::new(Readers::new(1));
@@ -462,6 +545,49 @@ mod tests {
         assert!(input.line_up().is_some());
     }
 
+    fn say(input: &mut Input, count: usize) {
+        input.pause();
+        input.room(count);
+        input.add(count);
+        input.take(count);
+        input.pause();
+    }
+
+    #[test]
+    fn who_has_said_much_lines_up_for_some_bursts_more() {
+        let readers = Arc::new(Readers::new(2));
+        let mut inputs: Vec<_> = (0..3).map(|_| Input::new(Arc::clone(&readers))).collect();
+        let mut lines_up = |at: usize, count| {
+            let input = &mut inputs[at];
+            say(input, count);
+            // However long the test takes, no time has passed.
+            input.silent_since += Duration::from_mins(1);
+            let lines_up = input.line_up_again().is_some();
+            input.leave_line();
+            lines_up
+        };
+        assert!(!lines_up(0, 8 * SIZE_MIN) && !lines_up(1, SIZE_MIN));
+        assert!(!lines_up(2, SIZE_MIN - 1), "two of them are few");
+        assert!(lines_up(2, 8 * SIZE_MIN) && lines_up(0, SIZE_MIN));
+        let bursts = (0..10).take_while(|_| lines_up(2, 100)).count();
+        assert_eq!(bursts, 3);
+        assert!(!lines_up(0, SIZE_MIN), "they are few again");
+        drop(inputs);
+        assert_eq!(readers.eager.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn who_says_much_seldom_says_little() {
+        let mut input = Input::new(Arc::new(Readers::new(2)));
+        for count in [SHARE_MIN, 3 * SHARE_MIN] {
+            say(&mut input, count);
+            let pauses = u32::try_from(count / SHARE_MIN).unwrap_or_default();
+            let enough = BRAKE_MAX * pauses;
+            assert!(!input.is_modest(input.silent_since + enough.mul_f64(0.99)));
+            assert!(input.is_modest(input.silent_since + enough));
+        }
+    }
+
     #[test]
     fn who_is_slowed_is_still_one_of_many() {
         let readers = Arc::new(Readers::new(1));
@@ -483,7 +609,7 @@ mod tests {
         say_little(&readers, HEARTBEAT);
         assert_eq!(share(), LONG_SHARE_MIN, "a heartbeat has time");
         let mut busy = Input::new(Arc::clone(&readers));
-        busy.last_burst = SIZE_MAX;
+        busy.usual_burst = 2 * SHARE_MIN;
         for _ in 0..2 {
             assert_eq!(share(), LONG_SHARE_MIN, "once is not enough");
             // More than a quiet one's buffer takes.
