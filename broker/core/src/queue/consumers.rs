@@ -146,7 +146,7 @@ pub enum Accepted {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Parked {
-    /// In the ring, and has credit.
+    /// In the ring.
     No,
     /// At its prefetch: comes back when something is settled.
     Credit,

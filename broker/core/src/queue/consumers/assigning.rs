@@ -53,10 +53,7 @@ impl<C> Consumers<C> {
                     return false;
                 }
                 consumer.give(item, cost, &mut self.assigned);
-                if !consumer.has_credit() {
-                    consumer.parked = Parked::Credit;
-                    group.ring.pop_front();
-                } else if group.ring.len() > 1 {
+                if group.ring.len() > 1 {
                     group.ring.rotate_left(1);
                 }
                 return true;
@@ -114,11 +111,6 @@ impl<C> Consumers<C> {
                     }
                     end = item + 1;
                     next = items.next();
-                }
-                if !only.has_credit() {
-                    only.parked = Parked::Credit;
-                    let group = self.groups.iter_mut().find(|g| !g.ring.is_empty());
-                    group.and_then(|group| group.ring.pop_front());
                 }
             }
         }
