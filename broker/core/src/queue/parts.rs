@@ -63,7 +63,7 @@ impl Changed {
         parts.for_each(|part| self.note_part(Part(part)));
     }
 
-    fn note_part(&mut self, part: Part) {
+    pub(super) fn note_part(&mut self, part: Part) {
         if self.last != Some(part) {
             self.last = Some(part);
             self.parts.insert(part);

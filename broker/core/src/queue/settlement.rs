@@ -96,6 +96,10 @@ impl<C> Queue<C> {
                 // It goes below, if it is stored.
                 continue;
             }
+            if positions(part).end > self.persist.taken_to {
+                // What is not stored yet is told when it is.
+                self.log.changed.note_part(part);
+            }
             let stretch = self.stretch(part, floor);
             if !stretch.is_empty() {
                 self.persist.parts.insert(part);
@@ -108,10 +112,6 @@ impl<C> Queue<C> {
                 group.writes.push(Write::Forget { queue, part });
             }
         }
-        // What is not stored yet is told when it is.
-        self.log
-            .changed
-            .note_all(self.persist.taken_to..self.log.tail());
         let kept = self.persist.parts.split_off(&part_of(floor));
         let below = std::mem::replace(&mut self.persist.parts, kept);
         let forgotten = below.into_iter().map(|part| Write::Forget { queue, part });
