@@ -76,8 +76,10 @@ pub(crate) fn cases(bench: &Bench) {
             }
             let batch = Publishes::new(false);
             let mut farm = Farm::default();
+            queue.publish(&batch, &mut farm);
             move || {
                 queue.publish(&batch, &mut farm);
+                assert_eq!(queue.ready_count(), u64::from(BATCH));
                 farm.ack(&mut queue, BATCH);
                 BATCH
             }

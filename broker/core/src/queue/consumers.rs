@@ -168,12 +168,14 @@ struct Group {
 pub(super) struct Consumers<C> {
     slots: Slab<Consumer<C>>,
     groups: Vec<Group>,
-    /// Those that are parked for want of room, the one that has waited longest first; others may be among them that were and are not any more. Most of
+    /// Those that are parked for want of room, the one that has waited longest first, and those whose connection was found closed meanwhile. Most of
     /// many consumers wait for credit: they are not looked at.
     waiting: Vec<u32>,
     /// Those with assignments.
     assigned: Vec<u32>,
     serial: u32,
+    /// How many settle by delivery.
+    no_ack: usize,
     /// Only one consumer gets messages at a time.
     single: bool,
 }
@@ -186,6 +188,7 @@ impl<C> Default for Consumers<C> {
             waiting: Vec::new(),
             assigned: Vec::new(),
             serial: 0,
+            no_ack: 0,
             single: false,
         }
     }
@@ -196,6 +199,11 @@ impl<C> Consumers<C> {
         self.slots.len()
     }
 
+    /// Whether any of them settles by delivery.
+    pub(super) fn any_no_ack(&self) -> bool {
+        self.no_ack > 0
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Consumer<C>> {
         self.slots.iter().map(|(_, consumer)| consumer)
     }
@@ -203,6 +211,7 @@ impl<C> Consumers<C> {
     pub(super) fn add(&mut self, connection: C, options: ConsumerOptions) -> ConsumerKey {
         self.serial = self.serial.wrapping_add(1);
         let has_active = self.active().is_some();
+        self.no_ack += usize::from(options.no_ack);
         let entry = self.slots.vacant_entry();
         let priority = options.priority;
         let mut consumer = Consumer::new(entry.key(), self.serial, connection, options);
@@ -246,6 +255,7 @@ impl<C> Consumers<C> {
     pub(super) fn remove(&mut self, key: ConsumerKey) -> Option<Consumer<C>> {
         self.get(key)?;
         let consumer = self.slots.remove(key.slot as usize);
+        self.no_ack -= usize::from(consumer.options.no_ack);
         if let Some(group) = self.group(consumer.options.priority) {
             group.ring.retain(|&slot| slot != key.slot);
         }
@@ -326,6 +336,34 @@ impl<C> Consumers<C> {
         self.groups
             .iter_mut()
             .find(|group| group.priority == priority)
+    }
+}
+
+#[cfg(test)]
+impl<C> Consumers<C> {
+    /// What holds while nothing is being dispatched.
+    pub(super) fn check(&self) {
+        assert!(self.assigned.is_empty());
+        let turns = self.groups.iter().map(|group| group.ring.len());
+        let in_turn = self.iter().filter(|c| c.parked == Parked::No).count();
+        assert_eq!(turns.sum::<usize>(), in_turn);
+        let no_ack = self.iter().filter(|c| c.options.no_ack).count();
+        assert_eq!(self.no_ack, no_ack);
+        for consumer in self.iter() {
+            assert!(consumer.pending.is_empty());
+            let slot = consumer.key.slot;
+            let priority = consumer.options.priority;
+            let groups = self.groups.iter();
+            let own = groups.filter(|group| group.priority == priority);
+            let in_ring = own.flat_map(|group| &group.ring).any(|&at| at == slot);
+            assert_eq!(in_ring, consumer.parked == Parked::No);
+            let waits = self.waiting.iter().filter(|&&at| at == slot).count();
+            match consumer.parked {
+                Parked::Room => assert_eq!(waits, 1),
+                Parked::Gone => assert!(waits <= 1),
+                Parked::No | Parked::Credit | Parked::Standby => assert_eq!(waits, 0),
+            }
+        }
     }
 }
 

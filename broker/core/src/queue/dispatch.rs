@@ -73,7 +73,7 @@ impl<C> Queue<C> {
         sink: &mut S,
         mut append: impl FnMut(&mut Self, usize),
     ) -> usize {
-        if self.ready > 0 || self.consumers.len() == 0 || self.paused {
+        if self.ready > 0 || !self.consumers.any_no_ack() || self.paused {
             return 0;
         }
         self.consumers.refresh(|consumer| sink.room(consumer));

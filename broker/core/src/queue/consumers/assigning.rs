@@ -209,6 +209,12 @@ mod tests {
             assert_eq!((one.room, one.parked), (other.room, other.parked));
             assert_eq!(one.in_flight, other.in_flight);
         }
+        let lists = |consumers: &Consumers<Room>| {
+            let rings = consumers.groups.iter().map(|group| group.ring.clone());
+            let (assigned, waiting) = (consumers.assigned.clone(), consumers.waiting.clone());
+            (assigned, waiting, rings.collect::<Vec<_>>())
+        };
+        assert_eq!(lists(together), lists(single), "{kinds:?}");
     }
 
     fn consumers(kinds: &Kinds) -> Consumers<Room> {

@@ -122,6 +122,7 @@ impl World {
             "(11) memory"
         );
         self.check_contents();
+        self.queue.consumers.check();
         for &(key, connection, no_ack, prefetch) in &self.consumers {
             let mine = self.held.get(&key).map_or(0, BTreeSet::len);
             if prefetch > 0 {
