@@ -15,8 +15,9 @@ use tokio::time::sleep;
 use super::broker::Broker;
 use super::committer::Committer;
 use super::info::ConnectionInfo;
-use super::input::{Input, SHARE_MIN};
+use super::input::{Input, is_little};
 use super::peer::Peer;
+use super::pressure::BRAKE_MAX;
 use super::reader::Reader;
 use super::session::{End, Session};
 use super::writer::Writer;
@@ -24,9 +25,6 @@ use crate::auth::PeerInfo;
 
 /// A client whose login failed, and that would not understand why, is dropped after this time: it slows down guessing.
 const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
-/// A publisher waits this long at most for consumers that cannot follow. It must be short: a client that publishes and
-/// consumes with one thread would otherwise wait for itself.
-pub(super) const BRAKE_MAX: Duration = Duration::from_millis(20);
 
 /// Why reading pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,9 +165,7 @@ impl Lately {
     /// Whether it is less than what anybody may send with a pause before each read.
     fn is_modest(&mut self, now: Instant) -> bool {
         let passed = now.duration_since(self.since).max(BRAKE_MAX);
-        let pauses = passed.as_secs_f64() / BRAKE_MAX.as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a rate")]
-        let is_modest = (self.bytes as f64) < SHARE_MIN as f64 * pauses;
+        let is_modest = is_little(self.bytes, passed);
         if passed > BRAKE_MAX {
             *self = Self::from(now);
         }
@@ -388,6 +384,7 @@ async fn wait(session: &Session, gate: Gate) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::input::SHARE_MIN;
     use super::*;
 
     #[test]

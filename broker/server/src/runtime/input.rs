@@ -13,12 +13,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::connection::BRAKE_MAX;
+use super::pressure::BRAKE_MAX;
 
 /// A quiet connection has this much room for input.
 const SIZE_MIN: usize = 4 << 10;
@@ -39,6 +39,11 @@ const SHORT_TURNS: u32 = 4_000;
 /// A frame without a payload. Nobody waits for an answer to a heartbeat.
 const HEARTBEAT: usize = 8;
 
+/// Whether so many bytes in that time are less than anybody may send with a pause before each read.
+pub(super) fn is_little(bytes: usize, time: Duration) -> bool {
+    bytes as u128 * BRAKE_MAX.as_micros() < SHARE_MIN as u128 * time.as_micros()
+}
+
 thread_local! {
     /// Buffers of the largest size for whoever has its turn next.
     static SHELF: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
@@ -51,7 +56,7 @@ pub(super) struct Readers {
     threads: usize,
     /// Connections whose last read brought as much as it could.
     greedy: AtomicUsize,
-    /// Connections that are used to get much at a time.
+    /// Connections that are used to get much at a time, however long they have been silent.
     eager: AtomicUsize,
     /// One for each thread.
     turns: Semaphore,
@@ -210,7 +215,7 @@ impl Input {
     /// not waited for so long that it is little.
     pub(super) fn line_up_again(&mut self) -> Option<Arc<Readers>> {
         let are_many = || self.readers.eager.load(Ordering::Relaxed) > self.readers.threads;
-        if !self.is_eager || !are_many() || self.is_modest(Instant::now()) {
+        if !self.is_eager || !are_many() || self.is_modest(self.silent_since.elapsed()) {
             return None;
         }
         self.be_greedy(true);
@@ -218,10 +223,9 @@ impl Input {
         Some(Arc::clone(&self.readers))
     }
 
-    /// Whether what it gets at a time is less than anybody may send in the time that has passed since the last one.
-    fn is_modest(&self, now: Instant) -> bool {
-        let passed = now.duration_since(self.silent_since).as_micros();
-        passed * SHARE_MIN as u128 >= BRAKE_MAX.as_micros() * self.usual_burst as u128
+    /// Whether what it gets at a time is little for one that was silent so long.
+    fn is_modest(&self, silent: Duration) -> bool {
+        is_little(self.usual_burst, silent)
     }
 
     pub(super) fn leave_line(&mut self) {
@@ -249,8 +253,10 @@ impl Input {
     fn end_burst(&mut self) {
         let burst = std::mem::take(&mut self.burst);
         self.usual_burst = burst.max(self.usual_burst / 2);
-        self.be_eager(self.usual_burst >= SIZE_MIN);
-        if HEARTBEAT < burst && self.usual_burst < SHARE_MIN {
+        self.be_eager(self.usual_burst >= SHARE_MIN);
+        if self.is_eager {
+            self.silent_since = Instant::now();
+        } else if burst > HEARTBEAT {
             self.readers.hold_back();
         }
     }
@@ -348,9 +354,6 @@ impl Input {
     }
 
     fn be_eager(&mut self, is_eager: bool) {
-        if is_eager {
-            self.silent_since = Instant::now();
-        }
         if is_eager != self.is_eager {
             self.is_eager = is_eager;
             count(&self.readers.eager, is_eager);
@@ -375,9 +378,15 @@ impl Drop for Input {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
+impl Input {
+    /// However long a test takes, it has not been silent for long.
+    pub(super) fn stop_clock(&mut self) {
+        self.silent_since += Duration::from_mins(1);
+    }
+}
 
+#[cfg(test)]
+mod tests {
     use tokio::sync::Notify;
 
     use super::*;
@@ -545,6 +554,23 @@ mod tests {
         assert!(input.line_up().is_some());
     }
 
+    #[test]
+    fn who_was_woken_and_called_out_of_the_line_reads_next() {
+        let readers = Arc::new(Readers::new(1));
+        let mut inputs: Vec<_> = (0..2).map(|_| Input::new(Arc::clone(&readers))).collect();
+        for input in &mut inputs {
+            say(input, SHARE_MIN);
+            input.stop_clock();
+        }
+        for input in &mut inputs {
+            assert!(input.line_up_again().is_some() && input.is_in_line());
+        }
+        let input = &mut inputs[0];
+        assert!(input.line_up().is_none() && !input.is_in_line());
+        input.pause();
+        assert_eq!(readers.greedy.load(Ordering::Relaxed), 1);
+    }
+
     fn say(input: &mut Input, count: usize) {
         input.pause();
         input.room(count);
@@ -560,18 +586,17 @@ mod tests {
         let mut lines_up = |at: usize, count| {
             let input = &mut inputs[at];
             say(input, count);
-            // However long the test takes, no time has passed.
-            input.silent_since += Duration::from_mins(1);
+            input.stop_clock();
             let lines_up = input.line_up_again().is_some();
             input.leave_line();
             lines_up
         };
-        assert!(!lines_up(0, 8 * SIZE_MIN) && !lines_up(1, SIZE_MIN));
-        assert!(!lines_up(2, SIZE_MIN - 1), "two of them are few");
-        assert!(lines_up(2, 8 * SIZE_MIN) && lines_up(0, SIZE_MIN));
+        assert!(!lines_up(0, 8 * SHARE_MIN) && !lines_up(1, SHARE_MIN));
+        assert!(!lines_up(2, SHARE_MIN - 1), "two of them are few");
+        assert!(lines_up(2, 8 * SHARE_MIN) && lines_up(0, SHARE_MIN));
         let bursts = (0..10).take_while(|_| lines_up(2, 100)).count();
         assert_eq!(bursts, 3);
-        assert!(!lines_up(0, SIZE_MIN), "they are few again");
+        assert!(!lines_up(0, SHARE_MIN), "they are few again");
         drop(inputs);
         assert_eq!(readers.eager.load(Ordering::Relaxed), 0);
     }
@@ -583,8 +608,8 @@ mod tests {
             say(&mut input, count);
             let pauses = u32::try_from(count / SHARE_MIN).unwrap_or_default();
             let enough = BRAKE_MAX * pauses;
-            assert!(!input.is_modest(input.silent_since + enough.mul_f64(0.99)));
-            assert!(input.is_modest(input.silent_since + enough));
+            assert!(!input.is_modest(enough));
+            assert!(input.is_modest(enough + Duration::from_micros(1)));
         }
     }
 

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use amphora_core::queue::Queue;
 
+/// A publisher waits this long at most for consumers that cannot follow. It must be short: a client that publishes and
+/// consumes with one thread would otherwise wait for itself.
+pub(super) const BRAKE_MAX: Duration = Duration::from_millis(20);
 /// Less than this may wait for consumers, bodies and what is kept of each message: it is still in the processor's cache when it is delivered.
 const BACKLOG_BYTES: u64 = 2 << 20;
 /// What is kept of a message beside its body, about.

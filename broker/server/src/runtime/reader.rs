@@ -115,7 +115,6 @@ mod tests {
     use super::super::input::Readers;
     use super::*;
 
-    /// It takes 70 ms until this is little.
     const MUCH: usize = 30_000;
 
     async fn pair(listener: &TcpListener) -> (TcpStream, Reader) {
@@ -150,6 +149,7 @@ mod tests {
                 let mut input = Input::new(readers);
                 for _ in 0..2 {
                     read_all(&mut reader, &mut input, MUCH).await;
+                    input.stop_clock();
                     rounds.fetch_add(1, Ordering::Relaxed);
                 }
             }));

@@ -11,8 +11,8 @@ use anyhow::{Context, bail, ensure};
 
 use super::client::Client;
 use super::{World, confirming, consume};
-use crate::runtime::connection::BRAKE_MAX;
 use crate::runtime::input::SIZE_MAX;
+use crate::runtime::pressure::BRAKE_MAX;
 use crate::runtime::queue::SharedQueue;
 
 const BODY: usize = 8 << 10;
