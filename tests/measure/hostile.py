@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """What clients that behave badly do to others: the latency of an innocent pair beside them, and the broker's memory.
 
-All clients are to be as if on other machines: what they and the system's scheduler do to each other is not the broker's. So the hostile ones run when
-nothing else does, and the innocent pair before all others where the system allows that, which is for root. (Niceness would not do: a thread that
-begins to run keeps its processor for some milliseconds, whatever wakes up meanwhile.)
+All clients are to be as if on other machines: what they and the system's scheduler do to each other is not the broker's. So the server has half of the
+processors for itself, and the clients have the others, where the hostile ones run when nothing else does, and the innocent pair before all others if the
+system allows that, which is for root. (Niceness would not do: a thread that begins to run keeps its processor for some milliseconds, whatever wakes up
+meanwhile. Nor would the same processors for all: one where only such clients run is not idle, so that nobody calls a thread of the server to it that
+waits for another one's processor.)
 
 Fails if a bound is not kept, with a line for each case that says so:
 
@@ -26,6 +28,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -51,6 +54,9 @@ MEMORY_MAX = 384 * MIB
 # What a hostile client of a few lines publishes at least: a broker that kept it all in memory would be found out.
 BYTES_MIN = 5 * MEMORY_MAX // 4
 NO_PROPERTIES = struct.pack(">H", 0)
+PROCESSORS = sorted(os.sched_getaffinity(0))
+HALF = len(PROCESSORS) // 2
+FOR_CLIENTS, FOR_SERVER = PROCESSORS[:HALF] or PROCESSORS, PROCESSORS[HALF:]
 
 
 @functools.cache
@@ -61,6 +67,18 @@ def before_others() -> Sequence[str]:
         print(f"  the innocent pair waits for its turn like all others, which is a part of its latency: {tried.stderr.strip()}", file=sys.stderr)
         return ()
     return BEFORE_OTHERS
+
+
+@contextmanager
+def apart(server: perf.Server) -> Iterator[None]:
+    """Run a server on its own processors; what is started meanwhile runs on the others."""
+    with ExitStack() as stack:
+        os.sched_setaffinity(0, FOR_SERVER)
+        try:
+            stack.enter_context(server)
+        finally:
+            os.sched_setaffinity(0, FOR_CLIENTS)
+        yield
 
 
 def batch(queue: str, first: int) -> bytes:
@@ -226,13 +244,15 @@ class Outcome:
     def measure(cls, name: str, options: argparse.Namespace) -> "Outcome":
         """Measure the case on a broker of its own, and on a frame limit what `amphora perf` can load."""
         binary, hostile = options.binary, CASES[name]
-        with Broker(binary, cache_dir() / "results" / "hostile.broker.log") as broker:
+        broker = Broker(binary, cache_dir() / "results" / "hostile.broker.log")
+        with apart(broker):
             ours = Beside.measure(hostile, broker, options)
             complaint = broker.complaint()
             assert complaint is None, complaint
         limit = None
         if isinstance(hostile, Load):
-            with perf.Limit(binary) as server:
+            server = perf.Limit(binary)
+            with apart(server):
                 try:
                     limit = Beside.measure(hostile, server, options)
                 except perf.Refused as refused:
