@@ -68,7 +68,7 @@ pub(crate) fn cases(bench: &Bench) {
         },
     );
     bench.case(
-        "deliver to one of 1,000 consumers that each ask for one",
+        "deliver to one of 1,000 consumers what an ack makes way for",
         || {
             let mut queue = Queue::new(QueueId(1), false);
             for _ in 0..1000 {

@@ -96,7 +96,7 @@ impl<C> Queue<C> {
                 // It goes below, if it is stored.
                 continue;
             }
-            if positions(part).end > self.persist.taken_to {
+            if positions(part).end.min(self.log.tail()) > self.persist.taken_to {
                 // What is not stored yet is told when it is.
                 self.log.changed.note_part(part);
             }

@@ -298,8 +298,7 @@ fn what_is_published_while_a_group_is_taken_is_told_with_the_next_one() {
     disk.apply(group);
     for stored in [false, true] {
         if stored {
-            let mut group = CommitGroup::default();
-            let mut taking = Taking::new(false);
+            let (mut group, mut taking) = (CommitGroup::default(), Taking::new(false));
             while !queue.take_commit(&mut group, &mut records, &mut taking) {}
             disk.apply(group);
         }
@@ -322,6 +321,9 @@ fn what_is_published_while_a_group_is_taken_is_told_with_the_next_one() {
             stored.then_some(1)
         );
     }
+    let (mut group, mut taking) = (CommitGroup::default(), Taking::new(false));
+    assert!(queue.take_commit(&mut group, &mut records, &mut taking));
+    assert!(group.writes.is_empty(), "nothing has changed");
 }
 
 /// `count` messages of the same length, persistent, with a time to live of one digit if there is one.
