@@ -253,7 +253,7 @@ impl Input {
     fn end_burst(&mut self) {
         let burst = std::mem::take(&mut self.burst);
         self.usual_burst = burst.max(self.usual_burst / 2);
-        self.be_eager(self.usual_burst >= SHARE_MIN);
+        self.be_eager(self.usual_burst >= SIZE_MIN);
         if self.is_eager {
             self.silent_since = Instant::now();
         } else if burst > HEARTBEAT {
@@ -591,12 +591,12 @@ mod tests {
             input.leave_line();
             lines_up
         };
-        assert!(!lines_up(0, 8 * SHARE_MIN) && !lines_up(1, SHARE_MIN));
-        assert!(!lines_up(2, SHARE_MIN - 1), "two of them are few");
-        assert!(lines_up(2, 8 * SHARE_MIN) && lines_up(0, SHARE_MIN));
+        assert!(!lines_up(0, 8 * SIZE_MIN) && !lines_up(1, SIZE_MIN));
+        assert!(!lines_up(2, SIZE_MIN - 1), "two of them are few");
+        assert!(lines_up(2, 8 * SIZE_MIN) && lines_up(0, SIZE_MIN));
         let bursts = (0..10).take_while(|_| lines_up(2, 100)).count();
         assert_eq!(bursts, 3);
-        assert!(!lines_up(0, SHARE_MIN), "they are few again");
+        assert!(!lines_up(0, SIZE_MIN), "they are few again");
         drop(inputs);
         assert_eq!(readers.eager.load(Ordering::Relaxed), 0);
     }
@@ -634,15 +634,12 @@ mod tests {
         say_little(&readers, HEARTBEAT);
         assert_eq!(share(), LONG_SHARE_MIN, "a heartbeat has time");
         let mut busy = Input::new(Arc::clone(&readers));
-        busy.usual_burst = 2 * SHARE_MIN;
+        busy.usual_burst = 2 * SIZE_MIN;
         for _ in 0..2 {
             assert_eq!(share(), LONG_SHARE_MIN, "once is not enough");
-            // More than a quiet one's buffer takes.
-            assert_eq!(fill(&mut busy, 0), SIZE_MIN);
             busy.room(0);
             busy.add(100);
             busy.take(100);
-            busy.bytes = Vec::new();
         }
         for turn in 0..SHORT_TURNS {
             assert_eq!(share(), SHARE_MIN, "at turn {turn}");
