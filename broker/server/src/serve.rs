@@ -47,7 +47,7 @@ pub enum ServeError {
 
 /// After so many tasks, threads look for what clients have sent. Tasks that are always ready, such as those of publishers that send as fast as
 /// they can, would otherwise keep others waiting for a look after 61 of them.
-const TASKS_BETWEEN_LOOKS: u32 = 4;
+const TASKS_BETWEEN_LOOKS: u32 = 2;
 
 /// Runs a broker until it is told to stop by SIGTERM or SIGINT, and returns when all is put away. `source` is where the configuration
 /// came from, if that was a file: its changes are taken in force.
