@@ -46,7 +46,7 @@ pub enum ServeError {
 }
 
 /// After so many tasks, threads look for what clients have sent. Tasks that are always ready, such as those of publishers that send as fast as
-/// they can, would otherwise keep others waiting for a look after 61 of them.
+/// they can, would otherwise keep others waiting for a look after 61 of them. A look is a system call, and such a task makes two or three.
 const TASKS_BETWEEN_LOOKS: u32 = 2;
 
 /// Runs a broker until it is told to stop by SIGTERM or SIGINT, and returns when all is put away. `source` is where the configuration
