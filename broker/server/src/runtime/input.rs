@@ -2,8 +2,9 @@
 //!
 //! A connection deals with all that one read brings before it looks whether there is more, and goes on for as long as there is, but not longer than
 //! tokio's budget lets it. When many have more to say than that, whoever has a single message would wait for all of them. So the many take turns: as
-//! many as there are threads are ready, and the others wait in a line of their own. So do those that have waited for their clients, are used to get much
-//! and are woken: it may be that all are at once, as when the group is durable that their next messages had to wait for. While somebody is heard who says little, they also share what
+//! many as there are threads are ready, and the others wait in a line of their own. So do those that are used to get much, when they have waited for
+//! their clients and are woken, or may go on after they were slowed: it may be that all are at once, as when the group is durable that their next messages
+//! had to wait for. While somebody is heard who says little, they also share what
 //! a few may read at a time. A small read costs as much as a large one, so they do not when they are among themselves. Each takes a large buffer
 //! until what its turn has brought is dealt with, and leaves it to the next one. So it is still in the processor's cache, and there are as many as
 //! there are threads, and those with half a frame that is large.
@@ -205,6 +206,9 @@ impl Input {
     /// Where a turn is to be taken, if this is one of so many that no thread would be left. Whoever was called out of the line, as for a heartbeat,
     /// reads without another one: it might never come to its end.
     pub(super) fn line_up(&mut self) -> Option<Arc<Readers>> {
+        if self.is_slowed && self.is_one_of_many_eager() {
+            self.be_greedy(true);
+        }
         let greedy = self.readers.greedy.load(Ordering::Relaxed);
         let many = self.is_greedy && greedy >= self.readers.threads;
         self.in_line = many && !self.in_line;
@@ -214,13 +218,18 @@ impl Input {
     /// Where a turn is to be taken by one that has waited for its client and is woken, if it is one of many that are used to get much at a time, and has
     /// not waited for so long that it is little.
     pub(super) fn line_up_again(&mut self) -> Option<Arc<Readers>> {
-        let are_many = || self.readers.eager.load(Ordering::Relaxed) > self.readers.threads;
-        if !self.is_eager || !are_many() || self.is_modest(self.silent_since.elapsed()) {
+        if !self.is_one_of_many_eager() {
             return None;
         }
         self.be_greedy(true);
         self.in_line = true;
         Some(Arc::clone(&self.readers))
+    }
+
+    /// Whether it is one of many that are used to get much at a time, and has not been silent for so long that it is little.
+    fn is_one_of_many_eager(&self) -> bool {
+        let are_many = || self.readers.eager.load(Ordering::Relaxed) > self.readers.threads;
+        self.is_eager && are_many() && !self.is_modest(self.silent_since.elapsed())
     }
 
     /// Whether what it gets at a time is little for one that was silent so long.
@@ -329,11 +338,12 @@ impl Input {
             self.end_burst();
         }
         self.be_greedy(false);
+        self.is_slowed = false;
         self.rest();
     }
 
-    /// Nothing is read for a moment, because others cannot take as much as this one sends. It is still greedy if it was: all who are slowed for the
-    /// same reason may go on at the same time.
+    /// Nothing is read for a moment, because others cannot take as much as this one sends. It is still greedy if it was, and becomes greedy when it goes on
+    /// if it is used to get much: all who are slowed for the same reason may go on at the same time.
     pub(super) fn slow(&mut self) {
         self.is_slowed = true;
         self.rest();
@@ -622,6 +632,29 @@ mod tests {
         assert_eq!(readers.greedy.load(Ordering::Relaxed), 1);
         input.pause();
         assert_eq!(readers.greedy.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn who_is_slowed_lines_up_if_many_are_used_to_get_much() {
+        let readers = Arc::new(Readers::new(1));
+        let mut inputs: Vec<_> = (0..2).map(|_| Input::new(Arc::clone(&readers))).collect();
+        let mut lines_up = |at: usize, is_slowed| {
+            let input: &mut Input = &mut inputs[at];
+            say(input, SHARE_MIN);
+            input.stop_clock();
+            if is_slowed {
+                input.slow();
+            }
+            let lines_up = input.line_up().is_some();
+            input.leave_line();
+            lines_up
+        };
+        assert!(!lines_up(0, true), "one is few");
+        assert!(lines_up(1, true) && lines_up(0, true));
+        assert!(!lines_up(0, false), "it goes on with what it was said");
+        inputs[0].slow();
+        inputs[0].pause();
+        assert!(inputs[0].line_up().is_none(), "it was said nothing");
     }
 
     #[tokio::test]
