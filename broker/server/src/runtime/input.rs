@@ -651,10 +651,13 @@ mod tests {
         };
         assert!(!lines_up(0, true), "one is few");
         assert!(lines_up(1, true) && lines_up(0, true));
-        assert!(!lines_up(0, false), "it goes on with what it was said");
+        assert!(!lines_up(0, false), "it was not slowed");
         inputs[0].slow();
         inputs[0].pause();
-        assert!(inputs[0].line_up().is_none(), "it was said nothing");
+        assert!(
+            inputs[0].line_up().is_none(),
+            "it was slowed, but there was nothing to be read"
+        );
     }
 
     #[tokio::test]
